@@ -1,0 +1,13 @@
+//! Tests of Co-op Cloud recipes on a real swarm: the parts that decide, observe and record.
+//!
+//! This crate knows no command line, no test harness and no Keycloak. Decisions are pure functions; effects stand
+//! behind four doors: [`exec`] (processes, abra and git among them), the Docker engine, HTTP and [`atomic`] (files).
+
+pub mod atomic;
+pub mod clock;
+pub mod exec;
+pub mod names;
+pub mod secret;
+pub mod version;
+pub mod wait;
+pub mod yaml;

@@ -1,0 +1,305 @@
+//! The names of recipes, apps, stacks and runs, parsed once at the edge (rules N1, N2 and N4).
+//!
+//! A name that was built cannot be wrong: no `From<String>`, no `Deref`. What two names share on a swarm
+//! (one stack for two domains, an over-long secret) is decided here too, because swarm finds out too late.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The longest stack name, in bytes: abra cuts at this length.
+pub const STACK_NAME_MAX: usize = 45;
+/// The longest name of a swarm secret or config, in bytes.
+pub const SWARM_NAME_MAX: usize = 64;
+/// The longest recipe name, in bytes; longer ones cannot give usable stack names.
+const RECIPE_NAME_MAX: usize = 40;
+
+/// Why a text is not the name it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// The text breaks the form of this kind of name.
+    #[error("`{text}` is not a {what}: {why}")]
+    Form {
+        /// The kind of name that was asked for.
+        what: &'static str,
+        /// The text as given.
+        text: String,
+        /// The rule that it breaks.
+        why: &'static str,
+    },
+    /// The name is one that ccci uses for itself in the state directory.
+    #[error("`{text}` cannot be a recipe name: ccci keeps this name in its state directory for itself")]
+    Reserved {
+        /// The text as given.
+        text: String,
+    },
+    /// Two domains have one stack name, since a stack name ends after 45 characters.
+    #[error("the domains `{a}` and `{b}` have one stack name, `{stack}`: it ends after 45 characters")]
+    StackCollision {
+        /// The domain that was asked for.
+        a: AppDomain,
+        /// The domain that is already there.
+        b: AppDomain,
+        /// Their common stack name.
+        stack: StackName,
+    },
+    /// The name that swarm would have to give to a secret is over 64 characters.
+    #[error("the swarm secret `{name}` would have {} characters, and swarm allows 64: shorten the domain or the secret's name", name.len())]
+    SecretTooLong {
+        /// The full name in the swarm.
+        name: String,
+    },
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(into = "String", try_from = "String")]
+        pub struct $type(String);
+
+        impl $type {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(name: $type) -> Self {
+                name.0
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = NameError;
+
+            fn try_from(text: String) -> Result<Self, NameError> {
+                text.parse()
+            }
+        }
+    };
+}
+
+name! {
+    /// The name of a recipe, `custom-html`.
+    ///
+    /// ```compile_fail
+    /// use ccci_core::names::{AppDomain, RecipeName};
+    /// fn deploy(_: &AppDomain) {}
+    /// deploy(&"custom-html".parse::<RecipeName>().unwrap());
+    /// ```
+    RecipeName
+}
+name! {
+    /// The domain under which every app of this server gets its own: `lab.test`.
+    BaseDomain
+}
+name! {
+    /// The domain of one app, which is also its identity for abra: `cust-0a1b2c.lab.test`.
+    AppDomain
+}
+name! {
+    /// The swarm's name for an app: the domain with `_` for `.`, at most 45 characters.
+    StackName
+}
+name! {
+    /// The six hex digits of one run.
+    RunId
+}
+
+fn form(what: &'static str, text: &str, why: &'static str) -> NameError {
+    NameError::Form { what, text: text.to_owned(), why }
+}
+
+impl FromStr for RecipeName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let what = "recipe name";
+        if !text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()) {
+            return Err(form(what, text, "it starts with a lower-case letter or a digit"));
+        }
+        if !text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c)) {
+            return Err(form(what, text, "only a-z, 0-9, `-` and `_` may be in it"));
+        }
+        if text.len() > RECIPE_NAME_MAX {
+            return Err(form(what, text, "it has more than 40 characters"));
+        }
+        if matches!(text, "runs" | "alerts" | "locks") || text.starts_with("canon-") {
+            return Err(NameError::Reserved { text: text.to_owned() });
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+fn check_domain(what: &'static str, text: &str) -> Result<(), NameError> {
+    if text.len() > 253 {
+        return Err(form(what, text, "it has more than 253 characters"));
+    }
+    if !text.contains('.') {
+        return Err(form(what, text, "it has no dot"));
+    }
+    for label in text.split('.') {
+        if label.is_empty() || label.len() > 63 {
+            return Err(form(what, text, "each part between dots has 1 to 63 characters"));
+        }
+        if label.starts_with('-') || label.ends_with('-') {
+            return Err(form(what, text, "no part starts or ends with `-`"));
+        }
+        if !label.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
+            return Err(form(what, text, "only a-z, 0-9 and `-` may be between its dots"));
+        }
+    }
+    Ok(())
+}
+
+impl FromStr for BaseDomain {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        check_domain("base domain", text).map(|()| Self(text.to_owned()))
+    }
+}
+
+impl FromStr for AppDomain {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        check_domain("domain", text).map(|()| Self(text.to_owned()))
+    }
+}
+
+impl FromStr for StackName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let what = "stack name";
+        if text.is_empty() || text.len() > STACK_NAME_MAX {
+            return Err(form(what, text, "it has 1 to 45 characters"));
+        }
+        if !text.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) {
+            return Err(form(what, text, "only letters, digits, `-` and `_` may be in it"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl FromStr for RunId {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        if text.len() == 6 && text.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c)) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(form("run id", text, "it is six of 0-9 and a-f"))
+        }
+    }
+}
+
+impl RunId {
+    /// Makes an id from three random bytes.
+    pub fn from_bytes([a, b, c]: [u8; 3]) -> Self {
+        Self(format!("{a:02x}{b:02x}{c:02x}"))
+    }
+}
+
+impl AppDomain {
+    /// The domain of a cold app: the first four letters of the recipe and the run (N1).
+    pub fn cold(recipe: &RecipeName, run: &RunId, base: &BaseDomain) -> Result<Self, NameError> {
+        let head: String = recipe.as_str().chars().filter(|c| *c != '_').take(4).collect();
+        format!("{}-{run}.{base}", head.trim_end_matches('-')).parse()
+    }
+
+    /// The stable domain `warm-<recipe>.<base>` of a canonical or a live-warm provider (N1).
+    pub fn warm(recipe: &RecipeName, base: &BaseDomain) -> Result<Self, NameError> {
+        format!("warm-{}.{base}", recipe.as_str().replace('_', "-")).parse()
+    }
+
+    /// The swarm's name for the app at this domain, cut after 45 characters as abra does (N2).
+    pub fn stack(&self) -> StackName {
+        let mut name = self.0.replace('.', "_");
+        name.truncate(STACK_NAME_MAX);
+        StackName(name)
+    }
+
+    /// Refuses this domain when `other` has the same stack name.
+    pub fn check_apart_from(&self, other: &Self) -> Result<(), NameError> {
+        let stack = self.stack();
+        if self != other && stack == other.stack() {
+            return Err(NameError::StackCollision { a: self.clone(), b: other.clone(), stack });
+        }
+        Ok(())
+    }
+}
+
+impl StackName {
+    /// The swarm's full name for something of this stack: `<stack>_<name>`.
+    pub fn scoped(&self, name: &str) -> String {
+        format!("{}_{name}", self.0)
+    }
+
+    /// The swarm's name for a secret, refused when swarm would refuse it.
+    pub fn secret(&self, name: &str, version: &str) -> Result<String, NameError> {
+        let name = format!("{}_{name}_{version}", self.0);
+        if name.len() > SWARM_NAME_MAX { Err(NameError::SecretTooLong { name }) } else { Ok(name) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe(text: &str) -> RecipeName {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn names_that_ccci_needs_for_itself_are_no_recipes() {
+        for text in ["runs", "alerts", "locks", "canon-keycloak", "Custom", "-x", "a b", "", "ä"] {
+            assert!(text.parse::<RecipeName>().is_err(), "{text}");
+        }
+        assert_eq!(recipe("custom-html").as_str(), "custom-html");
+    }
+
+    #[test]
+    fn a_cold_domain_has_four_letters_and_the_run() {
+        let base: BaseDomain = "lab.test".parse().unwrap();
+        let run: RunId = "0a1b2c".parse().unwrap();
+        let cold = |name| AppDomain::cold(&recipe(name), &run, &base).unwrap();
+        assert_eq!(cold("custom-html").as_str(), "cust-0a1b2c.lab.test");
+        assert_eq!(cold("n8n").as_str(), "n8n-0a1b2c.lab.test");
+        assert_eq!(cold("go-ssb-room").as_str(), "go-s-0a1b2c.lab.test");
+        assert_eq!(cold("abc-d").as_str(), "abc-0a1b2c.lab.test");
+        assert_eq!(cold("custom-html").stack().as_str(), "cust-0a1b2c_lab_test");
+    }
+
+    #[test]
+    fn failure_of_two_domains_with_one_stack_is_seen_before_anything_is_made() {
+        let long = "a".repeat(50);
+        let a: AppDomain = format!("{long}.one.test").parse().unwrap();
+        let b: AppDomain = format!("{long}.two.test").parse().unwrap();
+        assert!(matches!(a.check_apart_from(&b), Err(NameError::StackCollision { .. })));
+        assert!(a.check_apart_from(&a).is_ok());
+    }
+
+    #[test]
+    fn a_secret_name_over_64_is_refused() {
+        let stack = "a".repeat(45).parse::<StackName>().unwrap();
+        assert!(stack.secret("db", "v1").is_ok());
+        assert!(stack.secret("a_rather_long_secret", "v1").is_err());
+    }
+
+    #[test]
+    fn bad_domains_are_refused() {
+        for text in ["", "test", "a..b", "-a.b", "a_b.c", "A.b", "x/../y.b"] {
+            assert!(text.parse::<BaseDomain>().is_err(), "{text}");
+        }
+    }
+}

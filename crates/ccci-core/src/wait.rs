@@ -1,0 +1,120 @@
+//! The one place that sleeps: a condition is looked at again and again until it holds, a deadline passes or the run
+//! is cancelled. A wait that fails says what was last seen.
+
+use std::fmt::Display;
+use std::time::{Duration, Instant};
+
+pub use tokio_util::sync::CancellationToken;
+
+/// Why a wait ended without its condition.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WaitError {
+    /// The deadline passed.
+    #[error("{what} did not come about in {:.0} s; last seen: {last}", after.as_secs_f64())]
+    Deadline {
+        /// What was waited for.
+        what: String,
+        /// How long it was waited for.
+        after: Duration,
+        /// What was last seen.
+        last: String,
+    },
+    /// The run was cancelled (Ctrl-C, SIGTERM).
+    #[error("cancelled while waiting for {what}")]
+    Cancelled {
+        /// What was waited for.
+        what: String,
+    },
+}
+
+/// The answer of one look.
+pub enum Look<T, S> {
+    /// The condition holds.
+    Ready(T),
+    /// Not yet; this is what was seen.
+    NotYet(S),
+}
+
+/// Bounds of one wait.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// How long at most.
+    pub deadline: Duration,
+    /// Pause between two looks.
+    pub pause: Duration,
+    /// Ends the wait early.
+    pub cancel: CancellationToken,
+}
+
+/// Looks until the condition holds.
+pub async fn until<T, S: Display, F, Fut>(what: &str, bounds: &Bounds, mut look: F) -> Result<T, WaitError>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Look<T, S>>,
+{
+    let start = Instant::now();
+    let mut last = String::from("nothing");
+    loop {
+        let left = bounds.deadline.saturating_sub(start.elapsed());
+        // A timer of no time is not ready at its first poll, so a quick look would win against it for ever.
+        if left.is_zero() {
+            return Err(WaitError::Deadline { what: what.to_owned(), after: bounds.deadline, last });
+        }
+        tokio::select! {
+            () = bounds.cancel.cancelled() => return Err(WaitError::Cancelled { what: what.to_owned() }),
+            () = pause(left) => {
+                return Err(WaitError::Deadline { what: what.to_owned(), after: bounds.deadline, last });
+            }
+            seen = look() => match seen {
+                Look::Ready(value) => return Ok(value),
+                Look::NotYet(seen) => last = seen.to_string(),
+            },
+        }
+        tokio::select! {
+            () = bounds.cancel.cancelled() => return Err(WaitError::Cancelled { what: what.to_owned() }),
+            () = pause(bounds.pause.min(left)) => {}
+        }
+    }
+}
+
+/// Passes the time between two looks. Never readiness by itself.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that sleeps")]
+pub async fn pause(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
+/// The blocking form of [`pause`], for code outside the runtime (lock waits).
+#[expect(clippy::disallowed_methods, reason = "this is the one place that sleeps")]
+pub fn pause_blocking(time: Duration) {
+    std::thread::sleep(time);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bounds(deadline_ms: u64) -> Bounds {
+        Bounds {
+            deadline: Duration::from_millis(deadline_ms),
+            pause: Duration::from_millis(1),
+            cancel: CancellationToken::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_fails_says_what_it_saw_last() {
+        let error =
+            until("the moon", &bounds(20), || async { Look::<(), _>::NotYet("a cloud") }).await.unwrap_err();
+        assert_eq!(error.to_string(), "the moon did not come about in 0 s; last seen: a cloud");
+    }
+
+    #[tokio::test]
+    async fn a_look_that_hangs_is_ended_by_the_deadline_and_by_a_cancel() {
+        let hang = || std::future::pending::<Look<(), String>>();
+        assert!(matches!(until("x", &bounds(10), hang).await, Err(WaitError::Deadline { .. })));
+        let cancelled = bounds(10_000);
+        cancelled.cancel.cancel();
+        assert!(matches!(until("x", &cancelled, hang).await, Err(WaitError::Cancelled { .. })));
+    }
+}

@@ -1,0 +1,86 @@
+//! The only door to the YAML library, which is deprecated upstream: nothing of its types leaves this file, so that
+//! the way out (`yaml_serde`) is one line in `Cargo.toml`.
+
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+/// A YAML text that is not what it should be, with the place to look at.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{}: {message}", path.display(), place(*at))]
+pub struct YamlError {
+    /// The file the text came from.
+    pub path: PathBuf,
+    /// Line and column, both from 1, where the library knows them.
+    pub at: Option<(usize, usize)>,
+    /// What is wrong there.
+    pub message: String,
+}
+
+fn place(at: Option<(usize, usize)>) -> String {
+    at.map_or_else(String::new, |(line, column)| format!(":{line}:{column}"))
+}
+
+/// Reads a value of type `T` from YAML text; `path` is named in errors.
+pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, YamlError> {
+    // An empty file is an empty mapping, as an author means it.
+    let text = if text.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with('#')) {
+        "{}"
+    } else {
+        text
+    };
+    serde_yaml::from_str(text).map_err(|error| {
+        let at = error.location().map(|l| (l.line(), l.column()));
+        let message = error.to_string();
+        // The library appends its own " at line L column C", which we already say.
+        let message = match (at, message.rfind(" at line ")) {
+            (Some(_), Some(end)) => message[..end].to_owned(),
+            _ => message,
+        };
+        YamlError { path: path.to_owned(), at, message }
+    })
+}
+
+/// Reads YAML into JSON, with merge keys (`<<`) applied: compose files use them.
+pub fn parse_merged(path: &Path, text: &str) -> Result<serde_json::Value, YamlError> {
+    let mut value: serde_yaml::Value = parse(path, text)?;
+    let error = |message: String| YamlError { path: path.to_owned(), at: None, message };
+    value.apply_merge().map_err(|e| error(e.to_string()))?;
+    serde_json::to_value(value).map_err(|e| error(e.to_string()))
+}
+
+/// Writes a value as YAML text.
+pub fn to_text<T: serde::Serialize>(value: &T) -> Result<String, String> {
+    serde_yaml::to_string(value).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        #[serde(default)]
+        count: u32,
+    }
+
+    #[test]
+    fn an_error_has_file_line_and_column() {
+        let error = parse::<Sample>(Path::new("recipe.yaml"), "count: 1\ncolour: red\n").unwrap_err();
+        assert!(error.to_string().starts_with("recipe.yaml:2:1: unknown field `colour`"), "{error}");
+        let error = parse::<Sample>(Path::new("recipe.yaml"), "count: many\n").unwrap_err();
+        assert!(error.to_string().starts_with("recipe.yaml:1:8: "), "{error}");
+    }
+
+    #[test]
+    fn an_empty_file_is_an_empty_mapping() {
+        assert_eq!(parse::<Sample>(Path::new("x"), "# nothing\n\n").unwrap().count, 0);
+    }
+
+    #[test]
+    fn merge_keys_are_applied() {
+        let value = parse_merged(Path::new("x"), "a: &a {x: 1}\nb: {<<: *a, y: 2}\n").unwrap();
+        assert_eq!(value["b"], serde_json::json!({"y": 2, "x": 1}));
+    }
+}

@@ -1,0 +1,2 @@
+//! ccci
+fn main() {}
