@@ -6,8 +6,10 @@
 pub mod atomic;
 pub mod clock;
 pub mod exec;
+pub mod gate;
 pub mod names;
 pub mod secret;
+pub mod stage;
 pub mod version;
 pub mod wait;
 pub mod yaml;

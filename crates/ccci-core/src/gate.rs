@@ -1,0 +1,101 @@
+//! Whether a check or a mutation may still run, given all results so far (rule R12). Pure.
+
+use crate::stage::{CheckKind, CheckResult, Outcome, StageName};
+
+/// The gate's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    /// Go on.
+    Run,
+    /// Leave it out, for this reason.
+    Skip(String),
+}
+
+/// Decides on one check. A failed generic check stops all later overlay checks; later generic checks of the same
+/// stage still run, since they tell more about the same failure. A failed overlay check stops nothing.
+pub fn admit(stage: StageName, kind: CheckKind, so_far: &[CheckResult]) -> Admission {
+    if let Some(lost) = so_far.iter().find(|r| matches!(r.outcome, Outcome::Inconclusive(_))) {
+        return Admission::Skip(format!("could not be judged after {}", lost.name));
+    }
+    match first_generic_failure(so_far) {
+        Some(failed) if kind == CheckKind::Overlay || failed.stage < stage => {
+            Admission::Skip(format!("{} failed", failed.name))
+        }
+        _ => Admission::Run,
+    }
+}
+
+/// Decides on the mutation of a stage: none after a failed generic check.
+pub fn admit_mutation(so_far: &[CheckResult]) -> Admission {
+    if let Some(lost) = so_far.iter().find(|r| matches!(r.outcome, Outcome::Inconclusive(_))) {
+        return Admission::Skip(format!("could not be judged after {}", lost.name));
+    }
+    match first_generic_failure(so_far) {
+        Some(failed) => Admission::Skip(format!("{} failed", failed.name)),
+        None => Admission::Run,
+    }
+}
+
+fn first_generic_failure(so_far: &[CheckResult]) -> Option<&CheckResult> {
+    so_far.iter().find(|r| r.kind == CheckKind::Generic && matches!(r.outcome, Outcome::Fail(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::CheckName;
+    use proptest::prelude::*;
+
+    fn result(stage: StageName, kind: CheckKind, outcome: Outcome) -> CheckResult {
+        let name = CheckName::generic(stage, "x");
+        CheckResult { name, kind, stage, outcome, seconds: 0.0, gated: false }
+    }
+
+    fn outcome() -> impl Strategy<Value = Outcome> {
+        prop_oneof![
+            Just(Outcome::Pass),
+            Just(Outcome::PassWith("labels only".into())),
+            Just(Outcome::Fail("no".into())),
+            Just(Outcome::Skip("not here".into())),
+            Just(Outcome::Inconclusive("engine lost".into())),
+        ]
+    }
+
+    fn results() -> impl Strategy<Value = Vec<CheckResult>> {
+        let one = (0..3_usize, any::<bool>(), outcome()).prop_map(|(stage, generic, outcome)| {
+            let kind = if generic { CheckKind::Generic } else { CheckKind::Overlay };
+            result(StageName::ALL[stage], kind, outcome)
+        });
+        proptest::collection::vec(one, 0..8)
+    }
+
+    proptest! {
+        #[test]
+        fn no_overlay_and_no_mutation_after_a_failed_generic_check(so_far in results(), stage in 0..3_usize) {
+            let failed = so_far.iter().any(|r| {
+                r.kind == CheckKind::Generic && matches!(r.outcome, Outcome::Fail(_))
+            });
+            if failed {
+                prop_assert_ne!(admit(StageName::ALL[stage], CheckKind::Overlay, &so_far), Admission::Run);
+                prop_assert_ne!(admit_mutation(&so_far), Admission::Run);
+            }
+        }
+
+        #[test]
+        fn a_failed_overlay_check_stops_nothing(so_far in results(), stage in 0..3_usize) {
+            let overlays: Vec<_> = so_far
+                .into_iter()
+                .filter(|r| r.kind == CheckKind::Overlay && !matches!(r.outcome, Outcome::Inconclusive(_)))
+                .collect();
+            prop_assert_eq!(admit(StageName::ALL[stage], CheckKind::Overlay, &overlays), Admission::Run);
+            prop_assert_eq!(admit_mutation(&overlays), Admission::Run);
+        }
+    }
+
+    #[test]
+    fn later_generic_checks_of_the_stage_still_tell_what_they_see() {
+        let failed = [result(StageName::Install, CheckKind::Generic, Outcome::Fail("no".into()))];
+        assert_eq!(admit(StageName::Install, CheckKind::Generic, &failed), Admission::Run);
+        assert!(matches!(admit(StageName::Upgrade, CheckKind::Generic, &failed), Admission::Skip(_)));
+    }
+}
