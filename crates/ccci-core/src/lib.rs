@@ -5,11 +5,16 @@
 
 pub mod atomic;
 pub mod clock;
+pub mod event;
 pub mod exec;
 pub mod gate;
+pub mod lock;
 pub mod names;
+pub mod report;
 pub mod secret;
+pub mod settings;
 pub mod stage;
+pub mod verdict;
 pub mod version;
 pub mod wait;
 pub mod yaml;

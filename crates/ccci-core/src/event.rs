@@ -1,0 +1,141 @@
+//! The one stream of what happens in a run. Terminal, JSON record and JUnit are its consumers; nothing else reports.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::report::{Canonical, Commit, Dep, Deploys, Lint, Mode, Teardown, Version};
+use crate::stage::{CheckKind, CheckName, CheckResult, StageName, Status};
+use crate::verdict::Judgement;
+
+/// Something that happened in a run.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// The run exists: it has an id and a record.
+    Started(Started),
+    /// What the run will do is known.
+    Planned(Planned),
+    /// Something worth saying while it goes on; not part of the record.
+    Progress(String),
+    /// A phase has begun: "deploy", "teardown".
+    PhaseStarted(&'static str),
+    /// A phase is over.
+    PhaseEnded {
+        /// Its name.
+        name: &'static str,
+        /// How long it took, in seconds.
+        seconds: f64,
+    },
+    /// What abra's lint said of the tested commit. Never changes the verdict.
+    Linted(Lint),
+    /// Something that healed by itself but should be known: a restart before convergence, a paused update.
+    Fault(String),
+    /// A stage has begun.
+    StageStarted(StageName),
+    /// A check was dealt with.
+    CheckEnded(CheckResult),
+    /// A stage is over.
+    StageEnded {
+        /// Which one.
+        stage: StageName,
+        /// How it ended.
+        status: Status,
+        /// Why it was skipped, or what the mutation ran into.
+        reason: Option<String>,
+    },
+    /// What was gathered about a failure before anything was torn down.
+    Diagnosed(String),
+    /// How many deploys were counted so far.
+    Deploys(Deploys),
+    /// What a stop of the run ran into, with what to do next.
+    Trouble(String),
+    /// What is left after the teardown.
+    TornDown(Teardown),
+    /// The run is over.
+    Finished(Judgement, jiff::Timestamp),
+}
+
+/// The beginning of a run.
+#[derive(Debug, Clone)]
+pub struct Started {
+    /// The run's id.
+    pub run: String,
+    /// The recipe.
+    pub recipe: String,
+    /// What was asked for.
+    pub requested_mode: Mode,
+    /// The app's domain.
+    pub domain: String,
+    /// When.
+    pub at: jiff::Timestamp,
+}
+
+/// What a run will do.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// What it really is.
+    pub mode: Mode,
+    /// Why it is not what was asked for.
+    pub fallback: Option<String>,
+    /// The versions.
+    pub version: Version,
+    /// The tested commit.
+    pub commit: Commit,
+    /// The dependencies.
+    pub deps: Vec<Dep>,
+    /// The canonical, as far as the run touches it.
+    pub canonical: Canonical,
+    /// How many deploys there should be.
+    pub deploys_expected: u32,
+    /// The checks in their order.
+    pub checks: Vec<(StageName, CheckKind, CheckName)>,
+}
+
+/// Reads events as they come.
+pub trait Consumer: Send {
+    /// Takes in one event. Must not fail and must not wait.
+    fn take(&mut self, event: &Event);
+}
+
+/// The stream. Clones share their consumers; events are passed on in the order in which they are sent.
+#[derive(Clone, Default)]
+pub struct Events {
+    consumers: Arc<Mutex<Vec<Box<dyn Consumer>>>>,
+}
+
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Events")
+    }
+}
+
+impl Events {
+    /// A stream with these consumers.
+    pub fn new(consumers: Vec<Box<dyn Consumer>>) -> Self {
+        Self { consumers: Arc::new(Mutex::new(consumers)) }
+    }
+
+    /// Passes an event to every consumer.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "an event is made to be sent; nobody has use for it afterwards"
+    )]
+    pub fn send(&self, event: Event) {
+        for consumer in self.consumers.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+            consumer.take(&event);
+        }
+    }
+
+    /// Says something worth hearing while the run goes on.
+    pub fn progress(&self, text: impl Into<String>) {
+        self.send(Event::Progress(text.into()));
+    }
+
+    /// Measures a phase: its beginning and end are sent, whatever comes out of it.
+    pub async fn phase<T>(&self, name: &'static str, work: impl Future<Output = T>) -> T {
+        self.send(Event::PhaseStarted(name));
+        let start = std::time::Instant::now();
+        let result = work.await;
+        self.send(Event::PhaseEnded { name, seconds: start.elapsed().as_secs_f64() });
+        result
+    }
+}

@@ -1,0 +1,218 @@
+//! Kernel locks (`flock`) held by guards: run slots, app domains, runs (rules T4 and S3).
+//!
+//! The kernel frees a lock when its process dies, so there is no stale lock and no age or pid to judge by. The text
+//! in a lock file names the holder for people. Order: run slot, then app domains sorted.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::atomic::{self, PathContext as _, PathError};
+use crate::wait::{self, Bounds, CancellationToken, Look, WaitError};
+
+/// How often a lock that is held is tried again.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// Who holds a lock, as its file tells people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The run, or a command such as `lab down`.
+    pub run: String,
+    /// The recipe it is about, or empty.
+    pub recipe: String,
+    /// The process.
+    pub pid: u32,
+    /// Since when, RFC 3339.
+    pub since: String,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "run {}", self.run)?;
+        if !self.recipe.is_empty() {
+            write!(f, " of {}", self.recipe)?;
+        }
+        write!(f, " (process {}, since {})", self.pid, self.since)
+    }
+}
+
+/// A lock that could not be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LockError {
+    /// Somebody holds it, and waiting was not wanted or took too long.
+    #[error("{what} is in use by {holder}")]
+    Busy {
+        /// What the lock is about.
+        what: String,
+        /// Who holds it.
+        holder: String,
+    },
+    /// The wait was cancelled.
+    #[error("cancelled while waiting for {what}")]
+    Cancelled {
+        /// What the lock is about.
+        what: String,
+    },
+    /// The lock's file cannot be used.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+/// A held lock; freed when dropped or when the process dies.
+#[derive(Debug)]
+pub struct Lock {
+    path: PathBuf,
+    // Held for its kernel lock; never cloned, since the last copy closed frees it.
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock if nobody holds it.
+    pub fn try_take(path: &Path, holder: &Holder) -> Result<Option<Self>, PathError> {
+        if let Some(dir) = path.parent() {
+            atomic::create_dir(dir)?;
+        }
+        loop {
+            let mut file = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .read(true)
+                .write(true)
+                .open(path)
+                .path("open", path)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(error).path("lock", path),
+            }
+            // Between our open and our lock the holder may have removed the file: then this lock guards nothing.
+            if !same_file(&file, path) {
+                continue;
+            }
+            let text = serde_json::to_string(holder).unwrap_or_default();
+            file.set_len(0).and_then(|()| file.write_all(text.as_bytes())).path("write", path)?;
+            return Ok(Some(Self { path: path.to_owned(), _file: file }));
+        }
+    }
+
+    /// Removes the lock's file while it is still held, then frees it: for names that are used once.
+    pub fn retire(self) -> Result<(), PathError> {
+        atomic::remove_file(&self.path)
+    }
+}
+
+/// True when somebody holds the lock at `path`. A file that is not there is held by nobody.
+pub fn is_held(path: &Path) -> Result<bool, PathError> {
+    match File::open(path) {
+        Ok(file) => match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(error).path("lock", path),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).path("open", path),
+    }
+}
+
+/// The holder as the lock's file names it, or "somebody" when it does not.
+pub fn holder(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    serde_json::from_str::<Holder>(&text)
+        .map_or_else(|_| "somebody who gives no name".to_owned(), |h| h.to_string())
+}
+
+/// Takes the first free lock of `paths`, waiting at most `patience`; `on_wait` is told the holders once.
+pub async fn take_any(
+    what: &str,
+    paths: &[PathBuf],
+    me: &Holder,
+    patience: Duration,
+    cancel: &CancellationToken,
+    on_wait: &mut (dyn FnMut(&str) + Send),
+) -> Result<Lock, LockError> {
+    let bounds = Bounds { deadline: patience, pause: RETRY, cancel: cancel.clone() };
+    if let Some(lock) = try_any(paths, me)? {
+        return Ok(lock);
+    }
+    let holders = paths.iter().map(|p| holder(p)).collect::<Vec<_>>().join(", ");
+    if !patience.is_zero() {
+        on_wait(&format!("waiting for {what}: in use by {holders}"));
+    }
+    let taken = wait::until(what, &bounds, || async {
+        match try_any(paths, me) {
+            Ok(Some(lock)) => Look::Ready(Ok(lock)),
+            Ok(None) => Look::NotYet("held"),
+            Err(error) => Look::Ready(Err(error)),
+        }
+    })
+    .await;
+    match taken {
+        Ok(lock) => Ok(lock?),
+        Err(WaitError::Cancelled { .. }) => Err(LockError::Cancelled { what: what.to_owned() }),
+        Err(WaitError::Deadline { .. }) => {
+            let holder = paths.iter().map(|p| holder(p)).collect::<Vec<_>>().join(", ");
+            Err(LockError::Busy { what: what.to_owned(), holder })
+        }
+    }
+}
+
+fn try_any(paths: &[PathBuf], me: &Holder) -> Result<Option<Lock>, PathError> {
+    for path in paths {
+        if let Some(lock) = Lock::try_take(path, me)? {
+            return Ok(Some(lock));
+        }
+    }
+    Ok(None)
+}
+
+fn same_file(file: &File, path: &Path) -> bool {
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(open), Ok(named)) => open.ino() == named.ino() && open.dev() == named.dev(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn me(run: &str) -> Holder {
+        Holder { run: run.to_owned(), recipe: "custom-html".to_owned(), pid: 1, since: "now".to_owned() }
+    }
+
+    #[tokio::test]
+    async fn the_second_waits_is_told_for_whom_and_then_gives_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("slot-0");
+        let first = Lock::try_take(&path, &me("aaaaaa")).unwrap().unwrap();
+        assert!(is_held(&path).unwrap());
+        let mut told = Vec::new();
+        let paths = [path.clone()];
+        let mut on_wait = |text: &str| told.push(text.to_owned());
+        let cancel = CancellationToken::new();
+        let patience = Duration::from_millis(50);
+        let error =
+            take_any("a run slot", &paths, &me("bbbbbb"), patience, &cancel, &mut on_wait).await.unwrap_err();
+        assert!(error.to_string().contains("in use by run aaaaaa of custom-html"), "{error}");
+        assert!(told[0].contains("run aaaaaa"), "{told:?}");
+        drop(first);
+        assert!(!is_held(&path).unwrap());
+        take_any("a run slot", &paths, &me("b"), patience, &cancel, &mut |_| {}).await.unwrap();
+    }
+
+    #[test]
+    fn a_retired_lock_leaves_no_file_and_a_late_comer_gets_a_lock_that_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app");
+        Lock::try_take(&path, &me("a")).unwrap().unwrap().retire().unwrap();
+        assert!(!path.exists());
+        let second = Lock::try_take(&path, &me("b")).unwrap().unwrap();
+        assert!(Lock::try_take(&path, &me("c")).unwrap().is_none());
+        drop(second);
+    }
+}

@@ -1,0 +1,182 @@
+//! `ccci.yaml`: one strict file with what differs between servers. Unknown keys and wrong types are errors with line
+//! and column; a key exists only when something reads it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::atomic::{PathContext as _, PathError};
+use crate::names::{BaseDomain, RecipeName};
+use crate::yaml::{self, YamlError};
+
+/// Where the settings are looked for when nothing else is said.
+pub const DEFAULT_PATH: &str = "/etc/ccci/ccci.yaml";
+
+/// The settings of one server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The domain under which each app gets its own; a wildcard name must point at the server's Traefik.
+    pub base_domain: BaseDomain,
+    /// Where abra is and what it works on.
+    #[serde(default)]
+    pub abra: AbraSettings,
+    /// What ccci keeps: run records, locks, warm data.
+    #[serde(default = "default_state_dir")]
+    pub state_dir: PathBuf,
+    /// Where a recipe's repository is: a path or URL with `{recipe}` in it.
+    #[serde(default = "default_recipes")]
+    pub recipes: RecipeSource,
+    /// The address at which all apps' domains answer. Without it they are looked up in DNS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+    /// A PEM file with the certificate authority of the apps' certificates, beside the system's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// Compose files added to each app's `COMPOSE_FILE` where the recipe's checkout has them.
+    #[serde(default)]
+    pub compose_files: Vec<String>,
+    /// Keys set in each app's env file; a recipe's own `env` wins.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// How many runs may be under way at once.
+    #[serde(default = "default_max_tests")]
+    pub max_tests: NonZeroU32,
+    /// How many finished runs' records are kept.
+    #[serde(default = "default_keep_runs")]
+    pub keep_runs: NonZeroU32,
+}
+
+/// The part of the settings about abra.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AbraSettings {
+    /// The program: a path, or a name on PATH.
+    pub binary: PathBuf,
+    /// Its directory (`ABRA_DIR`), from which each run takes the catalogue. Without it, `~/.abra`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<PathBuf>,
+    /// The server's name in abra: `default` for the local one.
+    pub server: String,
+}
+
+impl Default for AbraSettings {
+    fn default() -> Self {
+        Self { binary: "abra".into(), dir: None, server: "default".to_owned() }
+    }
+}
+
+/// Where recipes' repositories are: a text with one `{recipe}` in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct RecipeSource(String);
+
+impl RecipeSource {
+    /// The repository of this recipe, as git takes it.
+    pub fn of(&self, recipe: &RecipeName) -> String {
+        self.0.replace("{recipe}", recipe.as_str())
+    }
+}
+
+impl From<RecipeSource> for String {
+    fn from(source: RecipeSource) -> Self {
+        source.0
+    }
+}
+
+impl TryFrom<String> for RecipeSource {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.contains("{recipe}") {
+            Ok(Self(text))
+        } else {
+            Err(format!("`{text}` has no {{recipe}} in it, so every recipe would have one repository"))
+        }
+    }
+}
+
+fn default_state_dir() -> PathBuf {
+    "/var/lib/ci-warm".into()
+}
+
+fn default_recipes() -> RecipeSource {
+    RecipeSource("https://git.coopcloud.tech/coop-cloud/{recipe}.git".to_owned())
+}
+
+fn default_max_tests() -> NonZeroU32 {
+    NonZeroU32::MIN
+}
+
+fn default_keep_runs() -> NonZeroU32 {
+    const KEPT: NonZeroU32 = NonZeroU32::new(200).expect("200 is not zero");
+    KEPT
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// The file cannot be read.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The file does not say what it should.
+    #[error(transparent)]
+    Yaml(#[from] YamlError),
+}
+
+impl Settings {
+    /// Reads a settings file.
+    pub fn load(path: &Path) -> Result<Self, SettingsError> {
+        let text = std::fs::read_to_string(path).path("read", path)?;
+        Ok(yaml::parse(path, &text)?)
+    }
+
+    /// The directory of one run.
+    pub fn run_dir(&self, run: &crate::names::RunId) -> PathBuf {
+        self.runs_dir().join(run.as_str())
+    }
+
+    /// The directory of all runs.
+    pub fn runs_dir(&self) -> PathBuf {
+        self.state_dir.join("runs")
+    }
+
+    /// The directory of the locks that several runs share.
+    pub fn locks_dir(&self) -> PathBuf {
+        self.state_dir.join("locks")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Settings, String> {
+        yaml::parse(Path::new("ccci.yaml"), text).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_base_domain_is_enough() {
+        let settings = load("base_domain: ci.example.org").unwrap();
+        assert_eq!(settings.max_tests.get(), 1);
+        assert_eq!(settings.state_dir, Path::new("/var/lib/ci-warm"));
+        let recipe = "custom-html".parse().unwrap();
+        assert!(settings.recipes.of(&recipe).ends_with("/coop-cloud/custom-html.git"));
+    }
+
+    #[test]
+    fn failure_27_every_key_has_one_loader_and_unknown_ones_are_errors() {
+        let error = load("base_domain: a.b\nmax_test: 2\n").unwrap_err();
+        assert!(error.starts_with("ccci.yaml:2:1: unknown field `max_test`"), "{error}");
+        let error = load("base_domain: a.b\nmax_tests: zero\n").unwrap_err();
+        assert!(error.starts_with("ccci.yaml:2:12: "), "{error}");
+        for text in ["base_domain: a.b\nmax_tests: 0", "base_domain: nodots", "base_domain: a.b\nrecipes: /x"]
+        {
+            assert!(load(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The verdict: a pure fold over what a run found (rules R7, R11 and the exit codes of the spec).
+
+use serde::{Deserialize, Serialize};
+
+use crate::report::{Deploys, Teardown};
+use crate::stage::{CheckResult, Outcome, StageName, Status};
+
+/// What a run says of the tested commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Every check that was due was tried and holds.
+    Pass,
+    /// At least one does not.
+    Fail,
+    /// We could not judge. Never the recipe's fault, never green.
+    Inconclusive,
+}
+
+impl Verdict {
+    /// The verdict as it is written in lines and records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+}
+
+/// The exit codes of `ccci`, one meaning each.
+pub mod exit {
+    /// Pass.
+    pub const PASS: u8 = 0;
+    /// Checks failed.
+    pub const FAIL: u8 = 1;
+    /// Usage or bad input: arguments, refs, settings, recipe.yaml.
+    pub const USAGE: u8 = 2;
+    /// Inconclusive: infrastructure.
+    pub const INCONCLUSIVE: u8 = 3;
+    /// Nothing was selected.
+    pub const NOTHING_SELECTED: u8 = 4;
+    /// No canonical.
+    pub const NO_CANONICAL: u8 = 5;
+    /// The known-good could not be restored: act now.
+    pub const RESTORE_FAILED: u8 = 6;
+    /// Busy: a lock is held.
+    pub const BUSY: u8 = 75;
+    /// Added to a signal's number: 130 for Ctrl-C, 143 for SIGTERM.
+    pub const SIGNAL_BASE: u8 = 128;
+}
+
+/// What stopped a run before its end, or kept it from judging.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// We could not judge: engine, abra, disk.
+    Infrastructure(String),
+    /// What we were given is wrong.
+    BadInput(String),
+    /// Somebody else holds what we need.
+    Busy(String),
+    /// A signal asked us to stop.
+    Signal(u8),
+}
+
+/// Everything that a verdict is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Found<'a> {
+    /// Each stage that was planned and how it ended, with the reason of a skip.
+    pub stages: &'a [(StageName, Status, Option<String>)],
+    /// Each check that was dealt with.
+    pub checks: &'a [CheckResult],
+    /// The deploy count.
+    pub deploys: Deploys,
+    /// What the teardown left; `None` when there was nothing to tear down.
+    pub teardown: Option<&'a Teardown>,
+    /// What stopped the run.
+    pub trouble: Option<&'a Trouble>,
+}
+
+/// The verdict with its exit code and the sentence that explains it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The exit code.
+    pub exit_code: u8,
+    /// Why it is not a pass.
+    pub why: Option<String>,
+}
+
+/// Judges a run. Precedence: signal, then inconclusive, then fail.
+pub fn judge(found: &Found<'_>) -> Judgement {
+    let inconclusive =
+        |code, why: String| Judgement { verdict: Verdict::Inconclusive, exit_code: code, why: Some(why) };
+    let fail = |why: String| Judgement { verdict: Verdict::Fail, exit_code: exit::FAIL, why: Some(why) };
+    match found.trouble {
+        Some(Trouble::Signal(signal)) => {
+            return inconclusive(exit::SIGNAL_BASE + signal, format!("stopped by signal {signal}"));
+        }
+        Some(Trouble::Infrastructure(why)) => return inconclusive(exit::INCONCLUSIVE, why.clone()),
+        Some(Trouble::BadInput(why)) => return inconclusive(exit::USAGE, why.clone()),
+        Some(Trouble::Busy(why)) => return inconclusive(exit::BUSY, why.clone()),
+        None => {}
+    }
+    if let Some(lost) = found.checks.iter().find(|c| matches!(c.outcome, Outcome::Inconclusive(_))) {
+        let why = lost.outcome.reason().unwrap_or("no reason given");
+        return inconclusive(exit::INCONCLUSIVE, format!("{} could not be judged: {why}", lost.name));
+    }
+    if let Some(left) = found.teardown.filter(|t| !t.clean) {
+        return inconclusive(exit::INCONCLUSIVE, format!("the teardown left {}", left.left.join(", ")));
+    }
+    let failed: Vec<&str> = found
+        .checks
+        .iter()
+        .filter(|c| matches!(c.outcome, Outcome::Fail(_)))
+        .map(|c| c.name.as_str())
+        .collect();
+    if !failed.is_empty() {
+        return fail(format!("failed: {}", failed.join(", ")));
+    }
+    if let Some((stage, _, reason)) = found.stages.iter().find(|(_, status, _)| *status == Status::Fail) {
+        return fail(format!("stage {stage} failed: {}", reason.as_deref().unwrap_or("no reason given")));
+    }
+    if let Some(unmet) = found.checks.iter().find(|c| c.gated) {
+        let why = unmet.outcome.reason().unwrap_or("no reason given");
+        return fail(format!("{} was not tried: {why}", unmet.name));
+    }
+    if found.deploys.expected != found.deploys.counted {
+        let Deploys { expected, counted } = found.deploys;
+        return fail(format!("{expected} deploy(s) were expected, {counted} counted"));
+    }
+    if !found.checks.iter().any(|c| matches!(c.outcome, Outcome::Pass | Outcome::PassWith(_))) {
+        return inconclusive(
+            exit::NOTHING_SELECTED,
+            "no check was tried, and nothing tried is no pass".to_owned(),
+        );
+    }
+    Judgement { verdict: Verdict::Pass, exit_code: exit::PASS, why: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::{CheckKind, CheckName};
+    use proptest::prelude::*;
+
+    const ONE: Deploys = Deploys { expected: 1, counted: 1 };
+    const LOST: fn() -> Outcome = || Outcome::Inconclusive("the engine is lost".into());
+
+    fn check(outcome: Outcome, gated: bool) -> CheckResult {
+        let stage = StageName::Install;
+        let name = CheckName::generic(stage, "serving");
+        CheckResult { name, kind: CheckKind::Generic, stage, outcome, seconds: 0.0, gated }
+    }
+
+    fn judged(
+        checks: &[CheckResult],
+        deploys: Deploys,
+        left: &[&str],
+        trouble: Option<&Trouble>,
+    ) -> Judgement {
+        let left: Vec<String> = left.iter().map(|&l| l.to_owned()).collect();
+        let teardown = Teardown { clean: left.is_empty(), left };
+        judge(&Found { stages: &[], checks, deploys, teardown: Some(&teardown), trouble })
+    }
+
+    #[test]
+    fn each_ending_has_its_code() {
+        let pass = [check(Outcome::Pass, false)];
+        let fail = [check(Outcome::Pass, false), check(Outcome::Fail("no".into()), false)];
+        let lost = [check(Outcome::Fail("no".into()), false), check(LOST(), false)];
+        let busy = Trouble::Busy("in use".into());
+        let signal = Trouble::Signal(15);
+        let engine = Trouble::Infrastructure("engine lost".into());
+        let cases = [
+            (judged(&pass, ONE, &[], None), 0),
+            (judged(&fail, ONE, &[], None), 1),
+            (judged(&lost, ONE, &[], None), 3),
+            (judged(&pass, ONE, &["volume x"], None), 3),
+            (judged(&fail, ONE, &[], Some(&engine)), 3),
+            (judged(&fail, ONE, &[], Some(&signal)), 143),
+            (judged(&[], ONE, &[], Some(&busy)), 75),
+            (judged(&[], ONE, &[], None), 4),
+            (judged(&[check(Outcome::Skip("none".into()), false)], ONE, &[], None), 4),
+            (judged(&pass, Deploys { expected: 1, counted: 2 }, &[], None), 1),
+        ];
+        for (judgement, code) in cases {
+            assert_eq!(judgement.exit_code, code, "{judgement:?}");
+            assert_eq!(judgement.why.is_none(), code == 0);
+        }
+    }
+
+    #[test]
+    fn failure_38_checks_that_were_due_and_not_tried_are_never_green() {
+        let unmet = [check(Outcome::Pass, false), check(Outcome::Skip("keycloak is not there".into()), true)];
+        let judgement = judged(&unmet, ONE, &[], None);
+        assert_eq!(judgement.verdict, Verdict::Fail);
+        assert!(judgement.why.unwrap().contains("keycloak is not there"));
+    }
+
+    proptest! {
+        #[test]
+        fn green_only_without_any_trouble(kinds in proptest::collection::vec(0..5_u8, 0..6), counted in 0..3_u32) {
+            let checks: Vec<_> = kinds
+                .iter()
+                .map(|k| match k {
+                    0 => check(Outcome::Pass, false),
+                    1 => check(Outcome::Fail("no".into()), false),
+                    2 => check(Outcome::Skip("own".into()), false),
+                    3 => check(Outcome::Skip("gate".into()), true),
+                    _ => check(LOST(), false),
+                })
+                .collect();
+            let judgement = judged(&checks, Deploys { expected: 1, counted }, &[], None);
+            let clean = kinds.contains(&0) && kinds.iter().all(|k| *k == 0 || *k == 2) && counted == 1;
+            prop_assert_eq!(judgement.verdict == Verdict::Pass, clean);
+            prop_assert_eq!(judgement.exit_code == 0, clean);
+        }
+    }
+}
