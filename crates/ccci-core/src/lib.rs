@@ -3,11 +3,13 @@
 //! This crate knows no command line, no test harness and no Keycloak. Decisions are pure functions; effects stand
 //! behind four doors: [`exec`] (processes, abra and git among them), the Docker engine, HTTP and [`atomic`] (files).
 
+pub mod abra;
 pub mod atomic;
 pub mod clock;
 pub mod event;
 pub mod exec;
 pub mod gate;
+pub mod git;
 pub mod lock;
 pub mod names;
 pub mod report;

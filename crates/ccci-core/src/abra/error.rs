@@ -1,0 +1,306 @@
+//! Why a call of abra failed, and whose fault it is. Classification is a pure function of what abra printed.
+//!
+//! Messages change between versions, so they are matched loosely, and nothing that a label or an exit code can answer
+//! is read from them.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::exec::Output;
+
+use super::text;
+
+/// How many lines of output an error keeps.
+const TAIL: usize = 30;
+
+/// Whom a failure is told of as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The recipe under test: the verdict may be "fail".
+    Recipe,
+    /// abra, Docker or ccci itself: the verdict can only be "inconclusive".
+    Infrastructure,
+    /// The message does not say; tasks, logs and the engine have to.
+    Unknown,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AbraErrorKind {
+    /// A pinned deploy found changed or untracked files in the clone.
+    DirtyTree,
+    /// A secret the recipe needs is not in the swarm.
+    MissingSecret {
+        /// Its name in the recipe.
+        name: String,
+        /// True when the recipe says `generate=false`: it has to be inserted.
+        insertable: bool,
+    },
+    /// A deploy without force met a deployed app.
+    AlreadyDeployed,
+    /// The app is not deployed.
+    NotDeployed,
+    /// abra's own wait for convergence ran out.
+    Timeout,
+    /// abra says that the deploy failed, without saying why.
+    DeployFailed,
+    /// An error rule of the lint stopped the deploy.
+    LintBlocked {
+        /// The rule, `R014`, when abra named it.
+        rule: Option<String>,
+    },
+    /// The recipe's compose files or what they describe were refused.
+    ComposeRefused {
+        /// abra's words.
+        message: String,
+    },
+    /// An image is neither here nor in its registry.
+    ImageMissing {
+        /// abra's words.
+        message: String,
+    },
+    /// The secret version exists; secrets cannot be changed.
+    SecretExists,
+    /// A table could not be printed without a terminal.
+    NoTerminal,
+    /// This abra does not know a flag that the call cannot do without.
+    UnknownFlag {
+        /// The flag.
+        flag: String,
+    },
+    /// abra does not know the app, server or recipe: its directory is not what we made of it.
+    UnknownApp,
+    /// The Docker engine did not answer, or is no swarm manager.
+    Engine,
+    /// A git origin could not be read.
+    Origin,
+    /// The binary is not there.
+    NotInstalled,
+    /// The binary is there and could not be started.
+    NotStarted,
+    /// Our deadline passed.
+    Deadline {
+        /// The deadline.
+        after: Duration,
+    },
+    /// The run was cancelled.
+    Cancelled,
+    /// abra ended well and printed something else than was asked for.
+    BadOutput {
+        /// What should have been there.
+        wanted: &'static str,
+    },
+    /// None of the above.
+    Other,
+}
+
+/// A call of abra that did not do what was asked. All texts are redacted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AbraError {
+    /// What went wrong.
+    pub kind: AbraErrorKind,
+    /// The command line as it can be pasted into a shell.
+    pub command: String,
+    /// The exit code; `None` when abra was not started or was ended.
+    pub code: Option<i32>,
+    /// The text of the last FATA message, from whichever stream had it.
+    pub fatal: Option<String>,
+    /// The end of both streams.
+    pub output: String,
+}
+
+impl std::error::Error for AbraError {}
+
+impl fmt::Display for AbraError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.fatal, &self.kind) {
+            (Some(fatal), _) => write!(f, "abra: {fatal}")?,
+            (None, AbraErrorKind::NotInstalled | AbraErrorKind::NotStarted | AbraErrorKind::Cancelled) => {
+                // The process layer has said it all, command line included.
+                return write!(f, "abra: {}", self.output);
+            }
+            (None, AbraErrorKind::Deadline { .. }) => return write!(f, "abra: {}", self.output),
+            (None, AbraErrorKind::BadOutput { wanted }) => write!(f, "abra did not print {wanted}")?,
+            (None, _) => f.write_str("abra failed without saying why")?,
+        }
+        let ending = self.code.map_or_else(|| "killed by a signal".to_owned(), |code| format!("exit {code}"));
+        write!(f, "\n  command: {} ({ending})", self.command)?;
+        if !self.output.is_empty() && Some(self.output.trim()) != self.fatal.as_deref() {
+            write!(f, "\n  it printed:")?;
+            for line in self.output.lines() {
+                write!(f, "\n    {line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AbraError {
+    /// The error of a call that ended with a bad code.
+    pub(super) fn from_output(output: &Output) -> Self {
+        let fatal = text::fatal(&output.stdout).or_else(|| text::fatal(&output.stderr));
+        let all = format!("{}\n{}", output.stdout, output.stderr);
+        Self {
+            kind: classify(fatal.as_deref(), &all),
+            command: output.command.clone(),
+            code: output.code,
+            fatal,
+            output: output.tail(TAIL),
+        }
+    }
+
+    /// The error of a call that ended well with an output that cannot be read.
+    pub(super) fn bad_output(output: &Output, wanted: &'static str) -> Self {
+        Self {
+            kind: AbraErrorKind::BadOutput { wanted },
+            command: output.command.clone(),
+            code: output.code,
+            fatal: None,
+            output: output.tail(TAIL),
+        }
+    }
+
+    /// Whose fault this is, as far as abra's answer tells.
+    pub fn fault(&self) -> Fault {
+        use AbraErrorKind as Kind;
+        match &self.kind {
+            Kind::LintBlocked { .. } | Kind::ComposeRefused { .. } | Kind::ImageMissing { .. } => {
+                Fault::Recipe
+            }
+            // Nobody but the recipe's own room can know the value.
+            Kind::MissingSecret { insertable: true, .. } => Fault::Recipe,
+            Kind::MissingSecret { .. } | Kind::Timeout | Kind::DeployFailed | Kind::Other => Fault::Unknown,
+            Kind::DirtyTree
+            | Kind::AlreadyDeployed
+            | Kind::NotDeployed
+            | Kind::SecretExists
+            | Kind::NoTerminal
+            | Kind::UnknownFlag { .. }
+            | Kind::UnknownApp
+            | Kind::Engine
+            | Kind::Origin
+            | Kind::NotInstalled
+            | Kind::NotStarted
+            | Kind::Deadline { .. }
+            | Kind::Cancelled
+            | Kind::BadOutput { .. } => Fault::Infrastructure,
+        }
+    }
+}
+
+/// Texts of the compose reader, of swarm's check of a specification, and of abra's recipe reader.
+const COMPOSE: &[&str] = &[
+    "does not match format",
+    "additional property",
+    "must be a string",
+    "must be a mapping",
+    "must be a list",
+    "must be a number",
+    "must be a integer",
+    "must be an integer",
+    "must be a boolean",
+    "invalid interpolation format",
+    "required variable",
+    "undefined volume",
+    "undefined network",
+    "undefined secret",
+    "undefined config",
+    "undefined service",
+    "unsupported compose file version",
+    "yaml:",
+    "unable to validate recipe",
+    "only updates to labels are allowed",
+    "invalid mount config",
+    "invalid reference format",
+    "invalid volume specification",
+    "invalid service name",
+    "no such file or directory: compose",
+    "config not found",
+];
+
+/// Texts that mean that an image cannot be had.
+const IMAGE: &[&str] = &[
+    "no such image",
+    "manifest unknown",
+    "pull access denied",
+    "manifest for ",
+    "repository does not exist",
+];
+
+/// Texts of an engine that does not answer or is no manager.
+const ENGINE: &[&str] = &[
+    "cannot connect to the docker daemon",
+    "error during connect",
+    "is the docker daemon running",
+    "docker.sock",
+    "not a swarm manager",
+    "the swarm does not have a leader",
+];
+
+/// Texts of a git origin that cannot be read.
+const ORIGIN: &[&str] =
+    &["authentication required", "repository not found", "unable to fetch", "could not resolve host"];
+
+/// What went wrong, from the last FATA message and from all that was printed.
+pub fn classify(fatal: Option<&str>, all: &str) -> AbraErrorKind {
+    use AbraErrorKind as Kind;
+    if let Some(flag) = text::unknown_flag(all) {
+        return Kind::UnknownFlag { flag };
+    }
+    // Without a FATA line the last lines have to do.
+    let said = fatal.unwrap_or(all);
+    let low = said.to_lowercase();
+    let has = |texts: &[&str]| texts.iter().any(|t| low.contains(t));
+    if has(ENGINE) {
+        return Kind::Engine;
+    }
+    if let Some(kind) = missing_secret(said) {
+        return kind;
+    }
+    if has(&["has locally unstaged changes"]) {
+        Kind::DirtyTree
+    } else if has(&["inappropriate ioctl"]) {
+        Kind::NoTerminal
+    } else if has(&["already deployed"]) {
+        Kind::AlreadyDeployed
+    } else if has(&["is not deployed"]) {
+        Kind::NotDeployed
+    } else if has(&["timed out", "timeout exceeded"]) {
+        Kind::Timeout
+    } else if let Some(kind) = blocked_by_lint(said) {
+        kind
+    } else if has(IMAGE) {
+        Kind::ImageMissing { message: said.trim().to_owned() }
+    } else if has(&["alreadyexists", "secret already exists"]) {
+        Kind::SecretExists
+    } else if has(&["cannot find app", "cannot find recipe", "no server provided", "no recipe '"]) {
+        Kind::UnknownApp
+    } else if has(ORIGIN) {
+        Kind::Origin
+    } else if has(COMPOSE) {
+        Kind::ComposeRefused { message: said.trim().to_owned() }
+    } else if has(&["deploy failed"]) {
+        Kind::DeployFailed
+    } else {
+        Kind::Other
+    }
+}
+
+fn missing_secret(said: &str) -> Option<AbraErrorKind> {
+    let marks = [("secret not generated:", false), ("secret not inserted (#generate=false):", true)];
+    marks.iter().find_map(|(mark, insertable)| {
+        let name = said.split_once(mark)?.1.split_whitespace().next()?;
+        Some(AbraErrorKind::MissingSecret { name: name.to_owned(), insertable: *insertable })
+    })
+}
+
+fn blocked_by_lint(said: &str) -> Option<AbraErrorKind> {
+    let low = said.to_lowercase();
+    let rule = said.split(|c: char| !c.is_ascii_alphanumeric()).find(|word| {
+        word.len() == 4 && word.starts_with('R') && word[1..].bytes().all(|b| b.is_ascii_digit())
+    });
+    let of_lint = low.contains("lint") || low.contains("only annotated tags used for recipe version");
+    (of_lint && !low.contains("unable to lint"))
+        .then(|| AbraErrorKind::LintBlocked { rule: rule.map(str::to_owned) })
+}

@@ -1,0 +1,168 @@
+//! The releases of a recipe: git tags that are versions, annotated or not.
+
+use super::{Checkout, Commit, GitError, resolve::parse};
+use crate::version::RecipeVersion;
+
+/// A release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tag {
+    /// The tag, as a version.
+    pub version: RecipeVersion,
+    /// True for a tag object. abra refuses to deploy pinned when any tag of the clone is not one (failure 28).
+    pub annotated: bool,
+    /// The commit it marks.
+    pub commit: Commit,
+}
+
+/// The tags of a clone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tags {
+    /// The releases, oldest version first.
+    pub releases: Vec<Tag>,
+    /// The tags that are no versions.
+    pub others: Vec<String>,
+}
+
+impl Tags {
+    /// The release with the highest version: "the latest".
+    pub fn newest(&self) -> Option<&Tag> {
+        self.releases.last()
+    }
+
+    /// The release of this version.
+    pub fn find(&self, version: &RecipeVersion) -> Option<&Tag> {
+        self.releases.iter().find(|tag| tag.version == *version)
+    }
+
+    /// The highest release that marks this commit.
+    pub fn at(&self, commit: &Commit) -> Option<&Tag> {
+        self.releases.iter().rev().find(|tag| tag.commit == *commit)
+    }
+
+    /// The newest release under this version.
+    pub fn older_than(&self, version: &RecipeVersion) -> Option<&Tag> {
+        self.releases.iter().rev().find(|tag| tag.version < *version)
+    }
+
+    /// The first tag that abra would refuse a pinned deploy for.
+    pub fn lightweight(&self) -> Option<&Tag> {
+        self.releases.iter().find(|tag| !tag.annotated)
+    }
+
+    /// The newest release that `head` was built on (failure 21): its commit is among `ancestors` and is not `head`. A
+    /// head that is itself a release steps back from its own version, also where history was rewritten in between.
+    pub fn base_of(&self, head: &Commit, ancestors: &[Commit]) -> Option<&Tag> {
+        let own = self.at(head).map(|tag| &tag.version);
+        let older = |tag: &&Tag| tag.commit != *head && own.is_none_or(|own| tag.version < *own);
+        let built_on = |tag: &&Tag| ancestors.contains(&tag.commit);
+        let candidates = || self.releases.iter().rev().filter(older);
+        candidates().find(built_on).or_else(|| own.and_then(|_| candidates().next()))
+    }
+}
+
+/// Reads the output of `for-each-ref` with the fields name, type, object, peeled type, peeled object.
+fn parse_tags(text: &str) -> Tags {
+    let mut tags = Tags::default();
+    for line in text.lines() {
+        let mut fields = line.split(' ');
+        let name = fields.next().unwrap_or_default();
+        let annotated = fields.next() == Some("tag");
+        match (name.parse::<RecipeVersion>(), peeled(line)) {
+            (Ok(version), Some(commit)) => tags.releases.push(Tag { version, annotated, commit }),
+            _ => tags.others.push(name.to_owned()),
+        }
+    }
+    tags.releases.sort_by(|a, b| a.version.cmp(&b.version));
+    tags
+}
+
+/// The commit of a line of `for-each-ref`; `None` when it marks something else, or a tag of a tag.
+pub(super) fn peeled(line: &str) -> Option<Commit> {
+    let fields: Vec<&str> = line.split(' ').collect();
+    match fields.as_slice() {
+        [_, "commit", object, ..] | [_, "tag", _, "commit", object] => object.parse().ok(),
+        _ => None,
+    }
+}
+
+impl Checkout {
+    /// All tags of the clone's own source; those of a fork are no releases.
+    pub async fn tags(&self) -> Result<Tags, GitError> {
+        let format = "--format=%(refname:strip=2) %(objecttype) %(objectname) %(*objecttype) %(*objectname)";
+        Ok(parse_tags(&self.run(&["for-each-ref", format, "refs/tags/"]).await?))
+    }
+
+    /// The release with the highest version.
+    pub async fn newest_release(&self) -> Result<Option<Tag>, GitError> {
+        Ok(self.tags().await?.newest().cloned())
+    }
+
+    /// The newest release older than `head`: see [`Tags::base_of`].
+    pub async fn newest_older_than(&self, head: &Commit) -> Result<Option<Tag>, GitError> {
+        let tags = self.tags().await?;
+        let merged = format!("--merged={head}");
+        let format = "--format=%(refname:strip=2) %(objecttype) %(objectname) %(*objecttype) %(*objectname)";
+        let text = self.run(&["for-each-ref", format, &merged, "refs/tags/"]).await?;
+        let ancestors: Vec<Commit> = text.lines().filter_map(peeled).collect();
+        Ok(tags.base_of(head, &ancestors).cloned())
+    }
+
+    /// True when `older` is `newer` or one of its ancestors.
+    pub async fn is_ancestor(&self, older: &Commit, newer: &Commit) -> Result<bool, GitError> {
+        let output = self.try_run(&["merge-base", "--is-ancestor", older.as_str(), newer.as_str()]).await?;
+        match output.code {
+            Some(0) => Ok(true),
+            Some(1) => Ok(false),
+            _ => Err(super::failed(&output)),
+        }
+    }
+
+    /// The commit that is checked out.
+    pub async fn head(&self) -> Result<Commit, GitError> {
+        parse(self.run(&["rev-parse", "--verify", "HEAD^{commit}"]).await?.trim_end())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commit(digit: char) -> Commit {
+        std::iter::repeat_n(digit, 40).collect::<String>().parse().unwrap()
+    }
+
+    fn tags(list: &[(&str, char)]) -> Tags {
+        let line =
+            |(name, digit): &(&str, char)| format!("{name} tag {} commit {}\n", commit('f'), commit(*digit));
+        parse_tags(&list.iter().map(line).collect::<String>())
+    }
+
+    #[test]
+    fn failure_28_a_lightweight_tag_is_seen_and_other_tags_are_counted() {
+        let (a, b) = (commit('a'), commit('b'));
+        let text = format!(
+            "1.10.0+1 tag {a} commit {b}\n1.9.0+v2-rc commit {a}  \nnightly commit {b}  \n2.0.0+1 tag {a} tree {b}\n"
+        );
+        let tags = parse_tags(&text);
+        let seen: Vec<_> = tags.releases.iter().map(|t| (t.version.tag(), t.annotated)).collect();
+        assert_eq!(seen, [("1.9.0+v2-rc", false), ("1.10.0+1", true)]);
+        assert_eq!(tags.lightweight().unwrap().version.tag(), "1.9.0+v2-rc");
+        assert_eq!(tags.others, ["nightly", "2.0.0+1"]);
+    }
+
+    #[test]
+    fn failure_21_the_base_is_the_newest_release_that_the_head_was_built_on() {
+        let tags = tags(&[("1.0.0+1", 'a'), ("1.1.0+1", 'b'), ("2.0.0+1", 'c')]);
+        let base = |head, ancestors: &[char]| {
+            let ancestors: Vec<_> = ancestors.iter().map(|d| commit(*d)).collect();
+            tags.base_of(&commit(head), &ancestors).map(|t| t.version.tag().to_owned())
+        };
+        let some = |tag: &str| Some(tag.to_owned());
+        assert_eq!(base('d', &['a', 'b', 'c']), some("2.0.0+1"), "a change on top of the latest");
+        assert_eq!(base('d', &['a', 'b']), some("1.1.0+1"), "a change made before the latest came out");
+        assert_eq!(base('c', &['a', 'b', 'c']), some("1.1.0+1"), "a release steps back from itself");
+        assert_eq!(base('c', &['c']), some("1.1.0+1"), "also when history was rewritten");
+        assert_eq!(base('a', &['a']), None, "the first release has no base");
+        assert_eq!(base('d', &[]), None, "nothing says what an unrelated history was built on");
+    }
+}
