@@ -1,1 +1,6 @@
-//! lab
+//! A local Co-op Cloud on one machine: engine, images, catalogue, names and certificates, the `abra` stand-in.
+
+pub mod embedded;
+pub mod images;
+pub mod layout;
+pub mod work;

@@ -1,0 +1,296 @@
+//! The lab's images: what each is made of, and the hash that says whether the one that is there is still right.
+//! `images/README.md` says how to add one; [`ensure`] builds what is missing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use ccci_core::atomic::PathError;
+use ccci_core::exec::ExecError;
+use ccci_core::lock::LockError;
+use ccci_core::yaml::{self, YamlError};
+use serde::Deserialize;
+
+use crate::embedded::{self, IMAGES};
+use crate::work::DockerError;
+
+pub use build::{Built, ensure, present};
+
+mod build;
+mod debian;
+mod go;
+
+/// What stands before every image's name.
+pub const PREFIX: &str = "ccci-lab/";
+/// Raised when the builder makes another image from the same content.
+const FORMAT: u32 = 1;
+
+/// An image that could not be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// There is no such image in the lab.
+    #[error("the lab has no image {reference}; it has {known}")]
+    Unknown {
+        /// The image asked for.
+        reference: String,
+        /// The images there are.
+        known: String,
+    },
+    /// An `image.yaml` is wrong.
+    #[error(transparent)]
+    Yaml(#[from] YamlError),
+    /// A file that an image needs is not among the embedded ones.
+    #[error("the image folder {folder} has no {file}")]
+    NoFile {
+        /// The image's folder.
+        folder: String,
+        /// The missing file.
+        file: String,
+    },
+    /// Docker refused.
+    #[error(transparent)]
+    Docker(#[from] DockerError),
+    /// A tool could not be run.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// A tool was run and failed.
+    #[error("cannot make {what}: `{command}` ended with {ending}\n{tail}")]
+    Tool {
+        /// What was to be made.
+        what: String,
+        /// The command line.
+        command: String,
+        /// How it ended.
+        ending: String,
+        /// The last lines it printed.
+        tail: String,
+    },
+    /// Go is missing or too old, and none could be had.
+    #[error("cannot compile {what}: {why}; install Go 1.21 or newer and put it on PATH")]
+    NoGo {
+        /// What was to be compiled.
+        what: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Another process builds for too long.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A file or directory could not be used.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+/// What an image stands on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Base {
+    /// Nothing.
+    Scratch,
+    /// A Debian suite's root file system, made on the spot.
+    Suite,
+    /// Another image of the lab.
+    Image(Box<ImageSpec>),
+}
+
+/// A program compiled on the host.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Program {
+    /// The package to build.
+    pub package: String,
+    /// The sub-folder with `go.mod` and `go.sum`.
+    pub module: String,
+    /// Flags for the linker.
+    #[serde(default)]
+    pub ldflags: String,
+}
+
+/// One image of the lab with one tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageSpec {
+    /// The folder, and the name after [`PREFIX`].
+    pub name: String,
+    /// The tag that recipes use.
+    pub tag: String,
+    /// What it stands on.
+    pub base: Base,
+    /// Build arguments.
+    pub args: BTreeMap<String, String>,
+    /// Programs compiled on the host, by their name in the build context.
+    pub programs: BTreeMap<String, Program>,
+    /// Whether the lab's authority lies in the build context.
+    pub lab_ca: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Folder {
+    tags: BTreeMap<String, Tag>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tag {
+    base: String,
+    #[serde(default)]
+    args: BTreeMap<String, String>,
+    #[serde(default)]
+    programs: BTreeMap<String, Program>,
+    #[serde(default)]
+    lab_ca: bool,
+}
+
+/// All images of the lab, sorted.
+pub fn all() -> Result<Vec<ImageSpec>, ImageError> {
+    let names: BTreeSet<&str> = IMAGES.iter().filter_map(|(path, _)| Some(path.split_once('/')?.0)).collect();
+    let mut specs = Vec::new();
+    for name in names {
+        for tag in folder(name)?.tags.into_keys() {
+            specs.push(find(&format!("{name}:{tag}"))?);
+        }
+    }
+    Ok(specs)
+}
+
+/// The image of this name and tag, with or without [`PREFIX`].
+pub fn find(reference: &str) -> Result<ImageSpec, ImageError> {
+    let short = reference.strip_prefix(PREFIX).unwrap_or(reference);
+    let unknown = || ImageError::Unknown { reference: reference.to_owned(), known: known() };
+    let (name, tag) = short.split_once(':').ok_or_else(unknown)?;
+    if file(name, "image.yaml").is_none() {
+        return Err(unknown());
+    }
+    let found = folder(name)?.tags.remove(tag).ok_or_else(unknown)?;
+    let base = match found.base.as_str() {
+        "scratch" => Base::Scratch,
+        "suite" => Base::Suite,
+        other => Base::Image(Box::new(find(other)?)),
+    };
+    Ok(ImageSpec {
+        name: name.to_owned(),
+        tag: tag.to_owned(),
+        base,
+        args: found.args,
+        programs: found.programs,
+        lab_ca: found.lab_ca,
+    })
+}
+
+/// True when the lab can build this image.
+pub fn knows(reference: &str) -> bool {
+    find(reference).is_ok()
+}
+
+impl ImageSpec {
+    /// The reference that recipes use.
+    pub fn reference(&self) -> String {
+        format!("{PREFIX}{}:{}", self.name, self.tag)
+    }
+
+    /// The reference of exactly this content.
+    pub fn exact(&self, ca: &str) -> String {
+        format!("{}-{}", self.reference(), &self.hash(ca)[..12])
+    }
+
+    /// The hash of everything the image is made of; `ca` is the lab's authority as PEM.
+    pub fn hash(&self, ca: &str) -> String {
+        let base = match &self.base {
+            Base::Scratch => "scratch".to_owned(),
+            Base::Suite => debian::recipe(&self.tag).join(" "),
+            Base::Image(base) => base.hash(ca),
+        };
+        let mut hash = blake3::Hasher::new();
+        let mut part = |kind: &str, name: &str, content: &[u8]| {
+            let length = content.len();
+            hash.update(format!("{kind} {name} {length}\n").as_bytes()).update(content);
+        };
+        part("format", "", FORMAT.to_string().as_bytes());
+        part("base", "", base.as_bytes());
+        for (name, value) in &self.args {
+            part("arg", name, value.as_bytes());
+        }
+        for (name, program) in &self.programs {
+            part("program", name, format!("{program:?}").as_bytes());
+        }
+        if self.lab_ca {
+            part("ca", "", ca.as_bytes());
+        }
+        for (path, content) in self.files() {
+            part("file", path, content);
+        }
+        hash.finalize().to_hex().to_string()
+    }
+
+    /// The embedded files that belong to this image: `image.yaml` does not, and of modules only the ones it names.
+    pub(crate) fn files(&self) -> Vec<embedded::File> {
+        let modules: BTreeSet<&str> = self.programs.values().map(|p| p.module.as_str()).collect();
+        let mine = |path: &str| match path.split_once('/') {
+            Some((folder, "go.mod" | "go.sum")) => modules.contains(folder),
+            _ => path != "image.yaml",
+        };
+        files(&self.name).filter(|(path, _)| mine(path)).collect()
+    }
+}
+
+fn folder(name: &str) -> Result<Folder, ImageError> {
+    let missing = || ImageError::NoFile { folder: name.to_owned(), file: "image.yaml".to_owned() };
+    let text = file(name, "image.yaml").ok_or_else(missing)?;
+    let path: PathBuf = Path::new("images").join(name).join("image.yaml");
+    Ok(yaml::parse(&path, &String::from_utf8_lossy(text))?)
+}
+
+/// The embedded files of one image's folder, by their path in it.
+fn files(name: &str) -> impl Iterator<Item = embedded::File> {
+    let prefix = format!("{name}/");
+    IMAGES.iter().filter_map(move |(path, content)| Some((path.strip_prefix(prefix.as_str())?, *content)))
+}
+
+fn file(name: &str, path: &str) -> Option<&'static [u8]> {
+    files(name).find(|(p, _)| *p == path).map(|(_, content)| content)
+}
+
+fn known() -> String {
+    let names = all().unwrap_or_default();
+    names.iter().map(ImageSpec::reference).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_folder_has_a_table_and_a_dockerfile() {
+        let specs = all().unwrap();
+        assert!(specs.len() >= 3, "{specs:?}");
+        for spec in specs {
+            assert!(file(&spec.name, "Dockerfile").is_some(), "{}", spec.reference());
+            for program in spec.programs.values() {
+                for part in ["go.mod", "go.sum"] {
+                    let path = format!("{}/{part}", program.module);
+                    assert!(spec.files().iter().any(|(p, _)| *p == path), "{} {path}", spec.reference());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_hash_follows_whatever_the_image_is_made_of() {
+        let spec = find("ccci-lab/dns:1").unwrap();
+        let first = spec.hash("ca");
+        assert_eq!(first, find("dns:1").unwrap().hash("ca"), "the same content has the same hash");
+        let mut changed = spec.clone();
+        changed.args.insert("A".into(), "b".into());
+        assert_ne!(first, changed.hash("ca"));
+        assert_ne!(first, spec.hash("another ca"), "the base holds the authority");
+        let other = ImageSpec { base: Base::Image(Box::new(find("debian:trixie").unwrap())), ..spec.clone() };
+        assert_ne!(first, other.hash("ca"));
+        assert!(spec.exact("ca").starts_with("ccci-lab/dns:1-"));
+    }
+
+    #[test]
+    fn an_unknown_image_is_an_error_that_lists_the_known_ones() {
+        let error = find("ccci-lab/nothing:1").unwrap_err().to_string();
+        assert!(error.contains("ccci-lab/dns:1"), "{error}");
+        assert!(find("dns:0").is_err() && find("dns").is_err());
+    }
+}

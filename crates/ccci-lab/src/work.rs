@@ -1,0 +1,162 @@
+//! What every step of the lab is given: the paths, whom to tell about progress, and the token that stops it; and the
+//! Docker command-line client, the lab's door to the engine.
+
+use std::ffi::OsStr;
+use std::time::{Duration, Instant};
+
+use ccci_core::clock;
+use ccci_core::exec::{Command, ExecError, Output};
+use ccci_core::lock::{Holder, Lock, LockError, take_any};
+use ccci_core::wait::CancellationToken;
+
+use crate::layout::LabLayout;
+
+/// How long one process of the lab waits for another that prepares the same thing.
+const PATIENCE: Duration = Duration::from_secs(20 * 60);
+
+/// What the lab is doing, for whoever shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Progress {
+    /// Something that takes a while has begun.
+    Began {
+        /// What it is: "image ccci-lab/nginx:1.22.1".
+        what: String,
+    },
+    /// It has ended well.
+    Ended {
+        /// The text of its beginning.
+        what: String,
+        /// How long it took.
+        took: Duration,
+    },
+    /// A line worth showing by itself.
+    Note(String),
+}
+
+/// Is told about progress.
+pub type Sink<'a> = &'a (dyn Fn(Progress) + Send + Sync);
+
+/// The surroundings of one piece of work on the lab.
+#[derive(Clone)]
+pub struct Work<'a> {
+    /// The lab's paths.
+    pub layout: &'a LabLayout,
+    /// Who is told.
+    pub progress: Sink<'a>,
+    /// Stops the work.
+    pub cancel: CancellationToken,
+}
+
+impl std::fmt::Debug for Work<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Work").field("layout", self.layout).finish_non_exhaustive()
+    }
+}
+
+/// The Docker client gave an error.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DockerError {
+    /// The client could not be run.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// The client ran and said no.
+    #[error("`{command}` failed ({ending}): {said}")]
+    Refused {
+        /// The command line.
+        command: String,
+        /// How it ended.
+        ending: String,
+        /// The last lines it printed.
+        said: String,
+    },
+    /// The client's answer could not be read.
+    #[error("`{command}` gave an answer that cannot be read: {why}")]
+    Answer {
+        /// The command line.
+        command: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl<'a> Work<'a> {
+    /// Work on this lab that nobody watches or stops, for tests and short questions.
+    pub fn quiet(layout: &'a LabLayout) -> Self {
+        Self { layout, progress: &|_| {}, cancel: CancellationToken::new() }
+    }
+
+    /// Says something.
+    pub fn note(&self, text: impl Into<String>) {
+        (self.progress)(Progress::Note(text.into()));
+    }
+
+    /// Does one step and tells of its beginning, and of its end with the time it took.
+    pub async fn step<T, E>(
+        &self,
+        what: impl Into<String>,
+        step: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let what = what.into();
+        let start = Instant::now();
+        (self.progress)(Progress::Began { what: what.clone() });
+        let value = step.await?;
+        (self.progress)(Progress::Ended { what, took: start.elapsed() });
+        Ok(value)
+    }
+
+    /// Takes one of the lab's own locks, waiting for another process that holds it.
+    pub async fn lock(&self, name: &str) -> Result<Lock, LockError> {
+        let me = Holder {
+            run: format!("lab {name}"),
+            recipe: String::new(),
+            pid: std::process::id(),
+            since: clock::rfc3339(clock::now()),
+        };
+        let what = format!("the lab's {name} lock");
+        let paths = [self.layout.lock(name)];
+        take_any(&what, &paths, &me, PATIENCE, &self.cancel, &mut |text| self.note(text)).await
+    }
+
+    /// A command that ends when the work is stopped.
+    pub fn command(&self, program: &str) -> Command {
+        Command::new(program).cancel(self.cancel.clone())
+    }
+
+    /// Runs the Docker client to its end; a refusal is for the caller to judge.
+    pub async fn docker_output<S: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+    ) -> Result<Output, DockerError> {
+        Ok(self.command("docker").args(args).run().await?)
+    }
+
+    /// Runs the Docker client and gives what it printed, without surrounding blanks.
+    pub async fn docker<S: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+    ) -> Result<String, DockerError> {
+        accepted(self.docker_output(args).await?)
+    }
+
+    /// Runs the Docker client and reads its answer, one JSON value a line.
+    pub async fn docker_json<S: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+    ) -> Result<Vec<serde_json::Value>, DockerError> {
+        let output = self.docker_output(args).await?;
+        let command = output.command.clone();
+        let lines = accepted(output)?;
+        let read = |line: &str| serde_json::from_str(line);
+        let values: Result<Vec<_>, _> = lines.lines().filter(|l| !l.is_empty()).map(read).collect();
+        values.map_err(|error| DockerError::Answer { command, why: error.to_string() })
+    }
+}
+
+/// What a client printed that ended well; otherwise its refusal.
+pub(crate) fn accepted(output: Output) -> Result<String, DockerError> {
+    if output.ok() {
+        return Ok(output.stdout.trim().to_owned());
+    }
+    Err(DockerError::Refused { ending: output.ending(), said: output.tail(12), command: output.command })
+}
