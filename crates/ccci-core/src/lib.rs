@@ -11,6 +11,7 @@ pub mod exec;
 pub mod gate;
 pub mod git;
 pub mod lock;
+pub mod manifest;
 pub mod names;
 pub mod report;
 pub mod secret;

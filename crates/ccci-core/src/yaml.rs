@@ -37,8 +37,39 @@ pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, YamlErro
             (Some(_), Some(end)) => message[..end].to_owned(),
             _ => message,
         };
+        let message = match near_miss(&message) {
+            Some(meant) => format!("{message}; did you mean `{meant}`?"),
+            None => message,
+        };
         YamlError { path: path.to_owned(), at, message }
     })
+}
+
+/// The field that was probably meant, from a message "unknown field `x`, expected one of `a`, `b`".
+fn near_miss(message: &str) -> Option<&str> {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    if !message.contains("unknown field") {
+        return None;
+    }
+    let given = quoted.next()?;
+    let near = quoted.map(|known| (distance(given, known), known)).min()?;
+    (near.0 <= 1 + given.len() / 4).then_some(near.1)
+}
+
+/// How many letters must be put in, taken out or changed to come from one word to the other.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut before = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let change = before + usize::from(x != *y);
+            before = row[j + 1];
+            row[j + 1] = change.min(before + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
 }
 
 /// Reads YAML into JSON, with merge keys (`<<`) applied: compose files use them.
@@ -71,6 +102,14 @@ mod tests {
         assert!(error.to_string().starts_with("recipe.yaml:2:1: unknown field `colour`"), "{error}");
         let error = parse::<Sample>(Path::new("recipe.yaml"), "count: many\n").unwrap_err();
         assert!(error.to_string().starts_with("recipe.yaml:1:8: "), "{error}");
+    }
+
+    #[test]
+    fn a_near_miss_is_named_and_a_far_one_is_not() {
+        let words = "unknown field `helth`, expected one of `schema`, `health`, `ready`";
+        assert_eq!(near_miss(words), Some("health"));
+        assert_eq!(near_miss("unknown field `colour`, expected `count`"), None);
+        assert_eq!(near_miss("invalid value `helth`, not `health`"), None);
     }
 
     #[test]

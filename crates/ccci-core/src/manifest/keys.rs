@@ -1,0 +1,191 @@
+//! The keys of `recipe.yaml` as data, so that the table in `docs/recipes.md` cannot drift from the types.
+
+/// One key, as the documentation shows it.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyDoc {
+    /// The key; parts of nested keys joined by a dot, `<…>` for names that the author chooses.
+    pub key: &'static str,
+    /// The type in an author's words, with the unit.
+    pub kind: &'static str,
+    /// The default as JSON, or empty where the key must be given.
+    pub default: &'static str,
+    /// A whole manifest that uses the key.
+    pub example: &'static str,
+    /// What it does.
+    pub what: &'static str,
+}
+
+const fn key(
+    key: &'static str,
+    kind: &'static str,
+    default: &'static str,
+    example: &'static str,
+    what: &'static str,
+) -> KeyDoc {
+    KeyDoc { key, kind, default, example, what }
+}
+
+/// Every key of the format.
+pub const KEYS: &[KeyDoc] = &[
+    key("schema", "number", "1", "schema: 1", "format of the file"),
+    key(
+        "health.path",
+        "path",
+        "\"/\"",
+        "health: {path: /api/health}",
+        "what is asked to see that the app is well",
+    ),
+    key(
+        "health.status",
+        "list of HTTP statuses",
+        "[200,301,302]",
+        "health: {status: [200]}",
+        "answers that count as well",
+    ),
+    key(
+        "ready",
+        "list of probes",
+        "[]",
+        "ready: [{tcp: {port: 64738, stable: 3}}]",
+        "what else is waited for after each deploy, before the first check",
+    ),
+    key(
+        "timeouts.deploy",
+        "seconds, 1 to 86400",
+        "600",
+        "timeouts: {deploy: 1200}",
+        "until all services have converged",
+    ),
+    key("timeouts.http", "seconds", "300", "timeouts: {http: 600}", "then until `health` and `ready` hold"),
+    key(
+        "timeouts.check",
+        "seconds",
+        "120",
+        "timeouts: {check: 60}",
+        "one check of yours, unless it says otherwise",
+    ),
+    key(
+        "timeouts.undeploy",
+        "seconds",
+        "120",
+        "timeouts: {undeploy: 300}",
+        "until nothing of the stack is left",
+    ),
+    key("deps", "list of recipes", "[]", "deps: [keycloak]", "recipes that this one needs"),
+    key(
+        "env",
+        "mapping of texts",
+        "{}",
+        "env: {COMPOSE_FILE: \"compose.yml:compose.smtp.yml\"}",
+        "lines of the app's `.env`, at every deploy",
+    ),
+    key(
+        "head_env",
+        "mapping of texts",
+        "{}",
+        "head_env: {NEW_OPTION: \"1\"}",
+        "the same, for the tested commit only: what the older release does not know",
+    ),
+    key("enrolled", "true or false", "false", "enrolled: true", "keep a known-good of this recipe"),
+    key(
+        "skip.upgrade",
+        "text",
+        "null",
+        "skip: {upgrade: \"the database has no migration\"}",
+        "leaves the upgrade stage out and gives the reason in every report",
+    ),
+    key(
+        "probes.install.<name>",
+        "probe",
+        "{}",
+        "probes: {install: {says-hello: {http: {text: hello}}}}",
+        "a check after the first deploy",
+    ),
+    key(
+        "probes.upgrade.<name>",
+        "probe",
+        "{}",
+        "probes: {upgrade: {port-open: {tcp: {port: 25}}}}",
+        "a check after the upgrade",
+    ),
+    key(
+        "probes.custom.<name>",
+        "probe",
+        "{}",
+        "probes: {custom: {has-nginx: {command: {service: app, argv: [nginx, -v]}}}}",
+        "a check in the last stage",
+    ),
+];
+
+/// The keys of a probe, under exactly one of `http`, `tcp` and `command`.
+pub const PROBE_KEYS: &[KeyDoc] = &[
+    key(
+        "http.path",
+        "path",
+        "\"/\"",
+        "ready: [{http: {path: /login}}]",
+        "what is asked at the app's domain, over HTTPS; redirects are not followed",
+    ),
+    key(
+        "http.status",
+        "list of HTTP statuses",
+        "[200]",
+        "ready: [{http: {status: [401]}}]",
+        "answers that are right",
+    ),
+    key("http.text", "text", "null", "ready: [{http: {text: Welcome}}]", "what the body must contain"),
+    key(
+        "tcp.host",
+        "host name",
+        "null",
+        "ready: [{tcp: {host: mail.example.org, port: 25}}]",
+        "where the port is; without it, the app's domain",
+    ),
+    key("tcp.port", "number", "", "ready: [{tcp: {port: 25}}]", "the port"),
+    key(
+        "tcp.stable",
+        "number of connections, 1 to 100",
+        "1",
+        "ready: [{tcp: {port: 25, stable: 3}}]",
+        "how many connections in a row must succeed",
+    ),
+    key(
+        "command.service",
+        "text",
+        "",
+        "ready: [{command: {service: db, argv: [pg_isready]}}]",
+        "the service, as the compose file names it",
+    ),
+    key(
+        "command.argv",
+        "list of texts",
+        "",
+        "ready: [{command: {service: db, argv: [pg_isready, -q]}}]",
+        "program and arguments, without a shell; right when it ends with 0",
+    ),
+    key(
+        "command.text",
+        "text",
+        "null",
+        "ready: [{command: {service: db, argv: [id], text: postgres}}]",
+        "what its standard output must contain",
+    ),
+];
+
+/// The two tables as Markdown, as they stand in `docs/recipes.md`.
+pub fn table() -> String {
+    let rows = |keys: &[KeyDoc]| -> String {
+        let row = |k: &KeyDoc| {
+            let default =
+                if k.default.is_empty() { "must be given".to_owned() } else { format!("`{}`", k.default) };
+            format!("| `{}` | {} | {default} | {} | `{}` |\n", k.key, k.kind, k.what, k.example)
+        };
+        keys.iter().map(row).collect()
+    };
+    let head = "| key | type | default | what it does | example |\n|---|---|---|---|---|\n";
+    format!(
+        "{head}{}\nA probe is a mapping with exactly one of `http`, `tcp` and `command`:\n\n{head}{}",
+        rows(KEYS),
+        rows(PROBE_KEYS)
+    )
+}

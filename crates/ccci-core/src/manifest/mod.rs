@@ -1,0 +1,194 @@
+//! What a recipe's author tells ccci: `recipes/<recipe>/recipe.yaml`.
+//!
+//! The types here are the format. Reading is strict, since a key that is silently dropped is a check that nobody
+//! misses: unknown keys, keys given twice and values of the wrong type are errors with their place. A recipe without
+//! a file has all defaults. Nothing here is code: no conditions, loops or variables (failure 41).
+
+mod field;
+mod keys;
+mod probe;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use field::{EnvKey, HttpPath, ProbeName, Reason, Seconds, Statuses, check_name};
+pub use keys::{KEYS, KeyDoc, PROBE_KEYS, table as keys_table};
+pub use probe::{CommandProbe, HttpProbe, Probe, TcpProbe};
+
+use crate::atomic::{self, PathError};
+use crate::names::RecipeName;
+use crate::stage::StageName;
+use crate::yaml::{self, YamlError};
+
+/// The name of the file in a recipe's folder.
+pub const FILE: &str = "recipe.yaml";
+/// The format that this version reads.
+const SCHEMA: u32 = 1;
+
+/// A `recipe.yaml` that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManifestError {
+    /// The text is not a manifest.
+    #[error(transparent)]
+    Text(#[from] YamlError),
+    /// The file cannot be read.
+    #[error(transparent)]
+    File(#[from] PathError),
+    /// The file is written for a newer ccci.
+    #[error("{}: its schema is {found}, and this ccci reads schema {SCHEMA}: use a newer ccci", path.display())]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// The schema it names.
+        found: u32,
+    },
+}
+
+/// What ccci must know about one recipe.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Manifest {
+    /// The format of the file.
+    pub schema: Schema,
+    /// How the app says that it is well.
+    pub health: Health,
+    /// What else must hold before the app counts as ready, waited for after each deploy (failure 57).
+    pub ready: Vec<Probe>,
+    /// How long things may take.
+    pub timeouts: Timeouts,
+    /// Other recipes that this one needs, deployed or provided with the run.
+    #[serde(deserialize_with = "field::unique_list")]
+    pub deps: Vec<RecipeName>,
+    /// Settings put into the app's `.env` for every deploy.
+    #[serde(deserialize_with = "field::unique_map")]
+    pub env: BTreeMap<EnvKey, String>,
+    /// Settings put into the app's `.env` for the tested commit only: what the base does not know (failure 22).
+    #[serde(deserialize_with = "field::unique_map")]
+    pub head_env: BTreeMap<EnvKey, String>,
+    /// Whether the recipe keeps a known-good, and so is swept nightly.
+    pub enrolled: bool,
+    /// Stages that this recipe cannot have.
+    pub skip: Skips,
+    /// Checks that need no code: one shot each, by stage.
+    pub probes: Probes,
+}
+
+/// The `schema` key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Schema(u32);
+
+impl Default for Schema {
+    fn default() -> Self {
+        Self(SCHEMA)
+    }
+}
+
+/// How the app says over HTTPS that it is well.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Health {
+    /// The path that is asked.
+    pub path: HttpPath,
+    /// The statuses that count as well.
+    pub status: Statuses,
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// Until all services have converged after a deploy.
+    pub deploy: Seconds,
+    /// Until the app answers and all `ready` probes hold, once converged.
+    pub http: Seconds,
+    /// One overlay check, where the check does not say otherwise.
+    pub check: Seconds,
+    /// Until nothing of the stack is left after an undeploy.
+    pub undeploy: Seconds,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            deploy: Seconds::of(600),
+            http: Seconds::of(300),
+            check: Seconds::of(120),
+            undeploy: Seconds::of(120),
+        }
+    }
+}
+
+/// Stages that this recipe cannot have, each with the reason. Only the upgrade can be left out: an install cannot,
+/// and a check of one's own is left out by not writing it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Skips {
+    /// Why the recipe cannot be upgraded from an older release.
+    pub upgrade: Option<Reason>,
+}
+
+/// Declared checks by stage: name → probe.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Probes {
+    /// After the base was deployed.
+    #[serde(deserialize_with = "field::unique_map")]
+    pub install: BTreeMap<ProbeName, Probe>,
+    /// After the move to the tested commit.
+    #[serde(deserialize_with = "field::unique_map")]
+    pub upgrade: BTreeMap<ProbeName, Probe>,
+    /// Last.
+    #[serde(deserialize_with = "field::unique_map")]
+    pub custom: BTreeMap<ProbeName, Probe>,
+}
+
+impl Probes {
+    /// The declared checks of one stage, by name.
+    pub fn of(&self, stage: StageName) -> &BTreeMap<ProbeName, Probe> {
+        match stage {
+            StageName::Install => &self.install,
+            StageName::Upgrade => &self.upgrade,
+            StageName::Custom => &self.custom,
+        }
+    }
+}
+
+impl Timeouts {
+    /// The deadline of an overlay check that names none of its own.
+    pub fn check(&self) -> Duration {
+        self.check.duration()
+    }
+}
+
+impl Manifest {
+    /// Reads a manifest from text; `path` is named in errors.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ManifestError> {
+        let manifest: Self = yaml::parse(path, text)?;
+        if manifest.schema.0 > SCHEMA || manifest.schema.0 == 0 {
+            return Err(ManifestError::Schema { path: path.to_owned(), found: manifest.schema.0 });
+        }
+        Ok(manifest)
+    }
+
+    /// Reads the `recipe.yaml` of a recipe's folder; without one, all is default.
+    pub fn load(folder: &Path) -> Result<Self, ManifestError> {
+        let path = folder.join(FILE);
+        atomic::read_optional(&path)?.map_or_else(|| Ok(Self::default()), |text| Self::parse(&path, &text))
+    }
+
+    /// Why this stage is declared away, if it is.
+    pub fn skipped(&self, stage: StageName) -> Option<&str> {
+        match stage {
+            StageName::Upgrade => self.skip.upgrade.as_ref().map(Reason::as_str),
+            StageName::Install | StageName::Custom => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! The format as tables: what is accepted, what is refused and with which words.
+
+use super::*;
+
+fn parse(text: &str) -> Result<Manifest, ManifestError> {
+    Manifest::parse(Path::new("recipe.yaml"), text)
+}
+
+fn error(text: &str) -> String {
+    parse(text).expect_err(text).to_string()
+}
+
+#[test]
+fn no_file_and_an_empty_file_give_all_defaults() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(Manifest::load(dir.path()).unwrap(), Manifest::default());
+    assert_eq!(parse("# only a comment\n").unwrap(), Manifest::default());
+    let manifest = Manifest::default();
+    assert_eq!(manifest.health.path.as_str(), "/");
+    assert_eq!(manifest.health.status.as_slice(), [200, 301, 302]);
+    assert_eq!(manifest.timeouts.deploy.duration(), Duration::from_secs(600));
+    assert_eq!(manifest.skipped(StageName::Upgrade), None);
+}
+
+#[test]
+fn a_full_manifest_is_read_whole() {
+    let text = "
+schema: 1
+health: {path: /api/health, status: [200]}
+ready:
+  - http: {path: /login, text: Sign in}
+  - tcp: {port: 64738, stable: 3}
+  - command: {service: db, argv: [pg_isready, -q]}
+timeouts: {deploy: 1200, http: 600, check: 30, undeploy: 200}
+deps: [keycloak]
+env: {COMPOSE_FILE: 'compose.yml:compose.smtp.yml'}
+head_env: {NEW: '1'}
+enrolled: true
+skip: {upgrade: no migration}
+probes:
+  install: {port-open: {tcp: {host: a.example, port: 25}}}
+";
+    let manifest = parse(text).unwrap();
+    assert_eq!(manifest.ready.len(), 3);
+    assert_eq!(manifest.deps[0].as_str(), "keycloak");
+    assert_eq!(manifest.skipped(StageName::Upgrade), Some("no migration"));
+    assert_eq!(manifest.skipped(StageName::Install), None);
+    let Some(Probe::Tcp(tcp)) = manifest.probes.of(StageName::Install).values().next() else { panic!() };
+    assert_eq!((tcp.port, tcp.stable), (25, 1));
+    assert_eq!(manifest.head_env.len(), 1);
+}
+
+#[test]
+fn texts_are_taken_as_they_are_written() {
+    let manifest = parse("env: {PORT: 08080, DEBUG: no, EMPTY: ''}").unwrap();
+    assert_eq!(manifest.env.into_values().collect::<Vec<_>>(), ["no", "", "08080"]);
+}
+
+#[test]
+fn bad_input_is_refused_with_line_and_column() {
+    let table = [
+        ("helth: {path: /}", "recipe.yaml:1:1: unknown field `helth`", "did you mean `health`?"),
+        ("health:\n  pth: /\n", "recipe.yaml:2:3: ", "did you mean `path`?"),
+        ("timeouts:\n  deploy: soon\n", "recipe.yaml:2:11: ", "`soon` is not a time"),
+        ("timeouts:\n  deploy: 0\n", "recipe.yaml:2:11: ", "from 1 to 86400"),
+        ("enrolled: maybe", "recipe.yaml:1:11: ", "expected a boolean"),
+        ("env: {PORT: [8080]}", "recipe.yaml:1:13: ", "expected a string"),
+        ("env: {port: 'x'}", "recipe.yaml:1:7: ", "not a key of an .env file"),
+        ("env: {DOMAIN: 'x'}", "recipe.yaml:1:7: ", "set by ccci itself"),
+        ("env: {A: 'x', A: 'y'}", "recipe.yaml:1:", "`A` stands twice"),
+        ("enrolled: true\nenrolled: false\n", "recipe.yaml:1:1: ", "duplicate field `enrolled`"),
+        ("deps: [keycloak, keycloak]", "recipe.yaml:1:", "stands twice"),
+        ("deps: [../etc]", "recipe.yaml:1:", "not a recipe name"),
+        ("health: {status: []}", "recipe.yaml:1:", "nothing could ever pass"),
+        ("health: {status: [20]}", "recipe.yaml:1:19: ", "`20` is not an HTTP status"),
+        ("health: {path: login}", "recipe.yaml:1:16: ", "begins with `/`"),
+        ("skip: {install: nope}", "recipe.yaml:1:8: ", "expected `upgrade`"),
+        ("skip: {upgrade: ''}", "recipe.yaml:1:17: ", "reason is empty"),
+        ("ready:\n- {}\n", "recipe.yaml:2:3: ", "exactly one of"),
+        ("ready:\n- {tcp: {port: 1}, http: {}}\n", "recipe.yaml:2:3: ", "exactly one of"),
+        ("ready:\n- tcp: {port: 70000}\n", "recipe.yaml:2:", "expected u16"),
+        ("ready:\n- command: {service: a, argv: []}\n", "recipe.yaml:2:3: ", "`argv` is empty"),
+        ("probes: {install: {Bad: {tcp: {port: 1}}}}", "recipe.yaml:1:20: ", "not the name of a check"),
+        ("probes: {install: {a: {if: x}}}", "recipe.yaml:1:24: ", "unknown field `if`"),
+        ("schema: 2", "recipe.yaml: ", "use a newer ccci"),
+        ("- a\n- b\n", "recipe.yaml:1:1: ", "invalid type"),
+    ];
+    let wrong: Vec<String> = table
+        .into_iter()
+        .map(|(text, place, words)| (text, place, words, error(text)))
+        .filter(|(_, place, words, error)| !error.starts_with(place) || !error.contains(words))
+        .map(|(text, place, words, error)| format!("{text:?}: {error:?}, not {place:?} … {words:?}"))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Failure 27: a key that one reader knew and another dropped. Here the documented keys, the keys that the types
+/// accept and the defaults are one thing.
+#[test]
+fn failure_27_the_documented_keys_are_the_keys_of_the_types() {
+    let groups = [
+        ("zz: 1", ""),
+        ("health: {zz: 1}", "health."),
+        ("timeouts: {zz: 1}", "timeouts."),
+        ("skip: {zz: 1}", "skip."),
+        ("probes: {zz: 1}", "probes."),
+    ];
+    let mut found = Vec::new();
+    for (text, prefix) in groups {
+        found.extend(fields(text).into_iter().map(|f| format!("{prefix}{f}")));
+    }
+    found.retain(|f| !["health", "timeouts", "skip", "probes"].contains(&f.as_str()));
+    let known: Vec<String> = KEYS.iter().map(|k| k.key.trim_end_matches(".<name>").to_owned()).collect();
+    found.sort_unstable();
+    let mut sorted = known.clone();
+    sorted.sort_unstable();
+    assert_eq!(found, sorted);
+
+    let mut found = Vec::new();
+    for probe in ["http", "tcp", "command"] {
+        found.extend(
+            fields(&format!("ready: [{{{probe}: {{zz: 1}}}}]")).iter().map(|f| format!("{probe}.{f}")),
+        );
+    }
+    assert_eq!(found, PROBE_KEYS.iter().map(|k| k.key).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_documented_defaults_and_examples_are_true() {
+    let defaults = serde_json::to_value(Manifest::default()).unwrap();
+    for doc in KEYS {
+        let value = doc.key.trim_end_matches(".<name>").split('.').fold(&defaults, |v, part| &v[part]);
+        assert_eq!(value.to_string(), doc.default, "{}", doc.key);
+    }
+    for doc in KEYS.iter().chain(PROBE_KEYS) {
+        parse(doc.example).unwrap_or_else(|e| panic!("{}: {e}", doc.key));
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/recipes.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains(&keys_table()), "docs/recipes.md should contain this table:\n{}", keys_table());
+}
+
+/// The fields that the format accepts at one place, from its own error message.
+fn fields(text: &str) -> Vec<String> {
+    let error = error(text);
+    let list = error.split("expected ").nth(1).unwrap_or_else(|| panic!("{error}"));
+    list.split('`').skip(1).step_by(2).take_while(|f| *f != "zz").map(str::to_owned).collect()
+}
