@@ -1,0 +1,99 @@
+//! The images of an app, before it is deployed: one that cannot be had is told at once, instead of eating the time
+//! that the deploy has for converging (failure 54).
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::exec::{Command, ExecError};
+use crate::swarm::{Swarm, SwarmError};
+
+/// How long one pull may take.
+const PULL_DEADLINE: Duration = Duration::from_secs(1200);
+
+/// Images that are not on the engine.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// The registry says that there is no such image, or nothing is pulled here and it is not on the engine.
+    #[error("the image `{image}` of service `{service}` does not exist: {said}")]
+    Missing {
+        /// The image as the compose file names it.
+        image: String,
+        /// The service that wants it.
+        service: String,
+        /// What the registry or the settings say.
+        said: String,
+    },
+    /// The registry could not be asked.
+    #[error("the image `{image}` of service `{service}` could not be pulled: {said}")]
+    Pull {
+        /// The image.
+        image: String,
+        /// The service that wants it.
+        service: String,
+        /// The last lines of `docker pull`.
+        said: String,
+    },
+    /// The engine could not be asked.
+    #[error(transparent)]
+    Swarm(#[from] SwarmError),
+    /// `docker pull` could not be run.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+}
+
+/// Makes sure that every image is on the engine, pulling what is missing when that is allowed.
+pub async fn provide(
+    swarm: &Swarm,
+    images: &[(String, String)],
+    pull: bool,
+    cancel: &CancellationToken,
+    progress: &(dyn Fn(&str) + Sync),
+) -> Result<(), ImageError> {
+    for (service, image) in images {
+        if swarm.has_image(image).await? {
+            continue;
+        }
+        let (service, image) = (service.clone(), image.clone());
+        if !pull {
+            let said = "it is not on the engine, and these settings pull nothing (`pull: false`)".to_owned();
+            return Err(ImageError::Missing { image, service, said });
+        }
+        progress(&format!("pulling {image}"));
+        // The command, not the API: it knows the operator's registry credentials.
+        let pull = Command::new("docker").args(["pull", "--quiet"]).arg(&image);
+        let output = pull.deadline(PULL_DEADLINE).cancel(cancel.clone()).run().await?;
+        if !output.ok() {
+            let said = output.tail(3);
+            return Err(if says_missing(&said) {
+                ImageError::Missing { image, service, said }
+            } else {
+                ImageError::Pull { image, service, said }
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a registry's answer means that the image is not there, rather than that the registry could not be asked.
+fn says_missing(said: &str) -> bool {
+    let said = said.to_lowercase();
+    ["not found", "manifest unknown", "does not exist", "invalid reference format", "no matching manifest"]
+        .iter()
+        .any(|words| said.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failure_62_a_registry_that_cannot_be_asked_is_not_the_recipes_fault() {
+        assert!(says_missing("Error response from daemon: manifest for nginx:9.9 not found: manifest unknown"));
+        assert!(says_missing("pull access denied for x/y, repository does not exist or may require 'docker login'"));
+        for said in ["dial tcp: i/o timeout", "toomanyrequests: You have reached your pull rate limit", "EOF"] {
+            assert!(!says_missing(said), "{said}");
+        }
+    }
+}

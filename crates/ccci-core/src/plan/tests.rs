@@ -1,0 +1,95 @@
+//! The plan as tables.
+
+use super::*;
+use proptest::prelude::*;
+
+fn commit(n: u8) -> Commit {
+    format!("{n:040x}").parse().unwrap()
+}
+
+fn tag(version: &str, n: u8) -> Tag {
+    Tag { version: version.parse().unwrap(), annotated: true, commit: commit(n) }
+}
+
+fn check(stage: StageName, kind: CheckKind, name: &str) -> FoundCheck {
+    let recipe = "custom-html".parse().unwrap();
+    let name = match kind {
+        CheckKind::Generic => CheckName::generic(stage, name),
+        CheckKind::Overlay => CheckName::overlay(&recipe, stage, name),
+    };
+    FoundCheck { stage, kind, name }
+}
+
+fn seen(head: u8, tags: Vec<Tag>) -> Observed {
+    let mut checks = Vec::new();
+    for stage in StageName::ALL {
+        checks.push(check(stage, CheckKind::Overlay, "mine"));
+        checks.push(check(stage, CheckKind::Generic, "serving"));
+    }
+    let head = commit(head);
+    let merged: Vec<_> = tags.iter().map(|t| t.commit.clone()).collect();
+    let tags = Tags { releases: tags, others: Vec::new() };
+    let older = tags.base_of(&head, &merged).cloned();
+    Observed { head, tags, older, overlay_file: None, declared_skips: Vec::new(), checks }
+}
+
+fn skip_of(plan: &Plan, stage: StageName) -> Option<&str> {
+    plan.stages.iter().find(|s| s.stage == stage).unwrap().skip.as_deref()
+}
+
+#[test]
+fn failures_5_and_26_head_is_never_its_own_base() {
+    // Two tags on head's commit, one of them "older": still the same software.
+    let tags = vec![tag("1.0.0+1", 5), tag("1.1.0+1", 5)];
+    let plan = plan(&Ask::default(), &seen(5, tags)).unwrap();
+    assert_eq!(plan.base, commit(5));
+    assert_eq!(skip_of(&plan, StageName::Upgrade), Some("no release is older than the tested commit"));
+}
+
+#[test]
+fn without_the_upgrade_stage_head_is_deployed_at_once() {
+    let ask = Ask { stages: vec![StageName::Custom], ..Ask::default() };
+    let plan = plan(&ask, &seen(9, vec![tag("1.0.0+1", 1)])).unwrap();
+    assert_eq!((plan.base.clone(), plan.base_version.clone()), (commit(9), None));
+    assert_eq!(skip_of(&plan, StageName::Upgrade), Some("not among --stages"));
+    assert!(matches!(plan.base_deploy, BaseDeploy::Chaos(_)));
+    let names: Vec<_> = plan.checks.iter().map(|c| c.name.as_str()).collect();
+    assert_eq!(names, ["generic::install::serving", "generic::custom::serving", "custom-html::custom::mine"]);
+}
+
+#[test]
+fn failures_23_and_28_the_base_is_pinned_only_where_abra_can() {
+    let mut found = seen(2, vec![tag("1.0.0+1", 1), tag("1.1.0+1", 2)]);
+    let deploy = |found: &Observed| plan(&Ask::default(), found).unwrap().base_deploy;
+    assert_eq!(deploy(&found), BaseDeploy::Pinned("1.0.0+1".parse().unwrap()));
+    found.tags.releases[1].annotated = false;
+    assert!(matches!(deploy(&found), BaseDeploy::Chaos(why) if why.contains("1.1.0+1")));
+    found.overlay_file = Some("compose.ccci.yml".to_owned());
+    assert!(matches!(deploy(&found), BaseDeploy::Chaos(why) if why.contains("compose.ccci.yml")));
+}
+
+#[test]
+fn a_filter_chooses_overlay_checks_and_an_empty_choice_is_an_error() {
+    let found = seen(2, vec![tag("1.0.0+1", 1), tag("1.1.0+1", 2)]);
+    let with = |text: &str, exact| {
+        let filter = Filter { text: Some(text.to_owned()), exact, skip: Vec::new() };
+        plan(&Ask { filter, ..Ask::default() }, &found)
+    };
+    let plan = with("custom-html::upgrade", false).unwrap();
+    assert_eq!(plan.checks.iter().filter(|c| c.kind == CheckKind::Overlay).count(), 1);
+    assert_eq!(plan.checks.iter().filter(|c| c.kind == CheckKind::Generic).count(), 3);
+    assert!(with("no-such-check", false).is_err());
+    assert!(with("custom-html::upgrade", true).is_err(), "exact means the whole name");
+}
+
+proptest! {
+    #[test]
+    fn generic_checks_stand_before_overlay_checks_in_each_stage(stages in proptest::collection::vec(0..3_usize, 0..3)) {
+        let ask = Ask { stages: stages.iter().map(|s| StageName::ALL[*s]).collect(), ..Ask::default() };
+        let plan = plan(&ask, &seen(2, vec![tag("1.0.0+1", 1), tag("1.1.0+1", 2)])).unwrap();
+        let order: Vec<_> = plan.checks.iter().map(|c| (c.stage, c.kind)).collect();
+        prop_assert!(order.is_sorted());
+        prop_assert!(plan.runs(StageName::Install));
+        prop_assert_eq!(plan.deploys, 1);
+    }
+}

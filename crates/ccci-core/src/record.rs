@@ -1,0 +1,209 @@
+//! The run record: what a run is about to create, written down before it does, so that a later start can find and
+//! remove it (design "Who owns what"). Ownership is decided by this record, never by a name's form.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::atomic::{self, PathContext as _, PathError};
+use crate::lock::{self, Holder, Lock};
+use crate::names::{AppDomain, RecipeName, RunId, StackName};
+
+/// The record's format.
+pub const SCHEMA: u32 = 1;
+
+/// What one run owns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunRecord {
+    /// The format; a newer one is not touched.
+    pub schema: u32,
+    /// The run.
+    pub run: RunId,
+    /// The recipe.
+    pub recipe: RecipeName,
+    /// The app's domain.
+    pub domain: AppDomain,
+    /// The app's stack.
+    pub stack: StackName,
+    /// Full swarm names of the secrets the run makes.
+    pub secrets: Vec<String>,
+    /// When it began, RFC 3339.
+    pub started: String,
+    /// Whether anything may still be there.
+    pub state: RecordState,
+}
+
+/// Whether anything of a run may still be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordState {
+    /// Something may.
+    Open,
+    /// It was looked for and nothing is.
+    Clean,
+}
+
+/// A record that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// The file system refused.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The file is not a run record.
+    #[error("{} is not a run record: {source}", path.display())]
+    Form {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The file was written by a newer ccci.
+    #[error("{} has format {schema}, and this ccci knows {SCHEMA}: use the ccci that wrote it", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        schema: u32,
+    },
+}
+
+impl RunRecord {
+    /// A record of a run that has created nothing yet.
+    pub fn new(run: RunId, recipe: RecipeName, domain: AppDomain, started: String) -> Self {
+        let stack = domain.stack();
+        Self {
+            schema: SCHEMA,
+            run,
+            recipe,
+            domain,
+            stack,
+            secrets: Vec::new(),
+            started,
+            state: RecordState::Open,
+        }
+    }
+
+    /// Writes it durably into the run's directory.
+    pub fn save(&self, run_dir: &Path) -> Result<(), RecordError> {
+        let path = run_dir.join("run.json");
+        let text = serde_json::to_vec_pretty(self)
+            .map_err(|source| RecordError::Form { path: path.clone(), source })?;
+        Ok(atomic::write(&path, &text)?)
+    }
+
+    /// Reads it; `None` when the directory has none, since nothing was created then.
+    pub fn load(run_dir: &Path) -> Result<Option<Self>, RecordError> {
+        #[derive(Deserialize)]
+        struct Schema {
+            schema: u32,
+        }
+        let path = run_dir.join("run.json");
+        let Some(text) = atomic::read_optional(&path)? else { return Ok(None) };
+        let form = |source| RecordError::Form { path: path.clone(), source };
+        let Schema { schema } = serde_json::from_str(&text).map_err(form)?;
+        if schema > SCHEMA {
+            return Err(RecordError::Newer { path, schema });
+        }
+        Ok(Some(serde_json::from_str(&text).map_err(form)?))
+    }
+}
+
+/// The lock that a run holds while it is alive.
+pub fn lock_path(run_dir: &Path) -> PathBuf {
+    run_dir.join("lock")
+}
+
+/// The directories of all runs, oldest first by what they wrote last.
+pub fn run_dirs(runs: &Path) -> Result<Vec<PathBuf>, PathError> {
+    let entries = match std::fs::read_dir(runs) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).path("read", runs),
+    };
+    let mut dirs = Vec::new();
+    for entry in entries {
+        let entry = entry.path("read", runs)?;
+        let named = entry.file_name().to_str().is_some_and(|n| n.parse::<RunId>().is_ok());
+        let meta = entry.metadata().path("read", entry.path())?;
+        if named && meta.is_dir() {
+            dirs.push((meta.modified().path("read", entry.path())?, entry.path()));
+        }
+    }
+    dirs.sort();
+    Ok(dirs.into_iter().map(|(_, dir)| dir).collect())
+}
+
+/// A dead run that may have left something: its record, and its lock, which keeps everybody else away.
+#[derive(Debug)]
+pub struct Dead {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// What it owned.
+    pub record: RunRecord,
+    /// Held while its leftovers are removed.
+    pub lock: Lock,
+}
+
+/// Finds runs that died with something still open. Runs whose lock is held are alive, however old they are.
+pub fn find_dead(runs: &Path, me: &Holder) -> Result<Vec<Dead>, RecordError> {
+    let mut dead = Vec::new();
+    for dir in run_dirs(runs)? {
+        if lock::is_held(&lock_path(&dir))? {
+            continue;
+        }
+        let open = RunRecord::load(&dir)?.is_some_and(|r| r.state == RecordState::Open);
+        if !open {
+            continue;
+        }
+        let Some(lock) = Lock::try_take(&lock_path(&dir), me)? else { continue };
+        // Read again under the lock: its owner may have finished in between.
+        match RunRecord::load(&dir)? {
+            Some(record) if record.state == RecordState::Open => dead.push(Dead { dir, record, lock }),
+            _ => {}
+        }
+    }
+    Ok(dead)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holder() -> Holder {
+        Holder { run: "ffffff".into(), recipe: String::new(), pid: 1, since: "now".into() }
+    }
+
+    fn record(run: &str) -> RunRecord {
+        let domain = format!("cust-{run}.lab.test").parse().unwrap();
+        RunRecord::new(run.parse().unwrap(), "custom-html".parse().unwrap(), domain, "then".into())
+    }
+
+    #[test]
+    fn failure_48_a_live_run_is_never_reaped_and_a_dead_one_always() {
+        let runs = tempfile::tempdir().unwrap();
+        for run in ["aaaaaa", "bbbbbb", "cccccc"] {
+            let dir = runs.path().join(run);
+            atomic::create_dir(&dir).unwrap();
+            let mut record = record(run);
+            if run == "cccccc" {
+                record.state = RecordState::Clean;
+            }
+            record.save(&dir).unwrap();
+        }
+        let live = Lock::try_take(&lock_path(&runs.path().join("aaaaaa")), &holder()).unwrap().unwrap();
+        let dead = find_dead(runs.path(), &holder()).unwrap();
+        assert_eq!(dead.iter().map(|d| d.record.run.as_str()).collect::<Vec<_>>(), ["bbbbbb"]);
+        drop((live, dead));
+        assert_eq!(find_dead(runs.path(), &holder()).unwrap().len(), 2, "once its owner is dead it is found");
+    }
+
+    #[test]
+    fn a_newer_record_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        atomic::write(&dir.path().join("run.json"), br#"{"schema": 2, "new": true}"#).unwrap();
+        assert!(matches!(RunRecord::load(dir.path()), Err(RecordError::Newer { schema: 2, .. })));
+    }
+}

@@ -1,0 +1,185 @@
+//! The command line, as typed: one file a command, no effects here. What it means is resolved in `request.rs`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Tests Co-op Cloud recipes on a real swarm.
+///
+/// Without a command it runs the tests of one recipe: deploy, upgrade, check, tear down.
+#[derive(Debug, Parser)]
+#[command(name = "ccci", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct GlobalArgs {
+    /// The settings file [default: /etc/ccci/ccci.yaml where it exists, else the lab]
+    #[arg(long, global = true, value_name = "FILE", env = "CCCI_CONFIG", conflicts_with = "lab")]
+    pub(crate) config: Option<PathBuf>,
+    /// Use the lab on this machine, even on an engine that carries somebody else's stacks
+    #[arg(long, global = true)]
+    pub(crate) lab: bool,
+    /// The folder with the recipes' manifests and checks [default: `recipes` here or above]
+    #[arg(long, global = true, value_name = "DIR", env = "CCCI_RECIPES")]
+    pub(crate) recipes: Option<PathBuf>,
+    /// When to colour
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto)]
+    pub(crate) color: Colour,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    Always,
+    Never,
+}
+
+/// Options of a run.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunArgs {
+    /// The recipe to test
+    #[arg(long, value_name = "NAME")]
+    pub(crate) recipe: Option<String>,
+    /// The branch, tag or commit to test [default: the newest release]
+    #[arg(long = "ref", value_name = "REF", requires = "recipe")]
+    pub(crate) reference: Option<String>,
+    /// A fork to take --ref from
+    #[arg(long, value_name = "GIT URL", requires = "reference")]
+    pub(crate) src: Option<String>,
+    /// Only these stages: install, upgrade, custom (the teardown always runs)
+    #[arg(long, value_name = "STAGES", value_delimiter = ',', requires = "recipe")]
+    pub(crate) stages: Vec<String>,
+    /// Only overlay checks whose name contains this; generic checks always run
+    #[arg(value_name = "FILTER", requires = "recipe")]
+    pub(crate) filter: Option<String>,
+    /// The filter is a whole name
+    #[arg(long, requires = "filter")]
+    pub(crate) exact: bool,
+    /// Leave out overlay checks whose name contains this (may be given again)
+    #[arg(long, value_name = "TEXT", requires = "recipe")]
+    pub(crate) skip: Vec<String>,
+    /// List the checks and stop; needs no server
+    #[arg(long, requires = "recipe")]
+    pub(crate) list: bool,
+    /// Write the record of the run to this file, or to standard output with `-`
+    #[arg(long, value_name = "FILE", requires = "recipe")]
+    pub(crate) json: Option<String>,
+    /// Exit 75 at once when somebody else holds what the run needs
+    #[arg(long, requires = "recipe")]
+    pub(crate) no_wait: bool,
+    /// Wait at most this long, in seconds, for what somebody else holds
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, conflicts_with = "no_wait", requires = "recipe")]
+    pub(crate) wait: u64,
+}
+
+/// A recipe by name, and which commit of it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RecipeArgs {
+    /// The recipe
+    #[arg(value_name = "RECIPE")]
+    pub(crate) recipe: String,
+}
+
+/// What a plan is made for.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PlanArgs {
+    /// The recipe
+    #[arg(value_name = "RECIPE")]
+    pub(crate) recipe: String,
+    /// The branch, tag or commit to test [default: the newest release]
+    #[arg(long = "ref", value_name = "REF")]
+    pub(crate) reference: Option<String>,
+    /// A fork to take --ref from
+    #[arg(long, value_name = "GIT URL", requires = "reference")]
+    pub(crate) src: Option<String>,
+    /// Only these stages
+    #[arg(long, value_name = "STAGES", value_delimiter = ',')]
+    pub(crate) stages: Vec<String>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List a recipe's checks in the order in which they would run
+    List(RecipeArgs),
+    /// Look over a recipe's folder: manifest, checks, file modes
+    Lint(RecipeArgs),
+    /// Show what a run would do, and why, without touching the engine
+    Plan(PlanArgs),
+    /// Remove what runs that died have left, and say what it was
+    Recover,
+    /// The local Co-op Cloud on this machine
+    #[cfg(feature = "lab")]
+    Lab {
+        #[command(subcommand)]
+        command: LabCommand,
+    },
+    /// Run one compiled check as a child process
+    #[command(name = "__check", hide = true)]
+    Check {
+        #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
+        args: Vec<String>,
+    },
+    /// The abra stand-in of the lab
+    #[cfg(feature = "lab")]
+    #[command(name = "__abra", hide = true, disable_help_flag = true)]
+    Abra {
+        #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
+        args: Vec<String>,
+    },
+}
+
+/// What can be done with the lab.
+#[cfg(feature = "lab")]
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum LabCommand {
+    /// Build and start what is missing
+    Up,
+    /// Show what is there
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Stop it; built images, catalogue and run records stay
+    Down,
+    /// Stop it and remove its apps, volumes, catalogue and run records; built images stay
+    Reset {
+        /// Remove the built images and the certificate authority too
+        #[arg(long)]
+        images: bool,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_reads_so() {
+        insta::assert_snapshot!(Cli::command().render_long_help());
+    }
+
+    #[test]
+    fn a_run_needs_no_command_word() {
+        let cli = Cli::try_parse_from(["ccci", "--recipe", "custom-html", "--stages", "install,custom"]).unwrap();
+        assert_eq!(cli.run.stages, ["install", "custom"]);
+        assert!(Cli::try_parse_from(["ccci", "--ref", "x"]).is_err(), "a ref without a recipe means nothing");
+    }
+}

@@ -1,0 +1,32 @@
+//! Consumers of the event stream: what a person reads, and the files that programs read.
+
+pub(crate) mod files;
+pub(crate) mod junit;
+pub(crate) mod terminal;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ccci_core::event::{Consumer, Event};
+use ccci_core::report::{Recorder, RunReport};
+use ccci_core::secret::Redactor;
+
+/// The recorder, shared between the stream and the code that writes its record at the end.
+#[derive(Clone, Default)]
+pub(crate) struct SharedRecorder(Arc<Mutex<Recorder>>);
+
+impl SharedRecorder {
+    /// The record so far, without secrets.
+    pub(crate) fn report(&self, redactor: &Redactor) -> Option<RunReport> {
+        let recorder = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let report = recorder.report()?;
+        // Through text and back: every string of the record passes the redactor, also those added later.
+        let text = redactor.clean(&serde_json::to_string(report).ok()?);
+        serde_json::from_str(&text).ok()
+    }
+}
+
+impl Consumer for SharedRecorder {
+    fn take(&mut self, event: &Event) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take(event);
+    }
+}

@@ -1,0 +1,246 @@
+//! What a person reads while a run goes on: talk as it happens, results as they come, a summary at the end.
+//!
+//! Nothing depends on colour, and there is no cursor movement: a log of it reads the same.
+
+use std::io::Write;
+
+use ccci_core::event::{Consumer, Event, Planned, Started};
+use ccci_core::report::{Lint, Phase};
+use ccci_core::secret::Redactor;
+use ccci_core::stage::{CheckKind, CheckResult, Outcome, StageName, Status};
+use ccci_core::verdict::{Judgement, Verdict};
+
+/// Writes results to one stream and talk to another.
+pub(crate) struct Terminal {
+    results: Box<dyn Write + Send>,
+    talk: Box<dyn Write + Send>,
+    colour: bool,
+    redactor: Redactor,
+    title: String,
+    phases: Vec<Phase>,
+    failed: Vec<CheckResult>,
+    skipped: Vec<(String, String)>,
+    faults: Vec<String>,
+    kind: Option<CheckKind>,
+}
+
+#[derive(Clone, Copy)]
+enum Paint {
+    Good,
+    Bad,
+    Quiet,
+}
+
+impl Terminal {
+    pub(crate) fn new(
+        results: Box<dyn Write + Send>,
+        talk: Box<dyn Write + Send>,
+        colour: bool,
+        redactor: Redactor,
+    ) -> Self {
+        Self {
+            results,
+            talk,
+            colour,
+            redactor,
+            title: String::new(),
+            phases: Vec::new(),
+            failed: Vec::new(),
+            skipped: Vec::new(),
+            faults: Vec::new(),
+            kind: None,
+        }
+    }
+
+    /// A line of results. A closed pipe must not end the run that owes a teardown.
+    fn result(&mut self, line: &str) {
+        let line = self.redactor.clean(line);
+        writeln!(self.results, "{line}").and_then(|()| self.results.flush()).ok();
+    }
+
+    fn say(&mut self, line: &str) {
+        let line = self.redactor.clean(line);
+        writeln!(self.talk, "{line}").and_then(|()| self.talk.flush()).ok();
+    }
+
+    fn paint(&self, paint: Paint, text: &str) -> String {
+        let code = match paint {
+            Paint::Good => "32",
+            Paint::Bad => "31;1",
+            Paint::Quiet => "2",
+        };
+        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    fn started(&mut self, started: &Started) {
+        let mode = started.requested_mode.as_str();
+        self.title = format!("{} ({mode}, run {})", started.recipe, started.run);
+        self.say(&format!("{} at https://{}", self.title, started.domain));
+    }
+
+    fn planned(&mut self, plan: &Planned) {
+        let short = |commit: &str| commit.chars().take(8).collect::<String>();
+        let head = plan.version.head.clone().unwrap_or_else(|| "no release".to_owned());
+        let base = plan.version.base.clone().unwrap_or_else(|| "none".to_owned());
+        self.say(&format!("tests commit {} ({head}); upgrade base: {base}", short(&plan.commit)));
+        if let Some(why) = &plan.fallback {
+            self.result(&format!("mode cold, requested quick: {why}"));
+        }
+    }
+
+    fn linted(&mut self, lint: &Lint) {
+        self.say(&format!("lint: {} (recorded only)", lint.status));
+        for finding in &lint.findings {
+            self.say(&format!("  {finding}"));
+        }
+    }
+
+    fn stage_started(&mut self, stage: StageName) {
+        self.kind = None;
+        self.result(&format!("\nstage {stage}"));
+    }
+
+    fn check(&mut self, result: &CheckResult) {
+        if self.kind != Some(result.kind) {
+            self.kind = Some(result.kind);
+            let heading = self.paint(Paint::Quiet, result.kind.as_str());
+            self.result(&format!("  {heading}"));
+        }
+        let (paint, word) = match result.outcome {
+            Outcome::Pass | Outcome::PassWith(_) => (Paint::Good, "pass"),
+            Outcome::Fail(_) => (Paint::Bad, "FAIL"),
+            Outcome::Skip(_) => (Paint::Quiet, "skip"),
+            Outcome::Inconclusive(_) => (Paint::Bad, "????"),
+        };
+        let first = result.outcome.reason().and_then(|r| r.lines().next()).unwrap_or_default();
+        let note = if first.is_empty() { String::new() } else { format!("  {first}") };
+        let word = self.paint(paint, word);
+        self.result(&format!("    {word}  {:<46} {:>7.2} s{note}", result.name.as_str(), result.seconds));
+        match &result.outcome {
+            Outcome::Fail(_) | Outcome::Inconclusive(_) => self.failed.push(result.clone()),
+            Outcome::Skip(why) => self.skipped.push((result.name.to_string(), why.clone())),
+            Outcome::Pass | Outcome::PassWith(_) => {}
+        }
+    }
+
+    fn stage_ended(&mut self, stage: StageName, status: Status, reason: Option<&str>) {
+        if status == Status::Skip {
+            let reason = reason.unwrap_or("no reason given");
+            self.result(&format!("\nstage {stage}: skipped: {reason}"));
+            self.skipped.push((format!("stage {stage}"), reason.to_owned()));
+        }
+    }
+
+    fn finished(&mut self, judgement: &Judgement) {
+        for failed in std::mem::take(&mut self.failed) {
+            self.result(&format!("\n---- {} ----", failed.name));
+            self.result(failed.outcome.reason().unwrap_or("no reason given"));
+        }
+        self.list("skipped", |t| t.skipped.drain(..).map(|(name, why)| format!("{name}: {why}")).collect());
+        self.list("faults (healed by themselves)", |t| t.faults.drain(..).collect());
+        self.list("phases", |t| {
+            t.phases.drain(..).map(|p| format!("{:<12} {:>7.2} s", p.name, p.seconds)).collect()
+        });
+        let (paint, word) = match judgement.verdict {
+            Verdict::Pass => (Paint::Good, "PASS"),
+            Verdict::Fail => (Paint::Bad, "FAIL"),
+            Verdict::Inconclusive => (Paint::Bad, "INCONCLUSIVE"),
+        };
+        let why = judgement.why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
+        let line = format!("\n{} {}{why}", self.paint(paint, word), self.title);
+        self.result(&line);
+    }
+
+    fn list(&mut self, heading: &str, lines: impl FnOnce(&mut Self) -> Vec<String>) {
+        let lines = lines(self);
+        if !lines.is_empty() {
+            self.result(&format!("\n{heading}:"));
+            for line in lines {
+                self.result(&format!("  {line}"));
+            }
+        }
+    }
+}
+
+impl Consumer for Terminal {
+    fn take(&mut self, event: &Event) {
+        match event {
+            Event::Started(started) => self.started(started),
+            Event::Planned(plan) => self.planned(plan),
+            Event::Progress(text) => self.say(&format!("  {text}")),
+            Event::PhaseStarted(name) => self.say(&format!("{name} …")),
+            Event::PhaseEnded { name, seconds } => {
+                self.phases.push(Phase { name: (*name).to_owned(), seconds: *seconds });
+            }
+            Event::Linted(lint) => self.linted(lint),
+            Event::Fault(text) => self.faults.push(text.clone()),
+            Event::StageStarted(stage) => self.stage_started(*stage),
+            Event::CheckEnded(result) => self.check(result),
+            Event::StageEnded { stage, status, reason } => self.stage_ended(*stage, *status, reason.as_deref()),
+            Event::Diagnosed(text) => self.say(text),
+            Event::Trouble(text) => self.say(text),
+            Event::TornDown(teardown) if !teardown.clean => {
+                self.result(&format!("\nleft behind: {}", teardown.left.join(", ")));
+            }
+            Event::Finished(judgement, _) => self.finished(judgement),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ccci_core::report::Mode;
+    use ccci_core::secret::Secret;
+    use ccci_core::stage::CheckName;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_failed_run_reads_so() {
+        let sink = Sink::default();
+        let redactor = Redactor::default();
+        redactor.learn(&Secret::new("canary-1234".into()));
+        let (results, talk) = (Box::new(sink.clone()), Box::new(std::io::sink()));
+        let mut terminal = Terminal::new(results, talk, false, redactor);
+        let stage = StageName::Install;
+        let check = |name: &str, kind, outcome, gated| {
+            let name = CheckName::generic(stage, name);
+            Event::CheckEnded(CheckResult { name, kind, stage, outcome, seconds: 1.25, gated })
+        };
+        let started = Started {
+            run: "0a1b2c".into(),
+            recipe: "custom-html".into(),
+            requested_mode: Mode::Cold,
+            domain: "cust-0a1b2c.lab.test".into(),
+            at: "2026-11-21T09:30:00Z".parse().unwrap(),
+        };
+        let skip = Outcome::Skip("generic::install::serving failed".into());
+        let judgement =
+            Judgement { verdict: Verdict::Fail, exit_code: 1, why: Some("failed: generic::install::serving".into()) };
+        for event in [
+            Event::Started(started.clone()),
+            Event::StageStarted(stage),
+            check("converged", CheckKind::Generic, Outcome::Pass, false),
+            check("serving", CheckKind::Generic, Outcome::Fail("expected 200, got 500\ncanary-1234".into()), false),
+            check("mine", CheckKind::Overlay, skip, true),
+            Event::PhaseEnded { name: "deploy", seconds: 3.21 },
+            Event::Finished(judgement, started.at),
+        ] {
+            terminal.take(&event);
+        }
+        insta::assert_snapshot!(String::from_utf8(sink.0.lock().unwrap().clone()).unwrap());
+    }
+}

@@ -1,0 +1,137 @@
+//! What was asked for, resolved: the only place that reads the environment, the working directory and the terminal.
+
+use std::io::{IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ccci_core::names::{NameError, RecipeName};
+use ccci_core::plan::{Ask, Filter};
+use ccci_core::stage::{StageError, StageName};
+
+use crate::cli::{Colour, GlobalArgs, RunArgs};
+use crate::report::files::JsonTarget;
+
+/// A request that cannot be understood. Exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RequestError {
+    #[error(transparent)]
+    Name(#[from] NameError),
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    #[error("--recipe is missing: name the recipe to test, or see `ccci --help` for the other commands")]
+    NoRecipe,
+    #[error("no folder `recipes` is here, above, or in {}: name it with --recipes", SYSTEM_RECIPES)]
+    NoRecipes,
+    #[error("the working directory cannot be read: {0}")]
+    WorkingDirectory(#[source] std::io::Error),
+}
+
+/// Where packages put the recipes' folders.
+const SYSTEM_RECIPES: &str = "/usr/share/ccci/recipes";
+
+/// Which commit of a recipe a run or a plan is about.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) recipe: RecipeName,
+    pub(crate) reference: Option<String>,
+    pub(crate) src: Option<String>,
+    pub(crate) ask: Ask,
+}
+
+/// A run as it was asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct RunRequest {
+    pub(crate) target: Target,
+    pub(crate) json: Option<JsonTarget>,
+    /// How long to wait for what somebody else holds; zero: not at all.
+    pub(crate) patience: Duration,
+}
+
+/// What the process was started in.
+#[derive(Debug, Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) dir: PathBuf,
+    pub(crate) exe: PathBuf,
+    pub(crate) home: Option<PathBuf>,
+    pub(crate) docker_host: Option<String>,
+    pub(crate) lab_dir: Option<PathBuf>,
+    pub(crate) log_filter: Option<String>,
+    colour_wanted: Option<bool>,
+}
+
+impl Surroundings {
+    /// Reads them, once.
+    #[expect(clippy::disallowed_methods, reason = "this is the edge that reads the environment")]
+    pub(crate) fn read() -> Result<Self, RequestError> {
+        let var = |key: &str| std::env::var(key).ok().filter(|value| !value.is_empty());
+        let colour_wanted = match (var("NO_COLOR"), var("CLICOLOR_FORCE")) {
+            (Some(_), _) => Some(false),
+            (None, Some(_)) => Some(true),
+            (None, None) => None,
+        };
+        Ok(Self {
+            dir: std::env::current_dir().map_err(RequestError::WorkingDirectory)?,
+            exe: std::env::current_exe().map_err(RequestError::WorkingDirectory)?,
+            home: var("HOME").map(PathBuf::from),
+            docker_host: var("DOCKER_HOST"),
+            lab_dir: var("CCCI_LAB_DIR").map(PathBuf::from),
+            log_filter: var("CCCI_LOG"),
+            colour_wanted,
+        })
+    }
+
+    /// Whether results are coloured.
+    pub(crate) fn colour(&self, choice: Colour) -> bool {
+        match choice {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => self.colour_wanted.unwrap_or_else(|| std::io::stdout().is_terminal()),
+        }
+    }
+
+    /// The folder of the recipes: as given, else `recipes` here or above, else the system's.
+    pub(crate) fn recipes_dir(&self, global: &GlobalArgs) -> Result<PathBuf, RequestError> {
+        if let Some(dir) = &global.recipes {
+            return Ok(dir.clone());
+        }
+        let near = self.dir.ancestors().map(|dir| dir.join("recipes")).find(|dir| dir.join("_template").is_dir());
+        let system = || Some(PathBuf::from(SYSTEM_RECIPES)).filter(|dir| dir.is_dir());
+        near.or_else(system).ok_or(RequestError::NoRecipes)
+    }
+}
+
+/// Standard output for results, or standard error when standard output carries the record.
+pub(crate) fn results_stream(json: Option<&JsonTarget>) -> Box<dyn Write + Send> {
+    if json == Some(&JsonTarget::Stdout) { Box::new(std::io::stderr()) } else { Box::new(std::io::stdout()) }
+}
+
+impl Target {
+    /// Parses what a run or a plan is about.
+    pub(crate) fn parse(
+        recipe: &str,
+        reference: Option<&str>,
+        src: Option<&str>,
+        stages: &[String],
+        filter: Filter,
+    ) -> Result<Self, RequestError> {
+        let stages = stages.iter().map(|s| s.parse()).collect::<Result<Vec<StageName>, _>>()?;
+        let ask = Ask { stages, filter };
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Ok(Self { recipe: recipe.parse()?, reference: owned(reference), src: owned(src), ask })
+    }
+}
+
+impl RunRequest {
+    /// Parses the arguments of a run.
+    pub(crate) fn parse(args: &RunArgs) -> Result<Self, RequestError> {
+        let recipe = args.recipe.as_deref().ok_or(RequestError::NoRecipe)?;
+        let filter = Filter { text: args.filter.clone(), exact: args.exact, skip: args.skip.clone() };
+        let target = Target::parse(recipe, args.reference.as_deref(), args.src.as_deref(), &args.stages, filter)?;
+        let json = args.json.as_deref().map(|to| match to {
+            "-" => JsonTarget::Stdout,
+            path => JsonTarget::File(Path::new(path).to_owned()),
+        });
+        let patience = if args.no_wait { Duration::ZERO } else { Duration::from_secs(args.wait) };
+        Ok(Self { target, json, patience })
+    }
+}
