@@ -13,6 +13,7 @@ pub mod git;
 pub mod lock;
 pub mod manifest;
 pub mod names;
+pub mod plan;
 pub mod record;
 pub mod report;
 pub mod secret;
