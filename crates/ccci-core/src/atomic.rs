@@ -64,6 +64,20 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), PathError> {
     sync_dir(parent(to))
 }
 
+/// Puts the directory `new` in the place of `path` in one step and removes what was there. At no instant is `path`
+/// missing or half there.
+pub fn replace_dir(new: &Path, path: &Path) -> Result<(), PathError> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    match renameat_with(CWD, new, CWD, path, RenameFlags::EXCHANGE) {
+        Ok(()) => {
+            sync_dir(parent(path))?;
+            remove_dir(new)
+        }
+        Err(rustix::io::Errno::NOENT) => rename(new, path),
+        Err(error) => Err(io::Error::from(error)).path("replace", path),
+    }
+}
+
 /// Creates the directory and its parents; one that exists is fine.
 pub fn create_dir(path: &Path) -> Result<(), PathError> {
     fs::create_dir_all(path).path("create", path)
@@ -119,6 +133,21 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"second");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn a_directory_is_replaced_as_a_whole_or_put_where_none_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let (new, path) = (dir.path().join("new"), dir.path().join("path"));
+        for file in ["first", "second"] {
+            fs::create_dir(&new).unwrap();
+            write(&new.join(file), b"").unwrap();
+            replace_dir(&new, &path).unwrap();
+            assert!(path.join(file).exists() && !new.exists(), "{file}");
+        }
+        assert!(!path.join("first").exists());
+        assert!(replace_dir(&new, &path).is_err(), "there is nothing to put there");
+        assert!(path.join("second").exists());
     }
 
     #[test]

@@ -1,0 +1,187 @@
+//! The lab's git catalogue: recipes in the shape of real ones, with releases, notes and branches that misbehave in
+//! one named way each. They are kept as small folders in `catalogue/` (see its README) and made into bare
+//! repositories whose commit ids are the same on every machine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ccci_core::atomic::{self, PathContext as _, PathError};
+use ccci_core::exec::{Command, ExecError, Input};
+use ccci_core::secret::Secret;
+
+use crate::embedded::CATALOGUE;
+pub use edit::EditError;
+pub use history::{Branch, FolderError, History, Release, TagKind, Tree};
+
+mod edit;
+mod history;
+mod stream;
+
+/// Names the content a repository was made from; it lies in the repository's directory.
+const STAMP: &str = "ccci-lab-content";
+/// Raised when the builder makes another repository from the same folder.
+const FORMAT: u32 = 1;
+
+/// A catalogue that could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CatalogueError {
+    /// The lab's catalogue has no such recipe.
+    #[error("the lab's catalogue has no recipe {recipe}; it has {known}")]
+    Unknown {
+        /// The name asked for.
+        recipe: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A recipe's folder makes no history.
+    #[error("the lab's recipe {recipe} is broken: {source}")]
+    Folder {
+        /// The recipe.
+        recipe: String,
+        /// What is wrong.
+        source: FolderError,
+    },
+    /// git could not be run.
+    #[error("cannot build the repository of {recipe}: {source}")]
+    Exec {
+        /// The recipe.
+        recipe: String,
+        /// What happened.
+        source: ExecError,
+    },
+    /// git was run and refused.
+    #[error("cannot build the repository of {recipe}: `{command}` ended with {ending}\n{tail}")]
+    Git {
+        /// The recipe.
+        recipe: String,
+        /// The command line.
+        command: String,
+        /// How it ended.
+        ending: String,
+        /// The last lines it printed.
+        tail: String,
+    },
+    /// A file or directory could not be used.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+/// A recipe's repository on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    /// The recipe.
+    pub recipe: &'static str,
+    /// The bare repository.
+    pub path: PathBuf,
+    /// False when it was there already with this content.
+    pub rebuilt: bool,
+}
+
+/// The recipes of the catalogue, sorted.
+pub fn recipes() -> Vec<&'static str> {
+    let names: BTreeSet<&str> =
+        CATALOGUE.iter().filter_map(|(path, _)| Some(path.split_once('/')?.0)).collect();
+    names.into_iter().collect()
+}
+
+/// The releases, main and branches of one recipe, as its repository will hold them.
+pub fn history(recipe: &str) -> Result<History, CatalogueError> {
+    let prefix = format!("{recipe}/");
+    let broken = |source| CatalogueError::Folder { recipe: recipe.to_owned(), source };
+    let mut files = BTreeMap::new();
+    for (path, content) in CATALOGUE {
+        let Some(path) = path.strip_prefix(&prefix) else { continue };
+        let text = std::str::from_utf8(content)
+            .map_err(|_| broken(FolderError::File { path: path.to_owned(), problem: "not a text" }))?;
+        files.insert(path, text);
+    }
+    if files.is_empty() {
+        return Err(CatalogueError::Unknown { recipe: recipe.to_owned(), known: recipes().join(", ") });
+    }
+    history::read(&files).map_err(broken)
+}
+
+/// The lab images (`ccci-lab/<image>:<tag>`) that any release or branch of the recipe names, sorted.
+pub fn images(recipe: &str) -> Result<BTreeSet<String>, CatalogueError> {
+    let history = history(recipe)?;
+    let sides = history.branches.iter().chain([&history.main]).map(|branch| &branch.tree);
+    let trees = history.releases.iter().map(|release| &release.tree).chain(sides);
+    let files = trees.flat_map(BTreeMap::iter).filter(|(path, _)| path.starts_with("compose"));
+    let lines = files.flat_map(|(_, content)| content.lines());
+    let images = lines.filter_map(|line| line.trim().strip_prefix("image:"));
+    Ok(images
+        .map(|i| i.trim().trim_matches('"'))
+        .filter(|i| i.starts_with("ccci-lab/"))
+        .map(str::to_owned)
+        .collect())
+}
+
+/// Builds `<dir>/<recipe>.git` for each recipe of the catalogue. A repository whose content did not change stays as
+/// it is; a changed one is replaced as a whole. Two builders at once wait for each other.
+pub async fn build(dir: &Path) -> Result<Vec<Repository>, CatalogueError> {
+    atomic::create_dir(dir)?;
+    let lock = fs::File::create(dir.join(".lock")).path("create", dir.join(".lock"))?;
+    lock.lock().path("lock", dir.join(".lock"))?;
+    let mut built = Vec::new();
+    for recipe in recipes() {
+        built.push(build_one(dir, recipe).await?);
+    }
+    Ok(built)
+}
+
+async fn build_one(dir: &Path, recipe: &'static str) -> Result<Repository, CatalogueError> {
+    let stream = stream::render(&history(recipe)?);
+    let stamp = format!("{FORMAT} {}\n", blake3::hash(stream.as_bytes()));
+    let path = dir.join(format!("{recipe}.git"));
+    if atomic::read_optional(&path.join(STAMP))?.is_some_and(|there| there == stamp) {
+        return Ok(Repository { recipe, path, rebuilt: false });
+    }
+    let staged = tempfile::Builder::new()
+        .prefix(&format!(".{recipe}-"))
+        .tempdir_in(dir)
+        .path("create a directory in", dir)?;
+    let new = staged.path().join("new.git");
+    git(recipe, Path::new("/"), Input::Null, &["init", "--quiet", "--bare", "--template="], Some(&new))
+        .await?;
+    let import = ["fast-import", "--quiet", "--done"];
+    git(recipe, &new, Input::Text(Secret::new(stream)), &import, None).await?;
+    // A run may ask for any commit by its id, also one that no name points at.
+    git(recipe, &new, Input::Null, &["config", "uploadpack.allowAnySHA1InWant", "true"], None).await?;
+    atomic::write(&new.join(STAMP), stamp.as_bytes())?;
+    atomic::replace_dir(&new, &path)?;
+    Ok(Repository { recipe, path, rebuilt: true })
+}
+
+/// Runs git in `dir`, blind to the machine's and the user's settings.
+async fn git(
+    recipe: &str,
+    dir: &Path,
+    input: Input,
+    args: &[&str],
+    path: Option<&Path>,
+) -> Result<(), CatalogueError> {
+    let output = Command::new("git")
+        .args(["-c", "init.defaultBranch=main"])
+        .args(args)
+        .args(path)
+        .dir(dir)
+        .input(input)
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .deadline(Duration::from_secs(60))
+        .run()
+        .await
+        .map_err(|source| CatalogueError::Exec { recipe: recipe.to_owned(), source })?;
+    if output.ok() {
+        return Ok(());
+    }
+    Err(CatalogueError::Git {
+        recipe: recipe.to_owned(),
+        ending: output.ending(),
+        tail: output.tail(10),
+        command: output.command,
+    })
+}
