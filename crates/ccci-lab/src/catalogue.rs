@@ -3,15 +3,16 @@
 //! repositories whose commit ids are the same on every machine.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ccci_core::atomic::{self, PathContext as _, PathError};
 use ccci_core::exec::{Command, ExecError, Input};
+use ccci_core::lock::LockError;
 use ccci_core::secret::Secret;
 
 use crate::embedded::CATALOGUE;
+use crate::work::Work;
 pub use edit::EditError;
 pub use history::{Branch, FolderError, History, Release, TagKind, Tree};
 
@@ -64,6 +65,9 @@ pub enum CatalogueError {
         /// The last lines it printed.
         tail: String,
     },
+    /// Another process builds for too long.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// A file or directory could not be used.
     #[error(transparent)]
     Path(#[from] PathError),
@@ -119,69 +123,56 @@ pub fn images(recipe: &str) -> Result<BTreeSet<String>, CatalogueError> {
         .collect())
 }
 
-/// Builds `<dir>/<recipe>.git` for each recipe of the catalogue. A repository whose content did not change stays as
-/// it is; a changed one is replaced as a whole. Two builders at once wait for each other.
-pub async fn build(dir: &Path) -> Result<Vec<Repository>, CatalogueError> {
-    atomic::create_dir(dir)?;
-    let lock = fs::File::create(dir.join(".lock")).path("create", dir.join(".lock"))?;
-    lock.lock().path("lock", dir.join(".lock"))?;
+/// Builds the lab's `catalogue/<recipe>.git` for each recipe. A repository whose content did not change stays as it
+/// is; a changed one is replaced as a whole. Two builders at once wait for each other.
+pub async fn build(work: &Work<'_>) -> Result<Vec<Repository>, CatalogueError> {
+    atomic::create_dir(&work.layout.catalogue())?;
+    let _lock = work.lock("catalogue").await?;
     let mut built = Vec::new();
     for recipe in recipes() {
-        built.push(build_one(dir, recipe).await?);
+        built.push(build_one(work, recipe).await?);
     }
     Ok(built)
 }
 
-async fn build_one(dir: &Path, recipe: &'static str) -> Result<Repository, CatalogueError> {
+async fn build_one(work: &Work<'_>, recipe: &'static str) -> Result<Repository, CatalogueError> {
     let stream = stream::render(&history(recipe)?);
     let stamp = format!("{FORMAT} {}\n", blake3::hash(stream.as_bytes()));
-    let path = dir.join(format!("{recipe}.git"));
+    let path = work.layout.repository(recipe);
     if atomic::read_optional(&path.join(STAMP))?.is_some_and(|there| there == stamp) {
         return Ok(Repository { recipe, path, rebuilt: false });
     }
-    let staged = tempfile::Builder::new()
-        .prefix(&format!(".{recipe}-"))
-        .tempdir_in(dir)
-        .path("create a directory in", dir)?;
+    let (dir, prefix) = (work.layout.catalogue(), format!(".{recipe}-"));
+    let staged =
+        tempfile::Builder::new().prefix(&prefix).tempdir_in(&dir).path("create a directory in", dir)?;
     let new = staged.path().join("new.git");
-    git(recipe, Path::new("/"), Input::Null, &["init", "--quiet", "--bare", "--template="], Some(&new))
-        .await?;
-    let import = ["fast-import", "--quiet", "--done"];
-    git(recipe, &new, Input::Text(Secret::new(stream)), &import, None).await?;
+    let git = |args: &[&str]| git_command(work, &new).args(args);
+    run(recipe, git(&["init", "--quiet", "--bare", "--template=", "--initial-branch=main"])).await?;
+    let import = git(&["fast-import", "--quiet", "--done"]).input(Input::Text(Secret::new(stream)));
+    run(recipe, import).await?;
     // A run may ask for any commit by its id, also one that no name points at.
-    git(recipe, &new, Input::Null, &["config", "uploadpack.allowAnySHA1InWant", "true"], None).await?;
+    run(recipe, git(&["config", "uploadpack.allowAnySHA1InWant", "true"])).await?;
     atomic::write(&new.join(STAMP), stamp.as_bytes())?;
     atomic::replace_dir(&new, &path)?;
     Ok(Repository { recipe, path, rebuilt: true })
 }
 
-/// Runs git in `dir`, blind to the machine's and the user's settings.
-async fn git(
-    recipe: &str,
-    dir: &Path,
-    input: Input,
-    args: &[&str],
-    path: Option<&Path>,
-) -> Result<(), CatalogueError> {
-    let output = Command::new("git")
-        .args(["-c", "init.defaultBranch=main"])
-        .args(args)
-        .args(path)
-        .dir(dir)
-        .input(input)
+/// git on this repository, blind to the machine's and the user's settings.
+fn git_command(work: &Work<'_>, repository: &Path) -> Command {
+    work.command("git")
+        .arg("--git-dir")
+        .arg(repository)
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .deadline(Duration::from_secs(60))
-        .run()
-        .await
-        .map_err(|source| CatalogueError::Exec { recipe: recipe.to_owned(), source })?;
+}
+
+async fn run(recipe: &str, command: Command) -> Result<(), CatalogueError> {
+    let recipe = || recipe.to_owned();
+    let output = command.run().await.map_err(|source| CatalogueError::Exec { recipe: recipe(), source })?;
     if output.ok() {
         return Ok(());
     }
-    Err(CatalogueError::Git {
-        recipe: recipe.to_owned(),
-        ending: output.ending(),
-        tail: output.tail(10),
-        command: output.command,
-    })
+    let (ending, tail) = (output.ending(), output.tail(10));
+    Err(CatalogueError::Git { recipe: recipe(), ending, tail, command: output.command })
 }

@@ -205,7 +205,10 @@ impl<'a> About<'a> {
                 Some(("from", value)) => about.from = Some(value),
                 Some(("tag", value)) => about.tag = Some(value),
                 _ => {
-                    return Err(FolderError::File { path, problem: "a line is neither `from: ` nor `tag: `" });
+                    return Err(FolderError::File {
+                        path,
+                        problem: "a line is neither `from: ` nor `tag: `",
+                    });
                 }
             }
         }

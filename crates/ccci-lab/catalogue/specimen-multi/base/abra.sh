@@ -1,0 +1,2 @@
+export DB_SH_VERSION=v1
+export WORKER_SH_VERSION=v1
