@@ -19,6 +19,7 @@ pub mod report;
 pub mod secret;
 pub mod settings;
 pub mod stage;
+pub mod swarm;
 pub mod verdict;
 pub mod version;
 pub mod wait;

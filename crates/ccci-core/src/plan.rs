@@ -137,7 +137,8 @@ pub fn plan(ask: &Ask, seen: &Observed) -> Result<Plan, PlanError> {
     let stages: Vec<StagePlan> = StageName::ALL
         .into_iter()
         .map(|stage| {
-            let skip = if stage == StageName::Upgrade { upgrade_skip.clone() } else { stage_skip(ask, seen, stage) };
+            let skip =
+                if stage == StageName::Upgrade { upgrade_skip.clone() } else { stage_skip(ask, seen, stage) };
             StagePlan { stage, skip }
         })
         .collect();
@@ -185,7 +186,10 @@ fn base_deploy(seen: &Observed, version: Option<&RecipeVersion>) -> BaseDeploy {
     }
     // One lightweight tag anywhere stops every pinned deploy of the recipe (failure 28).
     if let Some(tag) = seen.tags.lightweight() {
-        return BaseDeploy::Chaos(format!("the tag {} is not annotated, and abra then pins nothing", tag.version));
+        return BaseDeploy::Chaos(format!(
+            "the tag {} is not annotated, and abra then pins nothing",
+            tag.version
+        ));
     }
     BaseDeploy::Pinned(version.clone())
 }
@@ -199,7 +203,9 @@ fn select(ask: &Ask, seen: &Observed, stages: &[StagePlan]) -> Result<Vec<FoundC
     let chosen = ask.filter.text.is_none() || candidates.iter().any(|c| ask.filter.wants(&c.name));
     if !chosen {
         let text = ask.filter.text.as_deref().unwrap_or_default();
-        return Err(PlanError::NothingSelected(format!("no check's name has `{text}` in it; `ccci list` shows them")));
+        return Err(PlanError::NothingSelected(format!(
+            "no check's name has `{text}` in it; `ccci list` shows them"
+        )));
     }
     let wanted = |c: &&FoundCheck| c.kind == CheckKind::Generic || ask.filter.wants(&c.name);
     let mut checks: Vec<FoundCheck> = candidates.into_iter().filter(wanted).cloned().collect();

@@ -1,0 +1,163 @@
+//! What a maintainer needs to understand a failure, gathered before the teardown takes it away: the tasks with their
+//! errors and the last log lines of each service, bounded in size and time, without secrets.
+
+use std::fmt;
+use std::time::Duration;
+
+use bollard::query_parameters::LogsOptionsBuilder;
+use futures_util::StreamExt as _;
+
+use super::facts::{ServiceFacts, StackFacts, TaskFacts};
+use super::{Swarm, SwarmError};
+use crate::names::StackName;
+use crate::secret::Redactor;
+
+/// How many log lines of each service are kept.
+const LINES: usize = 200;
+/// No log line is longer, in bytes.
+const LINE_LIMIT: usize = 2000;
+/// How long one service's log may take. Swarm never ends the log of a task that has no container.
+const LOG_DEADLINE: Duration = Duration::from_secs(5);
+
+/// One service's log.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ServiceLog {
+    /// The service's name within the stack.
+    pub service: String,
+    /// The last lines of all its tasks, dead ones too, in the order of time.
+    pub lines: Vec<String>,
+    /// Why the log is missing or not whole.
+    pub note: Option<String>,
+}
+
+/// What was found out about a stack.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Diagnosis {
+    /// The stack.
+    pub stack: StackName,
+    /// One line a service: image, update.
+    pub services: Vec<String>,
+    /// One line a task, oldest first.
+    pub tasks: Vec<String>,
+    /// The logs.
+    pub logs: Vec<ServiceLog>,
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "stack {}", self.stack)?;
+        for line in &self.services {
+            writeln!(f, "  service {line}")?;
+        }
+        for line in &self.tasks {
+            writeln!(f, "  task {line}")?;
+        }
+        for log in &self.logs {
+            writeln!(f, "--- log of {} ({} lines){}", log.service, log.lines.len(), note(log))?;
+            for line in &log.lines {
+                writeln!(f, "{line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn note(log: &ServiceLog) -> String {
+    log.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default()
+}
+
+impl Swarm {
+    /// Gathers tasks and logs of a stack. What cannot be had is noted, not an error: only a stack that cannot be
+    /// looked at at all is.
+    pub async fn diagnose(&self, stack: &StackName, redactor: &Redactor) -> Result<Diagnosis, SwarmError> {
+        let facts = self.observe(stack).await?;
+        let logs = facts.services.iter().map(|service| async {
+            let (lines, note) = self.log(&service.name, LINES).await;
+            let lines = lines.iter().map(|line| redactor.clean(line)).collect();
+            let note = note.map(|note| redactor.clean(&note));
+            ServiceLog { service: facts.short(service).to_owned(), lines, note }
+        });
+        Ok(Diagnosis {
+            stack: stack.clone(),
+            logs: futures_util::future::join_all(logs).await,
+            services: facts.services.iter().map(|s| redactor.clean(&service_line(s, &facts))).collect(),
+            tasks: facts.tasks.iter().map(|t| redactor.clean(&task_line(t, &facts))).collect(),
+        })
+    }
+
+    /// The last lines of a service's log (full name or id), over all its tasks. Not redacted.
+    pub async fn last_log_lines(&self, service: &str, lines: usize) -> Result<Vec<String>, SwarmError> {
+        match self.log(service, lines).await {
+            (lines, Some(why)) if lines.is_empty() => {
+                Err(SwarmError::Undecodable { what: format!("the log of {service}"), why })
+            }
+            (lines, _) => Ok(lines),
+        }
+    }
+
+    async fn log(&self, service: &str, limit: usize) -> (Vec<String>, Option<String>) {
+        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).timestamps(true);
+        let options = options.tail(&limit.to_string()).build();
+        let mut stream = Box::pin(self.docker().service_logs(service, Some(options)));
+        let (mut raw, mut note) = (Vec::new(), None);
+        let reading = async {
+            // The tail counts for each task, so more may come than is wanted.
+            while let Some(part) = stream.next().await {
+                match part {
+                    Ok(part) => raw.extend(stamped_lines(&part.into_bytes())),
+                    Err(error) => {
+                        note = Some(error.to_string());
+                        break;
+                    }
+                }
+            }
+        };
+        if tokio::time::timeout(LOG_DEADLINE, reading).await.is_err() {
+            note = Some(format!("the engine did not end it within {} s", LOG_DEADLINE.as_secs()));
+        }
+        raw.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let lines: Vec<String> = raw.into_iter().map(|(_, line)| line).collect();
+        (lines[lines.len().saturating_sub(limit)..].to_vec(), note)
+    }
+}
+
+/// Splits a piece of log into its lines with their time stamps, which lead each line.
+fn stamped_lines(bytes: &[u8]) -> Vec<(String, String)> {
+    let text = String::from_utf8_lossy(bytes);
+    let cut = |line: &str| {
+        let (stamp, rest) = line.split_once(' ').unwrap_or(("", line));
+        let end = floor(rest, LINE_LIMIT);
+        (stamp.to_owned(), rest[..end].trim_end().to_owned())
+    };
+    text.lines().map(cut).collect()
+}
+
+/// The last place at or before `limit` where text may be cut.
+fn floor(text: &str, limit: usize) -> usize {
+    (0..=limit.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default()
+}
+
+fn service_line(service: &ServiceFacts, facts: &StackFacts) -> String {
+    let update = service.update.as_ref().map(|u| format!(", update {:?}: {}", u.state, u.message));
+    format!(
+        "{}: {:?}, image {}{}",
+        facts.short(service),
+        service.mode,
+        service.image,
+        update.unwrap_or_default()
+    )
+}
+
+fn task_line(task: &TaskFacts, facts: &StackFacts) -> String {
+    let service = facts.services.iter().find(|s| s.id == task.service);
+    let name = service.map_or("(service gone)", |s| facts.short(s));
+    let age = if task.current { "" } else { ", of an older spec" };
+    let code = task.exit_code.filter(|code| *code != 0).map(|code| format!(", exit code {code}"));
+    let error = if task.error.is_empty() { String::new() } else { format!(", {}", task.error) };
+    let (place, state, wanted) = (&task.place, task.state, task.wanted);
+    let since = crate::clock::rfc3339(task.changed);
+    format!(
+        "{name}.{place} {state:?} since {since}, wanted {wanted:?}{age}{}{error}",
+        code.unwrap_or_default()
+    )
+}

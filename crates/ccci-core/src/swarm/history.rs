@@ -1,0 +1,134 @@
+//! What was seen in the course of one wait. Swarm forgets dead tasks after a while and keeps no record of when a
+//! service became ready; the judgement needs both.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::facts::{Mode, Restart, ServiceFacts, StackFacts, TaskFacts, TaskState, between};
+use super::judge::Expectation;
+use super::standing::{Standing, standing};
+
+/// One failed attempt to run a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The slot or node it was for.
+    pub place: String,
+    /// When the attempt was made.
+    pub created: Timestamp,
+    /// When it failed.
+    pub at: Timestamp,
+    /// How long it was running (after its health check was good); none when it never was, or not seen.
+    pub ran: Option<Duration>,
+    /// Swarm's words.
+    pub error: String,
+    /// The exit code, when there was a container.
+    pub exit_code: Option<i64>,
+}
+
+/// The course of one wait.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    /// Tasks that were over before the wait began.
+    old: BTreeSet<String>,
+    /// The services before the action: id → (task template, endpoint).
+    before: BTreeMap<String, (Value, Value)>,
+    /// The last seen template of each service: failures of an older one do not count.
+    templates: BTreeMap<String, Value>,
+    /// Failed attempts by service and task.
+    failures: BTreeMap<String, BTreeMap<String, Failure>>,
+    /// When a task began to run.
+    running: BTreeMap<String, Timestamp>,
+    /// Since when each ready service has been ready.
+    ready: BTreeMap<String, Timestamp>,
+}
+
+impl History {
+    /// Begins with what was there before the action, so that old failures are not told as new ones.
+    pub fn begin(before: &StackFacts) -> Self {
+        let failed = before.tasks.iter().filter(|t| t.state.is_over());
+        let spec = |s: &ServiceFacts| (s.id.clone(), (s.template.clone(), s.endpoint.clone()));
+        Self {
+            old: failed.map(|t| t.id.clone()).collect(),
+            before: before.services.iter().map(spec).collect(),
+            templates: before.services.iter().map(|s| (s.id.clone(), s.template.clone())).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Takes in one observation.
+    pub fn note(&mut self, facts: &StackFacts, expect: &Expectation) {
+        for service in &facts.services {
+            let known = self.templates.insert(service.id.clone(), service.template.clone());
+            if known.is_some_and(|known| known != service.template) {
+                self.failures.remove(&service.id);
+                self.ready.remove(&service.id);
+            }
+        }
+        for task in &facts.tasks {
+            let service = facts.services.iter().find(|s| s.id == task.service);
+            self.note_task(task, service);
+        }
+        for service in &facts.services {
+            if matches!(standing(service, facts, expect, self), Standing::Ready) {
+                self.ready.entry(service.id.clone()).or_insert(facts.at);
+            } else {
+                self.ready.remove(&service.id);
+            }
+        }
+    }
+
+    fn note_task(&mut self, task: &TaskFacts, service: Option<&ServiceFacts>) {
+        if task.state == TaskState::Running {
+            self.running.entry(task.id.clone()).or_insert(task.changed);
+        }
+        // A server that ends with code 0 is started again just the same: that is a failure too.
+        let serves = service.is_some_and(|s| s.restart == Restart::Any && !matches!(s.mode, Mode::Job(_)));
+        let failed = task.state.is_failure() || (serves && task.state == TaskState::Complete);
+        if !failed || !task.current || self.is_old(task) {
+            return;
+        }
+        let failure = Failure {
+            place: task.place.clone(),
+            created: task.created,
+            at: task.changed,
+            ran: self.running.get(&task.id).map(|since| between(*since, task.changed)),
+            error: task.error.clone(),
+            exit_code: task.exit_code,
+        };
+        self.failures.entry(task.service.clone()).or_default().entry(task.id.clone()).or_insert(failure);
+    }
+
+    /// True for a task that was over before the wait began.
+    pub(super) fn is_old(&self, task: &TaskFacts) -> bool {
+        self.old.contains(&task.id)
+    }
+
+    /// A service's failed attempts, oldest first.
+    pub fn failures(&self, service: &ServiceFacts) -> Vec<&Failure> {
+        let mut failures: Vec<&Failure> =
+            self.failures.get(&service.id).into_iter().flat_map(BTreeMap::values).collect();
+        failures.sort_by_key(|f| f.at);
+        failures
+    }
+
+    /// Since when a service has been ready.
+    pub fn ready_since(&self, service: &ServiceFacts) -> Option<Timestamp> {
+        self.ready.get(&service.id).copied()
+    }
+
+    /// True when the action changed only ports or the like: tasks are then replaced although their spec is equal, so
+    /// only swarm's word on the update tells that it has begun.
+    pub(super) fn only_endpoint_changed(&self, service: &ServiceFacts) -> bool {
+        self.before.get(&service.id).is_some_and(|(template, endpoint)| {
+            *template == service.template && *endpoint != service.endpoint
+        })
+    }
+
+    /// The longest that a failed attempt of this service kept running.
+    pub(super) fn longest_run(&self, service: &ServiceFacts) -> Option<Duration> {
+        self.failures(service).iter().filter_map(|f| f.ran).max()
+    }
+}

@@ -1,0 +1,284 @@
+//! From the engine's answers to [`StackFacts`]: the lists that are asked for, and the pure translation.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bollard::models as api;
+use bollard::query_parameters as query;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::facts::{
+    ContainerFacts, Health, Mode, Named, Restart, ServiceFacts, StackFacts, TaskFacts, TaskState, Update,
+    UpdateState,
+};
+use super::{Swarm, SwarmError};
+use crate::names::StackName;
+
+/// The label by which Docker marks everything of a stack.
+pub(crate) const STACK_LABEL: &str = "com.docker.stack.namespace";
+/// The label by which swarm marks a task's container.
+const TASK_LABEL: &str = "com.docker.swarm.task.id";
+/// How often the lists are read again because a service changed between them.
+const CONSISTENT_TRIES: u32 = 3;
+
+/// The engine's answers about one stack, as they came. Also the form of the recorded fixtures.
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Answers {
+    /// `GET /services?filters=label`.
+    pub services: Vec<api::Service>,
+    /// `GET /tasks?filters=label`.
+    pub tasks: Vec<api::Task>,
+    /// `GET /containers/json?all=1`.
+    pub containers: Vec<api::ContainerSummary>,
+    /// `GET /networks?filters=label`.
+    pub networks: Vec<api::Network>,
+    /// `GET /secrets?filters=label`.
+    pub secrets: Vec<api::Secret>,
+    /// `GET /configs?filters=label`.
+    pub configs: Vec<api::Config>,
+    /// `GET /volumes?filters=label`.
+    pub volumes: Vec<api::Volume>,
+}
+
+/// A filter for the stack's label.
+pub(crate) fn of_stack(stack: &StackName) -> HashMap<String, Vec<String>> {
+    HashMap::from([("label".to_owned(), vec![format!("{STACK_LABEL}={stack}")])])
+}
+
+impl Swarm {
+    /// Everything of a stack at one moment: when a service changed between the lists, they are read again.
+    pub async fn observe(&self, stack: &StackName) -> Result<StackFacts, SwarmError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let mut answers = Box::pin(self.answers(stack)).await?;
+            let again = self.services(stack).await?;
+            let version = |s: &api::Service| (s.id.clone(), s.version.as_ref().and_then(|v| v.index));
+            let same = answers.services.iter().map(version).eq(again.iter().map(version));
+            if same || tries == CONSISTENT_TRIES {
+                // The later list over the earlier tasks: tasks can then only look older than they are.
+                answers.services = again;
+                return Ok(facts(stack, self.now(), &answers));
+            }
+        }
+    }
+
+    /// The services of a stack.
+    async fn services(&self, stack: &StackName) -> Result<Vec<api::Service>, SwarmError> {
+        let options = query::ListServicesOptionsBuilder::default().filters(&of_stack(stack)).build();
+        let what = format!("the services of {stack}");
+        let mut services = self.ask(&what, self.docker().list_services(Some(options))).await?;
+        services.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(services)
+    }
+
+    /// Asks for everything at once.
+    async fn answers(&self, stack: &StackName) -> Result<Answers, SwarmError> {
+        let docker = self.docker();
+        let filters = of_stack(stack);
+        let tasks = query::ListTasksOptionsBuilder::default().filters(&filters).build();
+        let containers = query::ListContainersOptionsBuilder::default().all(true).build();
+        let networks = query::ListNetworksOptionsBuilder::default().filters(&filters).build();
+        let secrets = query::ListSecretsOptionsBuilder::default().filters(&filters).build();
+        let configs = query::ListConfigsOptionsBuilder::default().filters(&filters).build();
+        let volumes = query::ListVolumesOptionsBuilder::default().filters(&filters).build();
+        let what = |kind: &str| format!("the {kind} of {stack}");
+        let (tasks_of, containers_of, networks_of) = (what("tasks"), what("containers"), what("networks"));
+        let (secrets_of, configs_of, volumes_of) = (what("secrets"), what("configs"), what("volumes"));
+        let (services, tasks, containers, networks, secrets, configs, volumes) = tokio::try_join!(
+            self.services(stack),
+            self.ask(&tasks_of, docker.list_tasks(Some(tasks))),
+            self.ask(&containers_of, docker.list_containers(Some(containers))),
+            self.ask(&networks_of, docker.list_networks(Some(networks))),
+            self.ask(&secrets_of, docker.list_secrets(Some(secrets))),
+            self.ask(&configs_of, docker.list_configs(Some(configs))),
+            self.ask(&volumes_of, docker.list_volumes(Some(volumes))),
+        )?;
+        let volumes = volumes.volumes.unwrap_or_default();
+        Ok(Answers { services, tasks, containers, networks, secrets, configs, volumes })
+    }
+}
+
+/// Translates the engine's answers.
+pub(crate) fn facts(stack: &StackName, at: Timestamp, answers: &Answers) -> StackFacts {
+    let mut services: Vec<ServiceFacts> = answers.services.iter().map(service).collect();
+    services.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut tasks: Vec<TaskFacts> = answers.tasks.iter().map(|t| task(t, &services)).collect();
+    tasks.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+    let mut volumes: Vec<String> = answers.volumes.iter().map(|v| v.name.clone()).collect();
+    volumes.sort();
+    let containers = answers.containers.iter().map(|c| container(stack, c));
+    let containers =
+        containers.filter(|c| c.of_stack || c.volumes.iter().any(|v| volumes.contains(v))).collect();
+    let named = |id: &Option<String>, name: Option<&String>| Named {
+        id: id.clone().unwrap_or_default(),
+        name: name.cloned().unwrap_or_default(),
+    };
+    let networks = answers.networks.iter().map(|n| named(&n.id, n.name.as_ref()));
+    let secrets = answers.secrets.iter().map(|s| named(&s.id, s.spec.as_ref().and_then(|s| s.name.as_ref())));
+    let configs = answers.configs.iter().map(|c| named(&c.id, c.spec.as_ref().and_then(|s| s.name.as_ref())));
+    StackFacts {
+        stack: stack.clone(),
+        at,
+        services,
+        tasks,
+        containers,
+        networks: sorted(networks),
+        secrets: sorted(secrets),
+        configs: sorted(configs),
+        volumes,
+    }
+}
+
+fn sorted(items: impl Iterator<Item = Named>) -> Vec<Named> {
+    let mut items: Vec<Named> = items.collect();
+    items.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+    items
+}
+
+fn service(raw: &api::Service) -> ServiceFacts {
+    let spec = raw.spec.clone().unwrap_or_default();
+    let template = spec.task_template.clone().unwrap_or_default();
+    let container = template.container_spec.clone().unwrap_or_default();
+    let policy = template.restart_policy.clone().unwrap_or_default();
+    let networks = template.networks.iter().chain(&spec.networks).flatten();
+    let mounts = container.mounts.iter().flatten();
+    let is_volume = |m: &&api::Mount| m.typ == Some(api::MountType::VOLUME);
+    ServiceFacts {
+        id: raw.id.clone().unwrap_or_default(),
+        name: spec.name.clone().unwrap_or_default(),
+        version: raw.version.as_ref().and_then(|v| v.index).unwrap_or_default(),
+        labels: spec.labels.unwrap_or_default().into_iter().collect::<BTreeMap<_, _>>(),
+        image: container.image.clone().unwrap_or_default(),
+        mode: mode(spec.mode.as_ref()),
+        restart: match policy.condition {
+            Some(api::TaskSpecRestartPolicyConditionEnum::NONE) => Restart::Never,
+            Some(api::TaskSpecRestartPolicyConditionEnum::ON_FAILURE) => Restart::OnFailure,
+            _ => Restart::Any,
+        },
+        max_attempts: count(policy.max_attempts),
+        networks: networks.filter_map(|n| n.target.clone()).collect(),
+        volumes: mounts.filter(is_volume).filter_map(|m| m.source.clone()).collect(),
+        secrets: container.secrets.iter().flatten().filter_map(|s| s.secret_name.clone()).collect(),
+        configs: container.configs.iter().flatten().filter_map(|c| c.config_name.clone()).collect(),
+        template: json(&template),
+        endpoint: json(&spec.endpoint_spec),
+        update: raw.update_status.as_ref().and_then(update),
+    }
+}
+
+fn mode(mode: Option<&api::ServiceSpecMode>) -> Mode {
+    let Some(mode) = mode else { return Mode::Replicated(1) };
+    if mode.global.is_some() {
+        Mode::Global
+    } else if let Some(job) = &mode.replicated_job {
+        Mode::Job(job.total_completions.map_or(1, |n| count(Some(n))))
+    } else if mode.global_job.is_some() {
+        Mode::Job(1)
+    } else {
+        Mode::Replicated(mode.replicated.as_ref().and_then(|r| r.replicas).map_or(1, |n| count(Some(n))))
+    }
+}
+
+/// None when swarm tells of no update: an empty state comes with services that were never updated.
+fn update(raw: &api::ServiceUpdateStatus) -> Option<Update> {
+    use api::ServiceUpdateStatusStateEnum as S;
+    let state = match raw.state? {
+        S::EMPTY => return None,
+        S::UPDATING => UpdateState::Updating,
+        S::PAUSED => UpdateState::Paused,
+        S::COMPLETED => UpdateState::Completed,
+        S::ROLLBACK_STARTED => UpdateState::RollbackStarted,
+        S::ROLLBACK_PAUSED => UpdateState::RollbackPaused,
+        S::ROLLBACK_COMPLETED => UpdateState::RollbackCompleted,
+    };
+    Some(Update {
+        state,
+        message: raw.message.clone().unwrap_or_default(),
+        started: moment(raw.started_at.as_deref()),
+        completed: moment(raw.completed_at.as_deref()),
+    })
+}
+
+fn task(raw: &api::Task, services: &[ServiceFacts]) -> TaskFacts {
+    let status = raw.status.clone().unwrap_or_default();
+    let held = status.container_status.unwrap_or_default();
+    let service = raw.service_id.clone().unwrap_or_default();
+    let spec = json(&raw.spec);
+    let created = moment(raw.created_at.as_deref()).unwrap_or_default();
+    let state = status.state.map_or(TaskState::Pending, task_state);
+    TaskFacts {
+        id: raw.id.clone().unwrap_or_default(),
+        current: services.iter().any(|s| s.id == service && s.template == spec),
+        service,
+        place: match raw.slot {
+            Some(slot) if slot > 0 => slot.to_string(),
+            _ => raw.node_id.clone().unwrap_or_default(),
+        },
+        state,
+        wanted: raw.desired_state.map_or(TaskState::Pending, task_state),
+        message: status.message.unwrap_or_default(),
+        error: status.err.unwrap_or_default(),
+        exit_code: if state.is_over() { held.exit_code } else { None },
+        container: held.container_id.filter(|id| !id.is_empty()),
+        created,
+        changed: moment(status.timestamp.as_deref()).unwrap_or(created),
+    }
+}
+
+fn task_state(state: api::TaskState) -> TaskState {
+    use api::TaskState as S;
+    match state {
+        S::NEW | S::ALLOCATED | S::PENDING | S::ASSIGNED | S::ACCEPTED => TaskState::Pending,
+        S::PREPARING => TaskState::Preparing,
+        S::READY | S::STARTING => TaskState::Starting,
+        S::RUNNING => TaskState::Running,
+        S::COMPLETE => TaskState::Complete,
+        S::SHUTDOWN => TaskState::Shutdown,
+        S::FAILED => TaskState::Failed,
+        S::REJECTED => TaskState::Rejected,
+        S::REMOVE | S::ORPHANED => TaskState::Orphaned,
+    }
+}
+
+fn container(stack: &StackName, raw: &api::ContainerSummary) -> ContainerFacts {
+    let label = |key: &str| raw.labels.as_ref().and_then(|l| l.get(key)).cloned();
+    let name = raw.names.iter().flatten().next().cloned().unwrap_or_default();
+    let mounts = raw.mounts.iter().flatten();
+    // Only the text of `docker ps` tells the health in this list: "Up 3 seconds (healthy)".
+    let status = raw.status.as_deref().unwrap_or_default();
+    let health = if status.contains("(healthy)") {
+        Health::Healthy
+    } else if status.contains("(unhealthy)") {
+        Health::Unhealthy
+    } else if status.contains("(health: starting)") {
+        Health::Starting
+    } else {
+        Health::None
+    };
+    ContainerFacts {
+        id: raw.id.clone().unwrap_or_default(),
+        name: name.trim_start_matches('/').to_owned(),
+        state: raw.state.map(|s| s.to_string()).unwrap_or_default(),
+        health,
+        of_stack: label(STACK_LABEL).as_deref() == Some(stack.as_str()),
+        task: label(TASK_LABEL),
+        volumes: mounts.filter_map(|m| m.name.clone()).filter(|n| !n.is_empty()).collect(),
+    }
+}
+
+fn json<T: serde::Serialize>(value: &T) -> Value {
+    // These types come from JSON; going back cannot fail, and a null would only make a task look old.
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+fn count(number: Option<i64>) -> u64 {
+    number.and_then(|n| u64::try_from(n).ok()).unwrap_or_default()
+}
+
+/// Go writes "no time" as year 1.
+fn moment(text: Option<&str>) -> Option<Timestamp> {
+    let moment: Timestamp = text?.parse().ok()?;
+    (moment > Timestamp::UNIX_EPOCH).then_some(moment)
+}

@@ -1,0 +1,312 @@
+//! Taking away what a stack left: by the stack's own label or by exact names that our record holds, never by a name's
+//! beginning. What is still in use is tried again until the deadline.
+
+use std::fmt;
+
+use bollard::query_parameters as query;
+
+use super::facts::StackFacts;
+use super::observe::of_stack;
+use super::watch::{Limits, WaitFailure};
+use super::{Swarm, SwarmError};
+use crate::names::StackName;
+
+/// What kind of thing swarm keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A service.
+    Service,
+    /// A container.
+    Container,
+    /// A network.
+    Network,
+    /// A secret.
+    Secret,
+    /// A config.
+    Config,
+    /// A volume.
+    Volume,
+}
+
+/// One thing that swarm keeps.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Item {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its full name.
+    pub name: String,
+    #[serde(skip)]
+    id: String,
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            Kind::Service => "service",
+            Kind::Container => "container",
+            Kind::Network => "network",
+            Kind::Secret => "secret",
+            Kind::Config => "config",
+            Kind::Volume => "volume",
+        };
+        write!(f, "{kind} {}", self.name)
+    }
+}
+
+/// Exact names that belong to the stack but may lack its label. abra's secrets are external to the stack
+/// (`<stack>_<name>_<version>`), so they are known from the run's record only.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extra {
+    /// Full names of secrets.
+    pub secrets: Vec<String>,
+    /// Full names of configs.
+    pub configs: Vec<String>,
+    /// Full names of volumes.
+    pub volumes: Vec<String>,
+}
+
+/// What a stack has left on the swarm.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Leftovers {
+    /// All of it, by kind and name.
+    pub items: Vec<Item>,
+}
+
+impl Leftovers {
+    /// True when there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+}
+
+/// What is to be removed.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// Names without the stack's label.
+    pub extra: Extra,
+    /// Remove secrets and configs too.
+    pub secrets: bool,
+    /// Remove volumes too: all their data is lost.
+    pub volumes: bool,
+    /// Stop the containers ourselves instead of waiting for swarm.
+    pub hurry: bool,
+}
+
+/// What was removed and what was not.
+#[derive(Debug, Clone, Default)]
+pub struct Removal {
+    /// Removed, in this order.
+    pub removed: Vec<Item>,
+    /// Still there, each with the engine's last reason.
+    pub remaining: Vec<(Item, String)>,
+}
+
+impl Removal {
+    /// True when nothing is left.
+    pub fn is_clean(&self) -> bool {
+        self.remaining.is_empty()
+    }
+}
+
+impl Swarm {
+    /// Everything that is there of a stack: by its label, and by the exact names in `extra`.
+    pub async fn inventory(&self, stack: &StackName, extra: &Extra) -> Result<Leftovers, SwarmError> {
+        let facts = self.observe(stack).await?;
+        let mut items = items_of(&facts);
+        items.extend(self.named(extra).await?);
+        items.sort();
+        items.dedup();
+        Ok(Leftovers { items })
+    }
+
+    /// Secrets and configs whose name begins with `<stack>_`. abra's carry no label, so this is the only way to find
+    /// them without a record. A name is no proof of ownership: call it only for a stack that our own record, our
+    /// canonical domains or the run itself show to be ours.
+    pub async fn secrets_by_name(&self, stack: &StackName) -> Result<Extra, SwarmError> {
+        let prefix = stack.scoped("");
+        let ours = |names: Vec<Item>| -> Vec<String> {
+            names.into_iter().map(|i| i.name).filter(|n| n.starts_with(&prefix)).collect()
+        };
+        Ok(Extra {
+            secrets: ours(self.all_secrets().await?),
+            configs: ours(self.all_configs().await?),
+            volumes: Vec::new(),
+        })
+    }
+
+    /// Removes a stack's services, waits until its tasks are gone, and removes its networks and, where the plan says
+    /// so, its secrets, configs and volumes. Only infrastructure and a cancel are errors: what cannot be removed in
+    /// time is told in [`Removal::remaining`]. Calling it again goes on where it ended.
+    pub async fn remove_stack(
+        &self,
+        stack: &StackName,
+        plan: &Plan,
+        limits: &Limits,
+    ) -> Result<Removal, WaitFailure> {
+        let start = std::time::Instant::now();
+        let mut watch = self.watch(stack).await?;
+        let mut removal = Removal::default();
+        let mut stopped = Vec::new();
+        let mut facts = watch.before().clone();
+        loop {
+            removal.remaining.clear();
+            for item in self.wanted(&facts, plan).await? {
+                match self.remove_item(&item, &facts).await? {
+                    None => removal.removed.push(item),
+                    Some(why) => removal.remaining.push((item, why)),
+                }
+            }
+            if plan.hurry && removal.remaining.iter().any(|(i, _)| i.kind == Kind::Container) {
+                self.stop_containers_once(&facts, &mut stopped).await?;
+            }
+            if removal.is_clean() && self.wanted(&self.observe(stack).await?, plan).await?.is_empty() {
+                return Ok(removal);
+            }
+            let left = Limits { deadline: limits.deadline.saturating_sub(start.elapsed()), ..limits.clone() };
+            facts = match watch.next(&left).await {
+                Ok(sight) => sight.facts,
+                Err(WaitFailure::Deadline { .. }) => return Ok(removal),
+                Err(other) => return Err(other),
+            };
+        }
+    }
+
+    /// What is there and shall go, in an order in which it can.
+    async fn wanted(&self, facts: &StackFacts, plan: &Plan) -> Result<Vec<Item>, SwarmError> {
+        let mut items = items_of(facts);
+        items.extend(self.named(&plan.extra).await?);
+        items.retain(|item| match item.kind {
+            Kind::Service | Kind::Container | Kind::Network => true,
+            Kind::Secret | Kind::Config => plan.secrets,
+            Kind::Volume => plan.volumes,
+        });
+        items.sort();
+        items.dedup();
+        Ok(items)
+    }
+
+    /// Removes one thing; gives the reason when it cannot go yet.
+    async fn remove_item(&self, item: &Item, facts: &StackFacts) -> Result<Option<String>, SwarmError> {
+        let docker = self.docker();
+        let what = format!("to remove the {item}");
+        let done = match item.kind {
+            Kind::Service => self.ask(&what, docker.delete_service(&item.id)).await,
+            // Swarm takes its containers away itself.
+            Kind::Container => return Ok(Some("swarm has not removed it yet".to_owned())),
+            Kind::Network => self.ask(&what, docker.remove_network(&item.id)).await,
+            Kind::Secret => self.ask(&what, docker.delete_secret(&item.id)).await,
+            Kind::Config => self.ask(&what, docker.delete_config(&item.id)).await,
+            Kind::Volume => {
+                let user = facts.containers.iter().find(|c| c.volumes.contains(&item.name));
+                if let Some(user) = user {
+                    return Ok(Some(format!("container {} uses it", user.name)));
+                }
+                // Never by force: the engine refuses while a container uses it.
+                let gently = query::RemoveVolumeOptionsBuilder::default().force(false).build();
+                self.ask(&what, docker.remove_volume(&item.name, Some(gently))).await
+            }
+        };
+        match done {
+            Ok(()) => Ok(None),
+            Err(error) if error.is_gone() => Ok(None),
+            Err(SwarmError::Refused { message, .. }) => Ok(Some(message)),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Stops the stack's containers whose services are gone, each once, and lets swarm remove them.
+    pub(super) async fn stop_containers_once(
+        &self,
+        facts: &StackFacts,
+        stopped: &mut Vec<String>,
+    ) -> Result<(), SwarmError> {
+        if !facts.services.is_empty() {
+            return Ok(());
+        }
+        let new: Vec<_> =
+            facts.containers.iter().filter(|c| c.of_stack && !stopped.contains(&c.id)).collect();
+        let removals = new.iter().map(|container| async {
+            let docker = self.docker();
+            let id = &container.id;
+            let what = format!("to stop the container {}", container.name);
+            // Without a time of ours the container's own grace period holds.
+            let gently = query::StopContainerOptionsBuilder::default().build();
+            // The stop may rightly take longer than one question may: the signal is sent at once.
+            if let Ok(Err(error)) =
+                tokio::time::timeout(super::REQUEST_DEADLINE, docker.stop_container(id, Some(gently))).await
+            {
+                tracing::debug!(%what, %error, "swarm was faster");
+            }
+            let options = query::RemoveContainerOptionsBuilder::default().force(false).build();
+            if let Err(error) = self.ask(&what, docker.remove_container(id, Some(options))).await {
+                tracing::debug!(%what, %error, "swarm was faster");
+            }
+        });
+        futures_util::future::join_all(removals).await;
+        stopped.extend(new.iter().map(|c| c.id.clone()));
+        Ok(())
+    }
+
+    /// The things of exactly these names that exist.
+    async fn named(&self, extra: &Extra) -> Result<Vec<Item>, SwarmError> {
+        let mut items = Vec::new();
+        if !extra.secrets.is_empty() {
+            items.extend(self.all_secrets().await?.into_iter().filter(|i| extra.secrets.contains(&i.name)));
+        }
+        if !extra.configs.is_empty() {
+            items.extend(self.all_configs().await?.into_iter().filter(|i| extra.configs.contains(&i.name)));
+        }
+        if !extra.volumes.is_empty() {
+            let options = query::ListVolumesOptionsBuilder::default().build();
+            let volumes = self.ask("the volumes", self.docker().list_volumes(Some(options))).await?;
+            let names = volumes.volumes.unwrap_or_default().into_iter().map(|v| v.name);
+            let names = names.filter(|n| extra.volumes.contains(n));
+            items.extend(names.map(|name| Item { kind: Kind::Volume, id: name.clone(), name }));
+        }
+        Ok(items)
+    }
+
+    async fn all_secrets(&self) -> Result<Vec<Item>, SwarmError> {
+        let options = query::ListSecretsOptionsBuilder::default().build();
+        let secrets = self.ask("the secrets", self.docker().list_secrets(Some(options))).await?;
+        let name = |s: bollard::models::Secret| Some((s.id?, s.spec?.name?));
+        let named = secrets.into_iter().filter_map(name);
+        Ok(named.map(|(id, name)| Item { kind: Kind::Secret, name, id }).collect())
+    }
+
+    async fn all_configs(&self) -> Result<Vec<Item>, SwarmError> {
+        let options = query::ListConfigsOptionsBuilder::default().build();
+        let configs = self.ask("the configs", self.docker().list_configs(Some(options))).await?;
+        let name = |c: bollard::models::Config| Some((c.id?, c.spec?.name?));
+        let named = configs.into_iter().filter_map(name);
+        Ok(named.map(|(id, name)| Item { kind: Kind::Config, name, id }).collect())
+    }
+
+    /// The volumes that carry a stack's label, by name.
+    pub async fn volumes_of(&self, stack: &StackName) -> Result<Vec<String>, SwarmError> {
+        let options = query::ListVolumesOptionsBuilder::default().filters(&of_stack(stack)).build();
+        let what = format!("the volumes of {stack}");
+        let volumes = self.ask(&what, self.docker().list_volumes(Some(options))).await?;
+        let mut names: Vec<String> =
+            volumes.volumes.unwrap_or_default().into_iter().map(|v| v.name).collect();
+        names.sort();
+        Ok(names)
+    }
+}
+
+/// What an observation shows of the stack itself; strangers on its volumes are not its own.
+fn items_of(facts: &StackFacts) -> Vec<Item> {
+    let item = |kind, name: &str, id: &str| Item { kind, name: name.to_owned(), id: id.to_owned() };
+    let services = facts.services.iter().map(|s| item(Kind::Service, &s.name, &s.id));
+    let containers =
+        facts.containers.iter().filter(|c| c.of_stack).map(|c| item(Kind::Container, &c.name, &c.id));
+    let networks = facts.networks.iter().map(|n| item(Kind::Network, &n.name, &n.id));
+    let secrets = facts.secrets.iter().map(|s| item(Kind::Secret, &s.name, &s.id));
+    let configs = facts.configs.iter().map(|c| item(Kind::Config, &c.name, &c.id));
+    let volumes = facts.volumes.iter().map(|v| item(Kind::Volume, v, v));
+    let mut items: Vec<Item> =
+        services.chain(containers).chain(networks).chain(secrets).chain(configs).chain(volumes).collect();
+    items.sort();
+    items
+}

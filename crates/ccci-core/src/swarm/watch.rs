@@ -1,0 +1,382 @@
+//! Waiting for a stack: the subscription begins before the action, the lists are read again on each event and every
+//! two seconds, and the pure judgement says when it is over.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::events::{Signal, Signals};
+use super::facts::StackFacts;
+use super::history::History;
+use super::judge::{Certain, Expectation, Fault, Progress, judge};
+use super::{Swarm, SwarmError};
+use crate::names::StackName;
+use crate::wait::{self, CancellationToken};
+
+/// The lists are read at least this often: event streams have been seen to fall silent.
+const SAFETY_NET: Duration = Duration::from_secs(2);
+/// After an event, swarm's own record follows in steps of about 100 ms: look again at these times.
+const ECHOES: [Duration; 4] = [
+    Duration::from_millis(120),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+];
+/// Pause between two tries while the engine does not answer.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// What one look may take at least, also just before the deadline.
+const SHORTEST_LOOK: Duration = Duration::from_secs(5);
+/// How many log lines explain a certain failure.
+const LOG_LINES: usize = 20;
+
+/// Bounds of one wait.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// How long at most.
+    pub deadline: Duration,
+    /// How long an engine that does not answer is waited for before the wait ends as an infrastructure failure.
+    pub engine_grace: Duration,
+    /// Ends the wait early.
+    pub cancel: CancellationToken,
+}
+
+impl Limits {
+    /// This deadline, and 20 seconds of grace for an engine that restarts.
+    pub fn new(deadline: Duration, cancel: CancellationToken) -> Self {
+        Self { deadline, engine_grace: Duration::from_secs(20), cancel }
+    }
+}
+
+/// Why a wait did not end well.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WaitFailure {
+    /// The recipe's fault, known before the deadline.
+    #[error("{0}")]
+    Certain(Certain),
+    /// The deadline passed.
+    #[error("stack {stack} did not get {goal} in {} s; still waiting for: {}", after.as_secs(), on.join("; "))]
+    Deadline {
+        /// The stack.
+        stack: StackName,
+        /// What was waited for: "ready", "undeployed".
+        goal: &'static str,
+        /// The deadline.
+        after: Duration,
+        /// What was missing at the end.
+        on: Vec<String>,
+    },
+    /// The run was cancelled.
+    #[error("cancelled while waiting for stack {stack} to get {goal}")]
+    Cancelled {
+        /// The stack.
+        stack: StackName,
+        /// What was waited for.
+        goal: &'static str,
+    },
+    /// The engine's fault, not the recipe's.
+    #[error(transparent)]
+    Engine(#[from] SwarmError),
+}
+
+/// A stack that has converged.
+#[derive(Debug, Clone)]
+pub struct Converged {
+    /// What was seen at that moment.
+    pub facts: StackFacts,
+    /// What went wrong on the way.
+    pub faults: Vec<Fault>,
+    /// How long the wait took.
+    pub took: Duration,
+}
+
+/// The proof that a stack is undeployed (V1): no service, task, container in any state or network of it was left,
+/// and no container used its volumes. Only [`Watch::until_undeployed`] makes it.
+#[derive(Debug)]
+pub struct Undeployed {
+    stack: StackName,
+    volumes: Vec<String>,
+    at: Timestamp,
+}
+
+impl Undeployed {
+    /// The stack that is undeployed.
+    pub fn stack(&self) -> &StackName {
+        &self.stack
+    }
+
+    /// The volumes that carry the stack's label and that nobody used at that moment.
+    pub fn volumes(&self) -> &[String] {
+        &self.volumes
+    }
+
+    /// When it was seen, by the engine's clock.
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+}
+
+/// One look at the stack.
+#[derive(Debug, Clone)]
+pub struct Sight {
+    /// What was seen.
+    pub facts: StackFacts,
+    /// The time of the event that led to this look, by the engine's clock; none when the clock did.
+    pub event: Option<Timestamp>,
+}
+
+/// A subscription to one stack. Make it *before* the action whose effect is to be waited for.
+#[derive(Debug)]
+pub struct Watch {
+    swarm: Swarm,
+    stack: StackName,
+    signals: Signals,
+    before: StackFacts,
+    history: History,
+    /// Looks that are due because of the last event.
+    echoes: Vec<Instant>,
+    lost_since: Option<Instant>,
+}
+
+impl Swarm {
+    /// Subscribes to a stack and looks at it once. What is there now is [`Watch::before`].
+    pub async fn watch(&self, stack: &StackName) -> Result<Watch, SwarmError> {
+        let signals = Signals::subscribe(self, stack);
+        let before = self.observe(stack).await?;
+        let history = History::begin(&before);
+        Ok(Watch {
+            swarm: self.clone(),
+            stack: stack.clone(),
+            signals,
+            before,
+            history,
+            echoes: Vec::new(),
+            lost_since: None,
+        })
+    }
+}
+
+/// What a look led to.
+enum Next<T> {
+    Done(T),
+    Waiting { on: Vec<String>, look_again: Option<Duration> },
+}
+
+impl Watch {
+    /// The stack as it was when the watch began.
+    pub fn before(&self) -> &StackFacts {
+        &self.before
+    }
+
+    /// Waits until the stack is converged, certainly broken, or the deadline passes. `tell` hears what is waited for
+    /// whenever that changes.
+    pub async fn until_converged(
+        &mut self,
+        expect: &Expectation,
+        limits: &Limits,
+        mut tell: impl FnMut(&[String]),
+    ) -> Result<Converged, WaitFailure> {
+        let start = Instant::now();
+        let mut pace = Pace::new(limits, "ready");
+        loop {
+            let facts = self.look(limits, &pace).await?;
+            match self.judged(&facts, expect).await? {
+                Next::Done(faults) => return Ok(Converged { facts, faults, took: start.elapsed() }),
+                Next::Waiting { on, look_again } => {
+                    pace.tell(on, &mut tell);
+                    self.pause(&pace, look_again).await?;
+                }
+            }
+        }
+    }
+
+    /// Runs something that needs the converged stack, such as a probe, and goes on watching meanwhile: a crash loop
+    /// that begins only then ends it early.
+    pub async fn guard<T>(
+        &mut self,
+        expect: &Expectation,
+        limits: &Limits,
+        work: impl Future<Output = T>,
+    ) -> Result<T, WaitFailure> {
+        let watching = async {
+            let pace = Pace::new(limits, "ready");
+            loop {
+                if let Err(failure) = self.guard_once(expect, limits, &pace).await {
+                    return failure;
+                }
+            }
+        };
+        tokio::select! {
+            done = work => Ok(done),
+            failure = watching => Err(failure),
+        }
+    }
+
+    async fn guard_once(
+        &mut self,
+        expect: &Expectation,
+        limits: &Limits,
+        pace: &Pace,
+    ) -> Result<(), WaitFailure> {
+        let facts = self.look(limits, pace).await?;
+        let look_again = match self.judged(&facts, expect).await? {
+            Next::Done(_) => None,
+            Next::Waiting { look_again, .. } => look_again,
+        };
+        self.pause(pace, look_again).await.map(|_| ())
+    }
+
+    /// Waits until nothing of the stack is left (V1). `helpers` are ids of our own containers that may use the
+    /// volumes. With `hurry`, the stack's containers are stopped by us as soon as its services are gone, which spares
+    /// swarm's two pauses of two seconds; each still gets its own grace to stop.
+    pub async fn until_undeployed(
+        &mut self,
+        helpers: &[String],
+        hurry: bool,
+        limits: &Limits,
+        mut tell: impl FnMut(&[String]),
+    ) -> Result<Undeployed, WaitFailure> {
+        let mut pace = Pace::new(limits, "undeployed");
+        let mut stopped = Vec::new();
+        loop {
+            let facts = self.look(limits, &pace).await?;
+            let left = facts.left_to_undeploy(helpers);
+            if left.is_empty() {
+                return Ok(Undeployed { stack: self.stack.clone(), volumes: facts.volumes, at: facts.at });
+            }
+            if hurry && facts.services.is_empty() {
+                self.swarm.stop_containers_once(&facts, &mut stopped).await?;
+            }
+            pace.tell(left, &mut tell);
+            self.pause(&pace, None).await?;
+        }
+    }
+
+    /// Waits for the next event or, without one, for the safety net, and looks.
+    pub async fn next(&mut self, limits: &Limits) -> Result<Sight, WaitFailure> {
+        let pace = Pace::new(limits, "seen");
+        let event = self.pause(&pace, None).await?;
+        let facts = self.look(limits, &pace).await?;
+        Ok(Sight { facts, event })
+    }
+
+    /// Notes and judges one observation; a certain failure gets its log lines here.
+    async fn judged(
+        &mut self,
+        facts: &StackFacts,
+        expect: &Expectation,
+    ) -> Result<Next<Vec<Fault>>, WaitFailure> {
+        self.history.note(facts, expect);
+        match judge(facts, expect, &self.history) {
+            Progress::Converged { faults } => Ok(Next::Done(faults)),
+            Progress::Waiting { on, look_again } => Ok(Next::Waiting { on, look_again }),
+            Progress::Failed(mut certain) => {
+                if let Some(service) = facts.service(certain.service()) {
+                    // Without the lines the failure is as certain.
+                    certain.add_log(
+                        self.swarm.last_log_lines(&service.name, LOG_LINES).await.unwrap_or_default(),
+                    );
+                }
+                Err(WaitFailure::Certain(certain))
+            }
+        }
+    }
+
+    /// Looks at the stack; an engine that restarts is waited for.
+    async fn look(&mut self, limits: &Limits, pace: &Pace) -> Result<StackFacts, WaitFailure> {
+        loop {
+            let patience = pace.left().max(SHORTEST_LOOK);
+            let seen = tokio::select! {
+                seen = self.swarm.observe(&self.stack) => seen,
+                () = limits.cancel.cancelled() => return Err(pace.cancelled(&self.stack)),
+                // An engine that does not answer is not the recipe's fault.
+                () = wait::pause(patience) => {
+                    let what = format!("the state of {}", self.stack);
+                    return Err(SwarmError::Timeout { what, after: patience }.into());
+                }
+            };
+            match seen {
+                Ok(facts) => {
+                    self.lost_since = None;
+                    return Ok(facts);
+                }
+                Err(error) if error.may_pass() => {
+                    let since = *self.lost_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= limits.engine_grace {
+                        return Err(error.into());
+                    }
+                    tracing::warn!(stack = %self.stack, %error, "asking again");
+                    tokio::select! {
+                        () = wait::pause(RETRY_PAUSE.min(limits.engine_grace)) => {}
+                        () = limits.cancel.cancelled() => return Err(pace.cancelled(&self.stack)),
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Passes the time until there is a reason to look again; gives the event's time if it was one.
+    async fn pause(
+        &mut self,
+        pace: &Pace,
+        look_again: Option<Duration>,
+    ) -> Result<Option<Timestamp>, WaitFailure> {
+        let now = Instant::now();
+        if pace.left().is_zero() {
+            return Err(pace.deadline(&self.stack));
+        }
+        self.echoes.retain(|at| *at > now);
+        let echo = self.echoes.iter().min().map(|at| at.duration_since(now));
+        let time = [Some(SAFETY_NET), echo, look_again].into_iter().flatten().min().unwrap_or(SAFETY_NET);
+        tokio::select! {
+            signal = self.signals.next() => Ok(self.heard(&signal)),
+            () = wait::pause(time.min(pace.left())) => {
+                if pace.left().is_zero() { Err(pace.deadline(&self.stack)) } else { Ok(None) }
+            }
+            () = pace.limits.cancel.cancelled() => Err(pace.cancelled(&self.stack)),
+        }
+    }
+
+    /// Notes that something happened; further signals that wait already are answered by the same look.
+    fn heard(&mut self, signal: &Signal) -> Option<Timestamp> {
+        while self.signals.waiting().is_some() {}
+        let now = Instant::now();
+        self.echoes = ECHOES.iter().map(|after| now + *after).collect();
+        signal.at
+    }
+}
+
+/// The clock and the messages of one wait.
+struct Pace {
+    start: Instant,
+    limits: Limits,
+    goal: &'static str,
+    on: Vec<String>,
+}
+
+impl Pace {
+    fn new(limits: &Limits, goal: &'static str) -> Self {
+        Self { start: Instant::now(), limits: limits.clone(), goal, on: Vec::new() }
+    }
+
+    fn left(&self) -> Duration {
+        self.limits.deadline.saturating_sub(self.start.elapsed())
+    }
+
+    fn tell(&mut self, on: Vec<String>, tell: &mut impl FnMut(&[String])) {
+        if self.on != on {
+            tell(&on);
+            self.on = on;
+        }
+    }
+
+    fn deadline(&self, stack: &StackName) -> WaitFailure {
+        let (stack, after) = (stack.clone(), self.limits.deadline);
+        WaitFailure::Deadline { stack, goal: self.goal, after, on: self.on.clone() }
+    }
+
+    fn cancelled(&self, stack: &StackName) -> WaitFailure {
+        WaitFailure::Cancelled { stack: stack.clone(), goal: self.goal }
+    }
+}
