@@ -6,6 +6,8 @@
 pub mod abra;
 pub mod atomic;
 pub mod clock;
+pub mod compose;
+pub mod envfile;
 pub mod event;
 pub mod exec;
 pub mod gate;

@@ -1,0 +1,88 @@
+//! Compose files laid over each other: maps are merged, lists that mean a set are joined, commands are replaced.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::interpolate::{InterpolateError, interpolate};
+
+/// Lists that are one thing and not a set of things.
+const REPLACED: &[&str] = &["command", "entrypoint", "test"];
+/// Fields that may be written as a list of `key=value` or as a map.
+const PAIRS: &[&str] = &["labels", "environment"];
+
+/// Replaces the variables of every text in place. An error comes with the place it was found at.
+pub(super) fn fill(
+    value: &mut Value,
+    values: &BTreeMap<String, String>,
+    at: &str,
+) -> Result<(), (String, InterpolateError)> {
+    let inside = |key: &str| if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") };
+    match value {
+        Value::String(text) if text.contains('$') => {
+            *text = interpolate(text, values).map_err(|error| (at.to_owned(), error))?;
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                fill(item, values, &inside(&index.to_string()))?;
+            }
+        }
+        Value::Object(map) => {
+            for (key, item) in map.iter_mut() {
+                fill(item, values, &inside(key))?;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Turns the list form of labels and environment into the map form, at every depth.
+pub(super) fn normalise(value: &mut Value) {
+    let Value::Object(map) = value else { return };
+    for (key, item) in map.iter_mut() {
+        if PAIRS.contains(&key.as_str())
+            && let Value::Array(items) = item
+        {
+            let pairs = items.iter().filter_map(Value::as_str).map(|pair| {
+                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+                (key.to_owned(), Value::from(value))
+            });
+            *item = Value::Object(pairs.collect::<Map<_, _>>());
+        }
+        normalise(item);
+    }
+}
+
+/// Lays `upper` over `base`.
+pub(super) fn over(base: &mut Value, upper: Value, key: &str) {
+    match (base, upper) {
+        // `app:` with nothing behind it changes nothing.
+        (_, Value::Null) => {}
+        (Value::Object(base), Value::Object(upper)) => {
+            for (key, value) in upper {
+                match base.get_mut(&key) {
+                    Some(below) => over(below, value, &key),
+                    None => drop(base.insert(key, value)),
+                }
+            }
+        }
+        (Value::Array(base), Value::Array(upper)) if !REPLACED.contains(&key) => {
+            for item in upper {
+                if !base.contains(&item) {
+                    base.push(item);
+                }
+            }
+        }
+        (base, upper) => *base = upper,
+    }
+}
+
+/// A number, a truth value or a text as text.
+pub(super) fn scalar(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,174 @@
+//! Interpolation, merging and what a deploy would need.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+const BASE: &str = r#"
+version: "3.8"
+x-common: &common
+  update_config: {failure_action: rollback, order: start-first}
+services:
+  app:
+    image: ccci-lab/nginx:${TAG:-1.26}
+    secrets: [db_password, {source: oidc, target: /run/x}]
+    volumes: ["content:/usr/share/nginx/html:ro", "/etc/localtime:/etc/localtime:ro", "/anonymous"]
+    networks: [proxy, internal]
+    healthcheck: {test: [CMD, curl, -f, "http://localhost"], start_period: "${START:-15s}"}
+    deploy:
+      <<: *common
+      labels:
+        - "traefik.enable=true"
+        - "coop-cloud.${STACK_NAME}.version=1.2.0+1.26.3"
+        - "caddy=Host(`$${x}`)"
+  job:
+    image: ccci-lab/busybox:1
+    deploy: {restart_policy: {condition: none}}
+networks: {proxy: {external: true}, internal: ~}
+volumes: {content: ~, shared: {external: {name: shared_files}}}
+secrets:
+  db_password: {external: true, name: "${STACK_NAME}_db_password_${SECRET_DB_PASSWORD_VERSION}"}
+configs:
+  default_conf: {name: "${STACK_NAME}_default_conf_${DEFAULT_CONF_VERSION}", file: default.conf}
+"#;
+
+const UPPER: &str = "
+services:
+  app:
+    image: ccci-lab/nginx:2
+    volumes: [{type: volume, source: media, target: /media}, {type: bind, source: x, target: /x}]
+    healthcheck: {test: NONE}
+    deploy: {replicas: 2, labels: {traefik.enable: false, extra: 1}}
+  left-over: {}
+  job:
+volumes: {media: {}}
+";
+
+fn stack() -> StackName {
+    "wiki_lab_test".parse().unwrap()
+}
+
+fn values(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+}
+
+fn compose(texts: &[&str]) -> Compose {
+    let texts: Vec<_> = texts.iter().map(|t| (PathBuf::from("compose.yml"), (*t).to_owned())).collect();
+    let values = values(&[("SECRET_DB_PASSWORD_VERSION", "v1"), ("DEFAULT_CONF_VERSION", "v3")]);
+    Compose::parse(&texts, &values, &stack()).unwrap()
+}
+
+#[test]
+fn every_form_of_a_variable_is_replaced() {
+    let values = values(&[("A", "a"), ("EMPTY", ""), ("B", "b")]);
+    for (text, wanted) in [
+        ("$A-${A}", "a-a"),
+        ("${NO}|$NO", "|"),
+        ("${NO:-x}${EMPTY:-x}${EMPTY-x}${A:-x}", "xxa"),
+        ("${NO-x}${NO-}", "x"),
+        ("${NO:-${B}-${NO:-c}}", "b-c"),
+        ("${A:+yes}${EMPTY:+yes}${EMPTY+yes}${NO+yes}", "yesyes"),
+        ("$$A $${A}", "$A ${A}"),
+        ("${A:?gone} ${EMPTY?gone}", "a "),
+        ("no variable", "no variable"),
+    ] {
+        assert_eq!(interpolate(text, &values).as_deref(), Ok(wanted), "{text}");
+    }
+    for text in ["${", "${}", "$", "$1", "${A", "${A!b}", "${1}", "a$-b"] {
+        assert!(matches!(interpolate(text, &values), Err(InterpolateError::Format { .. })), "{text}");
+    }
+    let error = interpolate("${EMPTY:?set it}", &values).unwrap_err();
+    assert_eq!(error.to_string(), "required variable EMPTY is missing a value: set it");
+}
+
+#[test]
+fn one_file_is_seen_as_swarm_would_get_it() {
+    let compose = compose(&[BASE]);
+    let app = &compose.services["app"];
+    assert_eq!(app.image.as_deref(), Some("ccci-lab/nginx:1.26"));
+    assert_eq!(
+        (app.healthcheck, app.mode, app.restart),
+        (Healthcheck::Given, Mode::Replicated(1), Restart::Any)
+    );
+    assert_eq!((app.start_first, app.failure_action), (true, FailureAction::Rollback));
+    assert_eq!(app.labels["coop-cloud.wiki_lab_test.version"], "1.2.0+1.26.3");
+    assert_eq!(app.labels["caddy"], "Host(`${x}`)");
+    assert_eq!(
+        (app.secrets.as_slice(), app.volumes.as_slice()),
+        (&["db_password".into(), "oidc".into()][..], &["content".into()][..])
+    );
+    let job = &compose.services["job"];
+    assert_eq!(
+        (job.restart, job.healthcheck, job.failure_action),
+        (Restart::Never, Healthcheck::FromImage, FailureAction::Pause)
+    );
+    assert_eq!(compose.secrets["db_password"].swarm_name, "wiki_lab_test_db_password_v1");
+    assert_eq!(compose.own_configs(), ["wiki_lab_test_default_conf_v3"]);
+    assert_eq!(compose.own_volumes(), ["wiki_lab_test_content"]);
+    assert_eq!(compose.external_networks(), ["proxy"]);
+    assert_eq!(compose.volumes["shared"], Named { swarm_name: "shared_files".into(), external: true });
+}
+
+#[test]
+fn a_later_file_is_laid_over_an_earlier_one() {
+    let compose = compose(&[BASE, UPPER]);
+    let app = &compose.services["app"];
+    assert_eq!(app.mode, Mode::Replicated(2));
+    assert_eq!(app.healthcheck, Healthcheck::Disabled);
+    assert_eq!((app.labels["traefik.enable"].as_str(), app.labels["extra"].as_str()), ("false", "1"));
+    assert!(app.labels.contains_key("caddy"), "a list below and a map above are one map");
+    assert_eq!(app.volumes, ["content", "media"]);
+    assert!(app.start_first, "what the upper file does not name stays");
+    assert_eq!(compose.own_volumes(), ["wiki_lab_test_content", "wiki_lab_test_media"]);
+}
+
+#[test]
+fn failure_54_the_images_to_have_are_those_of_the_apps_own_compose_files() {
+    let with_broken_dependency =
+        "services: {worker: {image: \"ccci-lab/worker:1\", depends_on: [nowhere]}}\n";
+    assert_eq!(Vec::from_iter(compose(&[BASE]).images()), ["ccci-lab/busybox:1", "ccci-lab/nginx:1.26"]);
+    let all = compose(&[BASE, UPPER, with_broken_dependency]);
+    assert_eq!(Vec::from_iter(all.images()), ["ccci-lab/busybox:1", "ccci-lab/nginx:2", "ccci-lab/worker:1"]);
+}
+
+#[test]
+fn failure_45_a_service_without_image_is_seen_where_its_file_is_used() {
+    assert!(compose(&[BASE]).without_image().is_empty());
+    assert_eq!(compose(&[BASE, UPPER]).without_image(), ["left-over"]);
+}
+
+#[test]
+fn n2_a_secret_over_64_characters_is_refused_before_anything_is_created() {
+    assert!(compose(&[BASE]).check_secret_names().is_ok());
+    let long =
+        format!("secrets: {{x: {{external: true, name: \"${{STACK_NAME}}_{}_v1\"}}}}\n", "x".repeat(60));
+    assert!(matches!(compose(&[&long]).check_secret_names(), Err(NameError::SecretTooLong { .. })));
+}
+
+#[test]
+fn failure_22_a_file_that_this_version_does_not_have_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    crate::atomic::write(&dir.path().join("compose.yml"), BASE.as_bytes()).unwrap();
+    crate::atomic::write(&dir.path().join("abra.sh"), b"export DEFAULT_CONF_VERSION=v9 # raised\n").unwrap();
+    let load = |files: &[&str]| {
+        let files: Vec<String> = files.iter().map(|f| (*f).to_owned()).collect();
+        Compose::load(dir.path(), &files, &BTreeMap::new(), &stack())
+    };
+    assert_eq!(load(&["compose.yml"]).unwrap().own_configs(), ["wiki_lab_test_default_conf_v9"]);
+    let error = load(&["compose.yml", "compose.oidc.yml"]).unwrap_err().to_string();
+    assert!(error.contains("compose.oidc.yml, which this version"), "{error}");
+}
+
+#[test]
+fn an_error_says_where_in_the_file() {
+    let text = "services: {app: {image: \"x:${TAG:?pick one}\"}}\n".to_owned();
+    let error = Compose::parse(&[("compose.yml".into(), text)], &BTreeMap::new(), &stack()).unwrap_err();
+    let wanted = "compose.yml: services.app.image: required variable TAG is missing a value: pick one";
+    assert_eq!(error.to_string(), wanted);
+}
+
+#[test]
+fn exports_are_read_and_computed_ones_left_out() {
+    let script = "#!/bin/bash\nexport A_VERSION=v1\n  export B=\"two words\" # x\nexport C=$(date)\nD=4\nexport E='x'\n";
+    assert_eq!(exports(script), values(&[("A_VERSION", "v1"), ("B", "two words"), ("E", "x")]));
+}

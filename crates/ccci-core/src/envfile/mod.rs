@@ -1,0 +1,194 @@
+//! The env file of an app: read as abra reads it, changed in place, grown by what a newer recipe asks for (rule R10).
+//!
+//! Lines nobody asked to change stay byte for byte, because the comment behind a secret's version carries its length.
+//! `$VAR` is left alone unless the expanded values are asked for.
+
+mod line;
+mod render;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::atomic::{self, PathError};
+use line::{Line, Quote};
+
+pub use render::{AppEnv, compose_files};
+
+/// A text that is not an env file, or a file that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnvFileError {
+    /// A quote is opened and never closed.
+    #[error("line {line}: the quote of `{key}` is never closed")]
+    OpenQuote {
+        /// Line number, from 1.
+        line: usize,
+        /// The key before it.
+        key: String,
+    },
+    /// A key has a form that no shell knows.
+    #[error(
+        "`{key}` cannot be a key of an env file: it has letters, digits and `_`, and starts with no digit"
+    )]
+    BadKey {
+        /// The key.
+        key: String,
+    },
+    /// The file could not be read or written.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+/// The version of a secret that an env file asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretVersion {
+    /// The secret's name in the recipe, lower case: `db_password` of `SECRET_DB_PASSWORD_VERSION`.
+    pub name: String,
+    /// The version: `v1`.
+    pub version: String,
+    /// What the comment says: `length=32 charset=hex`; empty without one.
+    pub options: String,
+}
+
+/// An env file as a list of lines.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EnvFile {
+    lines: Vec<Line>,
+}
+
+impl EnvFile {
+    /// Reads an env file's text.
+    pub fn parse(text: &str) -> Result<Self, EnvFileError> {
+        line::parse(text).map(|lines| Self { lines })
+    }
+
+    /// Reads the file at `path`; one that is not there is an error.
+    pub fn read(path: &Path) -> Result<Self, EnvFileError> {
+        use crate::atomic::PathContext as _;
+        let text = std::fs::read_to_string(path).path("read", path)?;
+        Self::parse(&text)
+    }
+
+    /// Replaces the file at `path`, readable by its owner only: values may be private.
+    pub fn write(&self, path: &Path) -> Result<(), EnvFileError> {
+        Ok(atomic::write_private(path, self.text().as_bytes())?)
+    }
+
+    /// The file's text.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for line in &self.lines {
+            text.push_str(line.raw());
+            text.push('\n');
+        }
+        text
+    }
+
+    /// The value of a key as it stands there, without quotes and comment; of repeated keys the last.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.entries().filter(|e| e.key == key).map(|e| e.value.as_str()).last()
+    }
+
+    /// The keys in order, each once.
+    pub fn keys(&self) -> Vec<&str> {
+        let mut keys: Vec<&str> = Vec::new();
+        for entry in self.entries() {
+            if !keys.contains(&entry.key.as_str()) {
+                keys.push(&entry.key);
+            }
+        }
+        keys
+    }
+
+    /// All values with `$VAR` and `${VAR}` replaced by what stands above them in the file, as abra reads it. What
+    /// stands nowhere above is empty; values in single quotes are taken as they are.
+    pub fn expanded(&self) -> BTreeMap<String, String> {
+        let mut values: BTreeMap<String, String> = BTreeMap::new();
+        for entry in self.entries() {
+            let value = match entry.quote {
+                Quote::Single => entry.value.clone(),
+                Quote::Double | Quote::None => line::expand(&entry.source, entry.quote, &values),
+            };
+            values.insert(entry.key.clone(), value);
+        }
+        values
+    }
+
+    /// The text behind the `#` on the last line of this key: `length=32`.
+    pub fn options(&self, key: &str) -> Option<&str> {
+        self.entries().filter(|e| e.key == key).last().map(|e| e.options.as_str()).filter(|o| !o.is_empty())
+    }
+
+    /// The versions of secrets that the file asks for, in order.
+    pub fn secret_versions(&self) -> Vec<SecretVersion> {
+        let keys = self.keys().into_iter().filter_map(|key| {
+            let name = key.strip_prefix("SECRET_")?.strip_suffix("_VERSION").filter(|n| !n.is_empty())?;
+            Some(SecretVersion {
+                name: name.to_lowercase(),
+                version: self.get(key)?.to_owned(),
+                options: self.options(key).unwrap_or_default().to_owned(),
+            })
+        });
+        keys.collect()
+    }
+
+    /// Gives a key this very value; nothing in it will be expanded. A key that stands there is changed in its last
+    /// place, and keeps its comment. One that is only commented out is brought back with the comment it carries, or a
+    /// secret would lose its length. A new one is appended.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), EnvFileError> {
+        if !line::is_key(key) {
+            return Err(EnvFileError::BadKey { key: key.to_owned() });
+        }
+        let at = self.lines.iter().rposition(|l| l.entry().is_some_and(|e| e.key == key));
+        let at =
+            at.or_else(|| self.lines.iter().rposition(|l| l.commented_out().is_some_and(|e| e.key == key)));
+        let new = |comment: &str| Line::new_entry(key, value, comment);
+        match at {
+            Some(at) => {
+                let old = self.lines[at].entry().cloned().or_else(|| self.lines[at].commented_out());
+                self.lines[at] = new(old.as_ref().map_or("", |e| e.comment.as_str()));
+            }
+            None => self.lines.push(new("")),
+        }
+        Ok(())
+    }
+
+    /// Adds the keys of `sample` that are not set here, as their lines stand there, and gives their names. Values that
+    /// are set are not touched; a commented-out line of an added key goes, so that none can be taken for it.
+    pub fn merge_missing(&mut self, sample: &Self) -> Vec<String> {
+        let missing: Vec<String> =
+            sample.keys().into_iter().filter(|key| self.get(key).is_none()).map(str::to_owned).collect();
+        let is_missing = |key: &str| missing.iter().any(|m| m == key);
+        self.lines.retain(|l| l.commented_out().is_none_or(|e| !is_missing(&e.key)));
+        let new = sample.lines.iter().filter(|l| l.entry().is_some_and(|e| is_missing(&e.key)));
+        self.lines.extend(new.cloned());
+        missing
+    }
+
+    /// Removes the commented-out lines of keys that are set: abra reads options from lines, and a person reading the
+    /// file should find one line for each key. Gives the keys it was done for.
+    pub fn drop_commented_duplicates(&mut self) -> Vec<String> {
+        let set: Vec<String> = self.keys().into_iter().map(str::to_owned).collect();
+        let mut dropped = Vec::new();
+        self.lines.retain(|line| {
+            let Some(entry) = line.commented_out().filter(|e| set.contains(&e.key)) else { return true };
+            dropped.push(entry.key);
+            false
+        });
+        dropped
+    }
+
+    /// Removes every line of this key, and says whether there was one.
+    pub fn remove(&mut self, key: &str) -> bool {
+        let before = self.lines.len();
+        self.lines.retain(|l| l.entry().is_none_or(|e| e.key != key));
+        self.lines.len() != before
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &line::Entry> {
+        self.lines.iter().filter_map(Line::entry)
+    }
+}
+
+#[cfg(test)]
+mod tests;
