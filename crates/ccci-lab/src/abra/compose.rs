@@ -1,0 +1,273 @@
+//! Reads compose files as far as abra itself looks into them: labels, environment, secrets, configs, health checks.
+//! Docker reads the same files again at deploy, and its judgement is the one that counts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use ccci_core::atomic::PathContext as _;
+use serde_yaml::Value;
+
+use super::fatal::Fatal;
+
+/// Durations that docker's schema wants as they are, before any variable is replaced.
+const DURATIONS: &[&str] = &["interval", "timeout", "start_period"];
+
+/// What abra needs to know of one service.
+#[derive(Debug, Default)]
+pub(super) struct Service {
+    /// The image, if any file names one.
+    pub(super) image: Option<String>,
+    /// The keys of its environment.
+    pub(super) environment: BTreeSet<String>,
+    /// The labels under `deploy`.
+    pub(super) labels: BTreeMap<String, String>,
+    /// The secrets it mounts, by the recipe's names.
+    pub(super) secrets: Vec<String>,
+    /// True when a health check is there.
+    pub(super) healthcheck: bool,
+    /// True when a task that ends well is not started again.
+    pub(super) one_shot: bool,
+}
+
+/// Several compose files laid over each other.
+#[derive(Debug, Default)]
+pub(super) struct Compose {
+    /// The schema version of the first file, as docker wants to see it again in every further one.
+    pub(super) version: Option<String>,
+    /// The services, in order of appearance.
+    pub(super) services: Vec<(String, Service)>,
+    /// Name in the recipe and name in the swarm of each external secret, in order of appearance.
+    pub(super) secrets: Vec<(String, String)>,
+    /// The swarm names of the configs.
+    pub(super) configs: Vec<String>,
+}
+
+impl Compose {
+    /// Reads and merges the files, with `${…}` replaced from `values`; `None` leaves references as they are.
+    pub(super) fn read(
+        dir: &Path,
+        files: &[String],
+        values: Option<&BTreeMap<String, String>>,
+    ) -> Result<Self, Fatal> {
+        let mut compose = Self::default();
+        for file in files {
+            let path = dir.join(file);
+            let text = std::fs::read_to_string(&path).path("open", &path)?;
+            let mut tree = tree(file, &text)?;
+            if let Some(values) = values {
+                replace(&mut tree, values);
+            }
+            compose.add(&tree);
+        }
+        Ok(compose)
+    }
+
+    /// The service of this name.
+    pub(super) fn service(&self, name: &str) -> Option<&Service> {
+        self.services.iter().find(|(n, _)| n == name).map(|(_, s)| s)
+    }
+
+    /// The external secrets that some service mounts.
+    pub(super) fn mounted_secrets(&self) -> impl Iterator<Item = &(String, String)> {
+        let used = |id: &String| self.services.iter().any(|(_, s)| s.secrets.contains(id));
+        self.secrets.iter().filter(move |(id, _)| used(id))
+    }
+
+    fn add(&mut self, tree: &Value) {
+        if self.version.is_none() {
+            self.version = text_of(&tree["version"]);
+        }
+        for (name, body) in entries(&tree["services"]) {
+            let at = self.services.iter().position(|(n, _)| *n == name).unwrap_or_else(|| {
+                self.services.push((name, Service::default()));
+                self.services.len() - 1
+            });
+            self.services[at].1.add(body);
+        }
+        for (id, body) in entries(&tree["secrets"]) {
+            let name = text_of(&body["name"]).unwrap_or_else(|| id.clone());
+            self.secrets.retain(|(known, _)| *known != id);
+            self.secrets.push((id, name));
+        }
+        self.configs.extend(entries(&tree["configs"]).filter_map(|(_, body)| text_of(&body["name"])));
+    }
+}
+
+impl Service {
+    fn add(&mut self, body: &Value) {
+        self.image = text_of(&body["image"]).or(self.image.take());
+        self.environment.extend(pairs(&body["environment"]).into_keys());
+        self.labels.extend(pairs(&body["deploy"]["labels"]));
+        self.healthcheck |= body["healthcheck"].is_mapping();
+        if let Some(condition) = text_of(&body["deploy"]["restart_policy"]["condition"]) {
+            self.one_shot = condition != "any";
+        }
+        for secret in body["secrets"].as_sequence().into_iter().flatten() {
+            self.secrets.extend(text_of(secret).or_else(|| text_of(&secret["source"])));
+        }
+    }
+}
+
+/// Docker's words for a duration that is a variable: the schema is checked before variables are replaced.
+pub(super) fn schema_complaint(dir: &Path, files: &[String]) -> Result<Option<String>, Fatal> {
+    for file in files {
+        let path = dir.join(file);
+        let text = std::fs::read_to_string(&path).path("open", &path)?;
+        let tree = tree(file, &text)?;
+        for (service, body) in entries(&tree["services"]) {
+            for key in DURATIONS {
+                if text_of(&body["healthcheck"][*key]).is_some_and(|v| v.contains('$')) {
+                    let place = format!("services.{service}.healthcheck.{key}");
+                    return Ok(Some(format!("{place} Does not match format 'duration'")));
+                }
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The exports of an `abra.sh`, which is read, never run.
+pub(super) fn exports(text: &str) -> BTreeMap<String, String> {
+    let export = |line: &str| {
+        let (key, value) = line.strip_prefix("export ")?.trim_start().split_once('=')?;
+        let value = value.split_whitespace().next().unwrap_or_default();
+        Some((key.to_owned(), value.trim_matches(['"', '\'']).to_owned()))
+    };
+    text.lines().filter_map(export).collect()
+}
+
+fn tree(file: &str, text: &str) -> Result<Value, Fatal> {
+    let error = |e: serde_yaml::Error| Fatal::Compose { file: file.to_owned(), why: e.to_string() };
+    let mut tree: Value = serde_yaml::from_str(text).map_err(error)?;
+    tree.apply_merge().map_err(error)?;
+    Ok(tree)
+}
+
+fn entries(value: &Value) -> impl Iterator<Item = (String, &Value)> {
+    value.as_mapping().into_iter().flatten().filter_map(|(k, v)| Some((text_of(k)?, v)))
+}
+
+/// A mapping, or a list of `key=value`; compose allows both for labels and environment.
+fn pairs(value: &Value) -> BTreeMap<String, String> {
+    let from_list = value.as_sequence().into_iter().flatten().filter_map(|item| {
+        let item = text_of(item)?;
+        let (key, value) = item.split_once('=').unwrap_or((&item, ""));
+        Some((key.to_owned(), value.to_owned()))
+    });
+    from_list.chain(entries(value).map(|(k, v)| (k, text_of(v).unwrap_or_default()))).collect()
+}
+
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(bool) => Some(bool.to_string()),
+        _ => None,
+    }
+}
+
+fn replace(value: &mut Value, values: &BTreeMap<String, String>) {
+    match value {
+        Value::String(text) => *text = replaced(text, values),
+        Value::Sequence(items) => items.iter_mut().for_each(|item| replace(item, values)),
+        Value::Mapping(map) => map.iter_mut().for_each(|(_, item)| replace(item, values)),
+        _ => {}
+    }
+}
+
+/// `$X`, `${X}`, `${X:-default}`, `${X-default}` and `$$`, as docker replaces them.
+fn replaced(text: &str, values: &BTreeMap<String, String>) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        rest = after;
+        if let Some(after) = rest.strip_prefix('$') {
+            out.push('$');
+            rest = after;
+        } else if let Some((inside, after)) = rest.strip_prefix('{').and_then(|r| r.split_once('}')) {
+            out.push_str(&looked_up(inside, values));
+            rest = after;
+        } else {
+            let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            out.push_str(values.get(&name).map_or("", String::as_str));
+            rest = &rest[name.len()..];
+        }
+    }
+    out + rest
+}
+
+fn looked_up(inside: &str, values: &BTreeMap<String, String>) -> String {
+    let (name, default, empty_counts) = if let Some((name, default)) = inside.split_once(":-") {
+        (name, default, false)
+    } else if let Some((name, default)) = inside.split_once('-') {
+        (name, default, true)
+    } else {
+        (inside.split([':', '?']).next().unwrap_or(inside), "", true)
+    };
+    let set = values.get(name).filter(|v| empty_counts || !v.is_empty());
+    set.cloned().unwrap_or_else(|| default.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: &str = r#"
+version: "3.8"
+x-env: &env {A: "1", B: "${B:-two}"}
+services:
+  app:
+    image: ${IMAGE}
+    environment: {<<: *env, C: null}
+    secrets: [one, {source: two}]
+    deploy:
+      labels:
+        - "coop-cloud.${STACK_NAME}.version=1.0.0+2"
+        - "coop-cloud.${STACK_NAME}.timeout=${TIMEOUT:-300}"
+secrets:
+  one: {external: true, name: "${STACK_NAME}_one_${ONE}"}
+  two: {external: true, name: x}
+  three: {external: true, name: y}
+"#;
+
+    #[test]
+    fn files_are_laid_over_each_other_with_variables_and_merge_keys() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        ccci_core::atomic::write(&path("compose.yml"), BASE.as_bytes()).unwrap();
+        let more = "version: '3.8'\nservices:\n  app:\n    environment: [D=4]\n    deploy: {labels: {a: b}}\n  \
+                    job: {image: x, deploy: {restart_policy: {condition: none}}}\n";
+        ccci_core::atomic::write(&path("compose.more.yml"), more.as_bytes()).unwrap();
+        let values = [("STACK_NAME", "s"), ("IMAGE", "i:1"), ("ONE", "v2")];
+        let values = values.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+        let files = ["compose.yml".to_owned(), "compose.more.yml".to_owned()];
+        let compose = Compose::read(dir.path(), &files, Some(&values)).unwrap();
+        let app = compose.service("app").unwrap();
+        assert_eq!(app.image.as_deref(), Some("i:1"));
+        assert_eq!(app.environment.iter().map(String::as_str).collect::<Vec<_>>(), ["A", "B", "C", "D"]);
+        assert_eq!(app.labels["coop-cloud.s.version"], "1.0.0+2");
+        assert_eq!(app.labels["coop-cloud.s.timeout"], "300");
+        assert_eq!(app.labels["a"], "b");
+        assert!(compose.service("job").unwrap().one_shot && !app.one_shot);
+        let mounted: Vec<_> = compose.mounted_secrets().map(|(_, name)| name.as_str()).collect();
+        assert_eq!(mounted, ["s_one_v2", "x"]);
+        assert_eq!(compose.version.as_deref(), Some("3.8"));
+    }
+
+    #[test]
+    fn variables_are_replaced_as_docker_does() {
+        let values = [("A", "1"), ("E", "")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        for (text, expected) in
+            [("$A-${A}", "1-1"), ("$$A", "$A"), ("${E:-d}${E-d}${N-d}", "dd"), ("${N}", ""), ("${A:?must}", "1")]
+        {
+            assert_eq!(replaced(text, &values), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn abra_sh_is_read_not_run() {
+        let text = "#!/bin/sh\nexport A_VERSION=v1\n  export B=no\nexport C=\"v 2\"\necho hi\n";
+        assert_eq!(exports(text), [("A_VERSION", "v1"), ("C", "v")].map(|(k, v)| (k.to_owned(), v.to_owned())).into());
+    }
+}

@@ -1,0 +1,144 @@
+//! Waiting after a deploy until each service runs what was asked for. What one look says about a service is a pure
+//! function of what docker shows.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ccci_core::wait::{self, Bounds, CancellationToken, Look, WaitError};
+use serde_json::Value;
+
+use super::compose::Compose;
+use super::docker;
+use super::fatal::Fatal;
+use super::world::App;
+
+/// Pause between two looks.
+const PAUSE: Duration = Duration::from_millis(400);
+
+/// When the last update of each service began, before the deploy: such a state is old news afterwards.
+#[derive(Debug, Default)]
+pub(super) struct Before(BTreeMap<String, String>);
+
+impl Before {
+    /// Looks at the services that are there already.
+    pub(super) async fn look(stack: &str) -> Result<Self, Fatal> {
+        let services = docker::inspect("service", &docker::names("service", stack).await?).await?;
+        let begun = |s: &Value| Some((name(s)?.to_owned(), update(s, "StartedAt")?.to_owned()));
+        Ok(Self(services.iter().filter_map(begun).collect()))
+    }
+
+    fn knows(&self, service: &Value) -> bool {
+        let begun = name(service).and_then(|n| self.0.get(n)).map(String::as_str);
+        begun.is_some() && begun == update(service, "StartedAt")
+    }
+}
+
+/// What one look says about one service.
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    Converged,
+    Waiting(String),
+    Failed(String),
+}
+
+/// Waits until all services of the compose files have converged; the stack stays as it is whatever comes out.
+pub(super) async fn wait(app: &App, compose: &Compose, before: &Before, timeout: Duration) -> Result<(), Fatal> {
+    let bounds = Bounds { deadline: timeout, pause: PAUSE, cancel: CancellationToken::new() };
+    match wait::until("convergence", &bounds, || look(app, compose, before)).await {
+        Ok(result) => result,
+        Err(WaitError::Deadline { last, .. }) => {
+            Err(Fatal::DeployTimedOut { waiting: last, seconds: timeout.as_secs() })
+        }
+        Err(other) => Err(Fatal::System { why: other.to_string() }),
+    }
+}
+
+async fn look(app: &App, compose: &Compose, before: &Before) -> Look<Result<(), Fatal>, String> {
+    let states = match states(app, compose, before).await {
+        Ok(states) => states,
+        Err(error) => return Look::Ready(Err(error)),
+    };
+    if let Some(why) = states.iter().find_map(|s| if let State::Failed(why) = s { Some(why) } else { None }) {
+        return Look::Ready(Err(Fatal::DeployFailed { why: why.clone() }));
+    }
+    let waiting: Vec<&str> =
+        states.iter().filter_map(|s| if let State::Waiting(why) = s { Some(why.as_str()) } else { None }).collect();
+    if waiting.is_empty() { Look::Ready(Ok(())) } else { Look::NotYet(waiting.join(", ")) }
+}
+
+async fn states(app: &App, compose: &Compose, before: &Before) -> Result<Vec<State>, Fatal> {
+    let names: Vec<String> = compose.services.iter().map(|(n, _)| format!("{}_{n}", app.stack)).collect();
+    let services = docker::inspect("service", &names).await?;
+    let list = ["service", "ps", "-q", "--no-trunc"].into_iter().chain(names.iter().map(String::as_str));
+    let ids = docker::lines(list).await?;
+    // A task can go between the two calls: what docker still knows is enough, the next look sees the rest.
+    let tasks: Vec<Value> = docker::inspect("task", &ids).await.unwrap_or_default();
+    let state = |service: &Value| {
+        let short = name(service).unwrap_or_default().trim_start_matches(&format!("{}_", app.stack));
+        let one_shot = compose.service(short).is_some_and(|s| s.one_shot);
+        judge(service, &tasks, one_shot, before.knows(service))
+    };
+    Ok(services.iter().map(state).collect())
+}
+
+fn judge(service: &Value, tasks: &[Value], one_shot: bool, old_news: bool) -> State {
+    let name = name(service).unwrap_or_default();
+    match update(service, "State") {
+        Some(state @ ("updating" | "rollback_started")) => return State::Waiting(format!("{name} ({state})")),
+        Some(state @ ("paused" | "rollback_completed" | "rollback_paused")) if !old_news => {
+            let message = update(service, "Message").unwrap_or_default();
+            return State::Failed(format!("{name} {state}: {message}"));
+        }
+        _ => {}
+    }
+    let mine = tasks.iter().filter(|t| t["ServiceID"] == service["ID"]);
+    let current = mine.filter(|t| t["Spec"]["ContainerSpec"] == service["Spec"]["TaskTemplate"]["ContainerSpec"]);
+    let good = |t: &&Value| match t["Status"]["State"].as_str() {
+        Some("running") => t["DesiredState"] == "running",
+        Some("complete") => one_shot,
+        _ => false,
+    };
+    let running = current.filter(good).count() as u64;
+    let wanted = service["Spec"]["Mode"]["Replicated"]["Replicas"].as_u64().unwrap_or(1);
+    if running >= wanted { State::Converged } else { State::Waiting(format!("{name} ({running}/{wanted})")) }
+}
+
+fn name(service: &Value) -> Option<&str> {
+    service["Spec"]["Name"].as_str()
+}
+
+fn update<'a>(service: &'a Value, key: &str) -> Option<&'a str> {
+    service["UpdateStatus"][key].as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn service(update: &str) -> Value {
+        json!({"ID": "s", "Spec": {"Name": "x_app", "TaskTemplate": {"ContainerSpec": {"Image": "i:2"}},
+               "Mode": {"Replicated": {"Replicas": 1}}}, "UpdateStatus": {"State": update, "StartedAt": "t1"}})
+    }
+
+    fn task(image: &str, state: &str) -> Value {
+        json!({"ServiceID": "s", "Spec": {"ContainerSpec": {"Image": image}}, "Status": {"State": state},
+               "DesiredState": if state == "complete" { "shutdown" } else { "running" }})
+    }
+
+    #[test]
+    fn a_service_is_judged_by_its_update_and_by_tasks_of_the_new_spec() {
+        let old_task = [task("i:1", "running")];
+        let both = [task("i:1", "running"), task("i:2", "running")];
+        assert_eq!(judge(&service("completed"), &both, false, false), State::Converged);
+        let waiting = State::Waiting("x_app (0/1)".into());
+        assert_eq!(judge(&service("completed"), &old_task, false, false), waiting, "only the old task runs");
+        assert!(matches!(judge(&service("updating"), &both, false, false), State::Waiting(_)));
+        assert!(matches!(judge(&service("paused"), &both, false, false), State::Failed(_)));
+        assert!(matches!(judge(&service("rollback_completed"), &both, false, false), State::Failed(_)));
+        assert_eq!(judge(&service("paused"), &both, false, true), State::Converged, "an update of earlier");
+        let done = [task("i:2", "complete")];
+        assert_eq!(judge(&service(""), &done, true, false), State::Converged, "a one-shot that ended well");
+        assert_eq!(judge(&service(""), &done, false, false), waiting);
+    }
+}

@@ -1,0 +1,294 @@
+//! `app deploy`, `app upgrade`, `app rollback`: choose the version, check it out, lint, look for the secrets, lay one
+//! generated file over the recipe's compose files, hand them to docker, wait, write the version down.
+//!
+//! A choice of the stand-in: the recipe's value that service `app` gets in its environment (`TYPE`) carries, under
+//! chaos, the version label of the compose file and not the chaos version. So a commit that changes a README alone
+//! changes labels alone, and no task is replaced.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use ccci_core::atomic;
+use ccci_core::exec::Command;
+use serde_yaml::{Mapping, Value};
+
+use super::cli::{Call, Verb};
+use super::compose::{self, Compose};
+use super::convergence::{self, Before};
+use super::docker;
+use super::envfile::EnvFile;
+use super::fatal::Fatal;
+use super::lint;
+use super::order::Release;
+use super::output;
+use super::recipe::Recipe;
+use super::secret;
+use super::switches::Behaviour;
+use super::world::{App, World};
+
+/// Variables that docker and the programs it calls need as they are; an app cannot set them for the deploy.
+const NOT_FROM_THE_APP: &[&str] = &["PATH", "HOME", "TMPDIR", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT"];
+/// How long abra waits without a timeout label.
+const TIMEOUT_SECONDS: u64 = 50;
+
+/// What a deploy was asked to do.
+#[derive(Debug, Default)]
+struct Order {
+    version: Option<String>,
+    chaos: bool,
+    force: bool,
+    ignore_env: bool,
+    converge: bool,
+}
+
+/// `app deploy`.
+pub(super) async fn run(world: &World, call: &Call) -> Result<(), Fatal> {
+    let order = Order {
+        version: call.arg(1).map(str::to_owned),
+        chaos: call.has("chaos"),
+        force: call.has("force"),
+        ignore_env: call.has("latest"),
+        converge: !call.has("no-converge-checks"),
+    };
+    if order.chaos && order.version.is_some() && world.on(Behaviour::ChaosWithVersion) {
+        return Err(Fatal::ChaosWithVersion);
+    }
+    let app = world.app(call.subject())?;
+    let recipe = Recipe::open(world, &app.recipe).await?;
+    apply(world, &app, &recipe, &order).await
+}
+
+/// `app upgrade` and `app rollback`: releases only, newer or older than what runs.
+pub(super) async fn move_to(world: &World, call: &Call) -> Result<(), Fatal> {
+    let app = world.app(call.subject())?;
+    let recipe = Recipe::open(world, &app.recipe).await?;
+    let not_deployed = || Fatal::NotDeployed { domain: app.domain.clone() };
+    let labels = docker::deployed(&app.stack).await?.ok_or_else(not_deployed)?;
+    let running = labels.get(&label(&app, "version")).cloned().unwrap_or_default();
+    recipe.ensure(world).await?;
+    let up = call.verb == Verb::Upgrade;
+    let fits = |r: &Release| Release::read(&running).is_none_or(|now| if up { *r > now } else { *r < now });
+    let mut fitting: Vec<Release> = recipe.releases().await?;
+    fitting.retain(|r| fits(r));
+    let version = match call.arg(1) {
+        Some(version) if fitting.iter().any(|r| r.tag == version) => version.to_owned(),
+        Some(version) => {
+            let direction = if up { "an upgrade" } else { "a downgrade" };
+            let (version, domain) = (version.to_owned(), app.domain);
+            return Err(Fatal::WrongDirection { version, direction, domain, running });
+        }
+        None => match fitting.pop() {
+            Some(release) => release.tag,
+            None => {
+                output::info(world, &format!("nothing to choose from, {} stays on {running}", app.domain));
+                return Ok(());
+            }
+        },
+    };
+    let converge = !call.has("no-converge-checks");
+    let order = Order { version: Some(version), force: true, converge, ..Order::default() };
+    apply(world, &app, &recipe, &order).await
+}
+
+async fn apply(world: &World, app: &App, recipe: &Recipe, order: &Order) -> Result<(), Fatal> {
+    if !order.chaos {
+        recipe.ensure(world).await?;
+    }
+    let deployed = docker::deployed(&app.stack).await?;
+    if deployed.is_some() && !order.force && !order.chaos && world.on(Behaviour::AlreadyDeployed) {
+        return Err(Fatal::AlreadyDeployed { domain: app.domain.clone() });
+    }
+    let version = ready(world, app, recipe, order, deployed.as_ref()).await?;
+    lint::before_deploy(world, recipe, order.chaos).await?;
+    refuse_broken_schema(world, app, recipe)?;
+    secret::all_there(world, app, recipe).await?;
+    let mut values = app.values();
+    if world.on(Behaviour::AbraShExports) {
+        values.extend(compose::exports(&recipe.read("abra.sh")?.unwrap_or_default()));
+    }
+    let compose = Compose::read(&recipe.dir, &app.compose_files(), Some(&values))?;
+    warn_of_missing_keys(app, recipe)?;
+    let overlay = overlay(world, app, &compose, &values, order.chaos, &version);
+    let before = Before::look(&app.stack).await?;
+    stack_deploy(world, app, recipe, &values, overlay).await?;
+    output::info(world, &format!("{} deployed as {version}", app.domain));
+    if order.converge && world.on(Behaviour::ConvergeWait) {
+        convergence::wait(app, &compose, &before, timeout(app, &compose)).await?;
+    }
+    app.write_version(world, &version)
+}
+
+/// Chooses the version and puts its tree in place; under chaos the tree is taken as it lies.
+async fn ready(
+    world: &World,
+    app: &App,
+    recipe: &Recipe,
+    order: &Order,
+    deployed: Option<&BTreeMap<String, String>>,
+) -> Result<String, Fatal> {
+    if order.chaos {
+        let version = recipe.chaos_version(world).await?;
+        output::debug(world, &format!("version: taking chaos version: {version}"));
+        return Ok(version);
+    }
+    let releases = recipe.releases().await?;
+    let head = recipe.head().await?;
+    let version_label = label(app, "version");
+    let choice = Choice {
+        given: order.version.as_deref(),
+        in_env: app.version.as_deref().filter(|_| !order.ignore_env),
+        running: deployed.and_then(|l| l.get(&version_label)).map(String::as_str),
+        newest: releases.last().map(|r| r.tag.as_str()),
+        head: &head,
+    };
+    let version = choice.made();
+    output::debug(world, &format!("version: taking {version}"));
+    let commit = match version.strip_suffix("+U") {
+        Some(commit) if !world.on(Behaviour::UnsavedVersion) => commit,
+        Some(_) => {
+            return Err(Fatal::UnsavedVersion { version: version.to_owned(), domain: app.domain.clone() });
+        }
+        None => version,
+    };
+    recipe.checkout(commit).await?;
+    Ok(version.to_owned())
+}
+
+/// Where a pinned version can come from, first match first.
+struct Choice<'a> {
+    given: Option<&'a str>,
+    in_env: Option<&'a str>,
+    running: Option<&'a str>,
+    newest: Option<&'a str>,
+    head: &'a str,
+}
+
+impl<'a> Choice<'a> {
+    fn made(&self) -> &'a str {
+        self.given.or(self.in_env).or(self.running).or(self.newest).unwrap_or(self.head)
+    }
+}
+
+/// Ends the call when docker's schema would not accept a duration, before anything is deployed.
+pub(super) fn refuse_broken_schema(world: &World, app: &App, recipe: &Recipe) -> Result<(), Fatal> {
+    if !world.on(Behaviour::SchemaFirst) {
+        return Ok(());
+    }
+    match compose::schema_complaint(&recipe.dir, &app.compose_files())? {
+        Some(words) => Err(Fatal::Program { words }),
+        None => Ok(()),
+    }
+}
+
+fn warn_of_missing_keys(app: &App, recipe: &Recipe) -> Result<(), Fatal> {
+    let sample = EnvFile::parse(&recipe.read(".env.sample")?.unwrap_or_default(), true);
+    for key in sample.pairs().keys().filter(|k| app.env.get(k).is_none()) {
+        output::warn(&format!("{key} missing from {}.env", app.domain));
+    }
+    Ok(())
+}
+
+fn label(app: &App, name: &str) -> String {
+    format!("coop-cloud.{}.{name}", app.stack)
+}
+
+fn timeout(app: &App, compose: &Compose) -> Duration {
+    let label = compose.service("app").and_then(|s| s.labels.get(&label(app, "timeout")));
+    Duration::from_secs(label.and_then(|t| t.parse().ok()).unwrap_or(TIMEOUT_SECONDS))
+}
+
+/// The generated compose file: abra's labels and the app's values on service `app`.
+fn overlay(
+    world: &World,
+    app: &App,
+    compose: &Compose,
+    values: &BTreeMap<String, String>,
+    chaos: bool,
+    version: &str,
+) -> Option<Mapping> {
+    let service = compose.service("app")?;
+    let mut labels = BTreeMap::from([
+        (label(app, "recipe"), app.recipe.clone()),
+        (label(app, "chaos"), chaos.to_string()),
+    ]);
+    let own = service.labels.get(&label(app, "version")).cloned();
+    let shown = if chaos { own } else { Some(version.to_owned()) };
+    labels.extend(shown.clone().map(|v| (label(app, "version"), v)));
+    if chaos {
+        labels.insert(label(app, "chaos-version"), version.to_owned());
+    }
+    let mut environment = BTreeMap::new();
+    if world.on(Behaviour::ExposeEnv) {
+        let unset = values.iter().filter(|(key, _)| !service.environment.contains(*key));
+        environment.extend(unset.map(|(key, value)| {
+            let is_recipe = key == "TYPE" || key == "RECIPE";
+            let value = if is_recipe { shown.as_ref().unwrap_or(&app.recipe) } else { value };
+            (key.clone(), value.clone())
+        }));
+    }
+    let deploy = Mapping::from_iter([(Value::from("labels"), mapping(labels))]);
+    let body = [(Value::from("environment"), mapping(environment)), (Value::from("deploy"), deploy.into())];
+    let services = Mapping::from_iter([(Value::from("app"), Mapping::from_iter(body).into())]);
+    let version = compose.version.clone().map(|v| (Value::from("version"), Value::from(v)));
+    Some(version.into_iter().chain([(Value::from("services"), services.into())]).collect())
+}
+
+/// As a YAML mapping, with `$` doubled: docker replaces variables in this file too.
+fn mapping(pairs: BTreeMap<String, String>) -> Value {
+    let escaped = pairs.into_iter().map(|(k, v)| (Value::from(k), Value::from(v.replace('$', "$$"))));
+    Value::Mapping(escaped.collect())
+}
+
+async fn stack_deploy(
+    world: &World,
+    app: &App,
+    recipe: &Recipe,
+    values: &BTreeMap<String, String>,
+    overlay: Option<Mapping>,
+) -> Result<(), Fatal> {
+    let scratch = tempfile::tempdir().map_err(|e| Fatal::System { why: e.to_string() })?;
+    let mut command = docker::command(["stack", "deploy", "--resolve-image", "never", "--with-registry-auth"]);
+    for file in app.compose_files() {
+        command = command.arg("-c").arg(recipe.dir.join(file));
+    }
+    if let Some(overlay) = overlay {
+        let path = scratch.path().join("compose.abra.yml");
+        write_overlay(&path, &overlay)?;
+        command = command.arg("-c").arg(path);
+    }
+    command = with_values(command.arg(&app.stack), values);
+    let done = docker::checked(command).await?;
+    for line in done.stdout.lines().chain(done.stderr.lines()) {
+        output::debug(world, line);
+    }
+    Ok(())
+}
+
+fn write_overlay(path: &Path, overlay: &Mapping) -> Result<(), Fatal> {
+    let text = serde_yaml::to_string(overlay).map_err(|e| Fatal::System { why: e.to_string() })?;
+    Ok(atomic::write_private(path, text.as_bytes())?)
+}
+
+fn with_values(command: Command, values: &BTreeMap<String, String>) -> Command {
+    let own = values.iter().filter(|(key, _)| !NOT_FROM_THE_APP.contains(&key.as_str()));
+    own.fold(command, |command, (key, value)| command.env(key, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_comes_from_the_first_place_that_has_one() {
+        let all = Choice { given: Some("1"), in_env: Some("2"), running: Some("3"), newest: Some("4"), head: "5" };
+        assert_eq!(all.made(), "1");
+        let all = Choice { given: None, ..all };
+        assert_eq!(all.made(), "2");
+        let all = Choice { in_env: None, ..all };
+        assert_eq!(all.made(), "3");
+        let all = Choice { running: None, ..all };
+        assert_eq!(all.made(), "4");
+        assert_eq!(Choice { newest: None, ..all }.made(), "5");
+    }
+}

@@ -1,0 +1,258 @@
+//! `app secret …`: which secrets a recipe wants, values made by the options behind `#`, insertion. Values go to
+//! docker by standard input; they are printed by `generate` alone, as abra does.
+
+use ccci_core::atomic::PathContext as _;
+use ccci_core::secret::Secret;
+use serde_json::json;
+
+use super::cli::Call;
+use super::compose::Compose;
+use super::docker;
+use super::fatal::Fatal;
+use super::output;
+use super::recipe::Recipe;
+use super::switches::Behaviour;
+use super::world::{App, World};
+
+/// Words of a passphrase, and syllables of a word: 5 × 3 × 6 bits.
+const WORDS: usize = 5;
+const SYLLABLES: usize = 3;
+const LETTERS: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+const DIGITS: &str = "0123456789";
+
+/// A secret that the recipe mounts.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    /// The recipe's name for it.
+    pub(super) id: String,
+    /// The version of the app's file.
+    pub(super) version: String,
+    /// The swarm's name for it.
+    pub(super) name: String,
+    variable: String,
+}
+
+/// The secrets that an app's compose files mount, in the order of the files.
+pub(super) fn wanted(app: &App, recipe: &Recipe) -> Result<Vec<Wanted>, Fatal> {
+    let compose = Compose::read(&recipe.dir, &app.compose_files(), Some(&app.values()))?;
+    let one = |(id, name): &(String, String)| {
+        let variable = format!("SECRET_{}_VERSION", id.to_uppercase().replace('-', "_"));
+        let version = name.rsplit_once('_').map(|(_, v)| v).unwrap_or_default();
+        if version.is_empty() {
+            return Err(Fatal::NoSecretVersion { name: id.clone(), variable });
+        }
+        Ok(Wanted { id: id.clone(), version: version.to_owned(), name: name.clone(), variable })
+    };
+    compose.mounted_secrets().map(one).collect()
+}
+
+/// Ends a deploy at the first secret that the swarm does not have.
+pub(super) async fn all_there(world: &World, app: &App, recipe: &Recipe) -> Result<(), Fatal> {
+    if !world.on(Behaviour::MissingSecret) {
+        return Ok(());
+    }
+    let there = docker::secrets().await?;
+    let missing: Vec<Wanted> = wanted(app, recipe)?.into_iter().filter(|w| !there.contains(&w.name)).collect();
+    let Some(first) = missing.first() else { return Ok(()) };
+    let by_hand = app.env.options(&first.variable).get("generate").is_some_and(|v| v == "false");
+    if by_hand && world.on(Behaviour::NotInserted) {
+        return Err(Fatal::SecretNotInserted { name: first.id.clone() });
+    }
+    let names: Vec<&str> = missing.iter().map(|w| w.id.as_str()).collect();
+    let name = if world.on(Behaviour::FirstSecretOnly) { first.id.clone() } else { names.join(", ") };
+    Err(Fatal::SecretNotGenerated { name })
+}
+
+async fn opened(world: &World, call: &Call) -> Result<(App, Recipe), Fatal> {
+    let app = world.app(call.subject())?;
+    let recipe = Recipe::open(world, &app.recipe).await?;
+    if !call.has("chaos") {
+        recipe.ensure(world).await?;
+    }
+    Ok((app, recipe))
+}
+
+/// `app secret generate`.
+pub(super) async fn generate(world: &World, call: &Call) -> Result<(), Fatal> {
+    if !world.machine {
+        output::need_terminal(world)?;
+    }
+    let (app, recipe) = opened(world, call).await?;
+    let mut list = wanted(&app, &recipe)?;
+    if let Some(id) = call.arg(1) {
+        list.retain(|w| w.id == id);
+        let one = list.first_mut().ok_or_else(|| Fatal::NoSecret { name: id.to_owned() })?;
+        if let Some(version) = call.arg(2) {
+            one.name = format!("{}_{}_{version}", app.stack, one.id);
+        }
+    } else if !call.has("all") {
+        return Err(Fatal::NotProvided { what: "secret" });
+    }
+    print_made(world, &make(world, &app, list).await?)
+}
+
+/// Makes what is missing and can be made; gives name and value of each.
+pub(super) async fn make(world: &World, app: &App, list: Vec<Wanted>) -> Result<Vec<(String, Secret)>, Fatal> {
+    let there = docker::secrets().await?;
+    let mut made = Vec::new();
+    for secret in list {
+        let options = app.env.options(&secret.variable);
+        if options.get("generate").is_some_and(|v| v == "false") {
+            output::info(world, &format!("{} has to be inserted (#generate=false), passed over", secret.id));
+        } else if there.contains(&secret.name) {
+            output::warn(&format!("{} already exists, moving on...", secret.name));
+        } else {
+            let length = options.get("length").filter(|_| world.on(Behaviour::LengthOption));
+            let length = length.map(|text| text.parse().map_err(|_| option(&secret.variable, "length", text)));
+            let charset = options.get("charset").map_or("default", String::as_str);
+            let letters = letters(charset).ok_or_else(|| option(&secret.variable, "charset", charset))?;
+            let value = match length.transpose()? {
+                Some(length) => random_text(length, &letters)?,
+                None => passphrase()?,
+            };
+            docker::create_secret(&secret.name, value.clone()).await?;
+            made.push((secret.id, value));
+        }
+    }
+    Ok(made)
+}
+
+/// Shows what was made, the one time it can be seen.
+pub(super) fn print_made(world: &World, made: &[(String, Secret)]) -> Result<(), Fatal> {
+    if made.is_empty() {
+        output::warn("no secrets generated");
+        return if world.on(Behaviour::NothingGenerated) { Err(Fatal::Quiet) } else { Ok(()) };
+    }
+    output::info(world, "generated secrets are shown again *only* this time");
+    if world.machine {
+        let list = made.iter().map(|(name, value)| json!({"name": name, "value": value.expose()}));
+        output::json(&list.collect());
+        return Ok(());
+    }
+    let row = |(name, value): &(String, Secret)| vec![name.clone(), value.expose().to_owned()];
+    output::table(world, &["NAME", "VALUE"], &made.iter().map(row).collect::<Vec<_>>())
+}
+
+/// `app secret insert`: the value from a file, or, less well, from the command line.
+pub(super) async fn insert(world: &World, call: &Call) -> Result<(), Fatal> {
+    let (app, recipe) = opened(world, call).await?;
+    let (id, version) = (call.arg(1).unwrap_or_default(), call.arg(2).unwrap_or_default());
+    if !wanted(&app, &recipe)?.iter().any(|w| w.id == id) {
+        return Err(Fatal::NoSecret { name: id.to_owned() });
+    }
+    let value = match (call.value("file"), call.arg(3)) {
+        (Some(path), _) => std::fs::read_to_string(path).path("read", path)?,
+        (None, Some(data)) => data.to_owned(),
+        (None, None) => return Err(Fatal::NotProvided { what: "data" }),
+    };
+    let value = if call.has("trim") { value.trim().to_owned() } else { value };
+    let name = format!("{}_{id}_{version}", app.stack);
+    docker::create_secret(&name, Secret::new(value)).await?;
+    output::info(world, &format!("{name} successfully stored on server"));
+    Ok(())
+}
+
+/// `app secret list`.
+pub(super) async fn list(world: &World, call: &Call) -> Result<(), Fatal> {
+    let (app, recipe) = opened(world, call).await?;
+    let there = docker::secrets().await?;
+    let list = wanted(&app, &recipe)?;
+    let created = |w: &Wanted| there.contains(&w.name).to_string();
+    if list.is_empty() {
+        output::warn(&format!("no secrets stored for {}", app.domain));
+    }
+    if world.machine {
+        let object = |w: &Wanted| {
+            json!({"name": w.id, "version": w.version, "generated-name": w.name, "created-on-server": created(w)})
+        };
+        output::json(&list.iter().map(object).collect());
+        return Ok(());
+    }
+    let row = |w: &Wanted| vec![w.id.clone(), w.version.clone(), w.name.clone(), created(w)];
+    let header = ["NAME", "VERSION", "GENERATED NAME", "CREATED ON SERVER"];
+    output::table(world, &header, &list.iter().map(row).collect::<Vec<_>>())
+}
+
+/// `app secret remove`.
+pub(super) async fn remove(world: &World, call: &Call) -> Result<(), Fatal> {
+    let (app, recipe) = opened(world, call).await?;
+    let there = docker::secrets().await?;
+    let mut list = wanted(&app, &recipe)?;
+    match call.arg(1) {
+        Some(id) => list.retain(|w| w.id == id),
+        None if call.has("all") => {}
+        None => return Err(Fatal::NotProvided { what: "secret" }),
+    }
+    list.retain(|w| there.contains(&w.name));
+    if list.is_empty() {
+        return Err(Fatal::NoSecret { name: call.arg(1).unwrap_or("any secret").to_owned() });
+    }
+    for secret in list {
+        docker::checked(docker::command(["secret", "rm", &secret.name])).await?;
+        output::info(world, &format!("deleted {} successfully from server", secret.name));
+    }
+    Ok(())
+}
+
+fn option(variable: &str, name: &str, value: &str) -> Fatal {
+    Fatal::SecretOption { variable: variable.to_owned(), option: format!("{name}={value}") }
+}
+
+/// The letters of a `charset=`, or `None` when there is no such set; sets are joined with a comma.
+fn letters(charset: &str) -> Option<Vec<u8>> {
+    let mut letters = String::new();
+    for name in charset.split(',') {
+        letters += &match name {
+            "default" => format!("{LETTERS}{DIGITS}"),
+            "hex" => format!("{DIGITS}abcdef"),
+            "special" => "!@#$%^&*_-+=".to_owned(),
+            "safespecial" => "!@#%^&*_-+=".to_owned(),
+            _ => return None,
+        };
+    }
+    Some(letters.into_bytes())
+}
+
+fn random_text(length: usize, letters: &[u8]) -> Result<Secret, Fatal> {
+    let mut text = String::with_capacity(length);
+    // Bytes past the last full round of letters are thrown away: each letter stays equally likely.
+    let limit = 256 - 256 % letters.len();
+    while text.len() < length {
+        let round = random_bytes::<64>()?;
+        let usable = round.iter().map(|b| usize::from(*b)).filter(|b| *b < limit);
+        text.extend(usable.take(length - text.len()).map(|b| char::from(letters[b % letters.len()])));
+    }
+    Ok(Secret::new(text))
+}
+
+fn passphrase() -> Result<Secret, Fatal> {
+    let bytes = random_bytes::<{ WORDS * SYLLABLES }>()?;
+    let syllable = |b: &u8| {
+        let consonant = b"bdfghjklmnprstvz"[usize::from(b & 15)];
+        let vowel = b"aeio"[usize::from(b >> 4 & 3)];
+        [char::from(consonant), char::from(vowel)]
+    };
+    let words: Vec<String> = bytes.chunks(SYLLABLES).map(|c| c.iter().flat_map(syllable).collect()).collect();
+    Ok(Secret::new(words.join("-")))
+}
+
+fn random_bytes<const N: usize>() -> Result<[u8; N], Fatal> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|e| Fatal::System { why: e.to_string() })?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_has_the_length_and_letters_that_were_asked_for() {
+        let hex = letters("hex").unwrap();
+        let value = random_text(200, &hex).unwrap();
+        assert_eq!(value.expose().len(), 200);
+        assert!(value.expose().bytes().all(|b| hex.contains(&b)));
+        assert!(letters("klingon").is_none());
+        assert_eq!(passphrase().unwrap().expose().split('-').count(), WORDS);
+    }
+}
