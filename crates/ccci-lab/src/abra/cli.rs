@@ -214,9 +214,7 @@ fn read_long<'a>(
         return if strict { Err(format!("unknown flag: --{name}")) } else { Ok(()) };
     };
     let value = match (flag.takes_value, given) {
-        (true, None) => {
-            words.next().cloned().ok_or_else(|| format!("flag needs an argument: --{name}"))?
-        }
+        (true, None) => words.next().cloned().ok_or_else(|| format!("flag needs an argument: --{name}"))?,
         (_, given) => given.unwrap_or_default(),
     };
     call.flags.insert(flag.long, value);
@@ -232,7 +230,11 @@ fn read_shorts<'a>(
 ) -> Result<(), String> {
     for (at, short) in text.char_indices() {
         let Some(flag) = known(spec).find(|f| f.short == Some(short)) else {
-            return if strict { Err(format!("unknown shorthand flag: '{short}' in -{text}")) } else { Ok(()) };
+            return if strict {
+                Err(format!("unknown shorthand flag: '{short}' in -{text}"))
+            } else {
+                Ok(())
+            };
         };
         if flag.takes_value {
             let rest = &text[at + short.len_utf8()..];

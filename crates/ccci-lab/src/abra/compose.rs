@@ -258,9 +258,13 @@ secrets:
     #[test]
     fn variables_are_replaced_as_docker_does() {
         let values = [("A", "1"), ("E", "")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
-        for (text, expected) in
-            [("$A-${A}", "1-1"), ("$$A", "$A"), ("${E:-d}${E-d}${N-d}", "dd"), ("${N}", ""), ("${A:?must}", "1")]
-        {
+        for (text, expected) in [
+            ("$A-${A}", "1-1"),
+            ("$$A", "$A"),
+            ("${E:-d}${E-d}${N-d}", "dd"),
+            ("${N}", ""),
+            ("${A:?must}", "1"),
+        ] {
             assert_eq!(replaced(text, &values), expected, "{text}");
         }
     }
@@ -268,6 +272,9 @@ secrets:
     #[test]
     fn abra_sh_is_read_not_run() {
         let text = "#!/bin/sh\nexport A_VERSION=v1\n  export B=no\nexport C=\"v 2\"\necho hi\n";
-        assert_eq!(exports(text), [("A_VERSION", "v1"), ("C", "v")].map(|(k, v)| (k.to_owned(), v.to_owned())).into());
+        assert_eq!(
+            exports(text),
+            [("A_VERSION", "v1"), ("C", "v")].map(|(k, v)| (k.to_owned(), v.to_owned())).into()
+        );
     }
 }

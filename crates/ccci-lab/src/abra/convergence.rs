@@ -42,7 +42,12 @@ enum State {
 }
 
 /// Waits until all services of the compose files have converged; the stack stays as it is whatever comes out.
-pub(super) async fn wait(app: &App, compose: &Compose, before: &Before, timeout: Duration) -> Result<(), Fatal> {
+pub(super) async fn wait(
+    app: &App,
+    compose: &Compose,
+    before: &Before,
+    timeout: Duration,
+) -> Result<(), Fatal> {
     let bounds = Bounds { deadline: timeout, pause: PAUSE, cancel: CancellationToken::new() };
     match wait::until("convergence", &bounds, || look(app, compose, before)).await {
         Ok(result) => result,
@@ -61,8 +66,10 @@ async fn look(app: &App, compose: &Compose, before: &Before) -> Look<Result<(), 
     if let Some(why) = states.iter().find_map(|s| if let State::Failed(why) = s { Some(why) } else { None }) {
         return Look::Ready(Err(Fatal::DeployFailed { why: why.clone() }));
     }
-    let waiting: Vec<&str> =
-        states.iter().filter_map(|s| if let State::Waiting(why) = s { Some(why.as_str()) } else { None }).collect();
+    let waiting: Vec<&str> = states
+        .iter()
+        .filter_map(|s| if let State::Waiting(why) = s { Some(why.as_str()) } else { None })
+        .collect();
     if waiting.is_empty() { Look::Ready(Ok(())) } else { Look::NotYet(waiting.join(", ")) }
 }
 
@@ -84,7 +91,9 @@ async fn states(app: &App, compose: &Compose, before: &Before) -> Result<Vec<Sta
 fn judge(service: &Value, tasks: &[Value], one_shot: bool, old_news: bool) -> State {
     let name = name(service).unwrap_or_default();
     match update(service, "State") {
-        Some(state @ ("updating" | "rollback_started")) => return State::Waiting(format!("{name} ({state})")),
+        Some(state @ ("updating" | "rollback_started")) => {
+            return State::Waiting(format!("{name} ({state})"));
+        }
         Some(state @ ("paused" | "rollback_completed" | "rollback_paused")) if !old_news => {
             let message = update(service, "Message").unwrap_or_default();
             return State::Failed(format!("{name} {state}: {message}"));
@@ -92,7 +101,8 @@ fn judge(service: &Value, tasks: &[Value], one_shot: bool, old_news: bool) -> St
         _ => {}
     }
     let mine = tasks.iter().filter(|t| t["ServiceID"] == service["ID"]);
-    let current = mine.filter(|t| t["Spec"]["ContainerSpec"] == service["Spec"]["TaskTemplate"]["ContainerSpec"]);
+    let current =
+        mine.filter(|t| t["Spec"]["ContainerSpec"] == service["Spec"]["TaskTemplate"]["ContainerSpec"]);
     let good = |t: &&Value| match t["Status"]["State"].as_str() {
         Some("running") => t["DesiredState"] == "running",
         Some("complete") => one_shot,

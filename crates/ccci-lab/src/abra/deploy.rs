@@ -28,32 +28,43 @@ use super::switches::Behaviour;
 use super::world::{App, World};
 
 /// Variables that docker and the programs it calls need as they are; an app cannot set them for the deploy.
-const NOT_FROM_THE_APP: &[&str] = &["PATH", "HOME", "TMPDIR", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT"];
+const NOT_FROM_THE_APP: &[&str] =
+    &["PATH", "HOME", "TMPDIR", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT"];
 /// How long abra waits without a timeout label.
 const TIMEOUT_SECONDS: u64 = 50;
 
 /// What a deploy was asked to do.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Order {
-    version: Option<String>,
-    chaos: bool,
+    source: Source,
     force: bool,
-    ignore_env: bool,
     converge: bool,
+}
+
+/// Which tree is deployed.
+#[derive(Debug, PartialEq, Eq)]
+enum Source {
+    /// The tree as it lies.
+    Chaos,
+    /// This version, or else that of the app's file, or else what the rules say.
+    Pinned { version: Option<String>, ignore_env: bool },
+}
+
+impl Order {
+    fn chaos(&self) -> bool {
+        self.source == Source::Chaos
+    }
 }
 
 /// `app deploy`.
 pub(super) async fn run(world: &World, call: &Call) -> Result<(), Fatal> {
-    let order = Order {
-        version: call.arg(1).map(str::to_owned),
-        chaos: call.has("chaos"),
-        force: call.has("force"),
-        ignore_env: call.has("latest"),
-        converge: !call.has("no-converge-checks"),
-    };
-    if order.chaos && order.version.is_some() && world.on(Behaviour::ChaosWithVersion) {
+    let (chaos, version) = (call.has("chaos"), call.arg(1).map(str::to_owned));
+    if chaos && version.is_some() && world.on(Behaviour::ChaosWithVersion) {
         return Err(Fatal::ChaosWithVersion);
     }
+    let pinned = Source::Pinned { version, ignore_env: call.has("latest") };
+    let source = if chaos { Source::Chaos } else { pinned };
+    let order = Order { source, force: call.has("force"), converge: !call.has("no-converge-checks") };
     let app = world.app(call.subject())?;
     let recipe = Recipe::open(world, &app.recipe).await?;
     apply(world, &app, &recipe, &order).await
@@ -78,29 +89,30 @@ pub(super) async fn move_to(world: &World, call: &Call) -> Result<(), Fatal> {
             let (version, domain) = (version.to_owned(), app.domain);
             return Err(Fatal::WrongDirection { version, direction, domain, running });
         }
-        None => match fitting.pop() {
-            Some(release) => release.tag,
-            None => {
+        None => {
+            let Some(release) = fitting.pop() else {
                 output::info(world, &format!("nothing to choose from, {} stays on {running}", app.domain));
                 return Ok(());
-            }
-        },
+            };
+            release.tag
+        }
     };
     let converge = !call.has("no-converge-checks");
-    let order = Order { version: Some(version), force: true, converge, ..Order::default() };
+    let order =
+        Order { source: Source::Pinned { version: Some(version), ignore_env: false }, force: true, converge };
     apply(world, &app, &recipe, &order).await
 }
 
 async fn apply(world: &World, app: &App, recipe: &Recipe, order: &Order) -> Result<(), Fatal> {
-    if !order.chaos {
+    if !order.chaos() {
         recipe.ensure(world).await?;
     }
     let deployed = docker::deployed(&app.stack).await?;
-    if deployed.is_some() && !order.force && !order.chaos && world.on(Behaviour::AlreadyDeployed) {
+    if deployed.is_some() && !order.force && !order.chaos() && world.on(Behaviour::AlreadyDeployed) {
         return Err(Fatal::AlreadyDeployed { domain: app.domain.clone() });
     }
     let version = ready(world, app, recipe, order, deployed.as_ref()).await?;
-    lint::before_deploy(world, recipe, order.chaos).await?;
+    lint::before_deploy(world, recipe, order.chaos()).await?;
     refuse_broken_schema(world, app, recipe)?;
     secret::all_there(world, app, recipe).await?;
     let mut values = app.values();
@@ -109,7 +121,7 @@ async fn apply(world: &World, app: &App, recipe: &Recipe, order: &Order) -> Resu
     }
     let compose = Compose::read(&recipe.dir, &app.compose_files(), Some(&values))?;
     warn_of_missing_keys(app, recipe)?;
-    let overlay = overlay(world, app, &compose, &values, order.chaos, &version);
+    let overlay = overlay(world, app, &compose, &values, order.chaos(), &version);
     let before = Before::look(&app.stack).await?;
     stack_deploy(world, app, recipe, &values, overlay).await?;
     output::info(world, &format!("{} deployed as {version}", app.domain));
@@ -127,17 +139,17 @@ async fn ready(
     order: &Order,
     deployed: Option<&BTreeMap<String, String>>,
 ) -> Result<String, Fatal> {
-    if order.chaos {
+    let Source::Pinned { version, ignore_env } = &order.source else {
         let version = recipe.chaos_version(world).await?;
         output::debug(world, &format!("version: taking chaos version: {version}"));
         return Ok(version);
-    }
+    };
     let releases = recipe.releases().await?;
     let head = recipe.head().await?;
     let version_label = label(app, "version");
     let choice = Choice {
-        given: order.version.as_deref(),
-        in_env: app.version.as_deref().filter(|_| !order.ignore_env),
+        given: version.as_deref(),
+        in_env: app.version.as_deref().filter(|_| !ignore_env),
         running: deployed.and_then(|l| l.get(&version_label)).map(String::as_str),
         newest: releases.last().map(|r| r.tag.as_str()),
         head: &head,
@@ -248,7 +260,8 @@ async fn stack_deploy(
     overlay: Option<Mapping>,
 ) -> Result<(), Fatal> {
     let scratch = tempfile::tempdir().map_err(|e| Fatal::System { why: e.to_string() })?;
-    let mut command = docker::command(["stack", "deploy", "--resolve-image", "never", "--with-registry-auth"]);
+    let mut command =
+        docker::command(["stack", "deploy", "--resolve-image", "never", "--with-registry-auth"]);
     for file in app.compose_files() {
         command = command.arg("-c").arg(recipe.dir.join(file));
     }
@@ -281,7 +294,8 @@ mod tests {
 
     #[test]
     fn a_version_comes_from_the_first_place_that_has_one() {
-        let all = Choice { given: Some("1"), in_env: Some("2"), running: Some("3"), newest: Some("4"), head: "5" };
+        let all =
+            Choice { given: Some("1"), in_env: Some("2"), running: Some("3"), newest: Some("4"), head: "5" };
         assert_eq!(all.made(), "1");
         let all = Choice { given: None, ..all };
         assert_eq!(all.made(), "2");

@@ -35,7 +35,11 @@ pub(super) async fn lines<S: AsRef<std::ffi::OsStr>>(
 pub(super) fn words(output: &Output) -> String {
     let text = if output.stderr.trim().is_empty() { &output.stdout } else { &output.stderr };
     let text = text.trim();
-    if text.is_empty() { format!("`{}` ended with {}", output.command, output.ending()) } else { text.to_owned() }
+    if text.is_empty() {
+        format!("`{}` ended with {}", output.command, output.ending())
+    } else {
+        text.to_owned()
+    }
 }
 
 /// The names of a stack's objects of one kind: `service`, `volume`, `network`.

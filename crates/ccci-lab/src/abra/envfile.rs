@@ -126,7 +126,8 @@ fn take_quoted(text: &str, quote: char) -> Option<(String, usize)> {
 
 fn take_plain(text: &str) -> (String, Option<char>, usize) {
     let line = text.split('\n').next().unwrap_or_default();
-    let end = if line.starts_with('#') { 0 } else { line.find(" #").or(line.find("\t#")).unwrap_or(line.len()) };
+    let end =
+        if line.starts_with('#') { 0 } else { line.find(" #").or(line.find("\t#")).unwrap_or(line.len()) };
     (line[..end].trim().to_owned(), None, end)
 }
 
@@ -176,7 +177,10 @@ mod tests {
 
     #[test]
     fn options_of_a_commented_line_are_lost() {
-        let env = EnvFile::parse("#SECRET_A_VERSION=v1 # length=9\nSECRET_B_VERSION=v1 # length=9 charset=hex\n", true);
+        let env = EnvFile::parse(
+            "#SECRET_A_VERSION=v1 # length=9\nSECRET_B_VERSION=v1 # length=9 charset=hex\n",
+            true,
+        );
         assert!(env.options("SECRET_A_VERSION").is_empty());
         assert_eq!(env.options("SECRET_B_VERSION")["charset"], "hex");
     }

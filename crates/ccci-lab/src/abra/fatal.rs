@@ -39,7 +39,9 @@ pub(super) enum Fatal {
         recipe: String,
     },
     /// The clone has changes and the deploy is pinned.
-    #[error("{recipe} ({dir}) has locally unstaged changes? please commit/remove your changes before proceeding")]
+    #[error(
+        "{recipe} ({dir}) has locally unstaged changes? please commit/remove your changes before proceeding"
+    )]
     Dirty {
         /// The recipe.
         recipe: String,
@@ -55,7 +57,9 @@ pub(super) enum Fatal {
         recipe: String,
     },
     /// A version that only a chaos deploy could have written.
-    #[error("{version} of {domain} was deployed from unsaved changes and cannot be deployed again without --chaos/-C")]
+    #[error(
+        "{version} of {domain} was deployed from unsaved changes and cannot be deployed again without --chaos/-C"
+    )]
     UnsavedVersion {
         /// The version in the app's file.
         version: String,

@@ -90,7 +90,8 @@ pub(super) async fn undeploy(world: &World, call: &Call) -> Result<(), Fatal> {
 async fn until_gone(app: &App, patience: Duration) -> bool {
     let look = || async {
         let left = async {
-            let (tasks, nets) = (docker::containers(&app.stack).await?, docker::names("network", &app.stack).await?);
+            let (tasks, nets) =
+                (docker::containers(&app.stack).await?, docker::names("network", &app.stack).await?);
             Ok::<_, Fatal>(tasks.len() + nets.len())
         };
         match left.await {

@@ -37,11 +37,21 @@ struct Rule {
     cure: &'static str,
 }
 
-const fn warning(id: &'static str, text: &'static str, satisfied: fn(&Facts) -> bool, cure: &'static str) -> Rule {
+const fn warning(
+    id: &'static str,
+    text: &'static str,
+    satisfied: fn(&Facts) -> bool,
+    cure: &'static str,
+) -> Rule {
     Rule { id, text, error: false, satisfied, cure }
 }
 
-const fn error(id: &'static str, text: &'static str, satisfied: fn(&Facts) -> bool, cure: &'static str) -> Rule {
+const fn error(
+    id: &'static str,
+    text: &'static str,
+    satisfied: fn(&Facts) -> bool,
+    cure: &'static str,
+) -> Rule {
     Rule { id, text, error: true, satisfied, cure }
 }
 
@@ -124,7 +134,9 @@ pub(super) async fn before_deploy(world: &World, recipe: &Recipe, chaos: bool) -
         return Ok(());
     }
     if chaos || !world.on(Behaviour::LintBlocks) {
-        findings.iter().for_each(|f| output::warn(&format!("{} failed lint check: {f}", recipe.name)));
+        for finding in findings {
+            output::warn(&format!("{} failed lint check: {finding}", recipe.name));
+        }
         return Ok(());
     }
     Err(Fatal::Lint { recipe: recipe.name.clone(), findings: findings.join(", ") })

@@ -55,7 +55,11 @@ fn failed(error: &Fatal, on_stdout: bool) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn start(args: &[String], env: &impl Fn(&str) -> Option<String>, switches: Switches) -> Result<ExitCode, Fatal> {
+fn start(
+    args: &[String],
+    env: &impl Fn(&str) -> Option<String>,
+    switches: Switches,
+) -> Result<ExitCode, Fatal> {
     let call = match cli::parse(args, switches.on(Behaviour::UnknownFlag))? {
         Request::Version => {
             output::line(VERSION);

@@ -69,7 +69,13 @@ fn pieces(text: &str) -> Vec<String> {
     let mut pieces: Vec<String> = Vec::new();
     let mut last = None;
     for c in text.chars() {
-        let kind = if c.is_ascii_digit() { 'd' } else if c.is_alphanumeric() { 'a' } else { '-' };
+        let kind = if c.is_ascii_digit() {
+            'd'
+        } else if c.is_alphanumeric() {
+            'a'
+        } else {
+            '-'
+        };
         if kind != '-' {
             match pieces.last_mut() {
                 Some(piece) if last == Some(kind) => piece.push(c),

@@ -71,7 +71,9 @@ pub(super) fn table(world: &World, header: &[&str], rows: &[Vec<String>]) -> Res
     line(&rule("┌", "┬", "┐"));
     line(&row(&header));
     line(&rule("├", "┼", "┤"));
-    rows.iter().for_each(|r| line(&row(r)));
+    for cells in rows {
+        line(&row(cells));
+    }
     line(&rule("└", "┴", "┘"));
     Ok(())
 }

@@ -47,8 +47,10 @@ impl Recipe {
     async fn clone_from_catalogue(&self, world: &World) -> Result<(), Fatal> {
         let missing = || Fatal::NoRecipe { recipe: self.name.clone() };
         let text = atomic::read_optional(&world.catalogue())?.ok_or_else(missing)?;
-        let list: Value = serde_json::from_str(&text)
-            .map_err(|e| Fatal::Compose { file: world.catalogue().display().to_string(), why: e.to_string() })?;
+        let list: Value = serde_json::from_str(&text).map_err(|e| Fatal::Compose {
+            file: world.catalogue().display().to_string(),
+            why: e.to_string(),
+        })?;
         let address = list[&self.name]["repository"].as_str().ok_or_else(missing)?;
         if let Some(parent) = self.dir.parent() {
             atomic::create_dir(parent)?;
@@ -75,7 +77,9 @@ impl Recipe {
     pub(super) async fn update(&self, force: bool) -> Result<(), Fatal> {
         let head = self.git(&["rev-parse", "--abbrev-ref", "origin/HEAD"]).await?;
         let force: &[&str] = if force { &["--force"] } else { &[] };
-        self.git(&[&["checkout", "--quiet"], force, &["--detach", head.stdout.trim()]].concat()).await.map(drop)
+        self.git(&[&["checkout", "--quiet"], force, &["--detach", head.stdout.trim()]].concat())
+            .await
+            .map(drop)
     }
 
     /// True when git sees changes or files that it does not know.

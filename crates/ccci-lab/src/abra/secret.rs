@@ -17,8 +17,6 @@ use super::world::{App, World};
 /// Words of a passphrase, and syllables of a word: 5 × 3 × 6 bits.
 const WORDS: usize = 5;
 const SYLLABLES: usize = 3;
-const LETTERS: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-const DIGITS: &str = "0123456789";
 
 /// A secret that the recipe mounts.
 #[derive(Debug)]
@@ -52,7 +50,8 @@ pub(super) async fn all_there(world: &World, app: &App, recipe: &Recipe) -> Resu
         return Ok(());
     }
     let there = docker::secrets().await?;
-    let missing: Vec<Wanted> = wanted(app, recipe)?.into_iter().filter(|w| !there.contains(&w.name)).collect();
+    let missing: Vec<Wanted> =
+        wanted(app, recipe)?.into_iter().filter(|w| !there.contains(&w.name)).collect();
     let Some(first) = missing.first() else { return Ok(()) };
     let by_hand = app.env.options(&first.variable).get("generate").is_some_and(|v| v == "false");
     if by_hand && world.on(Behaviour::NotInserted) {
@@ -92,7 +91,11 @@ pub(super) async fn generate(world: &World, call: &Call) -> Result<(), Fatal> {
 }
 
 /// Makes what is missing and can be made; gives name and value of each.
-pub(super) async fn make(world: &World, app: &App, list: Vec<Wanted>) -> Result<Vec<(String, Secret)>, Fatal> {
+pub(super) async fn make(
+    world: &World,
+    app: &App,
+    list: Vec<Wanted>,
+) -> Result<Vec<(String, Secret)>, Fatal> {
     let there = docker::secrets().await?;
     let mut made = Vec::new();
     for secret in list {
@@ -103,7 +106,8 @@ pub(super) async fn make(world: &World, app: &App, list: Vec<Wanted>) -> Result<
             output::warn(&format!("{} already exists, moving on...", secret.name));
         } else {
             let length = options.get("length").filter(|_| world.on(Behaviour::LengthOption));
-            let length = length.map(|text| text.parse().map_err(|_| option(&secret.variable, "length", text)));
+            let length =
+                length.map(|text| text.parse().map_err(|_| option(&secret.variable, "length", text)));
             let charset = options.get("charset").map_or("default", String::as_str);
             let letters = letters(charset).ok_or_else(|| option(&secret.variable, "charset", charset))?;
             let value = match length.transpose()? {
@@ -162,9 +166,7 @@ pub(super) async fn list(world: &World, call: &Call) -> Result<(), Fatal> {
         output::warn(&format!("no secrets stored for {}", app.domain));
     }
     if world.machine {
-        let object = |w: &Wanted| {
-            json!({"name": w.id, "version": w.version, "generated-name": w.name, "created-on-server": created(w)})
-        };
+        let object = |w: &Wanted| json!({"name": w.id, "version": w.version, "generated-name": w.name, "created-on-server": created(w)});
         output::json(&list.iter().map(object).collect());
         return Ok(());
     }
@@ -200,17 +202,17 @@ fn option(variable: &str, name: &str, value: &str) -> Fatal {
 
 /// The letters of a `charset=`, or `None` when there is no such set; sets are joined with a comma.
 fn letters(charset: &str) -> Option<Vec<u8>> {
-    let mut letters = String::new();
+    let mut letters = Vec::new();
     for name in charset.split(',') {
-        letters += &match name {
-            "default" => format!("{LETTERS}{DIGITS}"),
-            "hex" => format!("{DIGITS}abcdef"),
-            "special" => "!@#$%^&*_-+=".to_owned(),
-            "safespecial" => "!@#%^&*_-+=".to_owned(),
+        letters.extend_from_slice(match name {
+            "default" => b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789",
+            "hex" => b"0123456789abcdef",
+            "special" => b"!@#$%^&*_-+=",
+            "safespecial" => b"!@#%^&*_-+=",
             _ => return None,
-        };
+        });
     }
-    Some(letters.into_bytes())
+    Some(letters)
 }
 
 fn random_text(length: usize, letters: &[u8]) -> Result<Secret, Fatal> {

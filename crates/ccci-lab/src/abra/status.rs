@@ -18,7 +18,7 @@ const UNKNOWN: &str = "unknown";
 /// The fields that `--status` fills.
 #[derive(Default)]
 struct Status {
-    status: String,
+    state: String,
     chaos: String,
     chaos_version: String,
     version: String,
@@ -65,7 +65,7 @@ fn count(server: &mut Value, app: &App, status: &Status) {
     if let Some(apps) = server["apps"].as_array_mut() {
         apps.push(json!({
             "server": app.server, "recipe": app.recipe, "appName": app.domain, "domain": app.domain,
-            "status": status.status, "chaos": status.chaos, "chaosVersion": status.chaos_version,
+            "status": status.state, "chaos": status.chaos, "chaosVersion": status.chaos_version,
             "version": status.version, "upgrade": status.upgrade,
         }));
     }
@@ -78,7 +78,7 @@ async fn status(world: &World, app: &App) -> Result<Status, Fatal> {
     let label = |name: &str| label(&labels, app, name);
     let (chaos, version) = (label("chaos"), label("version"));
     Ok(Status {
-        status: if deployed { "deployed" } else { UNKNOWN }.to_owned(),
+        state: if deployed { "deployed" } else { UNKNOWN }.to_owned(),
         upgrade: if chaos == "false" { upgrade(world, app, &version).await? } else { UNKNOWN.to_owned() },
         chaos_version: label("chaos-version"),
         chaos,
@@ -118,7 +118,8 @@ pub(super) async fn ps(world: &World, call: &Call) -> Result<(), Fatal> {
     }
     let columns = ["service", "status", "image", "version", "chaos"];
     let cell = |one: &Value, key: &str| one[key].as_str().unwrap_or(UNKNOWN).to_owned();
-    let rows: Vec<Vec<String>> = all.values().map(|one| columns.iter().map(|c| cell(one, c)).collect()).collect();
+    let rows: Vec<Vec<String>> =
+        all.values().map(|one| columns.iter().map(|c| cell(one, c)).collect()).collect();
     output::table(world, &["SERVICE", "STATUS", "IMAGE", "VERSION", "CHAOS"], &rows)
 }
 

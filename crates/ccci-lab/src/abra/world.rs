@@ -15,6 +15,7 @@ const STACK_NAME_MAX: usize = 45;
 
 /// The surroundings of one call.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one flag of the command line or the environment")]
 pub(super) struct World {
     /// `$ABRA_DIR`, or `~/.abra`.
     root: PathBuf,
@@ -66,7 +67,7 @@ impl World {
 
     /// The servers, by name.
     pub(super) fn servers(&self) -> Result<Vec<String>, Fatal> {
-        names_in(&self.root.join("servers"), |path| path.is_dir())
+        names_in(&self.root.join("servers"), Path::is_dir)
     }
 
     /// Every app of every server, by server and domain.
@@ -99,10 +100,10 @@ impl World {
         let kind = env.get("TYPE").or(env.get("RECIPE")).filter(|k| !k.is_empty());
         let kind = kind.ok_or_else(|| Fatal::NoRecipeInEnv { domain: domain.to_owned() })?;
         let (recipe, version) = kind.split_once(':').map_or((kind, None), |(r, v)| (r, Some(v.to_owned())));
-        let stack = env.get("STACK_NAME").filter(|s| !s.is_empty()).map_or_else(
-            || stack_name(domain, self.on(Behaviour::StackCut)),
-            str::to_owned,
-        );
+        let stack = env
+            .get("STACK_NAME")
+            .filter(|s| !s.is_empty())
+            .map_or_else(|| stack_name(domain, self.on(Behaviour::StackCut)), str::to_owned);
         Ok(App {
             domain: domain.to_owned(),
             server: server.to_owned(),
