@@ -3,6 +3,9 @@
 pub mod abra;
 pub mod catalogue;
 pub mod embedded;
+#[expect(dead_code, reason = "what undoes is called by `lab down`, which follows")]
+pub mod engine;
 pub mod images;
 pub mod layout;
+pub mod tools;
 pub mod work;

@@ -1,0 +1,251 @@
+//! The Docker engine the lab runs on: found, or where that is allowed installed and started; then a swarm of one
+//! node and the network `proxy`. What the lab did itself is recorded, so that only that is ever undone.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ccci_core::atomic::{self, PathError};
+use ccci_core::exec::ExecError;
+use ccci_core::lock::LockError;
+use ccci_core::wait::{self, Bounds, Look, WaitError};
+use serde::Serialize;
+
+use crate::layout::{LABEL, PROXY_NETWORK};
+use crate::tools;
+use crate::work::{DockerError, Work};
+
+pub use decide::{Decision, Facts, Socket, Start, System, decide};
+pub use record::{Owned, Started};
+
+pub(crate) mod decide;
+pub(crate) mod neighbours;
+pub(crate) mod record;
+
+/// Where an engine listens unless `DOCKER_HOST` says otherwise.
+const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
+/// How long an engine may take from its start to its first answer.
+const START_DEADLINE: Duration = Duration::from_secs(90);
+
+/// An engine that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The lab may not do what would be needed here; the text says what to do instead.
+    #[error("{why}")]
+    Refused {
+        /// What is in the way and what to do.
+        why: String,
+    },
+    /// Something could not be installed.
+    #[error(transparent)]
+    Tools(#[from] tools::ToolError),
+    /// Docker refused.
+    #[error(transparent)]
+    Docker(#[from] DockerError),
+    /// A process could not be run.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// The engine was started and does not answer.
+    #[error("the Docker engine was started but does not answer ({source}); its log is {}\n{tail}", log.display())]
+    Silent {
+        /// Its log.
+        log: PathBuf,
+        /// The log's last lines.
+        tail: String,
+        /// What was waited for.
+        source: WaitError,
+    },
+    /// Another process prepares the engine for too long.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A file or directory could not be used.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+/// What the caller knows and wants of the engine.
+#[derive(Debug, Clone, Default)]
+pub struct EngineOptions {
+    /// The value of `DOCKER_HOST`.
+    pub docker_host: Option<String>,
+    /// Use the engine although other people's stacks run on it.
+    pub insist: bool,
+}
+
+impl EngineOptions {
+    /// What the environment says.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the edge, for programs that use the lab without a command line"
+    )]
+    pub fn from_env() -> Self {
+        let docker_host = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
+        Self { docker_host, insist: false }
+    }
+}
+
+/// An engine that answers, with a swarm of one node and the network `proxy`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Engine {
+    /// Its version.
+    pub version: String,
+    /// Its socket.
+    pub socket: PathBuf,
+    /// What the lab did to have it.
+    pub owned: Owned,
+}
+
+/// Makes the engine ready. Quick when it is; safe when several processes ask at once.
+pub async fn ready(work: &Work<'_>, options: &EngineOptions) -> Result<Engine, EngineError> {
+    prepare(work, options, &[]).await
+}
+
+/// Makes the engine ready, and where it must be installed, installs `tools` in the same go.
+pub(crate) async fn prepare(
+    work: &Work<'_>,
+    options: &EngineOptions,
+    tools: &[tools::Tool],
+) -> Result<Engine, EngineError> {
+    atomic::create_dir(&work.layout.engine())?;
+    let _lock = work.lock("engine").await?;
+    let facts = decide::look(options).await;
+    match decide(&facts) {
+        Decision::Refuse(why) => return Err(EngineError::Refused { why }),
+        Decision::Use => {}
+        Decision::Start(start) => self::start(work, &facts.socket_path, start).await?,
+        Decision::Install(start) => {
+            let mut wanted = vec![tools::ENGINE, tools::CLIENT];
+            wanted.extend(tools);
+            install(work, &wanted).await?;
+            // A package may start its service by itself.
+            if decide::ping(&facts.socket_path).await != Socket::Answers {
+                self::start(work, &facts.socket_path, start).await?;
+            } else if facts.socket != Socket::Answers {
+                record::update(work.layout, |owned| owned.started = Some(start.as_started(None)))?;
+            }
+        }
+    }
+    neighbours::admit(work, options.insist).await?;
+    swarm(work).await?;
+    proxy(work).await?;
+    let version = work.docker(["version", "--format", "{{.Server.Version}}"]).await?;
+    Ok(Engine { version, socket: facts.socket_path, owned: record::read(work.layout)? })
+}
+
+async fn install(work: &Work<'_>, wanted: &[tools::Tool]) -> Result<(), EngineError> {
+    let names = tools::install(work, wanted).await?;
+    record::update(work.layout, |owned| owned.installed.extend(names))?;
+    Ok(())
+}
+
+async fn start(work: &Work<'_>, socket: &Path, start: Start) -> Result<(), EngineError> {
+    let log = work.layout.engine().join("dockerd.log");
+    record::update(work.layout, |owned| owned.started = Some(start.as_started(None)))?;
+    match start {
+        Start::Systemd => {
+            let output = work.command("systemctl").args(["start", "docker"]).run().await?;
+            if !output.ok() {
+                let (ending, said) = (output.ending(), output.tail(10));
+                return Err(DockerError::Refused { command: output.command, ending, said }.into());
+            }
+        }
+        Start::Detached => {
+            let pid = work.command("dockerd").start_detached(&log)?;
+            record::update(work.layout, |owned| owned.started = Some(start.as_started(Some(pid))))?;
+        }
+    }
+    work.step("the Docker engine starts", answers(work, socket, &log)).await
+}
+
+async fn answers(work: &Work<'_>, socket: &Path, log: &Path) -> Result<(), EngineError> {
+    let bounds =
+        Bounds { deadline: START_DEADLINE, pause: Duration::from_millis(200), cancel: work.cancel.clone() };
+    let look = || async {
+        match decide::ping(socket).await {
+            Socket::Answers => Look::Ready(()),
+            other => Look::NotYet(format!("{other:?}")),
+        }
+    };
+    wait::until("an answer of the engine", &bounds, look).await.map_err(|source| {
+        let text = std::fs::read_to_string(log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        let tail = lines[lines.len().saturating_sub(10)..].join("\n");
+        EngineError::Silent { log: log.to_owned(), tail, source }
+    })
+}
+
+/// A swarm of one node, made where there is none.
+async fn swarm(work: &Work<'_>) -> Result<(), EngineError> {
+    let state = "{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}} {{.Swarm.Nodes}}";
+    let state = work.docker(["info", "--format", state]).await?;
+    let words: Vec<&str> = state.split_whitespace().collect();
+    let refuse = |why: &str| Err(EngineError::Refused { why: why.to_owned() });
+    match words[..] {
+        ["active", "true", "1"] => Ok(()),
+        ["active", "true", _] => refuse(
+            "this machine belongs to a swarm of several nodes, and the lab's images would be on this one only: \
+             use a machine of its own, or point ccci at this server with --config",
+        ),
+        ["inactive", ..] => {
+            // Before the deed: a swarm that is there after a crash in between was made by us.
+            record::update(work.layout, |owned| owned.swarm = true)?;
+            work.docker(["swarm", "init", "--advertise-addr", "127.0.0.1"]).await?;
+            Ok(())
+        }
+        _ => refuse(
+            "this machine is a worker, or a locked or broken member, of a swarm: the lab needs a swarm of its own; \
+             leave that one (`docker swarm leave`) or use another machine",
+        ),
+    }
+}
+
+/// The network `proxy`, ours by its label.
+async fn proxy(work: &Work<'_>) -> Result<(), EngineError> {
+    let found =
+        work.docker_json(["network", "ls", "--filter", "name=^proxy$", "--format", "{{json .}}"]).await?;
+    if let Some(network) = found.iter().find(|n| n["Name"] == PROXY_NETWORK) {
+        let labels = network["Labels"].as_str().unwrap_or_default();
+        if labels.split(',').any(|label| label == work.layout.label()) {
+            return Ok(());
+        }
+        return Err(EngineError::Refused { why: neighbours::foreign_proxy(network) });
+    }
+    let label = format!("{LABEL}={}", work.layout.label_value());
+    let create =
+        ["network", "create", "--driver", "overlay", "--attachable", "--label", &label, PROXY_NETWORK];
+    work.docker(create).await?;
+    Ok(())
+}
+
+/// Stops the engine if the lab started it. The caller has made sure that nobody else uses it.
+pub(crate) async fn stop(work: &Work<'_>, socket: &Path) -> Result<bool, EngineError> {
+    let owned = record::read(work.layout)?;
+    match owned.started {
+        None => return Ok(false),
+        Some(Started::Systemd) => {
+            work.command("systemctl").args(["stop", "docker.socket", "docker"]).run().await?;
+        }
+        Some(Started::Process { pid }) => {
+            let Some(process) = pid.filter(|pid| record::is_dockerd(*pid)).and_then(record::pid) else {
+                return Ok(false);
+            };
+            rustix::process::kill_process(process, rustix::process::Signal::TERM).ok();
+        }
+    }
+    let bounds = Bounds {
+        deadline: Duration::from_secs(60),
+        pause: Duration::from_millis(200),
+        cancel: work.cancel.clone(),
+    };
+    let look = || async {
+        match decide::ping(socket).await {
+            Socket::Answers => Look::NotYet("it still answers"),
+            _ => Look::Ready(()),
+        }
+    };
+    let log = work.layout.engine().join("dockerd.log");
+    let ended = wait::until("the end of the engine", &bounds, look).await;
+    ended.map_err(|source| EngineError::Silent { log, tail: String::new(), source })?;
+    record::update(work.layout, |owned| owned.started = None)?;
+    Ok(true)
+}

@@ -1,0 +1,262 @@
+//! Who else uses the engine: other people's stacks, a network `proxy` that is not ours, holders of the web ports.
+//! Looks are effects, judgements are pure.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::net::TcpListener;
+
+use serde_json::Value;
+
+use super::EngineError;
+use crate::layout::{BASE_DOMAIN, LABEL, PROXY_NETWORK};
+use crate::work::{DockerError, Work};
+
+/// The ports at which the lab's Traefik answers.
+pub(crate) const WEB_PORTS: [u16; 2] = [80, 443];
+
+/// A service as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Service {
+    /// Its id.
+    pub(crate) id: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// The stack it belongs to.
+    pub(crate) stack: Option<String>,
+    /// The ids of its networks.
+    pub(crate) networks: BTreeSet<String>,
+    /// The ports it publishes on the host.
+    pub(crate) ports: BTreeSet<u16>,
+}
+
+/// The services of the swarm; none where there is no swarm.
+pub(crate) async fn services(work: &Work<'_>) -> Result<Vec<Service>, DockerError> {
+    let output = work.docker_output(["service", "ls", "--quiet"]).await?;
+    if !output.ok() && output.stderr.contains("not a swarm manager") {
+        return Ok(Vec::new());
+    }
+    let ids = crate::work::accepted(output)?;
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let args = ["service", "inspect", "--format", "{{json .}}"];
+    let output = work.docker_output(args.into_iter().chain(ids.split_whitespace())).await?;
+    // One that went away meanwhile is no reason to fail: the others are still printed.
+    let values = output.stdout.lines().filter_map(|line| serde_json::from_str(line).ok());
+    Ok(values.map(|value: Value| service(&value)).collect())
+}
+
+fn service(value: &Value) -> Service {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let spec = &value["Spec"];
+    let stack = spec["Labels"]["com.docker.stack.namespace"].as_str().map(str::to_owned);
+    let networks = spec["TaskTemplate"]["Networks"].as_array().into_iter().flatten();
+    let ports = spec["EndpointSpec"]["Ports"].as_array().into_iter().flatten();
+    let ports = ports.filter_map(|port| port["PublishedPort"].as_u64());
+    Service {
+        id: text(&value["ID"]),
+        name: text(&spec["Name"]),
+        stack,
+        networks: networks.map(|network| text(&network["Target"])).collect(),
+        ports: ports.filter_map(|port| u16::try_from(port).ok()).collect(),
+    }
+}
+
+/// The id of our network `proxy`, if it is there and ours.
+pub(crate) async fn our_proxy(work: &Work<'_>) -> Result<Option<String>, DockerError> {
+    let label = format!("label={}", work.layout.label());
+    let args = ["network", "ls", "--no-trunc", "--filter", &label, "--format", "{{.ID}} {{.Name}}"];
+    let listed = work.docker(args).await?;
+    let pairs = listed.lines().filter_map(|line| line.split_once(' '));
+    Ok(pairs.into_iter().find(|(_, name)| *name == PROXY_NETWORK).map(|(id, _)| id.to_owned()))
+}
+
+/// True when a stack's name is that of a domain under the lab's.
+pub(crate) fn named_like_ours(stack: &str) -> bool {
+    stack.ends_with(&format!("_{}", BASE_DOMAIN.replace('.', "_")))
+}
+
+/// The stacks (or lone services) that are not of this lab, sorted. `.test` names are nobody's, so a stack that is
+/// named after a domain under the lab's is a leftover of a lab.
+pub(crate) fn foreign(services: &[Service], proxy: Option<&str>) -> BTreeSet<String> {
+    let ours = |service: &Service| {
+        service.stack.as_deref().is_some_and(named_like_ours)
+            || proxy.is_some_and(|proxy| service.networks.contains(proxy))
+    };
+    let name = |service: &Service| service.stack.clone().unwrap_or_else(|| service.name.clone());
+    services.iter().filter(|service| !ours(service)).map(name).collect()
+}
+
+/// The stacks that the lab may remove: named after a domain under the lab's *and* joined to our own network, or
+/// without any network of somebody else.
+pub(crate) fn removable(services: &[Service], proxy: Option<&str>) -> BTreeSet<String> {
+    let Some(proxy) = proxy else { return BTreeSet::new() };
+    let joined = |service: &&Service| service.networks.contains(proxy);
+    let stacks = services.iter().filter(joined).filter_map(|service| service.stack.clone());
+    stacks.filter(|stack| named_like_ours(stack)).collect()
+}
+
+/// Refuses an engine on which other people's stacks run, unless the caller insists.
+pub(super) async fn admit(work: &Work<'_>, insist: bool) -> Result<(), EngineError> {
+    if insist {
+        return Ok(());
+    }
+    let services = services(work).await?;
+    let proxy = if services.is_empty() { None } else { our_proxy(work).await? };
+    let foreign = foreign(&services, proxy.as_deref());
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    Err(EngineError::Refused { why: foreign_stacks(&foreign) })
+}
+
+fn foreign_stacks(stacks: &BTreeSet<String>) -> String {
+    let names = stacks.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = if stacks.len() > 5 { format!(" and {} more", stacks.len() - 5) } else { String::new() };
+    format!(
+        "other stacks run on this engine ({names}{more}), so the lab does not come up beside them by itself: name this \
+         server's settings with --config, or use --lab to have the lab here all the same; it will not touch them"
+    )
+}
+
+/// Who holds the network `proxy`, in words.
+pub(super) fn foreign_proxy(network: &Value) -> String {
+    let text = |key: &str| network[key].as_str().unwrap_or("?").to_owned();
+    let labels = text("Labels");
+    let label = |key: &str| labels.split(',').find_map(|l| l.strip_prefix(key)?.strip_prefix('='));
+    let holder = match (label(LABEL), label("com.docker.stack.namespace")) {
+        (Some(lab), _) => format!("the lab in {lab}"),
+        (None, Some(stack)) => format!("the stack {stack}"),
+        (None, None) => "somebody who put no label of the lab on it".to_owned(),
+    };
+    format!(
+        "the network `{PROXY_NETWORK}` ({}, {}, made {}) belongs to {holder}; the lab needs that name: use another \
+         machine, or ccci with that server's settings (--config)",
+        text("ID"),
+        text("Driver"),
+        text("CreatedAt")
+    )
+}
+
+/// Refuses when somebody else listens at the web ports.
+pub(crate) async fn free_ports(work: &Work<'_>) -> Result<(), EngineError> {
+    for port in WEB_PORTS {
+        let taken = TcpListener::bind(("0.0.0.0", port));
+        if !taken.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse) {
+            continue;
+        }
+        let holder = holder(work, port).await?;
+        let why = format!(
+            "port {port} of this machine is held by {holder}; the lab's Traefik needs it: stop that, or use another \
+             machine"
+        );
+        return Err(EngineError::Refused { why });
+    }
+    Ok(())
+}
+
+async fn holder(work: &Work<'_>, port: u16) -> Result<String, DockerError> {
+    if let Some(service) = services(work).await?.into_iter().find(|s| s.ports.contains(&port)) {
+        return Ok(format!("the swarm service {}", service.name));
+    }
+    let filter = format!("publish={port}");
+    let container = work.docker(["ps", "--filter", &filter, "--format", "{{.Names}}"]).await?;
+    if let Some(name) = container.lines().next() {
+        return Ok(format!("the container {name}"));
+    }
+    Ok(listener(port).unwrap_or_else(|| "another program".to_owned()))
+}
+
+/// The process that listens at a TCP port, as far as we may see it.
+fn listener(port: u16) -> Option<String> {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|t| std::fs::read_to_string(t).unwrap_or_default());
+    let inode = tables.iter().find_map(|table| inode(table, port))?;
+    let wanted = format!("socket:[{inode}]");
+    for process in std::fs::read_dir("/proc").ok()?.flatten() {
+        let Ok(files) = std::fs::read_dir(process.path().join("fd")) else { continue };
+        let holds = |file: std::fs::DirEntry| {
+            std::fs::read_link(file.path()).is_ok_and(|link| link.as_os_str() == wanted.as_str())
+        };
+        if files.flatten().any(holds) {
+            let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+            let mut text = format!("the process {}", name.trim());
+            write!(text, " ({})", process.file_name().to_string_lossy()).ok();
+            return Some(text);
+        }
+    }
+    None
+}
+
+/// The inode of the socket that listens at a port, from a table of `/proc/net`.
+fn inode(table: &str, port: u16) -> Option<&str> {
+    const LISTEN: &str = "0A";
+    let port = format!(":{port:04X}");
+    table.lines().skip(1).find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        (words.get(1)?.ends_with(&port) && *words.get(3)? == LISTEN).then(|| words.get(9).copied())?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(name: &str, stack: Option<&str>, networks: &[&str]) -> Service {
+        Service {
+            id: name.to_owned(),
+            name: name.to_owned(),
+            stack: stack.map(str::to_owned),
+            networks: networks.iter().map(|n| (*n).to_owned()).collect(),
+            ports: BTreeSet::new(),
+        }
+    }
+
+    #[test]
+    fn a_stack_is_foreign_unless_it_joined_our_network_or_bears_a_lab_domain() {
+        let services = [
+            service("a", Some("traefik_lab_test"), &["proxy-id"]),
+            service("b", Some("cust-abcdef_lab_test"), &["other"]),
+            service("c", Some("shop"), &["other"]),
+            service("d", None, &[]),
+            service("e", Some("mine"), &["proxy-id"]),
+        ];
+        let names = |set: BTreeSet<String>| set.into_iter().collect::<Vec<_>>().join(" ");
+        assert_eq!(names(foreign(&services, Some("proxy-id"))), "d shop");
+        assert_eq!(names(foreign(&services, None)), "d mine shop");
+        // What is removed must both be named like ours and be in our network.
+        assert_eq!(names(removable(&services, Some("proxy-id"))), "traefik_lab_test");
+        assert_eq!(names(removable(&services, None)), "");
+    }
+
+    #[test]
+    fn a_refusal_names_the_stacks_and_both_ways_out() {
+        let text = foreign_stacks(&(0..7).map(|n| format!("s{n}")).collect());
+        for part in ["s0, s1, s2, s3, s4 and 2 more", "--config", "--lab"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_holder_of_the_network_is_named() {
+        let network = |labels: &str| {
+            let json =
+                serde_json::json!({"ID": "abc", "Driver": "overlay", "CreatedAt": "now", "Labels": labels});
+            foreign_proxy(&json)
+        };
+        assert!(network("a=b,com.docker.stack.namespace=shop").contains("the stack shop"));
+        assert!(network("ccci.lab=/other").contains("the lab in /other"));
+        assert!(network("").contains("(abc, overlay, made now)"));
+    }
+
+    #[test]
+    fn the_listening_socket_of_a_port_is_found() {
+        let table = "  sl  local_address rem_address   st tx rx tr tm->when retrnsmt   uid  timeout inode\n   \
+                     0: 00000000:0050 00000000:0000 0A 0:0 00:0 0 0 0 4711 1\n   \
+                     1: 0100007F:01BB 00000000:0000 01 0:0 00:0 0 0 0 4712 1\n";
+        assert_eq!(inode(table, 80), Some("4711"));
+        assert_eq!(inode(table, 443), None, "a connection is no listener");
+        let open = TcpListener::bind("127.0.0.1:0").unwrap();
+        let found = listener(open.local_addr().unwrap().port()).unwrap();
+        assert!(found.contains(&std::process::id().to_string()), "{found}");
+    }
+}
