@@ -173,6 +173,10 @@ fn listener(port: u16) -> Option<String> {
     let inode = tables.iter().find_map(|table| inode(table, port))?;
     let wanted = format!("socket:[{inode}]");
     for process in std::fs::read_dir("/proc").ok()?.flatten() {
+        // `self` is a process too, by a name that helps nobody.
+        if !process.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit) {
+            continue;
+        }
         let Ok(files) = std::fs::read_dir(process.path().join("fd")) else { continue };
         let holds = |file: std::fs::DirEntry| {
             std::fs::read_link(file.path()).is_ok_and(|link| link.as_os_str() == wanted.as_str())
