@@ -2,6 +2,7 @@
 
 pub mod abra;
 pub mod catalogue;
+pub mod certificates;
 pub mod embedded;
 #[expect(dead_code, reason = "what undoes is called by `lab down`, which follows")]
 pub mod engine;
