@@ -215,8 +215,6 @@ const COMPOSE: &[&str] = &[
     "invalid reference format",
     "invalid volume specification",
     "invalid service name",
-    "no such file or directory: compose",
-    "config not found",
 ];
 
 /// Texts that mean that an image cannot be had.
@@ -233,7 +231,8 @@ const ENGINE: &[&str] = &[
     "cannot connect to the docker daemon",
     "error during connect",
     "is the docker daemon running",
-    "docker.sock",
+    "dial unix",
+    "trying to connect to the docker",
     "not a swarm manager",
     "the swarm does not have a leader",
 ];
@@ -266,6 +265,8 @@ pub fn classify(fatal: Option<&str>, all: &str) -> AbraErrorKind {
         Kind::AlreadyDeployed
     } else if has(&["is not deployed"]) {
         Kind::NotDeployed
+    } else if has(ORIGIN) {
+        Kind::Origin
     } else if has(&["timed out", "timeout exceeded"]) {
         Kind::Timeout
     } else if let Some(kind) = blocked_by_lint(said) {
@@ -276,9 +277,7 @@ pub fn classify(fatal: Option<&str>, all: &str) -> AbraErrorKind {
         Kind::SecretExists
     } else if has(&["cannot find app", "cannot find recipe", "no server provided", "no recipe '"]) {
         Kind::UnknownApp
-    } else if has(ORIGIN) {
-        Kind::Origin
-    } else if has(COMPOSE) {
+    } else if has(COMPOSE) || (has(&["no such file or directory"]) && has(&["compose."])) {
         Kind::ComposeRefused { message: said.trim().to_owned() }
     } else if has(&["deploy failed"]) {
         Kind::DeployFailed
@@ -297,10 +296,12 @@ fn missing_secret(said: &str) -> Option<AbraErrorKind> {
 
 fn blocked_by_lint(said: &str) -> Option<AbraErrorKind> {
     let low = said.to_lowercase();
-    let rule = said.split(|c: char| !c.is_ascii_alphanumeric()).find(|word| {
+    let is_rule = |word: &&str| {
         word.len() == 4 && word.starts_with('R') && word[1..].bytes().all(|b| b.is_ascii_digit())
-    });
-    let of_lint = low.contains("lint") || low.contains("only annotated tags used for recipe version");
-    (of_lint && !low.contains("unable to lint"))
-        .then(|| AbraErrorKind::LintBlocked { rule: rule.map(str::to_owned) })
+    };
+    let rule = said.split(|c: char| !c.is_ascii_alphanumeric()).find(is_rule);
+    // The bare word may be part of a recipe's name.
+    let phrases = ["lint error", "failed lint", "only annotated tags used for recipe version"];
+    let of_lint = phrases.iter().any(|p| low.contains(p)) || (rule.is_some() && low.contains("lint"));
+    of_lint.then(|| AbraErrorKind::LintBlocked { rule: rule.map(str::to_owned) })
 }

@@ -2,6 +2,8 @@
 //!
 //! The exit code says nothing: it is 0 with broken error rules as well (failure 44). So the table is the answer.
 
+use std::fmt;
+
 /// How much a rule weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -39,6 +41,14 @@ pub struct LintRule {
     pub skipped: bool,
     /// abra's advice.
     pub fix: String,
+}
+
+impl fmt::Display for LintRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = if self.severity == Severity::Error { "error" } else { "warn" };
+        write!(f, "{} {severity}: {}", self.id, self.rule)?;
+        if self.fix.is_empty() { Ok(()) } else { write!(f, " ({})", self.fix) }
+    }
 }
 
 /// What abra's lint found.

@@ -79,7 +79,9 @@ impl Abra {
         let call = Call::new(&["app", "secret", "ls"], self.deadlines.query).flags(&["-n"]);
         let call = call.optional(&["-o", "-C"]).flags(&["-m"]).arg(domain.as_str());
         let output = self.call(call).await?;
-        if output.stdout.trim().is_empty() || output.stdout.trim() == "null" {
+        let said = output.stdout.trim();
+        // An app without secrets gets no JSON, or `null`, or a warning.
+        if matches!(said, "" | "null") || text::warnings(said).iter().any(|w| w.starts_with("no secrets")) {
             return Ok(Vec::new());
         }
         parse_list(&output.stdout).ok_or_else(|| {

@@ -66,7 +66,7 @@ pub struct Checkout {
 impl Git {
     /// Clones `source` (a path or an address) into the new directory `dir`, with every branch and tag, nothing checked
     /// out. A source that cannot be cloned is [`GitError::Clone`], which is never the recipe's fault.
-    pub async fn clone(&self, source: &str, dir: &Path) -> Result<Checkout, GitError> {
+    pub async fn clone_into(&self, source: &str, dir: &Path) -> Result<Checkout, GitError> {
         check_source(source)?;
         let parent = dir.parent().unwrap_or(Path::new("."));
         crate::atomic::create_dir(parent)?;
@@ -79,12 +79,12 @@ impl Git {
         if !output.ok() {
             return Err(GitError::Clone { source_name: source.to_owned(), said: output.tail(5) });
         }
-        Ok(Checkout { git: self.clone_handle(), dir: dir.to_owned(), remote: ORIGIN })
+        Ok(Checkout { git: self.clone(), dir: dir.to_owned(), remote: ORIGIN })
     }
 
     /// A clone that is there already.
     pub async fn open(&self, dir: &Path) -> Result<Checkout, GitError> {
-        let checkout = Checkout { git: self.clone_handle(), dir: dir.to_owned(), remote: ORIGIN };
+        let checkout = Checkout { git: self.clone(), dir: dir.to_owned(), remote: ORIGIN };
         let top = checkout.run(&["rev-parse", "--show-toplevel"]).await?;
         // Without this a plain directory inside another repository would be taken for that one.
         let same = std::fs::canonicalize(top.trim_end()).ok() == std::fs::canonicalize(dir).ok();
@@ -94,10 +94,6 @@ impl Git {
         let remotes = checkout.run(&["remote"]).await?;
         let remote = if remotes.lines().any(|r| r == FORK) { FORK } else { ORIGIN };
         Ok(Checkout { remote, ..checkout })
-    }
-
-    fn clone_handle(&self) -> Self {
-        Clone::clone(self)
     }
 
     fn command(&self, dir: &Path, deadline: Duration) -> Command {
@@ -170,7 +166,7 @@ impl Checkout {
     /// shall touch (failure 44).
     pub async fn scratch(&self, dir: &Path, commit: &Commit) -> Result<Self, GitError> {
         let source = self.dir.to_string_lossy();
-        let scratch = self.git.clone(&source, dir).await?;
+        let scratch = self.git.clone_into(&source, dir).await?;
         let command = upload_pack(scratch.git.command(dir, scratch.git.network).arg("fetch"), &source);
         // The commit may hang on nothing that a clone brings along: a fork's branch.
         let output = command.args(["--quiet", "--no-tags", ORIGIN, commit.as_str()]).run().await?;
