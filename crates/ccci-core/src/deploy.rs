@@ -1,0 +1,222 @@
+//! The one deploy path: cold app, canonical, promotion, dependency, reconciler and lab all go through [`apply`] and
+//! [`Applied::settle`]. Every divergence of such paths has become a defect elsewhere (failures 3, 7, 16, 17).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::abra::{Abra, AbraError, DeployMode, Fault};
+use crate::atomic::{self, PathContext as _, PathError};
+use crate::compose::Compose;
+use crate::envfile::{EnvFile, EnvFileError, compose_files};
+use crate::git::{Checkout, Commit, GitError};
+use crate::images::{self, ImageError};
+use crate::names::{AppDomain, NameError, RecipeName, StackName};
+use crate::swarm::{Converged, Expectation, Limits, StackFacts, Swarm, SwarmError, WaitFailure, Watch};
+use crate::wait::CancellationToken;
+
+/// An app to be deployed: its checkout lies where abra looks for it, its env file is written.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// The recipe.
+    pub recipe: RecipeName,
+    /// The app's domain.
+    pub domain: AppDomain,
+    /// The run's own clone of the recipe.
+    pub checkout: Checkout,
+    /// Files that ccci puts into the checkout: name there → where it is taken from.
+    pub added: BTreeMap<String, PathBuf>,
+}
+
+/// What a deploy works with.
+#[derive(Clone, Copy)]
+pub struct Tools<'a> {
+    /// abra, on the run's own directory.
+    pub abra: &'a Abra,
+    /// The engine.
+    pub swarm: &'a Swarm,
+    /// Whether images that are not on the engine are pulled.
+    pub pull: bool,
+    /// Ends the deploy early.
+    pub cancel: &'a CancellationToken,
+    /// Hears what goes on.
+    pub progress: &'a (dyn Fn(&str) + Sync),
+    /// Writes down the swarm names of secrets *before* they are made.
+    pub record: &'a (dyn Fn(&[String]) -> Result<(), PathError> + Sync),
+}
+
+/// A deploy that was not taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeployError {
+    /// The checkout could not be brought to the commit.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// The checkout is not what was meant to be deployed.
+    #[error("the checkout has changes that nobody meant: {}; nothing was deployed", files.join(", "))]
+    Dirty {
+        /// The files.
+        files: Vec<String>,
+    },
+    /// The app's env file cannot be read.
+    #[error(transparent)]
+    Env(#[from] EnvFileError),
+    /// Swarm would refuse a name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// An image cannot be had.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// abra refused or failed.
+    #[error(transparent)]
+    Abra(#[from] AbraError),
+    /// The engine did not answer.
+    #[error(transparent)]
+    Swarm(#[from] SwarmError),
+    /// The file system refused.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+impl DeployError {
+    /// Whose fault it is. What cannot be told from the message is the recipe's as long as the engine answers: the
+    /// very same calls deploy every other recipe.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Abra(error) => error.fault(),
+            Self::Image(ImageError::Missing { .. }) | Self::Name(_) | Self::Env(_) => Fault::Recipe,
+            Self::Git(_) | Self::Dirty { .. } | Self::Image(_) | Self::Swarm(_) | Self::Path(_) => {
+                Fault::Infrastructure
+            }
+        }
+    }
+}
+
+/// A deploy that swarm has taken and is now carrying out.
+#[derive(Debug)]
+pub struct Applied {
+    watch: Watch,
+    commit: Commit,
+    mode: DeployMode,
+}
+
+/// A deploy that has converged.
+#[derive(Debug, Clone)]
+pub struct Deployed {
+    /// The commit that was deployed.
+    pub commit: Commit,
+    /// How.
+    pub mode: DeployMode,
+    /// The stack before.
+    pub before: StackFacts,
+    /// The stack after, with what healed by itself on the way.
+    pub after: Converged,
+}
+
+/// Deploys the app's `commit`: clean checkout, images, secrets, then abra. Returns as soon as swarm has taken it.
+pub async fn apply(
+    app: &App,
+    commit: &Commit,
+    mode: &DeployMode,
+    tools: &Tools<'_>,
+) -> Result<Applied, DeployError> {
+    app.checkout.checkout(commit).await?;
+    add_files(app)?;
+    check_tree(app).await?;
+    let stack = app.domain.stack();
+    if let Some(compose) = read_compose(app, tools).await? {
+        for (name, version) in compose.secret_versions() {
+            stack.secret(&name, &version)?;
+        }
+        images::provide(tools.swarm, &compose.images(), tools.pull, tools.cancel, tools.progress).await?;
+    }
+    provide_secrets(&app.domain, tools).await?;
+    // Subscribed before the action: nothing that it causes can be missed.
+    let watch = tools.swarm.watch(&stack).await?;
+    tools.abra.deploy(&app.domain, mode, false).await?;
+    Ok(Applied { watch, commit: commit.clone(), mode: mode.clone() })
+}
+
+impl Applied {
+    /// Waits until the stack has converged.
+    pub async fn settle(
+        mut self,
+        expect: &Expectation,
+        limits: &Limits,
+        tell: impl FnMut(&[String]),
+    ) -> Result<Deployed, WaitFailure> {
+        let after = self.watch.until_converged(expect, limits, tell).await?;
+        Ok(Deployed { before: self.watch.before().clone(), after, commit: self.commit, mode: self.mode })
+    }
+}
+
+impl Deployed {
+    /// Whether the labels say that what runs is what was deployed: abra deploys whatever lies in the checkout, so
+    /// only the labels know (failure 18, and an install that silently took another version).
+    pub fn check_labels(&self, stack: &StackName) -> Result<(), String> {
+        let label = |key: &str| self.after.facts.label(&format!("coop-cloud.{stack}.{key}")).map(str::to_owned);
+        match &self.mode {
+            DeployMode::Pinned(version) => match label("version") {
+                Some(found) if found == version.tag() => Ok(()),
+                found => Err(format!("the version label says {}, deployed was {version}", shown(found))),
+            },
+            DeployMode::Chaos => match label("chaos-version") {
+                Some(found) if self.commit.is_named_by(&found) => Ok(()),
+                found => {
+                    let short = self.commit.short();
+                    Err(format!("the chaos-version label says {}, deployed was {short}", shown(found)))
+                }
+            },
+        }
+    }
+}
+
+fn shown(label: Option<String>) -> String {
+    label.map_or_else(|| "nothing".to_owned(), |text| format!("`{text}`"))
+}
+
+fn add_files(app: &App) -> Result<(), PathError> {
+    for (name, from) in &app.added {
+        let content = std::fs::read(from).path("read", from)?;
+        atomic::write(&app.checkout.dir().join(name), &content)?;
+    }
+    Ok(())
+}
+
+/// Before a deploy the checkout's status is exactly the files that ccci put there (R6).
+async fn check_tree(app: &App) -> Result<(), DeployError> {
+    let files: Vec<String> =
+        app.checkout.status().await?.into_iter().filter(|file| !app.added.contains_key(file)).collect();
+    if files.is_empty() { Ok(()) } else { Err(DeployError::Dirty { files }) }
+}
+
+/// The compose files as ccci reads them. What it cannot read is for abra to refuse in its own words.
+async fn read_compose(app: &App, tools: &Tools<'_>) -> Result<Option<Compose>, DeployError> {
+    let values = variables(app, &tools.abra.env_file(&app.domain)).await?;
+    match Compose::load(app.checkout.dir(), &compose_files(&values), &values) {
+        Ok(compose) => Ok(Some(compose)),
+        Err(error) => {
+            (tools.progress)(&format!("the compose files cannot be looked over before the deploy: {error}"));
+            Ok(None)
+        }
+    }
+}
+
+async fn variables(app: &App, env_file: &Path) -> Result<BTreeMap<String, String>, DeployError> {
+    let mut values = crate::compose::exports(app.checkout.dir()).await;
+    values.extend(EnvFile::read(env_file)?.expanded());
+    values.insert("STACK_NAME".to_owned(), app.domain.stack().to_string());
+    Ok(values)
+}
+
+/// Makes the secrets that are missing, writing their names down first.
+async fn provide_secrets(domain: &AppDomain, tools: &Tools<'_>) -> Result<(), DeployError> {
+    let secrets = tools.abra.secrets(domain).await?;
+    let stack = domain.stack();
+    let names: Vec<String> =
+        secrets.iter().map(|s| stack.secret(&s.name, &s.version)).collect::<Result<_, _>>()?;
+    (tools.record)(&names)?;
+    if secrets.iter().any(|s| !s.created) {
+        tools.abra.generate_secrets(domain).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! The beginning of a run: its id, its directory, its locks, its record. Nothing is created on the engine here.
+//!
+//! Order of locks (T4): the run's own, a run slot, the app's domain.
+
+use std::path::{Path, PathBuf};
+
+use ccci_core::abra::Abra;
+use ccci_core::atomic::{self, PathContext as _, PathError};
+use ccci_core::clock;
+use ccci_core::event::{Event, Started};
+use ccci_core::lock::{self, Lock, LockError};
+use ccci_core::names::{AppDomain, RunId};
+use ccci_core::record::{self, RunRecord};
+use ccci_core::report::Mode;
+use ccci_core::swarm::Swarm;
+use ccci_core::verdict::Trouble;
+
+use crate::request::RunRequest;
+use crate::world::{World, infrastructure};
+
+/// A run that exists: it holds its locks and has written down what it will own.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) dir: PathBuf,
+    pub(crate) record: RunRecord,
+    pub(crate) swarm: Swarm,
+    pub(crate) abra: Abra,
+    pub(crate) locks: Locks,
+}
+
+/// The locks of a run, freed in this order.
+#[derive(Debug)]
+pub(crate) struct Locks {
+    pub(crate) app: Lock,
+    pub(crate) slot: Lock,
+    pub(crate) run: Lock,
+}
+
+impl Run {
+    /// Where the run's logs are.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.dir.join("logs")
+    }
+
+    /// Where a seed leaves what its check looks for.
+    pub(crate) fn scratch(&self) -> PathBuf {
+        self.dir.join("scratch")
+    }
+}
+
+/// Begins a run. When this fails, nothing of it is left.
+pub(crate) async fn enter(request: &RunRequest, world: &World) -> Result<Run, Trouble> {
+    let (id, dir) = draw(&world.settings.runs_dir()).map_err(infrastructure)?;
+    let entered = enter_as(id, &dir, request, world).await;
+    if entered.is_err() {
+        // Its lock is gone with the failed attempt; an empty directory would look like a run.
+        atomic::remove_dir(&dir).map_err(infrastructure)?;
+    }
+    entered
+}
+
+async fn enter_as(id: RunId, dir: &Path, request: &RunRequest, world: &World) -> Result<Run, Trouble> {
+    let recipe = &request.target.recipe;
+    let bad_input = |error: ccci_core::names::NameError| Trouble::BadInput(error.to_string());
+    let domain = AppDomain::cold(recipe, &id, &world.settings.base_domain).map_err(bad_input)?;
+    let me = world.holder(id.as_str(), recipe.as_str());
+    let run_lock = Lock::try_take(&record::lock_path(dir), &me).map_err(infrastructure)?;
+    let run_lock = run_lock.ok_or_else(|| Trouble::Busy(format!("the run {id} was taken over")))?;
+    let at = clock::now();
+    world.events.send(Event::Started(Started {
+        run: id.to_string(),
+        recipe: recipe.to_string(),
+        requested_mode: Mode::Cold,
+        domain: domain.to_string(),
+        at,
+    }));
+    let slots: Vec<PathBuf> = (0..world.settings.max_tests.get())
+        .map(|n| world.settings.locks_dir().join(format!("slot-{n}")))
+        .collect();
+    let slot = take("a run slot (max_tests)", &slots, &me, request, world).await?;
+    let app_lock = [world.settings.locks_dir().join(format!("app-{domain}"))];
+    let app = take(&format!("the app {domain}"), &app_lock, &me, request, world).await?;
+    let swarm = world.swarm().await?;
+    let record = RunRecord::new(id, recipe.clone(), domain, clock::rfc3339(at));
+    record.save(dir).map_err(infrastructure)?;
+    let abra = abra(dir, world).map_err(infrastructure)?;
+    Ok(Run { dir: dir.to_owned(), record, swarm, abra, locks: Locks { app, slot, run: run_lock } })
+}
+
+async fn take(
+    what: &str,
+    paths: &[PathBuf],
+    me: &lock::Holder,
+    request: &RunRequest,
+    world: &World,
+) -> Result<Lock, Trouble> {
+    let mut on_wait = |text: &str| world.events.progress(text);
+    let taken = lock::take_any(what, paths, me, request.patience, &world.stop.run, &mut on_wait).await;
+    taken.map_err(|error| match error {
+        LockError::Busy { .. } => Trouble::Busy(error.to_string()),
+        other => infrastructure(other),
+    })
+}
+
+/// Draws an id that no run has had: making its directory is the claim.
+fn draw(runs: &Path) -> Result<(RunId, PathBuf), PathError> {
+    atomic::create_dir(runs)?;
+    loop {
+        let mut bytes = [0; 3];
+        getrandom::fill(&mut bytes).map_err(std::io::Error::from).path("draw a run id for", runs)?;
+        let id = RunId::from_bytes(bytes);
+        let dir = runs.join(id.as_str());
+        match std::fs::create_dir(&dir) {
+            Ok(()) => return Ok((id, dir)),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error).path("create", dir),
+        }
+    }
+}
+
+/// The run's private abra directory: own servers and recipes, the shared catalogue (failure 47).
+fn abra(dir: &Path, world: &World) -> Result<Abra, PathError> {
+    let root = dir.join("abra");
+    let server = &world.settings.abra.server;
+    for part in ["recipes".into(), Path::new("servers").join(server)] {
+        atomic::create_dir(&root.join(part))?;
+    }
+    for part in ["logs", "scratch"] {
+        atomic::create_dir(&dir.join(part))?;
+    }
+    let catalogue = root.join("catalogue");
+    std::os::unix::fs::symlink(world.abra_dir().join("catalogue"), &catalogue).path("link", &catalogue)?;
+    let mut abra = Abra::new(&world.settings.abra.binary, root);
+    abra.server.clone_from(server);
+    abra.redactor = world.redactor.clone();
+    abra.cancel = world.stop.run.clone();
+    abra.log = Some(dir.join("logs").join("abra.log"));
+    Ok(abra)
+}

@@ -1,0 +1,58 @@
+//! What every part of a run works with.
+
+use std::path::PathBuf;
+
+use ccci_core::event::Events;
+use ccci_core::secret::Redactor;
+use ccci_core::settings::Settings;
+use ccci_core::swarm::{Swarm, SwarmError};
+use ccci_core::verdict::Trouble;
+
+use crate::signals::Stop;
+
+/// The server, the streams and the signals of this process.
+#[derive(Debug, Clone)]
+pub(crate) struct World {
+    pub(crate) settings: Settings,
+    pub(crate) recipes_dir: PathBuf,
+    /// This binary, for checks that run as its children.
+    pub(crate) exe: PathBuf,
+    /// The user's home: where abra's directory is when the settings name none.
+    pub(crate) home: Option<PathBuf>,
+    pub(crate) events: Events,
+    pub(crate) redactor: Redactor,
+    pub(crate) stop: Stop,
+}
+
+impl World {
+    /// The engine of the settings' server. One that does not answer is nobody's fault but the server's.
+    pub(crate) async fn swarm(&self) -> Result<Swarm, Trouble> {
+        Swarm::connect().await.map_err(|error| lost(&error))
+    }
+
+    /// The directory with abra's catalogue.
+    pub(crate) fn abra_dir(&self) -> PathBuf {
+        let home = || self.home.clone().unwrap_or_else(|| PathBuf::from("/root")).join(".abra");
+        self.settings.abra.dir.clone().unwrap_or_else(home)
+    }
+
+    /// Who this process is, in lock files.
+    pub(crate) fn holder(&self, run: &str, recipe: &str) -> ccci_core::lock::Holder {
+        ccci_core::lock::Holder {
+            run: run.to_owned(),
+            recipe: recipe.to_owned(),
+            pid: std::process::id(),
+            since: ccci_core::clock::rfc3339(ccci_core::clock::now()),
+        }
+    }
+}
+
+/// The engine did not answer as it must.
+pub(crate) fn lost(error: &SwarmError) -> Trouble {
+    Trouble::Infrastructure(format!("{error}; look at the engine (`docker info`), then run ccci again: it cleans up"))
+}
+
+/// Any error of our own server: never the recipe's fault.
+pub(crate) fn infrastructure(error: impl std::fmt::Display) -> Trouble {
+    Trouble::Infrastructure(error.to_string())
+}
