@@ -2,7 +2,7 @@
 //! [`Applied::settle`]. Every divergence of such paths has become a defect elsewhere (failures 3, 7, 16, 17).
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::abra::{Abra, AbraError, DeployMode, Fault};
 use crate::atomic::{self, PathContext as _, PathError};
@@ -123,11 +123,9 @@ pub async fn apply(
     add_files(app)?;
     check_tree(app).await?;
     let stack = app.domain.stack();
-    if let Some(compose) = read_compose(app, tools).await? {
-        for (name, version) in compose.secret_versions() {
-            stack.secret(&name, &version)?;
-        }
-        images::provide(tools.swarm, &compose.images(), tools.pull, tools.cancel, tools.progress).await?;
+    if let Some(compose) = read_compose(app, tools)? {
+        compose.check_secret_names()?;
+        images::provide(tools.swarm, &compose, tools.pull, tools.cancel, tools.progress).await?;
     }
     provide_secrets(&app.domain, tools).await?;
     // Subscribed before the action: nothing that it causes can be missed.
@@ -153,7 +151,8 @@ impl Deployed {
     /// Whether the labels say that what runs is what was deployed: abra deploys whatever lies in the checkout, so
     /// only the labels know (failure 18, and an install that silently took another version).
     pub fn check_labels(&self, stack: &StackName) -> Result<(), String> {
-        let label = |key: &str| self.after.facts.label(&format!("coop-cloud.{stack}.{key}")).map(str::to_owned);
+        let label =
+            |key: &str| self.after.facts.label(&format!("coop-cloud.{stack}.{key}")).map(str::to_owned);
         match &self.mode {
             DeployMode::Pinned(version) => match label("version") {
                 Some(found) if found == version.tag() => Ok(()),
@@ -190,22 +189,16 @@ async fn check_tree(app: &App) -> Result<(), DeployError> {
 }
 
 /// The compose files as ccci reads them. What it cannot read is for abra to refuse in its own words.
-async fn read_compose(app: &App, tools: &Tools<'_>) -> Result<Option<Compose>, DeployError> {
-    let values = variables(app, &tools.abra.env_file(&app.domain)).await?;
-    match Compose::load(app.checkout.dir(), &compose_files(&values), &values) {
+fn read_compose(app: &App, tools: &Tools<'_>) -> Result<Option<Compose>, DeployError> {
+    let values = EnvFile::read(&tools.abra.env_file(&app.domain))?.expanded();
+    let files = compose_files(&values);
+    match Compose::load(app.checkout.dir(), &files, &values, &app.domain.stack()) {
         Ok(compose) => Ok(Some(compose)),
         Err(error) => {
             (tools.progress)(&format!("the compose files cannot be looked over before the deploy: {error}"));
             Ok(None)
         }
     }
-}
-
-async fn variables(app: &App, env_file: &Path) -> Result<BTreeMap<String, String>, DeployError> {
-    let mut values = crate::compose::exports(app.checkout.dir()).await;
-    values.extend(EnvFile::read(env_file)?.expanded());
-    values.insert("STACK_NAME".to_owned(), app.domain.stack().to_string());
-    Ok(values)
 }
 
 /// Makes the secrets that are missing, writing their names down first.

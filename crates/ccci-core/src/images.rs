@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::compose::Compose;
 use crate::exec::{Command, ExecError};
 use crate::swarm::{Swarm, SwarmError};
 
@@ -46,12 +47,12 @@ pub enum ImageError {
 /// Makes sure that every image is on the engine, pulling what is missing when that is allowed.
 pub async fn provide(
     swarm: &Swarm,
-    images: &[(String, String)],
+    compose: &Compose,
     pull: bool,
     cancel: &CancellationToken,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<(), ImageError> {
-    for (service, image) in images {
+    for (service, image) in compose.services.iter().filter_map(|(name, s)| Some((name, s.image.as_ref()?))) {
         if swarm.has_image(image).await? {
             continue;
         }
@@ -62,8 +63,8 @@ pub async fn provide(
         }
         progress(&format!("pulling {image}"));
         // The command, not the API: it knows the operator's registry credentials.
-        let pull = Command::new("docker").args(["pull", "--quiet"]).arg(&image);
-        let output = pull.deadline(PULL_DEADLINE).cancel(cancel.clone()).run().await?;
+        let command = Command::new("docker").args(["pull", "--quiet"]).arg(&image);
+        let output = command.deadline(PULL_DEADLINE).cancel(cancel.clone()).run().await?;
         if !output.ok() {
             let said = output.tail(3);
             return Err(if says_missing(&said) {
@@ -90,9 +91,14 @@ mod tests {
 
     #[test]
     fn failure_62_a_registry_that_cannot_be_asked_is_not_the_recipes_fault() {
-        assert!(says_missing("Error response from daemon: manifest for nginx:9.9 not found: manifest unknown"));
-        assert!(says_missing("pull access denied for x/y, repository does not exist or may require 'docker login'"));
-        for said in ["dial tcp: i/o timeout", "toomanyrequests: You have reached your pull rate limit", "EOF"] {
+        assert!(says_missing(
+            "Error response from daemon: manifest for nginx:9.9 not found: manifest unknown"
+        ));
+        assert!(says_missing(
+            "pull access denied for x/y, repository does not exist or may require 'docker login'"
+        ));
+        for said in ["dial tcp: i/o timeout", "toomanyrequests: You have reached your pull rate limit", "EOF"]
+        {
             assert!(!says_missing(said), "{said}");
         }
     }

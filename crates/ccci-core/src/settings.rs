@@ -42,6 +42,9 @@ pub struct Settings {
     /// Keys set in each app's env file; a recipe's own `env` wins.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// Whether images that the engine does not have are pulled before a deploy.
+    #[serde(default = "default_pull")]
+    pub pull: bool,
     /// How many runs may be under way at once.
     #[serde(default = "default_max_tests")]
     pub max_tests: NonZeroU32,
@@ -105,6 +108,10 @@ fn default_state_dir() -> PathBuf {
 
 fn default_recipes() -> RecipeSource {
     RecipeSource("https://git.coopcloud.tech/coop-cloud/{recipe}.git".to_owned())
+}
+
+fn default_pull() -> bool {
+    true
 }
 
 fn default_max_tests() -> NonZeroU32 {

@@ -10,7 +10,7 @@ use ccci_core::event::Event;
 use ccci_core::lock::Lock;
 use ccci_core::record::{Dead, RecordState, RunRecord};
 use ccci_core::report::Teardown;
-use ccci_core::swarm::{Extra, Limits, RemovalPlan, Swarm};
+use ccci_core::swarm::{Extra, Limits, Plan, Swarm};
 use ccci_core::verdict::Trouble;
 
 use crate::enter::Run;
@@ -80,7 +80,7 @@ async fn remove(dir: &Path, record: &mut RunRecord, swarm: &Swarm, world: &World
         Ok(found) => Extra { secrets: [found.secrets, record.secrets.clone()].concat(), ..found },
         Err(error) => return unknown(record, &lost(&error)),
     };
-    let plan = RemovalPlan { extra, secrets: true, volumes: true, hurry: true };
+    let plan = Plan { extra, secrets: true, volumes: true, hurry: true };
     let limits = Limits::new(PATIENCE, world.stop.teardown.clone());
     let mut left: Vec<String> = match swarm.remove_stack(&record.stack, &plan, &limits).await {
         Ok(removal) => removal.remaining.iter().map(|(item, why)| format!("{item} ({why})")).collect(),

@@ -10,6 +10,7 @@ mod events;
 mod exec;
 mod facts;
 mod history;
+mod images;
 pub mod judge;
 mod observe;
 mod remove;
