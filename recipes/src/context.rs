@@ -1,0 +1,200 @@
+//! What a check in Rust is handed: the facts of the run, an HTTP client that reaches the app, and a few doors.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ccci_core::atomic::{self, PathContext as _, PathError};
+use ccci_core::secret::Secret;
+use ccci_core::stage::StageName;
+
+use crate::protocol::Facts;
+
+/// How long one request may take; a check that needs more sets its own on the request.
+const REQUEST: Duration = Duration::from_secs(30);
+
+/// Something that a check asked of its context and did not get.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ContextError {
+    /// A file of the run cannot be used.
+    #[error(transparent)]
+    File(#[from] PathError),
+    /// The HTTP client cannot be built, or a request was not answered.
+    #[error("{what}: {source}")]
+    Http {
+        /// What was asked.
+        what: String,
+        /// The client's answer.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The app has no secret of this name.
+    #[error("the app has no secret `{name}`; it has: {known}")]
+    NoSecret {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+}
+
+/// What a check knows and can do. It may look at everything and change what a user of the app could change; the
+/// deployment itself is ccci's.
+#[derive(Debug, Clone)]
+pub struct Context {
+    facts: Facts,
+    stage: StageName,
+    client: reqwest::Client,
+}
+
+impl Context {
+    /// Builds the context of one check.
+    pub fn new(facts: Facts, stage: StageName) -> Result<Self, ContextError> {
+        let client = builder(&facts)?
+            .build()
+            .map_err(|source| ContextError::Http { what: "the HTTP client".into(), source })?;
+        Ok(Self { facts, stage, client })
+    }
+
+    /// The facts of the run: recipe, domain, stack, versions, commits.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The stage that the check runs in.
+    pub fn stage(&self) -> StageName {
+        self.stage
+    }
+
+    /// An address of the app: `url("/login")`.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.facts.base_url())
+    }
+
+    /// The HTTP client. It trusts the lab's authority and finds the app's domain also where DNS does not.
+    pub fn http(&self) -> &reqwest::Client {
+        &self.client
+    }
+
+    /// A client to be built with other settings: cookies, no redirects, another host's address.
+    pub fn http_builder(&self) -> Result<reqwest::ClientBuilder, ContextError> {
+        builder(&self.facts)
+    }
+
+    /// Asks the app for a path.
+    pub async fn get(&self, path: &str) -> Result<reqwest::Response, ContextError> {
+        let url = self.url(path);
+        let answer = self.client.get(&url).send().await;
+        answer.map_err(|source| ContextError::Http { what: format!("GET {url}"), source })
+    }
+
+    /// A path in the directory that all checks of this run share.
+    pub fn scratch(&self, name: &str) -> PathBuf {
+        self.facts.scratch.join(name)
+    }
+
+    /// Leaves a text for a later check of this run.
+    pub fn save(&self, name: &str, text: &str) -> Result<(), ContextError> {
+        Ok(atomic::write_private(&self.scratch(name), text.as_bytes())?)
+    }
+
+    /// Reads what an earlier check of this run has left.
+    pub fn load(&self, name: &str) -> Result<String, ContextError> {
+        let path = self.scratch(name);
+        Ok(std::fs::read_to_string(&path).path("read", path)?)
+    }
+
+    /// A secret of the app, by the name that the recipe gives it.
+    pub fn secret(&self, name: &str) -> Result<Secret, ContextError> {
+        let none = |known| ContextError::NoSecret { name: name.to_owned(), known };
+        let Some(dir) = &self.facts.secrets_dir else { return Err(none("none".to_owned())) };
+        let known = names_in(dir)?;
+        if !known.iter().any(|k| k == name) {
+            return Err(none(known.join(", ")));
+        }
+        let path = dir.join(name);
+        Ok(Secret::new(std::fs::read_to_string(&path).path("read", path)?))
+    }
+}
+
+fn names_in(dir: &std::path::Path) -> Result<Vec<String>, PathError> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(dir).path("list", dir)? {
+        names.push(entry.path("list", dir)?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn builder(facts: &Facts) -> Result<reqwest::ClientBuilder, ContextError> {
+    let mut builder = reqwest::Client::builder().timeout(REQUEST).user_agent("ccci-check");
+    if let Some(file) = &facts.ca_file {
+        let text = std::fs::read(file).path("read", file)?;
+        let authorities = reqwest::Certificate::from_pem_bundle(&text).map_err(|source| {
+            ContextError::Http { what: format!("the certificates in {}", file.display()), source }
+        })?;
+        builder = builder.tls_certs_merge(authorities);
+    }
+    if let Some(address) = facts.address {
+        // Port 0 stands for the port of the address that is asked.
+        builder = builder.resolve(facts.domain.as_str(), SocketAddr::new(address, 0));
+    }
+    Ok(builder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(dir: &std::path::Path) -> Context {
+        let facts = Facts {
+            recipe: "custom-html".parse().unwrap(),
+            run: "0a1b2c".parse().unwrap(),
+            domain: "cust-0a1b2c.lab.test".parse().unwrap(),
+            stack: "cust-0a1b2c_lab_test".parse().unwrap(),
+            version: None,
+            commit: "a".repeat(40),
+            head_version: None,
+            head_commit: "b".repeat(40),
+            ca_file: None,
+            address: Some("127.0.0.1".parse().unwrap()),
+            scratch: dir.join("scratch"),
+            secrets_dir: Some(dir.join("secrets")),
+        };
+        atomic::create_dir(&facts.scratch).unwrap();
+        atomic::create_dir(&dir.join("secrets")).unwrap();
+        Context::new(facts, StageName::Upgrade).unwrap()
+    }
+
+    #[test]
+    fn a_seed_leaves_what_the_check_reads() {
+        let dir = tempfile::tempdir().unwrap();
+        let context = context(dir.path());
+        context.save("word", "blue").unwrap();
+        assert_eq!(context.load("word").unwrap(), "blue");
+        let error = context.load("other").unwrap_err().to_string();
+        assert!(error.starts_with("cannot read ") && error.contains("scratch/other"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_is_a_file_and_an_unknown_one_names_those_there_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let context = context(dir.path());
+        atomic::write_private(&dir.path().join("secrets/db_password"), b"hidden-value").unwrap();
+        let secret = context.secret("db_password").unwrap();
+        assert_eq!(secret.expose(), "hidden-value");
+        assert!(!format!("{secret:?} {context:?}").contains("hidden-value"));
+        let error = context.secret("../../etc/passwd").unwrap_err().to_string();
+        assert_eq!(error, "the app has no secret `../../etc/passwd`; it has: db_password");
+    }
+
+    #[test]
+    fn an_unusable_authority_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut facts = context(dir.path()).facts;
+        facts.ca_file = Some("/no/such/ca.pem".into());
+        let error = Context::new(facts, StageName::Custom).unwrap_err().to_string();
+        assert!(error.contains("/no/such/ca.pem"), "{error}");
+    }
+}
