@@ -13,6 +13,7 @@ pub mod event;
 pub mod exec;
 pub mod gate;
 pub mod git;
+pub mod health;
 pub mod images;
 pub mod lock;
 pub mod manifest;
