@@ -12,6 +12,8 @@ use secrecy::ExposeSecret as _;
 pub const REDACTED: &str = "[redacted]";
 /// Shorter values are not searched for: they would blank out ordinary words.
 const SHORTEST: usize = 6;
+/// Likewise for one line of a value that has several: logs are cleaned line by line, so each is searched for.
+const SHORTEST_LINE: usize = 12;
 
 /// A value that must reach no log, record, argument list or alert. Wiped from memory when dropped.
 #[derive(Clone)]
@@ -50,6 +52,14 @@ impl fmt::Debug for Redactor {
 impl Redactor {
     /// Learns a secret. Values under six bytes are ignored, since removing them would make texts unreadable.
     pub fn learn(&self, secret: &Secret) {
+        self.learn_one(secret);
+        let lines = secret.expose().lines().map(str::trim).filter(|l| l.len() >= SHORTEST_LINE);
+        for line in lines.filter(|l| *l != secret.expose()) {
+            self.learn_one(&Secret::new(line.to_owned()));
+        }
+    }
+
+    fn learn_one(&self, secret: &Secret) {
         if secret.expose().len() < SHORTEST {
             return;
         }
@@ -103,5 +113,14 @@ mod tests {
         let text = redactor.clean(r#"pass/word-longer pass%2Fword {"a":"a\"quote\""} abc"#);
         assert_eq!(text, r#"[redacted] [redacted] {"a":"[redacted]"} abc"#);
         assert!(!format!("{:?}", Secret::new("hidden".into())).contains("hidden"));
+    }
+
+    #[test]
+    fn each_line_of_a_key_goes_also_alone() {
+        let redactor = Redactor::default();
+        redactor.learn(&Secret::new("-- KEY --\nMIIEvQIBADANBg\nkqhkiG9w0BAQEF\nshort\n".into()));
+        assert_eq!(redactor.clean("a MIIEvQIBADANBg b"), "a [redacted] b");
+        assert_eq!(redactor.clean("-- KEY --\nMIIEvQIBADANBg\nkqhkiG9w0BAQEF\nshort\n"), "[redacted]");
+        assert_eq!(redactor.clean("short words stay"), "short words stay");
     }
 }

@@ -1,0 +1,215 @@
+//! What abra prints, read from recorded text.
+
+use ccci_core::abra::error::classify;
+use ccci_core::abra::{AbraErrorKind as Kind, LintStatus, Severity, lint, secrets, status, text};
+
+use super::{fixture, fixtures};
+
+fn kind(name: &str) -> Kind {
+    let text = text::plain(&fixture(&format!("fatal/{name}.txt")));
+    classify(text::fatal(&text).as_deref(), &text)
+}
+
+/// Every fixture of `fatal/`, with its kind; a new file there has to be named here.
+fn expected() -> Vec<(&'static str, Kind)> {
+    let missing = |name: &str, insertable| Kind::MissingSecret { name: name.into(), insertable };
+    let compose = |message: &str| Kind::ComposeRefused { message: message.into() };
+    let lint = |rule: &str| Kind::LintBlocked { rule: Some(rule.into()) };
+    let unknown = |flag: &str| Kind::UnknownFlag { flag: flag.into() };
+    vec![
+        ("already-deployed", Kind::AlreadyDeployed),
+        (
+            "compose-extra-key",
+            compose("unable to validate recipe: services.app Additional property imgae is not allowed"),
+        ),
+        (
+            "compose-missing-file",
+            compose("open /srv/abra/recipes/wiki/compose.oidc.yml: no such file or directory"),
+        ),
+        (
+            "compose-start-period",
+            compose("services.app.healthcheck.start_period Does not match format 'duration'"),
+        ),
+        (
+            "compose-undefined-volume",
+            compose(r#"service "app" refers to undefined volume content: undefined volume"#),
+        ),
+        (
+            "config-changed",
+            compose(
+                "failed to update config wiki_default_conf_v1: Error response from daemon: rpc error: \
+                 code = InvalidArgument desc = only updates to Labels are allowed",
+            ),
+        ),
+        ("deploy-failed", Kind::DeployFailed),
+        ("deploy-timed-out", Kind::Timeout),
+        ("dirty-tree", Kind::DirtyTree),
+        (
+            "image-missing",
+            Kind::ImageMissing {
+                message: "Error response from daemon: manifest for nginx:9.9.9 not found: \
+                          manifest unknown: manifest unknown"
+                    .into(),
+            },
+        ),
+        ("lint-lightweight-tag", lint("R014")),
+        ("lint-no-app", lint("R009")),
+        ("no-daemon", Kind::Engine),
+        (
+            "no-env-sample",
+            compose(
+                "unable to validate recipe: open /srv/abra/recipes/wiki/.env.sample: no such file or directory",
+            ),
+        ),
+        ("no-swarm", Kind::Engine),
+        ("no-terminal", Kind::NoTerminal),
+        ("no-words", Kind::Other),
+        ("not-deployed", Kind::NotDeployed),
+        ("private-origin", Kind::Origin),
+        ("recipe-called-lint", Kind::Other),
+        ("secret-exists", Kind::SecretExists),
+        ("secret-not-generated", missing("db_password", false)),
+        ("secret-not-inserted", missing("smtp_password", true)),
+        ("something-else", Kind::Other),
+        ("unknown-app", Kind::UnknownApp),
+        ("unknown-flag", unknown("--no-domain-checks")),
+        ("unknown-flag-old", unknown("-C")),
+        ("unknown-shorthand", unknown("-C")),
+    ]
+}
+
+#[test]
+fn every_recorded_refusal_has_its_kind() {
+    let expected = expected();
+    for (name, wanted) in &expected {
+        assert_eq!(kind(name), *wanted, "{name}");
+    }
+    let mut files: Vec<String> = std::fs::read_dir(fixtures().join("fatal"))
+        .unwrap()
+        .map(|f| f.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    files.sort();
+    assert_eq!(files, expected.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+}
+
+#[test]
+fn failure_12_the_last_fatal_message_is_found_with_its_further_lines() {
+    let fatal = |name: &str| text::fatal(&text::plain(&fixture(&format!("fatal/{name}.txt"))));
+    assert_eq!(
+        fatal("something-else").unwrap(),
+        "the moon is in the wrong phase\nit will be better tomorrow"
+    );
+    assert_eq!(fatal("no-terminal").unwrap(), "inappropriate ioctl for device");
+    assert_eq!(fatal("no-words"), None);
+    for (line, said) in [
+        ("FATA[0002] words", Some("words")),
+        ("FATA <app/deploy.go:12> words", Some("words")),
+        ("2026-01-02 10:00:00 FATA words", Some("words")),
+        ("FATAL: words", Some("words")),
+        ("the word FATA in prose", None),
+        ("FATAMORGANA", None),
+        ("INFO words", None),
+    ] {
+        assert_eq!(text::fatal(line).as_deref(), said, "{line}");
+    }
+    assert_eq!(text::fatal("FATA first\nINFO x\nFATA second\n").as_deref(), Some("second"));
+}
+
+#[test]
+fn escape_codes_and_carriage_returns_go() {
+    let text = "\u{1b}[1;31mFATA\u{1b}[0m a\r\n\u{1b}]0;title\u{7}b\u{1b}]8;;x\u{1b}\\c\u{1b}(Bd\u{1b}[?25l";
+    assert_eq!(text::plain(text), "FATA a\nbcd");
+}
+
+#[test]
+fn versions_are_read_from_whatever_stands_around_them() {
+    for (text, version) in [
+        ("abra version 0.13.0-beta-06a57de\n", Some("0.13.0")),
+        ("abra version v0.10.1\n", Some("0.10.1")),
+        ("WARN something 1.2\n0.9.0\n", Some("0.9.0")),
+        ("abra version dev\n", None),
+    ] {
+        assert_eq!(text::version(text).map(|v| v.to_string()).as_deref(), version, "{text}");
+    }
+}
+
+#[test]
+fn json_is_found_behind_log_lines() {
+    let json = |text: &str| text::json(text).map(|v| v.to_string());
+    assert_eq!(json("WARN x [1]\n  [1, 2]\nINFO y\n").as_deref(), Some("[1,2]"));
+    assert_eq!(json("[31m not json\n{\"a\": 1}").as_deref(), Some("{\"a\":1}"));
+    assert_eq!(json("nothing {here}\n"), None);
+}
+
+#[test]
+fn secret_lists_are_read_with_keys_of_any_spelling() {
+    for name in ["json/secret-ls.txt", "json/secret-ls-other-keys.txt"] {
+        let list = secrets::parse_list(&fixture(name)).unwrap();
+        let seen: Vec<_> = list.iter().map(|s| (s.name.as_str(), s.version.as_str(), s.created)).collect();
+        assert_eq!(seen, [("db_password", "v1", true), ("oidc", "v2", false)], "{name}");
+        assert_eq!(list[0].swarm_name.as_deref(), Some("wiki_example_org_db_password_v1"));
+    }
+    assert_eq!(secrets::parse_list("[]"), Some(Vec::new()));
+    assert_eq!(secrets::parse_list("[{\"name\":\"x\"}]"), None, "half a row is not guessed at");
+}
+
+#[test]
+fn generated_secrets_are_read_in_both_shapes() {
+    let values = |name: &str| -> Vec<(String, String)> {
+        let made = secrets::parse_generated(&fixture(name)).unwrap();
+        made.into_iter().map(|s| (s.name, s.value.expose().to_owned())).collect()
+    };
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    assert_eq!(
+        values("json/secret-generate.txt"),
+        [pair("db_password", "canary-\"quoted\" 4f1e"), pair("oidc", "canary-horse-battery")]
+    );
+    assert_eq!(
+        values("json/secret-generate-map.txt"),
+        [pair("db_password", "canary-one-value"), pair("oidc", "canary-two-value")]
+    );
+    assert!(secrets::parse_generated(&fixture("json/secret-generate-table.txt")).is_none());
+}
+
+#[test]
+fn lists_of_apps_and_services_are_read() {
+    let apps = status::parse_apps(&fixture("json/apps.txt")).unwrap();
+    let wiki = &apps[0];
+    assert_eq!((wiki.domain.as_str(), wiki.deployed, wiki.chaos), ("wiki.example.org", true, Some(true)));
+    assert_eq!(wiki.chaos_version.as_deref(), Some("7ae7b0f7+U"));
+    assert_eq!(wiki.upgrades, ["1.4.0+1.27.0", "1.3.0+1.27.0"]);
+    let blog = &apps[1];
+    assert_eq!((blog.recipe.as_str(), blog.deployed, blog.chaos), ("blog", false, None));
+    assert_eq!((&blog.version, blog.upgrades.len(), apps.len()), (&None, 0, 2));
+    let services = status::parse_ps(&fixture("json/ps.txt")).unwrap();
+    assert_eq!(services[0].status.as_deref(), Some("Up 2 minutes (healthy)"));
+    assert_eq!((services[1].service.as_str(), &services[1].state), ("db", &None));
+    assert!(status::parse_apps("[]").is_none() && status::parse_ps("INFO nothing\n").is_none());
+}
+
+#[test]
+fn failure_44_and_45_lint_is_read_from_its_table_and_not_from_the_exit_code() {
+    let report = lint::parse(&fixture("lint/no-image.txt")).unwrap();
+    assert_eq!((report.status, report.rules), (LintStatus::Errors, 7));
+    let seen: Vec<_> = report.findings.iter().map(|f| (f.id.as_str(), f.severity)).collect();
+    assert_eq!(seen, [("R002", Severity::Warn), ("R011", Severity::Error)]);
+    let line = report.findings[1].to_string();
+    assert_eq!(line, "R011 error: all services have images (give every service an image)");
+}
+
+#[test]
+fn lint_tables_of_every_drawing_are_read() {
+    let clean = lint::parse(&fixture("lint/clean.txt")).unwrap();
+    assert_eq!((clean.status, clean.rules, clean.findings.len()), (LintStatus::Clean, 7, 0));
+    let ascii = lint::parse(&fixture("lint/ascii-warnings.txt")).unwrap();
+    assert_eq!((ascii.status, ascii.findings[0].id.as_str()), (LintStatus::Warnings, "R005"));
+    assert_eq!(ascii.findings[0].fix, "use a semver tag");
+    // A long rule goes on in the next row.
+    let broken =
+        fixture("lint/clean.txt").replace("✅        ┃ -       ┃ replace", "❌        ┃ -       ┃ replace");
+    let tag = lint::parse(&broken).unwrap().findings.remove(0);
+    assert_eq!(tag.rule, "only annotated tags used for recipe version");
+    assert_eq!(tag.fix, "replace lightweight tag with annotated tag");
+    assert_eq!(lint::parse("FATA unable to validate recipe\n"), None);
+    assert_eq!(lint::parse("┃ REF ┃ RULE ┃ SEVERITY ┃ SATISFIED ┃\n"), None, "a table without rules");
+}
