@@ -9,4 +9,4 @@ if [ ! -e /db/ready ]; then
   touch /db/ready
 fi
 echo "db: ready"
-exec httpd -f -p 5432 -h /db
+exec serve 5432 /db

@@ -1,5 +1,5 @@
 # Writes the front page from what the database says, then waits for work.
-schema=$(wget -q -O - -T 2 "http://$DB_HOST:5432/schema") || {
+schema=$(timeout 3 wget -q -O - "http://$DB_HOST:5432/schema") || {
   echo "worker: fatal: no database at $DB_HOST:5432" >&2
   exit 1
 }
