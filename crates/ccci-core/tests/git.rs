@@ -268,11 +268,7 @@ async fn a_source_that_cannot_be_read_is_not_bad_input() {
 #[tokio::test]
 async fn a_source_of_another_owner_is_read_and_no_hook_runs() {
     let source = Source::new().await;
-    // Only root can give files away; anybody else's source is their own, and the rest of the test still holds.
-    if std::fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0) {
-        let command = Command::new("chown").args(["-R", "65534:65534"]).arg(source.dir());
-        assert!(command.run().await.unwrap().ok());
-    }
+    give_away(&source.dir()).await;
     let clone = source.cloned().await;
     let hook = clone.dir().join(".git/hooks/post-checkout");
     std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
@@ -280,6 +276,16 @@ async fn a_source_of_another_owner_is_read_and_no_hook_runs() {
     std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     clone.checkout(&clone.default_branch_tip().await.unwrap()).await.unwrap();
     assert!(!source.path("hook-ran").exists());
+    give_away(clone.dir()).await;
+    assert_eq!(clone.status().await.unwrap(), Vec::<String>::new());
     let copy = clone.scratch(&source.path("scratch"), &clone.head().await.unwrap()).await;
     assert!(copy.is_ok(), "{copy:?}");
+}
+
+/// Only root can give files away; anybody else keeps them, and the test goes on with those.
+async fn give_away(dir: &Path) {
+    if std::fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0) {
+        let command = Command::new("chown").args(["-R", "65534:65534"]).arg(dir);
+        assert!(command.run().await.unwrap().ok());
+    }
 }
