@@ -2,7 +2,7 @@
 //! [`Applied::settle`]. Every divergence of such paths has become a defect elsewhere (failures 3, 7, 16, 17).
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::abra::{Abra, AbraError, DeployMode, Fault};
 use crate::atomic::{self, PathContext as _, PathError};
@@ -27,6 +27,20 @@ pub struct App {
     pub added: BTreeMap<String, PathBuf>,
 }
 
+impl App {
+    /// Brings the checkout to this commit, with our own files in it and nothing else that git does not know (R6).
+    pub async fn bring_to(&self, commit: &Commit) -> Result<(), DeployError> {
+        self.checkout.checkout(commit).await?;
+        for (name, from) in &self.added {
+            let content = std::fs::read(from).path("read", from)?;
+            atomic::write(&self.checkout.dir().join(name), &content)?;
+        }
+        let status = self.checkout.status().await?;
+        let files: Vec<String> = status.into_iter().filter(|file| !self.added.contains_key(file)).collect();
+        if files.is_empty() { Ok(()) } else { Err(DeployError::Dirty { files }) }
+    }
+}
+
 /// What a deploy works with.
 #[derive(Clone, Copy)]
 pub struct Tools<'a> {
@@ -40,6 +54,8 @@ pub struct Tools<'a> {
     pub cancel: &'a CancellationToken,
     /// Hears what goes on.
     pub progress: &'a (dyn Fn(&str) + Sync),
+    /// Where the values of the app's secrets are kept for its checks, one private file each.
+    pub secrets_dir: &'a Path,
     /// Writes down the swarm names of secrets *before* they are made.
     pub record: &'a (dyn Fn(&[String]) -> Result<(), PathError> + Sync),
 }
@@ -119,9 +135,7 @@ pub async fn apply(
     mode: &DeployMode,
     tools: &Tools<'_>,
 ) -> Result<Applied, DeployError> {
-    app.checkout.checkout(commit).await?;
-    add_files(app)?;
-    check_tree(app).await?;
+    app.bring_to(commit).await?;
     let stack = app.domain.stack();
     if let Some(compose) = read_compose(app, tools)? {
         compose.check_secret_names()?;
@@ -173,21 +187,6 @@ fn shown(label: Option<String>) -> String {
     label.map_or_else(|| "nothing".to_owned(), |text| format!("`{text}`"))
 }
 
-fn add_files(app: &App) -> Result<(), PathError> {
-    for (name, from) in &app.added {
-        let content = std::fs::read(from).path("read", from)?;
-        atomic::write(&app.checkout.dir().join(name), &content)?;
-    }
-    Ok(())
-}
-
-/// Before a deploy the checkout's status is exactly the files that ccci put there (R6).
-async fn check_tree(app: &App) -> Result<(), DeployError> {
-    let files: Vec<String> =
-        app.checkout.status().await?.into_iter().filter(|file| !app.added.contains_key(file)).collect();
-    if files.is_empty() { Ok(()) } else { Err(DeployError::Dirty { files }) }
-}
-
 /// The compose files as ccci reads them. What it cannot read is for abra to refuse in its own words.
 fn read_compose(app: &App, tools: &Tools<'_>) -> Result<Option<Compose>, DeployError> {
     let values = EnvFile::read(&tools.abra.env_file(&app.domain))?.expanded();
@@ -208,8 +207,12 @@ async fn provide_secrets(domain: &AppDomain, tools: &Tools<'_>) -> Result<(), De
     let names: Vec<String> =
         secrets.iter().map(|s| stack.secret(&s.name, &s.version)).collect::<Result<_, _>>()?;
     (tools.record)(&names)?;
-    if secrets.iter().any(|s| !s.created) {
-        tools.abra.generate_secrets(domain).await?;
+    if secrets.iter().all(|s| s.created) {
+        return Ok(());
+    }
+    atomic::create_dir(tools.secrets_dir)?;
+    for made in tools.abra.generate_secrets(domain).await? {
+        atomic::write_private(&tools.secrets_dir.join(&made.name), made.value.expose().as_bytes())?;
     }
     Ok(())
 }

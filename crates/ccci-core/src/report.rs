@@ -101,7 +101,7 @@ pub struct Dep {
 /// What abra's lint said. Recorded only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lint {
-    /// `pass`, `findings`, or `unavailable` when lint itself could not run.
+    /// `clean`, `warnings`, `errors`, or `unavailable` when lint itself could not run.
     pub status: String,
     /// One line each.
     pub findings: Vec<String>,

@@ -59,8 +59,22 @@ pub enum Trouble {
     BadInput(String),
     /// Somebody else holds what we need.
     Busy(String),
+    /// The request leaves nothing to be tried.
+    NothingSelected(String),
     /// A signal asked us to stop.
     Signal(u8),
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Infrastructure(why)
+            | Self::BadInput(why)
+            | Self::Busy(why)
+            | Self::NothingSelected(why) => f.write_str(why),
+            Self::Signal(signal) => write!(f, "stopped by signal {signal}"),
+        }
+    }
 }
 
 /// Everything that a verdict is made of.
@@ -96,10 +110,11 @@ pub fn judge(found: &Found<'_>) -> Judgement {
     let fail = |why: String| Judgement { verdict: Verdict::Fail, exit_code: exit::FAIL, why: Some(why) };
     match found.trouble {
         Some(Trouble::Signal(signal)) => {
-            return inconclusive(exit::SIGNAL_BASE + signal, format!("stopped by signal {signal}"));
+            return inconclusive(exit::SIGNAL_BASE + signal, Trouble::Signal(*signal).to_string());
         }
         Some(Trouble::Infrastructure(why)) => return inconclusive(exit::INCONCLUSIVE, why.clone()),
         Some(Trouble::BadInput(why)) => return inconclusive(exit::USAGE, why.clone()),
+        Some(Trouble::NothingSelected(why)) => return inconclusive(exit::NOTHING_SELECTED, why.clone()),
         Some(Trouble::Busy(why)) => return inconclusive(exit::BUSY, why.clone()),
         None => {}
     }
