@@ -65,6 +65,9 @@ pub enum ImageError {
         /// The last lines it printed.
         tail: String,
     },
+    /// A tool is missing and could not be installed.
+    #[error(transparent)]
+    Tools(#[from] crate::tools::ToolError),
     /// Go is missing or too old, and none could be had.
     #[error("cannot compile {what}: {why}; install Go 1.21 or newer and put it on PATH")]
     NoGo {

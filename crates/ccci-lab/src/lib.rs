@@ -4,9 +4,11 @@ pub mod abra;
 pub mod catalogue;
 pub mod certificates;
 pub mod embedded;
-#[expect(dead_code, reason = "what undoes is called by `lab down`, which follows")]
 pub mod engine;
 pub mod images;
+pub mod lab;
 pub mod layout;
+pub mod names;
 pub mod tools;
+pub mod traefik;
 pub mod work;

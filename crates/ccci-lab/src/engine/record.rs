@@ -27,6 +27,13 @@ pub struct Owned {
     pub swarm: bool,
 }
 
+impl Owned {
+    /// True when the engine is on this machine because of the lab.
+    pub(crate) fn made_the_engine(&self) -> bool {
+        self.started.is_some() || self.installed.contains("docker.io")
+    }
+}
+
 /// How the lab started the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

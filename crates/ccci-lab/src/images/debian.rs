@@ -33,6 +33,7 @@ pub(super) async fn plain(work: &Work<'_>, spec: &ImageSpec) -> Result<String, I
     }
     let tar = work.layout.build().join(format!("debian-{}-{}.tar", spec.tag, &hash[..12]));
     if !tar.exists() {
+        crate::tools::install(work, &[crate::tools::MMDEBSTRAP]).await?;
         let what = format!("Debian {} from its packages", spec.tag);
         work.step(what, bootstrap(work, &recipe, &tar)).await?;
     }

@@ -59,6 +59,7 @@ async fn build(work: &Work<'_>, spec: &ImageSpec, program: &Program, kept: &Path
     for (path, content) in module_files(spec, program) {
         atomic::write(&source.path().join(path), content)?;
     }
+    crate::tools::install(work, &[crate::tools::GO]).await?;
     let go = toolchain(work, spec).await?;
     let part = kept.with_extension("part");
     let command = go_command(work, &go)

@@ -1,0 +1,302 @@
+//! The lab as a whole: `up`, `status`, `down`, `reset`. Each may be called at any time and again; together they touch
+//! only what the lab's own records and labels name.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+use ccci_core::atomic::{self, PathError};
+use ccci_core::clock;
+use ccci_core::lock::LockError;
+use ccci_core::settings::{AbraSettings, RecipeSource, Settings};
+use ccci_core::swarm::{SwarmError, WaitFailure};
+use ccci_core::wait::CancellationToken;
+use ccci_core::yaml;
+use serde::Serialize;
+
+use crate::catalogue::{self, CatalogueError};
+use crate::certificates::{self, CertificateError};
+use crate::engine::{self, EngineError, EngineOptions, Owned, neighbours};
+use crate::images::{self, ImageError};
+use crate::layout::{BASE_DOMAIN, LabLayout};
+use crate::names::{self, NamesError};
+use crate::tools::{self, ToolError};
+use crate::traefik::{self, TraefikError};
+use crate::work::{DockerError, Sink, Work};
+
+pub use leave::{Left, down, reset};
+
+mod leave;
+mod place;
+
+/// The compose file with what a small machine's kernel lacks, in each of the lab's recipes.
+const LAB_COMPOSE: &str = "compose.lab.yml";
+
+/// The lab could not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LabError {
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Certificates.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The catalogue.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    /// Images.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// Names.
+    #[error(transparent)]
+    Names(#[from] NamesError),
+    /// Traefik.
+    #[error(transparent)]
+    Traefik(#[from] TraefikError),
+    /// Programs.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    /// Docker.
+    #[error(transparent)]
+    Docker(#[from] DockerError),
+    /// The engine's API.
+    #[error(transparent)]
+    Swarm(#[from] SwarmError),
+    /// Something did not go away.
+    #[error(transparent)]
+    Wait(#[from] WaitFailure),
+    /// Another process works on the lab.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A run is under way.
+    #[error("the lab is in use by {holder}: wait for it, or end it")]
+    InUse {
+        /// Who uses it.
+        holder: String,
+    },
+    /// A file or directory could not be used.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The settings could not be written.
+    #[error("cannot write the lab's settings: {why}")]
+    Settings {
+        /// What is wrong.
+        why: String,
+    },
+    /// There is no lab.
+    #[error("there is no lab in {}: `ccci lab up` makes one", root.display())]
+    Absent {
+        /// Where it was looked for.
+        root: PathBuf,
+    },
+}
+
+impl LabError {
+    /// True when the lab may not do this here and said what to do instead (exit code 2), as opposed to a failure.
+    pub fn is_refusal(&self) -> bool {
+        let refused = |error: &EngineError| {
+            matches!(error, EngineError::Refused { .. } | EngineError::Tools(ToolError::Missing { .. }))
+        };
+        match self {
+            Self::Engine(error) => refused(error),
+            Self::Tool(ToolError::Missing { .. })
+            | Self::Image(ImageError::Tools(ToolError::Missing { .. }))
+            | Self::Names(NamesError::NotOurs)
+            | Self::Absent { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// True when somebody else uses the lab (exit code 75).
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::InUse { .. } | Self::Lock(LockError::Busy { .. }))
+    }
+}
+
+/// What the lab is told by its caller.
+#[derive(Debug, Clone)]
+pub struct LabOptions {
+    /// The engine.
+    pub engine: EngineOptions,
+    /// A program that can stand in for abra, and the words that make it do so: ccci itself with `__abra`.
+    pub stand_in: StandIn,
+    /// The real abra, where one is installed: [`find_abra`].
+    pub abra: Option<PathBuf>,
+}
+
+/// A program that can stand in for abra.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandIn {
+    /// The program; the lab uses a copy of it.
+    pub program: PathBuf,
+    /// The words before abra's own.
+    pub words: Vec<String>,
+}
+
+/// The lab as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LabStatus {
+    /// The lab's directory.
+    pub root: PathBuf,
+    /// The settings file to be used with it.
+    pub settings: PathBuf,
+    /// Where runs keep their state.
+    pub state_dir: PathBuf,
+    /// The domain of all apps.
+    pub base_domain: String,
+    /// The authority's certificate.
+    pub ca_file: PathBuf,
+    /// The engine, if one answers.
+    pub engine: Option<EngineStatus>,
+    /// The abra in use.
+    pub abra: AbraStatus,
+    /// Whether each part of the lab is up: `names`, `traefik`.
+    pub up: BTreeMap<&'static str, bool>,
+    /// The lab's stacks.
+    pub stacks: Vec<String>,
+    /// The lab's images that are built.
+    pub images: Vec<String>,
+    /// The recipes of the catalogue.
+    pub recipes: Vec<&'static str>,
+}
+
+/// The engine of the lab.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EngineStatus {
+    /// Its version.
+    pub version: String,
+    /// Its socket.
+    pub socket: PathBuf,
+    /// What the lab installed, started or made of it.
+    pub owned: Owned,
+}
+
+/// The abra in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AbraStatus {
+    /// The program.
+    pub binary: PathBuf,
+    /// Whether it is the lab's stand-in.
+    pub stand_in: bool,
+}
+
+/// The real abra, if one is on PATH.
+pub fn find_abra() -> Option<PathBuf> {
+    tools::find("abra")
+}
+
+/// Brings the whole lab up: engine, authority, catalogue, images, names, Traefik. Quick where all of it is there.
+pub async fn up(
+    layout: &LabLayout,
+    options: &LabOptions,
+    progress: Sink<'_>,
+    cancel: CancellationToken,
+) -> Result<LabStatus, LabError> {
+    let work = &Work { layout, progress, cancel };
+    for dir in [layout.root().to_owned(), layout.build(), layout.state()] {
+        atomic::create_dir(&dir)?;
+    }
+    let _lock = work.lock("lab").await?;
+    let wildcard = certificates::ensure(layout, clock::now())?;
+    engine::prepare(work, &options.engine, &[tools::GIT, tools::MMDEBSTRAP, tools::GO]).await?;
+    tools::install(work, &[tools::GIT]).await?;
+    let services = neighbours::services(work).await?;
+    let stack = traefik::domain().map_err(TraefikError::from)?.stack();
+    if !services.iter().any(|s| s.stack.as_deref() == Some(stack.as_str())) {
+        neighbours::free_ports(work).await?;
+    }
+    catalogue::build(work).await?;
+    build_images(work).await?;
+    let gateway = names::ensure(work).await?;
+    let settings = settings(layout, gateway, options)?;
+    place::tools(layout, options)?;
+    place::abra_dir(layout)?;
+    let around = traefik::Surroundings {
+        abra: settings.abra.binary.clone(),
+        wildcard: &wildcard,
+        env: &settings.env,
+        compose_files: &settings.compose_files,
+    };
+    Box::pin(traefik::ensure(work, &around)).await?;
+    // Last: a settings file that is there belongs to a lab that was up once.
+    place::settings(layout, &settings)?;
+    look(work, &options.engine, options.abra.as_deref()).await
+}
+
+/// All images that the catalogue's recipes name, and that the lab can build: a branch may name one that cannot be.
+async fn build_images(work: &Work<'_>) -> Result<(), LabError> {
+    let mut references = Vec::new();
+    for recipe in catalogue::recipes() {
+        references.extend(catalogue::images(recipe)?);
+    }
+    references.sort();
+    references.dedup();
+    let known: Vec<&str> = references.iter().map(String::as_str).filter(|r| images::knows(r)).collect();
+    images::ensure(work, &known).await?;
+    Ok(())
+}
+
+/// The settings that ccci uses with this lab.
+fn settings(layout: &LabLayout, gateway: Ipv4Addr, options: &LabOptions) -> Result<Settings, LabError> {
+    let wrong = |why: String| LabError::Settings { why };
+    let recipes = format!("{}/{{recipe}}.git", layout.catalogue().display());
+    let env = [("LETS_ENCRYPT_ENV", String::new()), ("LAB_DNS", gateway.to_string())];
+    // Through the reader of settings files, so that all else has its usual value.
+    let text = format!("base_domain: {BASE_DOMAIN}\n");
+    let usual: Settings = yaml::parse(&layout.settings(), &text).map_err(|e| wrong(e.to_string()))?;
+    Ok(Settings {
+        abra: AbraSettings {
+            binary: place::abra_binary(layout, options.abra.as_deref()),
+            dir: Some(layout.abra()),
+            ..AbraSettings::default()
+        },
+        state_dir: layout.state(),
+        recipes: RecipeSource::try_from(recipes).map_err(wrong)?,
+        address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        ca_file: Some(layout.ca_file()),
+        compose_files: vec![LAB_COMPOSE.to_owned()],
+        env: env.map(|(key, value)| (key.to_owned(), value)).into(),
+        ..usual
+    })
+}
+
+/// What of the lab is there; changes nothing and starts nothing.
+pub async fn status(
+    layout: &LabLayout,
+    options: &EngineOptions,
+    abra: Option<&Path>,
+) -> Result<LabStatus, LabError> {
+    look(&Work::quiet(layout), options, abra).await
+}
+
+async fn look(work: &Work<'_>, options: &EngineOptions, abra: Option<&Path>) -> Result<LabStatus, LabError> {
+    let layout = work.layout;
+    let mut status = LabStatus {
+        root: layout.root().to_owned(),
+        settings: layout.settings(),
+        state_dir: layout.state(),
+        base_domain: BASE_DOMAIN.to_owned(),
+        ca_file: layout.ca_file(),
+        engine: None,
+        abra: AbraStatus { binary: place::abra_binary(layout, abra), stand_in: abra.is_none() },
+        up: [("names", false), (traefik::RECIPE, false)].into(),
+        stacks: Vec::new(),
+        images: Vec::new(),
+        recipes: catalogue::recipes(),
+    };
+    let socket = engine::decide::socket_path(options.docker_host.as_deref());
+    if engine::decide::ping(&socket).await != engine::Socket::Answers {
+        return Ok(status);
+    }
+    let version = work.docker(["version", "--format", "{{.Server.Version}}"]).await?;
+    status.engine = Some(EngineStatus { version, socket, owned: engine::record::read(layout)? });
+    let services = neighbours::services(work).await?;
+    let proxy = neighbours::our_proxy(work).await?;
+    status.stacks = neighbours::removable(&services, proxy.as_deref()).into_iter().collect();
+    let traefik = traefik::domain().map_err(TraefikError::from)?.stack();
+    status.up.insert(traefik::RECIPE, status.stacks.iter().any(|stack| stack == traefik.as_str()));
+    status.up.insert("names", names::is_up(work).await?);
+    status.images = images::present(work).await?;
+    Ok(status)
+}

@@ -1,0 +1,283 @@
+//! `down` and `reset`: only what the lab's records and labels name is stopped or removed, and nothing while a run is
+//! under way. An engine or swarm that the lab made stays as long as anybody else uses it.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ccci_core::atomic::{self, PathContext as _, PathError};
+use ccci_core::lock;
+use ccci_core::names::StackName;
+use ccci_core::record::{self, RunRecord};
+use ccci_core::swarm::{Extra, Limits, Plan, Swarm};
+use ccci_core::wait::CancellationToken;
+use serde::Serialize;
+
+use super::LabError;
+use crate::engine::{self, EngineOptions, neighbours};
+use crate::layout::{LabLayout, PROXY_NETWORK};
+use crate::names;
+use crate::traefik::{self, TraefikError};
+use crate::work::{Sink, Work};
+
+/// How long the removal of one stack may take.
+const REMOVAL: Duration = Duration::from_secs(120);
+
+/// What `down` or `reset` did, in words for its caller.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Left {
+    /// What was stopped or removed.
+    pub removed: Vec<String>,
+    /// What stays although the lab made it, and why.
+    pub kept: Vec<String>,
+}
+
+/// Stops the lab: its stacks, its name server, and the engine if the lab started it and nobody else uses it. Data,
+/// images and run records stay.
+pub async fn down(
+    layout: &LabLayout,
+    options: &EngineOptions,
+    progress: Sink<'_>,
+    cancel: CancellationToken,
+) -> Result<Left, LabError> {
+    leave(&Work { layout, progress, cancel }, options, None).await
+}
+
+/// Stops the lab and removes what it made: also volumes, secrets, catalogue, settings and run records. Built images
+/// and the authority stay unless `images` is set.
+pub async fn reset(
+    layout: &LabLayout,
+    options: &EngineOptions,
+    images: bool,
+    progress: Sink<'_>,
+    cancel: CancellationToken,
+) -> Result<Left, LabError> {
+    leave(&Work { layout, progress, cancel }, options, Some(Reset { images })).await
+}
+
+#[derive(Clone, Copy)]
+struct Reset {
+    images: bool,
+}
+
+async fn leave(work: &Work<'_>, options: &EngineOptions, reset: Option<Reset>) -> Result<Left, LabError> {
+    let layout = work.layout;
+    if !layout.root().is_dir() {
+        return Err(LabError::Absent { root: layout.root().to_owned() });
+    }
+    let _lock = work.lock("lab").await?;
+    refuse_in_use(layout)?;
+    let socket = engine::decide::socket_path(options.docker_host.as_deref());
+    let mut left = Left::default();
+    if reset.is_some() && engine::record::read(layout)?.made_the_engine() {
+        // What the lab left in its own engine can only be removed while that runs.
+        engine::prepare(work, &EngineOptions { insist: true, ..options.clone() }, &[]).await?;
+    }
+    if engine::decide::ping(&socket).await == engine::Socket::Answers {
+        clear(work, reset, &mut left).await?;
+        shut(work, &socket, reset.is_some(), &mut left).await?;
+    } else if reset.is_some() {
+        left.kept.push("what the lab left in the engine, which does not run".to_owned());
+    }
+    if let Some(reset) = reset {
+        files(layout, reset, &mut left)?;
+    }
+    Ok(left)
+}
+
+/// Runs hold kernel locks in the state directory.
+fn refuse_in_use(layout: &LabLayout) -> Result<(), LabError> {
+    let mut locks: Vec<PathBuf> =
+        record::run_dirs(&layout.state().join("runs"))?.iter().map(|dir| record::lock_path(dir)).collect();
+    locks.extend(entries(&layout.state().join("locks"))?);
+    for path in locks {
+        if lock::is_held(&path)? {
+            return Err(LabError::InUse { holder: lock::holder(&path) });
+        }
+    }
+    Ok(())
+}
+
+fn entries(dir: &std::path::Path) -> Result<Vec<PathBuf>, PathError> {
+    match std::fs::read_dir(dir) {
+        Ok(entries) => Ok(entries.flatten().map(|entry| entry.path()).collect()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error).path("read", dir),
+    }
+}
+
+/// Removes the lab's stacks and its name server; on a reset also their data, the network and the images.
+async fn clear(work: &Work<'_>, reset: Option<Reset>, left: &mut Left) -> Result<(), LabError> {
+    let proxy = neighbours::our_proxy(work).await?;
+    let services = neighbours::services(work).await?;
+    let running = neighbours::removable(&services, proxy.as_deref());
+    let stacks = if reset.is_some() { recorded(work.layout, &running)? } else { running };
+    if !stacks.is_empty() {
+        let swarm = Swarm::connect().await?;
+        for name in &stacks {
+            let Ok(stack) = name.parse::<StackName>() else { continue };
+            let what = format!("stack {stack}");
+            work.step(what, remove(work, &swarm, &stack, reset.is_some(), left)).await?;
+        }
+    }
+    if names::remove(work).await? {
+        left.removed.push("the name server".to_owned());
+    }
+    if reset.is_some() && proxy.is_some() {
+        let output = work.docker_output(["network", "rm", PROXY_NETWORK]).await?;
+        let (list, text) = if output.ok() {
+            (&mut left.removed, format!("the network {PROXY_NETWORK}"))
+        } else {
+            (&mut left.kept, format!("the network {PROXY_NETWORK}: {}", output.tail(1)))
+        };
+        list.push(text);
+    }
+    if reset.is_some_and(|reset| reset.images) {
+        remove_images(work, left).await?;
+    }
+    Ok(())
+}
+
+/// All stacks that may have left something: those that run, Traefik's, and those of every run's record.
+fn recorded(layout: &LabLayout, running: &BTreeSet<String>) -> Result<BTreeSet<String>, LabError> {
+    let mut stacks = running.clone();
+    stacks.insert(traefik::domain().map_err(TraefikError::from)?.stack().to_string());
+    for dir in record::run_dirs(&layout.state().join("runs"))? {
+        // A record that cannot be read names nothing.
+        if let Ok(Some(record)) = RunRecord::load(&dir) {
+            stacks.insert(record.stack.to_string());
+        }
+    }
+    Ok(stacks)
+}
+
+async fn remove(
+    work: &Work<'_>,
+    swarm: &Swarm,
+    stack: &StackName,
+    data: bool,
+    left: &mut Left,
+) -> Result<(), LabError> {
+    let extra = if data { swarm.secrets_by_name(stack).await? } else { Extra::default() };
+    let plan = Plan { extra, secrets: data, volumes: data, hurry: true };
+    let removal = swarm.remove_stack(stack, &plan, &Limits::new(REMOVAL, work.cancel.clone())).await?;
+    left.removed.extend(removal.removed.iter().map(ToString::to_string));
+    left.kept.extend(removal.remaining.iter().map(|(item, why)| format!("{item}: {why}")));
+    Ok(())
+}
+
+async fn remove_images(work: &Work<'_>, left: &mut Left) -> Result<(), LabError> {
+    let filter = format!("label={}", work.layout.label());
+    let format = "{{.Repository}}:{{.Tag}}";
+    let listed = work.docker(["image", "ls", "--filter", &filter, "--format", format]).await?;
+    // By name, not by id: an image that others tagged too keeps their names.
+    let ours: Vec<&str> = listed.lines().filter(|name| name.starts_with(crate::images::PREFIX)).collect();
+    if ours.is_empty() {
+        return Ok(());
+    }
+    let output = work.docker_output(["image", "rm"].into_iter().chain(ours.iter().copied())).await?;
+    left.removed.push(format!("{} image tags", ours.len()));
+    if !output.ok() {
+        left.kept.push(format!("some images: {}", output.tail(3)));
+    }
+    Ok(())
+}
+
+/// Leaves the swarm and stops the engine, where they are the lab's and nobody else uses them.
+async fn shut(
+    work: &Work<'_>,
+    socket: &std::path::Path,
+    reset: bool,
+    left: &mut Left,
+) -> Result<(), LabError> {
+    let owned = engine::record::read(work.layout)?;
+    if owned.started.is_none() && !owned.swarm {
+        return Ok(());
+    }
+    let mut others: Vec<String> = neighbours::services(work).await?.into_iter().map(|s| s.name).collect();
+    others.extend(work.docker(["ps", "--format", "{{.Names}}"]).await?.lines().map(str::to_owned));
+    if !others.is_empty() {
+        others.truncate(3);
+        left.kept.push(format!("the engine and its swarm, which others use ({}, …)", others.join(", ")));
+        return Ok(());
+    }
+    let networks =
+        ["network", "ls", "--filter", "scope=swarm", "--filter", "type=custom", "--format", "{{.Name}}"];
+    let foreign = work.docker(networks).await?.lines().any(|name| name != PROXY_NETWORK && name != "ingress");
+    if reset && owned.swarm && !foreign {
+        work.docker(["swarm", "leave", "--force"]).await?;
+        engine::record::update(work.layout, |owned| owned.swarm = false)?;
+        left.removed.push("the swarm".to_owned());
+    }
+    if engine::stop(work, socket).await? {
+        left.removed.push("the engine's process".to_owned());
+    }
+    Ok(())
+}
+
+/// Removes the lab's files; the record of what was installed stays for whoever wants to undo that too.
+fn files(layout: &LabLayout, reset: Reset, left: &mut Left) -> Result<(), PathError> {
+    atomic::remove_file(&layout.settings())?;
+    let mut dirs = vec![layout.state(), layout.catalogue(), layout.abra(), layout.bin()];
+    if reset.images {
+        dirs.extend([layout.build(), layout.ca()]);
+    }
+    for dir in dirs {
+        atomic::remove_dir(&dir)?;
+        left.removed.push(dir.display().to_string());
+    }
+    let installed = engine::record::read(layout)?.installed;
+    if !installed.is_empty() {
+        let names = installed.into_iter().collect::<Vec<_>>().join(" ");
+        left.kept.push(format!("the packages that the lab installed: {names}"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use ccci_core::lock::{Holder, Lock};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_taken_down_under_a_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = LabLayout::new(dir.path());
+        let me = Holder { run: "a1b2c3".into(), recipe: "custom-html".into(), pid: 1, since: "now".into() };
+        let slot = Lock::try_take(&layout.state().join("locks/slot-0"), &me).unwrap();
+        let options = EngineOptions { docker_host: Some("unix:///nowhere".into()), insist: false };
+        let error = down(&layout, &options, &|_| {}, CancellationToken::new()).await.unwrap_err();
+        assert!(error.is_busy() && error.to_string().contains("run a1b2c3 of custom-html"), "{error}");
+        drop(slot);
+        assert_eq!(
+            down(&layout, &options, &|_| {}, CancellationToken::new()).await.unwrap(),
+            Left::default()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_reset_removes_the_labs_files_and_keeps_what_is_dear() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = LabLayout::new(dir.path());
+        for name in ["state/runs/a1b2c3", "catalogue", "abra", "bin", "build", "ca", "engine", "not-ours"] {
+            atomic::create_dir(&layout.root().join(name)).unwrap();
+        }
+        let options = EngineOptions { docker_host: Some("unix:///nowhere".into()), insist: false };
+        let stay = |names: &[&str]| names.iter().all(|name| layout.root().join(name).exists());
+        reset(&layout, &options, false, &|_| {}, CancellationToken::new()).await.unwrap();
+        assert!(
+            stay(&["build", "ca", "not-ours"]) && !layout.state().exists() && !layout.catalogue().exists()
+        );
+        reset(&layout, &options, true, &|_| {}, CancellationToken::new()).await.unwrap();
+        assert!(stay(&["not-ours"]) && !layout.build().exists() && !layout.ca().exists());
+    }
+
+    #[tokio::test]
+    async fn without_a_lab_there_is_nothing_to_leave() {
+        let layout = LabLayout::new("/nowhere/at/all");
+        let error =
+            down(&layout, &EngineOptions::default(), &|_| {}, CancellationToken::new()).await.unwrap_err();
+        assert!(error.is_refusal() && error.to_string().contains("ccci lab up"), "{error}");
+    }
+}

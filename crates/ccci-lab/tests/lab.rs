@@ -1,0 +1,170 @@
+//! The lab on this machine's own engine: brought up twice, looked at, and beside other people's things.
+#![expect(clippy::disallowed_methods, reason = "tests look at the world themselves")]
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use ccci_core::exec::Command;
+use ccci_core::wait::CancellationToken;
+use ccci_lab::engine::EngineOptions;
+use ccci_lab::lab::{self, LabOptions, StandIn};
+use ccci_lab::layout::LabLayout;
+use ccci_lab::work::Progress;
+use serde_json::Value;
+
+/// The tests share one engine and one lab.
+static SERIAL: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+fn options(insist: bool) -> LabOptions {
+    LabOptions {
+        engine: EngineOptions { insist, ..EngineOptions::from_env() },
+        stand_in: StandIn { program: PathBuf::from(env!("CARGO_BIN_EXE_abra-stand-in")), words: Vec::new() },
+        abra: None,
+    }
+}
+
+async fn up(layout: &LabLayout, insist: bool) -> Result<lab::LabStatus, lab::LabError> {
+    let show = |progress: Progress| eprintln!("{progress:?}");
+    lab::up(layout, &options(insist), &show, CancellationToken::new()).await
+}
+
+async fn docker(args: &[&str]) -> String {
+    let output = Command::new("docker").args(args).run().await.unwrap();
+    assert!(output.ok(), "{}: {}", output.command, output.tail(5));
+    output.stdout.trim().to_owned()
+}
+
+/// Id and time of creation: what must stay the same of things that are not the lab's.
+async fn identity(kind: &str, name: &str) -> (Value, Value) {
+    let text = docker(&[kind, "inspect", name]).await;
+    let value: Value = serde_json::from_str(&text).unwrap();
+    let id = ["Id", "ID", "Name"].iter().map(|key| value[0][key].clone()).find(|id| !id.is_null());
+    let time = ["Created", "CreatedAt"].iter().map(|key| value[0][key].clone()).find(|time| !time.is_null());
+    (id.unwrap(), time.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn up_twice_gives_the_same_lab_and_the_second_time_is_quick() {
+    let _serial = SERIAL.lock().await;
+    let layout = LabLayout::default();
+    let first = up(&layout, true).await.unwrap();
+    let start = Instant::now();
+    let second = up(&layout, true).await.unwrap();
+    let took = start.elapsed();
+    eprintln!("warm `up`: {took:?}");
+    assert_eq!(first, second);
+    // Twice the goal of five seconds: this machine is shared.
+    assert!(took < Duration::from_secs(10), "a warm `up` took {took:?}");
+    assert!(second.up.values().all(|up| *up), "{:?}", second.up);
+    assert!(second.abra.stand_in && second.abra.binary.is_file());
+    let status = lab::status(&layout, &EngineOptions::from_env(), None).await.unwrap();
+    assert_eq!(status, second);
+    let json = serde_json::to_value(&status).unwrap();
+    for key in ["state_dir", "base_domain", "engine", "abra", "up"] {
+        assert!(!json[key].is_null(), "{key}: {json}");
+    }
+    let settings = ccci_core::settings::Settings::load(&layout.settings()).unwrap();
+    assert_eq!(settings.state_dir, layout.state());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_is_routed_under_the_labs_authority_and_containers_know_its_names() {
+    let _serial = SERIAL.lock().await;
+    let layout = LabLayout::default();
+    up(&layout, true).await.unwrap();
+    let name = "labtest-route";
+    let service = Cleanup(&["service", "rm", "labtest-route"]);
+    drop(Command::new("docker").args(service.0).run().await);
+    let rule = format!("traefik.http.routers.{name}.rule=Host(`{name}.lab.test`)");
+    let labels = [
+        "traefik.enable=true".to_owned(),
+        rule,
+        format!("traefik.http.routers.{name}.entrypoints=web-secure"),
+        format!("traefik.http.routers.{name}.tls=true"),
+        format!("traefik.http.services.{name}.loadbalancer.server.port=80"),
+    ];
+    let mut args = vec!["service", "create", "--detach", "--no-resolve-image", "--name", name];
+    args.extend(["--network", "proxy", "--endpoint-mode", "dnsrr"]);
+    for label in &labels {
+        args.extend(["--label", label]);
+    }
+    args.push("ccci-lab/nginx:1.22.1");
+    docker(&args).await;
+    let ca = layout.ca_file().display().to_string();
+    let url = format!("https://{name}.lab.test/");
+    let resolve = format!("{name}.lab.test:443:127.0.0.1");
+    let fetch = ["--silent", "--fail", "--retry", "40", "--retry-all-errors", "--retry-delay", "1"];
+    let trust = ["--cacert", &ca, "--resolve", &resolve, &url];
+    let page = Command::new("curl").args(fetch).args(trust).run().await.unwrap();
+    assert!(page.ok() && page.stdout.contains("nginx"), "{}", page.tail(5));
+    // The same from inside a container: its name server is the lab's, and the image trusts the lab's authority.
+    let gateway =
+        docker(&["network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", "docker_gwbridge"]);
+    let gateway = gateway.await;
+    let inside = ["run", "--rm", "--network", "proxy", "--dns", &gateway, "ccci-lab/nginx:1.22.1"];
+    let curl = ["curl", "--silent", "--fail", &url];
+    let page = docker(&[&inside[..], &curl[..]].concat()).await;
+    assert!(page.contains("nginx"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_peoples_things_stay_and_their_stacks_are_a_reason_to_refuse() {
+    let _serial = SERIAL.lock().await;
+    let layout = LabLayout::default();
+    up(&layout, true).await.unwrap();
+    let things = [
+        ("volume", "cust-abcdef_x_content", vec!["volume", "create", "cust-abcdef_x_content"]),
+        ("network", "labtest-net", vec!["network", "create", "--driver", "overlay", "labtest-net"]),
+        (
+            "service",
+            "labtest-shop_web",
+            [
+                "service create --detach --no-resolve-image --name labtest-shop_web --network labtest-net",
+                "--label com.docker.stack.namespace=labtest-shop ccci-lab/busybox:1 sleep 1000",
+            ]
+            .iter()
+            .flat_map(|line| line.split(' '))
+            .collect(),
+        ),
+    ];
+    let _cleanups = [
+        Cleanup(&["service", "rm", "labtest-shop_web"]),
+        Cleanup(&["network", "rm", "labtest-net"]),
+        Cleanup(&["volume", "rm", "cust-abcdef_x_content"]),
+    ];
+    for (_, _, create) in &things {
+        docker(create).await;
+    }
+    let mut before = Vec::new();
+    for (kind, name, _) in &things {
+        before.push(identity(kind, name).await);
+    }
+    let error = up(&layout, false).await.unwrap_err();
+    assert!(error.is_refusal(), "{error}");
+    for part in ["labtest-shop", "--config", "--lab"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    up(&layout, true).await.unwrap();
+    for ((kind, name, _), before) in things.iter().zip(before) {
+        assert_eq!(identity(kind, name).await, before, "{kind} {name}");
+    }
+}
+
+/// Removes what a test made, also when it fails.
+struct Cleanup(&'static [&'static str]);
+
+impl Drop for Cleanup {
+    fn drop(&mut self) {
+        // A network can be removed a moment after its last task has gone.
+        for _ in 0..20 {
+            let ran = std::process::Command::new("docker").args(self.0).output();
+            let gone = ran.is_ok_and(|ran| {
+                ran.status.success() || !String::from_utf8_lossy(&ran.stderr).contains("in use")
+            });
+            if gone {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+}
