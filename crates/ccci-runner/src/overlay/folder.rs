@@ -1,0 +1,83 @@
+//! What is in a recipe's folder, read once: names and modes, no contents.
+
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use ccci_core::atomic::{PathContext as _, PathError};
+
+use super::Problem;
+
+/// A recipe's folder as it was found.
+#[derive(Debug, Clone)]
+pub(crate) struct Folder {
+    /// Where it is, or would be.
+    pub(crate) path: PathBuf,
+    /// All files in it, sorted by path; those that begin with `_` or `.` and `README*` are left out.
+    pub(crate) files: Vec<File>,
+    /// The hash of its Rust source, when it has an `overlay.rs`.
+    pub(crate) source_hash: Option<String>,
+}
+
+/// One file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct File {
+    /// Its path below the recipe's folder.
+    pub(crate) path: PathBuf,
+    /// True when it is a regular file that somebody may execute.
+    pub(crate) executable: bool,
+}
+
+impl Folder {
+    /// Reads a folder; one that is not there is empty.
+    pub(crate) fn read(path: &Path) -> Result<Self, PathError> {
+        let mut files = Vec::new();
+        if path.is_dir() {
+            collect(path, Path::new(""), &mut files)?;
+        }
+        files.sort();
+        Ok(Self { path: path.to_owned(), files, source_hash: ccci_recipes::source_hash(path)? })
+    }
+
+    /// Executables that the system could not start, since they say not what they are written in.
+    pub(super) fn without_a_first_line(&self) -> Result<Vec<Problem>, PathError> {
+        let mut problems = Vec::new();
+        for file in self.files.iter().filter(|f| f.executable) {
+            let path = self.path.join(&file.path);
+            let mut start = Vec::new();
+            std::fs::File::open(&path)
+                .and_then(|f| f.take(4).read_to_end(&mut start))
+                .path("read", &path)?;
+            if !start.starts_with(b"#!") && start != *b"\x7fELF" {
+                problems.push(Problem::NoFirstLine { path });
+            }
+        }
+        Ok(problems)
+    }
+}
+
+/// Whether a name is the author's own affair.
+fn is_private(name: &str) -> bool {
+    name.starts_with(['_', '.']) || name.starts_with("README")
+}
+
+fn collect(root: &Path, below: &Path, files: &mut Vec<File>) -> Result<(), PathError> {
+    let dir = root.join(below);
+    for entry in std::fs::read_dir(&dir).path("list", &dir)? {
+        let entry = entry.path("list", &dir)?;
+        if is_private(&entry.file_name().to_string_lossy()) {
+            continue;
+        }
+        let path = below.join(entry.file_name());
+        let kind = entry.file_type().path("look at", root.join(&path))?;
+        if kind.is_dir() {
+            collect(root, &path, files)?;
+        } else {
+            // A link is what it points to; one that points nowhere is nothing that could run.
+            let seen = std::fs::metadata(root.join(&path)).ok();
+            let executable = seen.is_some_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
+            files.push(File { path, executable });
+        }
+    }
+    Ok(())
+}

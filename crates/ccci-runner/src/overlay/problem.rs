@@ -1,0 +1,34 @@
+//! What can be wrong with a recipe's folder, each said in one line with what to do.
+
+use std::path::PathBuf;
+
+use ccci_core::manifest::ManifestError;
+
+/// One thing that is wrong with a recipe's folder.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Problem {
+    #[error(transparent)]
+    Manifest(ManifestError),
+    #[error("{}: it is not part of this program: build ccci again, with this folder in its `recipes`", path.display())]
+    NotCompiled { path: PathBuf },
+    #[error("{}: it was changed after this program was built: build ccci again", path.display())]
+    Stale { path: PathBuf },
+    #[error("{}: it is part of this program, but not there: build ccci again, or name the right folder with --recipes", path.display())]
+    Gone { path: PathBuf },
+    #[error("{}: it is not an executable file: `chmod +x` it, or let its name begin with `_` if it is not a check", path.display())]
+    NotExecutable { path: PathBuf },
+    #[error("{}: {why}", path.display())]
+    Name { path: PathBuf, why: String },
+    #[error("{}: there are two checks of the name {name}, here and in {}", path.display(), other.display())]
+    Duplicate { path: PathBuf, other: PathBuf, name: String },
+    #[error("{}: nothing is deployed before the install stage, so nothing can run there", path.display())]
+    BeforeInstall { path: PathBuf },
+    #[error("{}: ccci has no use for it: checks are in install, upgrade or custom; a name that begins with `_` is left alone", path.display())]
+    Unknown { path: PathBuf },
+    #[error("{}: {check} requires {dep}, which recipe.yaml does not list under `deps`", path.display())]
+    UndeclaredDep { path: PathBuf, check: String, dep: String },
+    #[error("{}: {check} never runs, since recipe.yaml skips the stage", path.display())]
+    NeverRuns { path: PathBuf, check: String },
+    #[error("{}: it has no first line `#!…` and is no program: it cannot be started", path.display())]
+    NoFirstLine { path: PathBuf },
+}
