@@ -16,6 +16,8 @@ use super::{Form, OverlayCheck, Problem};
 const BEFORE: &str = "before";
 /// The file with checks in Rust.
 const OVERLAY: &str = "overlay.rs";
+/// Files that are no checks but have a meaning.
+const KNOWN: &[&str] = &[manifest::FILE, OVERLAY, "compose.ccci.yml"];
 
 /// Finds all checks of a recipe in the order in which they run, and all that is wrong.
 pub(super) fn discover(
@@ -93,7 +95,7 @@ impl Finder<'_> {
 
     fn file(&mut self, file: &File) {
         let path = self.folder.path.join(&file.path);
-        let known = file.path == Path::new(manifest::FILE) || file.path == Path::new(OVERLAY);
+        let known = KNOWN.iter().any(|known| file.path == Path::new(known));
         // Modules of the overlay; its hash covers them.
         let module = self.folder.source_hash.is_some() && file.path.extension().is_some_and(|e| e == "rs");
         if known || module {

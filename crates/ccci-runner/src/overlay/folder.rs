@@ -45,9 +45,7 @@ impl Folder {
         for file in self.files.iter().filter(|f| f.executable) {
             let path = self.path.join(&file.path);
             let mut start = Vec::new();
-            std::fs::File::open(&path)
-                .and_then(|f| f.take(4).read_to_end(&mut start))
-                .path("read", &path)?;
+            std::fs::File::open(&path).and_then(|f| f.take(4).read_to_end(&mut start)).path("read", &path)?;
             if !start.starts_with(b"#!") && start != *b"\x7fELF" {
                 problems.push(Problem::NoFirstLine { path });
             }

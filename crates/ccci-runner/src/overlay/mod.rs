@@ -12,15 +12,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ccci_core::atomic::PathError;
-use ccci_core::manifest::{Manifest, ManifestError, Probe};
+use ccci_core::manifest::{Manifest, Probe};
 use ccci_core::names::RecipeName;
-use ccci_core::plan::FoundCheck;
-use ccci_core::stage::{CheckKind, CheckName, StageName};
-use ccci_recipes::CompiledOverlay;
+use ccci_core::stage::{CheckName, StageName};
 
-pub(crate) use folder::Folder;
+use folder::Folder;
 pub(crate) use problem::Problem;
-pub(crate) use run::Bench;
+pub(crate) use run::{Bench, ready};
 
 /// One check of a recipe's author.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,11 +49,6 @@ pub(crate) enum Form {
 }
 
 impl OverlayCheck {
-    /// The check as the plan knows it.
-    pub(crate) fn found(&self) -> FoundCheck {
-        FoundCheck { stage: self.stage, kind: CheckKind::Overlay, name: self.name.clone() }
-    }
-
     /// Why it cannot be tried, when not all dependencies that it requires are there (failure 38).
     pub(crate) fn unmet(&self, ready: &[RecipeName]) -> Option<String> {
         let missing = self.requires_deps.iter().find(|dep| !ready.iter().any(|r| r.as_str() == dep.as_str()));
@@ -63,20 +56,9 @@ impl OverlayCheck {
     }
 }
 
-/// All that is known of a recipe beside its own repository.
-#[derive(Debug, Clone)]
-pub(crate) struct Room {
-    /// What its author declares.
-    pub(crate) manifest: Manifest,
-    /// Its checks: by stage, what runs before first; then probes, Rust, executables.
-    pub(crate) checks: Vec<OverlayCheck>,
-}
-
-/// A room that cannot be used. Exit code 2.
+/// A recipe's folder that cannot be used. Exit code 2.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RoomError {
-    #[error(transparent)]
-    Manifest(#[from] ManifestError),
+pub(crate) enum OverlayError {
     #[error(transparent)]
     Path(#[from] PathError),
     #[error("the folder of recipes {} does not exist: give the right one with --recipes", path.display())]
@@ -92,52 +74,42 @@ fn and_more(recipe: &RecipeName, more: usize) -> String {
     }
 }
 
-impl Room {
-    /// Opens the room of one recipe. `recipes` is the folder of all recipes; a recipe without a folder in it has an
-    /// empty room with all defaults.
-    pub(crate) fn open(recipes: &Path, recipe: &RecipeName) -> Result<Self, RoomError> {
-        Self::open_with(recipes, recipe, ccci_recipes::overlay(recipe.as_str()))
+/// Finds the checks of a recipe: by stage, what runs before the mutation first; then probes, Rust, executables.
+/// A recipe without a folder has none. Anything in the folder that cannot be understood is an error.
+pub(crate) fn discover(
+    recipe: &RecipeName,
+    folder: &Path,
+    manifest: &Manifest,
+) -> Result<Vec<OverlayCheck>, OverlayError> {
+    let folder = read(folder)?;
+    let compiled = ccci_recipes::overlay(recipe.as_str());
+    let (checks, problems) = discover::discover(recipe, &folder, manifest, compiled);
+    let more = problems.len().saturating_sub(1);
+    match problems.into_iter().next() {
+        Some(first) => Err(OverlayError::Problems { recipe: recipe.clone(), first: Box::new(first), more }),
+        None => Ok(checks),
     }
+}
 
-    /// The same with the compiled overlay given.
-    pub(crate) fn open_with(
-        recipes: &Path,
-        recipe: &RecipeName,
-        compiled: Option<&CompiledOverlay>,
-    ) -> Result<Self, RoomError> {
-        if !recipes.is_dir() {
-            return Err(RoomError::NoRecipes { path: recipes.to_owned() });
-        }
-        let folder = Folder::read(&recipes.join(recipe.as_str()))?;
-        let manifest = Manifest::load(&folder.path)?;
-        let (checks, problems) = discover::discover(recipe, &folder, &manifest, compiled);
-        let more = problems.len().saturating_sub(1);
-        match problems.into_iter().next() {
-            Some(first) => Err(RoomError::Problems { recipe: recipe.clone(), first: Box::new(first), more }),
-            None => Ok(Self { manifest, checks }),
-        }
-    }
+/// Everything that is wrong with a recipe's folder, for `ccci lint`.
+pub(crate) fn problems(recipe: &RecipeName, folder: &Path) -> Result<Vec<Problem>, OverlayError> {
+    let compiled = ccci_recipes::overlay(recipe.as_str());
+    let folder = read(folder)?;
+    let (manifest, unreadable) = match Manifest::load(&folder.path) {
+        Ok(manifest) => (manifest, None),
+        Err(error) => (Manifest::default(), Some(Problem::Manifest(error))),
+    };
+    let (_, found) = discover::discover(recipe, &folder, &manifest, compiled);
+    let mut all: Vec<Problem> = unreadable.into_iter().chain(found).collect();
+    all.extend(folder.without_a_first_line()?);
+    Ok(all)
+}
 
-    /// Everything that is wrong with a recipe's room, for `ccci lint`.
-    pub(crate) fn problems(recipes: &Path, recipe: &RecipeName) -> Result<Vec<Problem>, RoomError> {
-        if !recipes.is_dir() {
-            return Err(RoomError::NoRecipes { path: recipes.to_owned() });
-        }
-        let folder = Folder::read(&recipes.join(recipe.as_str()))?;
-        let (manifest, unreadable) = match Manifest::load(&folder.path) {
-            Ok(manifest) => (manifest, None),
-            Err(error) => (Manifest::default(), Some(Problem::Manifest(error))),
-        };
-        let compiled = ccci_recipes::overlay(recipe.as_str());
-        let (_, problems) = discover::discover(recipe, &folder, &manifest, compiled);
-        let mut all: Vec<Problem> = unreadable.into_iter().chain(problems).collect();
-        all.extend(folder.without_a_first_line()?);
-        Ok(all)
-    }
-
-    /// The checks of one stage that run before its mutation, or after it.
-    pub(crate) fn of(&self, stage: StageName, before: bool) -> impl Iterator<Item = &OverlayCheck> {
-        self.checks.iter().filter(move |c| c.stage == stage && c.before == before)
+/// Reads a recipe's folder. A recipe may have none, but the folder of all recipes must be there.
+fn read(folder: &Path) -> Result<Folder, OverlayError> {
+    match folder.parent().filter(|recipes| !recipes.is_dir()) {
+        Some(path) => Err(OverlayError::NoRecipes { path: path.to_owned() }),
+        None => Ok(Folder::read(folder)?),
     }
 }
 

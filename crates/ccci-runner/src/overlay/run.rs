@@ -1,0 +1,129 @@
+//! Runs one overlay check. Rust and executables are processes under one protocol; a declared probe is one question.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ccci_core::exec::{Command, ExecError, Output};
+use ccci_core::health::{ProbeFailure, Prober};
+use ccci_core::manifest::Probe;
+use ccci_core::names::RecipeName;
+use ccci_core::secret::Redactor;
+use ccci_core::stage::{CheckKind, Outcome};
+use ccci_core::wait::CancellationToken;
+use ccci_recipes::{Facts, protocol};
+
+use super::{Form, OverlayCheck};
+use crate::harness::HarnessCheck;
+
+/// How much longer than the check's own deadline the harness waits: a process is first asked to end.
+const GRACE: Duration = Duration::from_secs(15);
+/// How many of a failed check's last lines are told.
+const LINES: usize = 20;
+
+/// What the checks of one stage run with.
+#[derive(Debug, Clone)]
+pub(crate) struct Bench {
+    /// What they are told.
+    pub(crate) facts: Facts,
+    /// This program, for checks in Rust.
+    pub(crate) exe: PathBuf,
+    /// Where the whole output of each goes.
+    pub(crate) logs: PathBuf,
+    /// Takes secrets out of what they print.
+    pub(crate) redactor: Redactor,
+    /// Ends them.
+    pub(crate) cancel: CancellationToken,
+}
+
+/// Makes a check ready for the harness. `deps` are the dependencies that were set up.
+pub(crate) fn ready(
+    check: &OverlayCheck,
+    bench: &Arc<Bench>,
+    prober: &Arc<Prober>,
+    deps: &[RecipeName],
+) -> HarnessCheck {
+    let (name, deadline, unmet) = (check.name.clone(), check.deadline + GRACE, check.unmet(deps));
+    let (check, bench, prober) = (check.clone(), Arc::clone(bench), Arc::clone(prober));
+    let run = Box::new(move || -> std::pin::Pin<Box<dyn Future<Output = Outcome> + Send>> {
+        Box::pin(async move {
+            match &check.form {
+                Form::Probe(probe) => ask(probe, check.deadline, &prober).await,
+                Form::Rust | Form::Executable(_) => start(&check, &bench).await,
+            }
+        })
+    });
+    HarnessCheck { name, kind: CheckKind::Overlay, deadline, unmet, run }
+}
+
+async fn ask(probe: &Probe, deadline: Duration, prober: &Prober) -> Outcome {
+    match tokio::time::timeout(deadline, prober.once(probe)).await {
+        Err(_) => Outcome::Fail(format!("{probe}: no answer within {} s", deadline.as_secs())),
+        Ok(Ok(())) => Outcome::Pass,
+        Ok(Err(error @ ProbeFailure::Wrong { .. })) => Outcome::Fail(error.to_string()),
+        Ok(Err(error)) => Outcome::Inconclusive(error.to_string()),
+    }
+}
+
+/// Runs a check that is a process.
+pub(super) async fn start(check: &OverlayCheck, bench: &Bench) -> Outcome {
+    let log = bench.logs.join(format!("{}.log", check.name.as_str().replace("::", ".")));
+    let command = command(check, bench).deadline(check.deadline).log(&log);
+    match command.run().await {
+        Ok(output) => judge(&output),
+        Err(error) => not_run(&error),
+    }
+}
+
+fn command(check: &OverlayCheck, bench: &Bench) -> Command {
+    let command = match &check.form {
+        Form::Executable(path) => {
+            // Beside its file, so that it finds the helpers and data of its author.
+            let dir = path.parent().unwrap_or(&bench.facts.scratch);
+            Command::new(path).dir(dir)
+        }
+        Form::Rust | Form::Probe(_) => Command::new(&bench.exe)
+            .args(["__check", bench.facts.recipe.as_str(), check.name.as_str()])
+            .dir(&bench.facts.scratch),
+    };
+    let variables = bench.facts.variables(check.stage, check.name.as_str());
+    variables
+        .into_iter()
+        .fold(command, |command, (name, value)| command.env(name, value))
+        .redactor(bench.redactor.clone())
+        .cancel(bench.cancel.clone())
+}
+
+/// The protocol: 0 pass, 77 skip with the last line as the reason, all else a failure.
+fn judge(output: &Output) -> Outcome {
+    match output.code.map(u8::try_from) {
+        Some(Ok(protocol::PASS)) => Outcome::Pass,
+        Some(Ok(protocol::SKIP)) => {
+            let reason = output.tail(1);
+            Outcome::Skip(if reason.is_empty() { "it gave no reason".to_owned() } else { reason })
+        }
+        _ => {
+            let tail = output.tail(LINES);
+            // A check that says what is wrong and ends with 1 needs no word about its code.
+            match (tail.is_empty(), output.code) {
+                (true, _) => Outcome::Fail(format!("{}, and it printed nothing", output.ending())),
+                (false, Some(1)) => Outcome::Fail(tail),
+                (false, _) => Outcome::Fail(format!("{tail}\n({})", output.ending())),
+            }
+        }
+    }
+}
+
+fn not_run(error: &ExecError) -> Outcome {
+    match error {
+        ExecError::Cancelled { .. } => Outcome::Inconclusive("the run was cancelled".to_owned()),
+        ExecError::Deadline { after, tail, .. } => {
+            let text = format!("it took more than {} s and was ended", after.as_secs());
+            Outcome::Fail(if tail.is_empty() { text } else { format!("{text}; its last words:\n{tail}") })
+        }
+        ExecError::NotFound { program } => {
+            Outcome::Fail(format!("{program} cannot be started: what its first line names is not installed"))
+        }
+        error => Outcome::Fail(format!("it cannot be started: {error}")),
+    }
+}

@@ -1,0 +1,322 @@
+//! Recipe folders made on the spot: what is found in them, what is refused, and what running a check gives.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use ccci_core::exec::{Command, Input};
+use ccci_core::secret::{Redactor, Secret};
+use ccci_core::stage::Outcome;
+use ccci_core::wait::CancellationToken;
+use ccci_recipes::{Checks, CompiledOverlay, Facts};
+
+use super::*;
+
+fn recipe() -> RecipeName {
+    "blog".parse().unwrap()
+}
+
+/// A recipe's folder with these files; a path that ends with `*` is made executable.
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        let (path, mode) = path.strip_suffix('*').map_or((*path, 0o644), |path| (path, 0o755));
+        let path = dir.path().join("blog").join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        ccci_core::atomic::write_with_mode(&path, text.as_bytes(), mode).unwrap();
+    }
+    dir
+}
+
+fn look(dir: &tempfile::TempDir, compiled: Option<&CompiledOverlay>) -> (Vec<OverlayCheck>, Vec<String>) {
+    let path = dir.path().join("blog");
+    let manifest = Manifest::load(&path).unwrap();
+    let (checks, problems) =
+        discover::discover(&recipe(), &Folder::read(&path).unwrap(), &manifest, compiled);
+    let root = format!("{}/", dir.path().display());
+    (checks, problems.iter().map(|p| p.to_string().replace(&root, "")).collect())
+}
+
+fn names(checks: &[OverlayCheck]) -> Vec<&str> {
+    checks.iter().map(|c| c.name.as_str()).collect()
+}
+
+fn register(set: &mut Checks) {
+    set.check(StageName::Upgrade, "keeps", |_| async { Ok(()) }).timeout(7).requires_deps(["keycloak"]);
+    set.before(StageName::Upgrade, "seeds", |_| async { Ok(()) });
+}
+
+/// A compiled overlay with the hash that the folder really has.
+fn compiled(dir: &tempfile::TempDir, register: fn(&mut Checks)) -> CompiledOverlay {
+    let hash = ccci_recipes::source_hash(&dir.path().join("blog")).unwrap().unwrap();
+    CompiledOverlay { recipe: "blog", source_hash: hash.leak(), register }
+}
+
+#[test]
+fn checks_of_all_forms_are_named_by_their_path_and_ordered() {
+    let yaml = "deps: [keycloak]\ntimeouts: {check: 9}\nprobes: {upgrade: {answers: {http: {}}}}\n";
+    let dir = folder(&[
+        ("recipe.yaml", yaml),
+        ("overlay.rs", "// compiled elsewhere"),
+        ("model.rs", "// a module of it"),
+        ("compose.ccci.yml", ""),
+        ("upgrade/z-last.py*", ""),
+        ("upgrade/db/dump.sh*", ""),
+        ("upgrade/before/fill.sh*", ""),
+        ("install/first*", ""),
+        ("install/README.md", ""),
+        ("install/_helper.py", ""),
+        ("install/__pycache__/x.pyc", ""),
+        ("custom/.hidden", ""),
+        ("_notes/anything", ""),
+    ]);
+    let (checks, problems) = look(&dir, Some(&compiled(&dir, register)));
+    assert_eq!(problems, Vec::<String>::new());
+    assert_eq!(
+        names(&checks),
+        [
+            "blog::install::first",
+            "blog::upgrade::before::seeds",
+            "blog::upgrade::before::fill",
+            "blog::upgrade::answers",
+            "blog::upgrade::keeps",
+            "blog::upgrade::db::dump",
+            "blog::upgrade::z-last",
+        ]
+    );
+    let keeps = &checks[4];
+    assert_eq!((keeps.deadline, &keeps.form), (Duration::from_secs(7), &Form::Rust));
+    assert_eq!(checks[0].deadline, Duration::from_secs(9));
+    assert_eq!(keeps.unmet(&["keycloak".parse().unwrap()]), None);
+    assert_eq!(keeps.unmet(&[]).as_deref(), Some("it requires keycloak, which was not set up"));
+}
+
+#[test]
+fn a_recipe_without_a_folder_has_no_checks_and_no_problems() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(look(&dir, None), (Vec::new(), Vec::new()));
+    let error = super::discover(&recipe(), Path::new("/no/such/recipes/blog"), &Manifest::default());
+    assert!(
+        error.unwrap_err().to_string().starts_with("the folder of recipes /no/such/recipes does not exist")
+    );
+}
+
+/// Nothing that an author wrote is left out in silence.
+#[test]
+fn whatever_cannot_be_understood_is_a_problem() {
+    let table: [(&[(&str, &str)], &str); 10] = [
+        (&[("upgrade/keeps.sh", "#!/bin/sh\n")], "blog/upgrade/keeps.sh: it is not an executable file"),
+        (&[("install/page.html", "")], "blog/install/page.html: it is not an executable file"),
+        (&[("upgrde/keeps.sh*", "")], "blog/upgrde/keeps.sh: ccci has no use for it"),
+        (&[("recipe.yml", "")], "blog/recipe.yml: ccci has no use for it"),
+        (&[("model.rs", "")], "blog/model.rs: ccci has no use for it"),
+        (&[("install/Bad Name.sh*", "")], "blog/install/Bad Name.sh: `Bad Name` is not the name of a check"),
+        (&[("install/before/x.sh*", "")], "blog/install/before/x.sh: nothing is deployed before"),
+        (
+            &[("install/a.sh*", ""), ("install/a.py*", "")],
+            "blog/install/a.sh: there are two checks of the name blog::install::a, here and in blog/install/a.py",
+        ),
+        (
+            &[("recipe.yaml", "probes: {custom: {a: {http: {}}}}"), ("custom/a.sh*", "")],
+            "blog/custom/a.sh: there are two checks of the name blog::custom::a, here and in blog/recipe.yaml",
+        ),
+        (
+            &[("recipe.yaml", "skip: {upgrade: no migration}"), ("upgrade/a.sh*", "")],
+            "blog/upgrade/a.sh: blog::upgrade::a never runs",
+        ),
+    ];
+    for (files, expected) in table {
+        let (_, problems) = look(&folder(files), None);
+        assert!(problems.len() == 1 && problems[0].starts_with(expected), "{files:?} gave {problems:?}");
+    }
+}
+
+#[test]
+fn an_overlay_that_is_not_in_this_program_or_stale_is_never_silence() {
+    let dir = folder(&[("overlay.rs", "// one")]);
+    let (checks, problems) = look(&dir, None);
+    assert!(checks.is_empty() && problems[0].starts_with("blog/overlay.rs: it is not part of this program"));
+    let old = compiled(&dir, register);
+    ccci_core::atomic::write(&dir.path().join("blog/model.rs"), b"// a module came").unwrap();
+    let (checks, problems) = look(&dir, Some(&old));
+    assert!(
+        checks.is_empty() && problems[0].starts_with("blog/overlay.rs: it was changed after"),
+        "{problems:?}"
+    );
+    let (_, problems) = look(&folder(&[("recipe.yaml", "")]), Some(&old));
+    assert!(
+        problems[0].starts_with("blog/overlay.rs: it is part of this program, but not there"),
+        "{problems:?}"
+    );
+}
+
+#[test]
+fn wrong_words_in_rust_are_problems_too() {
+    fn wrong(set: &mut Checks) {
+        set.before(StageName::Install, "Seeds", |_| async { Ok(()) });
+        set.check(StageName::Custom, "sso", |_| async { Ok(()) }).requires_deps(["keycloak"]);
+    }
+    let dir = folder(&[("overlay.rs", "")]);
+    let (_, problems) = look(&dir, Some(&compiled(&dir, wrong)));
+    let expected = [
+        "blog/overlay.rs: `Seeds` is not the name of a check",
+        "blog/overlay.rs: nothing is deployed before the install stage",
+        "blog/overlay.rs: blog::custom::sso requires keycloak, which recipe.yaml does not list",
+    ];
+    assert_eq!(problems.len(), expected.len(), "{problems:?}");
+    for (problem, expected) in problems.iter().zip(expected) {
+        assert!(problem.starts_with(expected), "{problem}");
+    }
+}
+
+#[test]
+fn the_error_of_a_run_is_one_line_and_points_to_lint() {
+    let dir = folder(&[("a", ""), ("b", "")]);
+    let error = super::discover(&recipe(), &dir.path().join("blog"), &Manifest::default()).unwrap_err();
+    let text = error.to_string();
+    assert!(text.ends_with("(and 1 more: `ccci lint blog` lists them)") && !text.contains('\n'), "{text}");
+}
+
+/// Writes an executable through a child process: a file that we hold open for writing cannot be started.
+async fn script(dir: &Path, text: &str) -> OverlayCheck {
+    let path = dir.join("check");
+    let install = Command::new("install").args(["-m", "755", "/dev/stdin"]).arg(&path);
+    let made = install.input(Input::Text(Secret::new(text.to_owned()))).run().await.unwrap();
+    assert!(made.ok(), "{}", made.stderr);
+    OverlayCheck {
+        name: CheckName::overlay(&recipe(), StageName::Custom, "db::script"),
+        stage: StageName::Custom,
+        before: false,
+        form: Form::Executable(path),
+        deadline: Duration::from_secs(20),
+        requires_deps: Vec::new(),
+    }
+}
+
+fn bench(dir: &Path) -> Bench {
+    let facts = Facts {
+        recipe: recipe(),
+        run: "0a1b2c".parse().unwrap(),
+        domain: "blog-0a1b2c.lab.test".parse().unwrap(),
+        stack: "blog-0a1b2c_lab_test".parse().unwrap(),
+        version: None,
+        commit: "a".repeat(40),
+        head_version: None,
+        head_commit: "b".repeat(40),
+        ca_file: None,
+        address: None,
+        scratch: dir.to_owned(),
+        secrets_dir: None,
+    };
+    let (redactor, cancel) = (Redactor::default(), CancellationToken::new());
+    Bench { facts, exe: dir.join("check"), logs: dir.to_owned(), redactor, cancel }
+}
+
+async fn outcome(text: &str) -> Outcome {
+    let dir = tempfile::tempdir().unwrap();
+    run::start(&script(dir.path(), text).await, &bench(dir.path())).await
+}
+
+#[tokio::test]
+async fn the_exit_code_is_the_verdict() {
+    assert_eq!(outcome("#!/bin/sh\necho fine\n").await, Outcome::Pass);
+    assert_eq!(
+        outcome("#!/bin/sh\necho looking\necho no port 25 here\nexit 77\n").await,
+        Outcome::Skip("no port 25 here".into())
+    );
+    assert_eq!(outcome("#!/bin/sh\nexit 77\n").await, Outcome::Skip("it gave no reason".into()));
+    assert_eq!(
+        outcome("#!/bin/sh\necho expected blue >&2\nexit 1\n").await,
+        Outcome::Fail("expected blue".into())
+    );
+    assert_eq!(outcome("#!/bin/sh\necho odd\nexit 9\n").await, Outcome::Fail("odd\n(exit 9)".into()));
+    assert_eq!(outcome("#!/bin/sh\nexit 3\n").await, Outcome::Fail("exit 3, and it printed nothing".into()));
+    assert_eq!(
+        outcome("#!/bin/sh\nkill -9 $$\n").await,
+        Outcome::Fail("killed by a signal, and it printed nothing".into())
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_started_is_a_failure_and_says_why() {
+    let Outcome::Fail(text) = outcome("#!/no/such/interpreter\n").await else { panic!() };
+    assert!(text.ends_with("cannot be started: what its first line names is not installed"), "{text}");
+}
+
+#[tokio::test]
+async fn a_check_that_hangs_is_ended_with_its_children() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "#!/bin/sh\necho waiting for the moon\nsleep 300 &\necho $! >child\nwait\n";
+    let mut check = script(dir.path(), text).await;
+    check.deadline = Duration::from_millis(1500);
+    let Outcome::Fail(text) = run::start(&check, &bench(dir.path())).await else { panic!() };
+    assert_eq!(text, "it took more than 1 s and was ended; its last words:\nwaiting for the moon");
+    let child = std::fs::read_to_string(dir.path().join("child")).unwrap();
+    let state = std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
+    assert!(state.is_empty() || state.contains(") Z "), "its child lives on: {state}");
+}
+
+#[tokio::test]
+async fn a_cancelled_check_is_not_judged() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = script(dir.path(), "#!/bin/sh\nsleep 300\n").await;
+    let bench = bench(dir.path());
+    bench.cancel.cancel();
+    assert_eq!(run::start(&check, &bench).await, Outcome::Inconclusive("the run was cancelled".into()));
+}
+
+#[tokio::test]
+async fn a_check_sees_the_variables_and_nothing_it_prints_is_lost_or_secret() {
+    let dir = tempfile::tempdir().unwrap();
+    let text =
+        "#!/bin/sh\necho \"$CCCI_BASE_URL $CCCI_STAGE $CCCI_CHECK\"\npwd\necho canary-s3cret >&2\nexit 1\n";
+    let check = script(dir.path(), text).await;
+    let bench = bench(dir.path());
+    bench.redactor.learn(&Secret::new("canary-s3cret".into()));
+    let Outcome::Fail(text) = run::start(&check, &bench).await else { panic!() };
+    let here = dir.path().display();
+    let expected =
+        format!("https://blog-0a1b2c.lab.test custom blog::custom::db::script\n{here}\n[redacted]");
+    assert_eq!(text, expected);
+    let log = std::fs::read_to_string(dir.path().join("blog.custom.db.script.log")).unwrap();
+    assert_eq!(log.lines().count(), 3, "{log}");
+    assert!(!log.contains("canary"), "{log}");
+}
+
+/// One path for all: a check in Rust is this program, called with the recipe and the check's name.
+#[tokio::test]
+async fn a_check_in_rust_is_a_child_under_the_same_protocol() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut check = script(dir.path(), "#!/bin/sh\necho \"$@\"\nexit 77\n").await;
+    check.form = Form::Rust;
+    let outcome = run::start(&check, &bench(dir.path())).await;
+    assert_eq!(outcome, Outcome::Skip("__check blog blog::custom::db::script".into()));
+}
+
+#[test]
+fn the_folders_of_this_repository_are_sound() {
+    let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+    for entry in std::fs::read_dir(&recipes).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let Ok(recipe) = name.parse::<RecipeName>() else { continue };
+        if path.is_dir() && name != "src" {
+            let problems = problems(&recipe, &path).unwrap();
+            assert!(problems.is_empty(), "{problems:?}");
+        }
+    }
+}
+
+/// `_template` is no recipe, but what an author copies must be right: it is copied and looked over here.
+#[test]
+fn a_copy_of_the_template_is_sound_and_shows_each_form() {
+    let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/_template");
+    let manifest = Manifest::load(&template).unwrap();
+    let read = Folder::read(&template).unwrap();
+    let compiled = ccci_recipes::overlay("_template").unwrap();
+    let (checks, found) = discover::discover(&recipe(), &read, &manifest, Some(compiled));
+    assert!(found.is_empty() && read.without_a_first_line().unwrap().is_empty(), "{found:?}");
+    let has = |form: fn(&Form) -> bool| checks.iter().any(|c| form(&c.form));
+    assert!(has(|f| matches!(f, Form::Rust)) && has(|f| matches!(f, Form::Executable(_))));
+    assert!(has(|f| matches!(f, Form::Probe(_))) && checks.iter().any(|c| c.before), "{:?}", names(&checks));
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+    assert!(checks.iter().all(|c| !matches!(&c.form, Form::Executable(p) if mode(p) & 0o111 == 0)));
+}
