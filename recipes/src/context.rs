@@ -7,11 +7,16 @@ use std::time::Duration;
 use ccci_core::atomic::{self, PathContext as _, PathError};
 use ccci_core::secret::Secret;
 use ccci_core::stage::StageName;
+use ccci_core::swarm::{Swarm, SwarmError};
+use ccci_core::wait;
 
 use crate::protocol::Facts;
 
 /// How long one request may take; a check that needs more sets its own on the request.
 const REQUEST: Duration = Duration::from_secs(30);
+/// How often a command is tried in a container that is being replaced, and the pause between.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Something that a check asked of its context and did not get.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +33,21 @@ pub enum ContextError {
         /// The client's answer.
         #[source]
         source: reqwest::Error,
+    },
+    /// The engine did not run a command.
+    #[error(transparent)]
+    Engine(#[from] SwarmError),
+    /// A command in a service ended with another code than 0.
+    #[error("`{command}` in {service} ended with {code}: {said}")]
+    Command {
+        /// The program.
+        command: String,
+        /// The service.
+        service: String,
+        /// The exit code.
+        code: i64,
+        /// What it printed, standard error first.
+        said: String,
     },
     /// The app has no secret of this name.
     #[error("the app has no secret `{name}`; it has: {known}")]
@@ -105,6 +125,27 @@ impl Context {
         Ok(std::fs::read_to_string(&path).path("read", path)?)
     }
 
+    /// Runs a command in the running container of a service, as the compose file names it, and gives its standard
+    /// output. No shell: `["sh", "-c", …]` where one is meant. Any code but 0 is an error (failure 34).
+    pub async fn exec_in(&self, service: &str, argv: &[&str]) -> Result<String, ContextError> {
+        let swarm = Swarm::connect().await?;
+        let argv: Vec<String> = argv.iter().map(|a| (*a).to_owned()).collect();
+        let mut tries = TRIES;
+        let ran = loop {
+            tries -= 1;
+            match swarm.exec(&self.facts.stack, service, &argv, REQUEST).await {
+                Err(error) if tries > 0 && is_being_replaced(&error) => wait::pause(PAUSE).await,
+                ran => break ran?,
+            }
+        };
+        if ran.code == 0 {
+            return Ok(ran.stdout);
+        }
+        let said = format!("{} {}", ran.stderr.trim(), ran.stdout.trim()).trim().to_owned();
+        let command = argv.into_iter().next().unwrap_or_default();
+        Err(ContextError::Command { command, service: service.to_owned(), code: ran.code, said })
+    }
+
     /// A secret of the app, by the name that the recipe gives it.
     pub fn secret(&self, name: &str) -> Result<Secret, ContextError> {
         let none = |known| ContextError::NoSecret { name: name.to_owned(), known };
@@ -116,6 +157,11 @@ impl Context {
         let path = dir.join(name);
         Ok(Secret::new(std::fs::read_to_string(&path).path("read", path)?))
     }
+}
+
+/// Whether the container was just going away: worth another try.
+fn is_being_replaced(error: &SwarmError) -> bool {
+    matches!(error, SwarmError::NoContainer { .. } | SwarmError::Refused { status: 404 | 409, .. })
 }
 
 fn names_in(dir: &std::path::Path) -> Result<Vec<String>, PathError> {
