@@ -122,7 +122,10 @@ async fn bring_up(
     let progress = |text: &str| work.note(text);
     // All of Traefik's secrets are named after its stack, and the lab removes them by that.
     let record = |_: &[String]| Ok(());
+    // Nothing comes there: all of Traefik's secrets are the certificate's.
+    let secrets_dir = &work.layout.abra().join("secrets");
     let tools = deploy::Tools {
+        secrets_dir,
         abra,
         swarm,
         pull: false,

@@ -1,5 +1,10 @@
 //! The lab on this machine's own engine: brought up twice, looked at, and beside other people's things.
-#![expect(clippy::disallowed_methods, reason = "tests look at the world themselves")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "tests look at the world themselves, and tell what takes time"
+)]
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
