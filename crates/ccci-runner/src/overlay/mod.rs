@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ccci_core::atomic::PathError;
-use ccci_core::manifest::{Manifest, ManifestError, Probe};
+use ccci_core::manifest::{Manifest, Probe};
 use ccci_core::names::RecipeName;
 use ccci_core::stage::{CheckName, StageName};
 
@@ -56,47 +56,15 @@ impl OverlayCheck {
     }
 }
 
-/// All that is known of a recipe beside its own repository.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Room {
-    /// What its author declares.
-    pub(crate) manifest: Manifest,
-    /// Its checks: by stage, what runs before the mutation first; then probes, Rust, executables.
-    pub(crate) checks: Vec<OverlayCheck>,
-}
-
 /// A recipe's folder that cannot be used. Exit code 2.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RoomError {
-    #[error(transparent)]
-    Manifest(#[from] ManifestError),
+pub(crate) enum OverlayError {
     #[error(transparent)]
     Path(#[from] PathError),
     #[error("the folder of recipes {} does not exist: give the right one with --recipes", path.display())]
     NoRecipes { path: PathBuf },
     #[error("{first}{}", and_more(recipe, *more))]
     Problems { recipe: RecipeName, first: Box<Problem>, more: usize },
-}
-
-impl Room {
-    /// Opens the room of one recipe. `recipes` is the folder of all recipes; a recipe without a folder in it has an
-    /// empty room with all defaults. Anything in the folder that cannot be understood is an error.
-    pub(crate) fn open(recipes: &Path, recipe: &RecipeName) -> Result<Self, RoomError> {
-        let folder = read(recipes, recipe)?;
-        let manifest = Manifest::load(&folder.path)?;
-        let compiled = ccci_recipes::overlay(recipe.as_str());
-        let (checks, problems) = discover::discover(recipe, &folder, &manifest, compiled);
-        let more = problems.len().saturating_sub(1);
-        match problems.into_iter().next() {
-            Some(first) => Err(RoomError::Problems { recipe: recipe.clone(), first: Box::new(first), more }),
-            None => Ok(Self { manifest, checks }),
-        }
-    }
-
-    /// The checks of one stage that run before its mutation, or after it.
-    pub(crate) fn of(&self, stage: StageName, before: bool) -> impl Iterator<Item = &OverlayCheck> {
-        self.checks.iter().filter(move |c| c.stage == stage && c.before == before)
-    }
 }
 
 fn and_more(recipe: &RecipeName, more: usize) -> String {
@@ -106,31 +74,45 @@ fn and_more(recipe: &RecipeName, more: usize) -> String {
     }
 }
 
-/// Everything that is wrong with a recipe's room, for `ccci lint`; and its checks as far as they were understood.
-pub(crate) fn inspect(
-    recipes: &Path,
+/// Finds the checks of a recipe: by stage, what runs before the mutation first; then probes, Rust, executables.
+/// A recipe without a folder has none. Anything in the folder that cannot be understood is an error.
+pub(crate) fn discover(
     recipe: &RecipeName,
-) -> Result<(Vec<OverlayCheck>, Vec<Problem>), RoomError> {
-    let folder = read(recipes, recipe)?;
-    let (manifest, unreadable) = match Manifest::load(&folder.path) {
-        Ok(manifest) => (manifest, None),
-        Err(error) => (Manifest::default(), Some(Problem::Manifest(error))),
-    };
+    folder: &Path,
+    manifest: &Manifest,
+) -> Result<Vec<OverlayCheck>, OverlayError> {
+    let folder = read(folder)?;
     let compiled = ccci_recipes::overlay(recipe.as_str());
-    let (checks, found) = discover::discover(recipe, &folder, &manifest, compiled);
-    // Without its manifest, what the rest was measured by is not known: those findings could mislead.
-    let rest = if unreadable.is_some() { Vec::new() } else { found };
-    let mut all: Vec<Problem> = unreadable.into_iter().chain(rest).collect();
-    all.extend(folder.without_a_first_line()?);
-    Ok((checks, all))
+    let (checks, problems) = discover::discover(recipe, &folder, manifest, compiled);
+    let more = problems.len().saturating_sub(1);
+    match problems.into_iter().next() {
+        Some(first) => Err(OverlayError::Problems { recipe: recipe.clone(), first: Box::new(first), more }),
+        None => Ok(checks),
+    }
+}
+
+/// What `ccci lint` looks at: the checks as far as they were understood, and everything that is wrong.
+pub(crate) fn inspect(
+    recipe: &RecipeName,
+    folder: &Path,
+) -> Result<(Vec<OverlayCheck>, Vec<Problem>), OverlayError> {
+    let folder = read(folder)?;
+    let compiled = ccci_recipes::overlay(recipe.as_str());
+    let (checks, mut problems) = match Manifest::load(&folder.path) {
+        Ok(manifest) => discover::discover(recipe, &folder, &manifest, compiled),
+        // Without its manifest, what the rest is measured by is not known: more findings would mislead.
+        Err(error) => (Vec::new(), vec![Problem::Manifest(error)]),
+    };
+    problems.extend(folder.without_a_first_line()?);
+    Ok((checks, problems))
 }
 
 /// Reads a recipe's folder. A recipe may have none, but the folder of all recipes must be there.
-fn read(recipes: &Path, recipe: &RecipeName) -> Result<Folder, RoomError> {
-    if !recipes.is_dir() {
-        return Err(RoomError::NoRecipes { path: recipes.to_owned() });
+fn read(folder: &Path) -> Result<Folder, OverlayError> {
+    match folder.parent().filter(|recipes| !recipes.is_dir()) {
+        Some(path) => Err(OverlayError::NoRecipes { path: path.to_owned() }),
+        None => Ok(Folder::read(folder)?),
     }
-    Ok(Folder::read(&recipes.join(recipe.as_str()))?)
 }
 
 #[cfg(test)]

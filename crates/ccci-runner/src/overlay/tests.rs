@@ -93,7 +93,8 @@ fn checks_of_all_forms_are_named_by_their_path_and_ordered() {
 fn a_recipe_without_a_folder_has_no_checks_and_no_problems() {
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(look(&dir, None), (Vec::new(), Vec::new()));
-    let error = Room::open(Path::new("/no/such/recipes"), &recipe()).unwrap_err();
+    let nowhere = Path::new("/no/such/recipes/blog");
+    let error = super::discover(&recipe(), nowhere, &Manifest::default()).unwrap_err();
     assert!(error.to_string().starts_with("the folder of recipes /no/such/recipes does not exist"));
 }
 
@@ -168,7 +169,7 @@ fn wrong_words_in_rust_are_problems_too() {
 #[test]
 fn the_error_of_a_run_is_one_line_and_points_to_lint() {
     let dir = folder(&[("a", ""), ("b", "")]);
-    let error = Room::open(dir.path(), &recipe()).unwrap_err();
+    let error = super::discover(&recipe(), &dir.path().join("blog"), &Manifest::default()).unwrap_err();
     let text = error.to_string();
     assert!(text.ends_with("(and 1 more: `ccci lint blog` lists them)") && !text.contains('\n'), "{text}");
 }
@@ -297,7 +298,7 @@ fn the_folders_of_this_repository_are_sound() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let Ok(recipe) = name.parse::<RecipeName>() else { continue };
         if path.is_dir() && name != "src" {
-            let (_, problems) = inspect(&recipes, &recipe).unwrap();
+            let (_, problems) = inspect(&recipe, &path).unwrap();
             assert!(problems.is_empty(), "{problems:?}");
         }
     }
