@@ -131,12 +131,17 @@ pub enum Certain {
         log: Vec<String>,
     },
     /// Swarm went back to the spec before, whatever answers now.
-    #[error("service `{service}`: the update failed and swarm rolled it back ({message}){}", shown(log))]
+    #[error(
+        "service `{service}`: the update failed and swarm rolled it back ({last}; {message}){}",
+        shown(log)
+    )]
     RolledBack {
         /// The service's name within the stack.
         service: String,
         /// Swarm's words.
         message: String,
+        /// The last failed task's words.
+        last: String,
         /// The service's last log lines; added by the one who watches.
         log: Vec<String>,
     },
@@ -186,7 +191,7 @@ impl Failure {
             ("", Some(code)) => format!("exit code {code}"),
             ("", None) => "no reason given".to_owned(),
             // Swarm's own text usually has the code: "task: non-zero exit (1)".
-            (text, _) => text.to_owned(),
+            (text, _) => text.trim_start_matches("task: ").to_owned(),
         }
     }
 }
@@ -424,3 +429,6 @@ fn check_label(facts: &StackFacts, commit: &str) -> Result<(), NotMoved> {
     }
     if seen { Ok(()) } else { Err(NotMoved::NoLabel { key }) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -162,7 +162,7 @@ fn service(raw: &api::Service) -> ServiceFacts {
         volumes: mounts.filter(is_volume).filter_map(|m| m.source.clone()).collect(),
         secrets: container.secrets.iter().flatten().filter_map(|s| s.secret_name.clone()).collect(),
         configs: container.configs.iter().flatten().filter_map(|c| c.config_name.clone()).collect(),
-        template: json(&template),
+        template: comparable(&template),
         endpoint: json(&spec.endpoint_spec),
         update: raw.update_status.as_ref().and_then(update),
     }
@@ -205,7 +205,7 @@ fn task(raw: &api::Task, services: &[ServiceFacts]) -> TaskFacts {
     let status = raw.status.clone().unwrap_or_default();
     let held = status.container_status.unwrap_or_default();
     let service = raw.service_id.clone().unwrap_or_default();
-    let spec = json(&raw.spec);
+    let spec = comparable(&raw.spec.clone().unwrap_or_default());
     let created = moment(raw.created_at.as_deref()).unwrap_or_default();
     let state = status.state.map_or(TaskState::Pending, task_state);
     TaskFacts {
@@ -265,6 +265,35 @@ fn container(stack: &StackName, raw: &api::ContainerSummary) -> ContainerFacts {
         of_stack: label(STACK_LABEL).as_deref() == Some(stack.as_str()),
         task: label(TASK_LABEL),
         volumes: mounts.filter_map(|m| m.name.clone()).filter(|n| !n.is_empty()).collect(),
+    }
+}
+
+/// A task's spec in a form in which the service's template and a task's own copy are equal: the engine leaves the
+/// runtime's name out of the copy, and writes some empty parts in one place only.
+fn comparable(spec: &api::TaskSpec) -> Value {
+    let mut spec = json(spec);
+    if let Some(fields) = spec.as_object_mut() {
+        fields.shift_remove("Runtime");
+    }
+    without_empty(&mut spec);
+    spec
+}
+
+/// Takes empty parts out of a value; true when nothing is left of it.
+fn without_empty(value: &mut Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => {
+            for item in items.iter_mut() {
+                without_empty(item);
+            }
+            items.is_empty()
+        }
+        Value::Object(fields) => {
+            fields.retain(|_, field| !without_empty(field));
+            fields.is_empty()
+        }
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 

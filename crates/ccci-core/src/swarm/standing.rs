@@ -40,7 +40,9 @@ pub(super) fn standing(
     expect: &Expectation,
     history: &History,
 ) -> Standing {
-    if let Some(broken) = image_missing(service, facts, history).or_else(|| rolled_back(service, facts)) {
+    if let Some(broken) =
+        image_missing(service, facts, history).or_else(|| rolled_back(service, facts, history))
+    {
         return Standing::Broken(broken);
     }
     if let Some(done) = one_shot(service, facts, history) {
@@ -85,13 +87,17 @@ fn image_missing(service: &ServiceFacts, facts: &StackFacts, history: &History) 
     })
 }
 
-/// Swarm went back: whatever runs now is not what was deployed.
-fn rolled_back(service: &ServiceFacts, facts: &StackFacts) -> Option<Certain> {
+/// Swarm went back: whatever runs now is not what was deployed (failure 18).
+fn rolled_back(service: &ServiceFacts, facts: &StackFacts, history: &History) -> Option<Certain> {
     let update = service.update.as_ref()?;
-    matches!(update.state, UpdateState::RollbackPaused | UpdateState::RollbackCompleted).then(|| {
-        let service = facts.short(service).to_owned();
-        Certain::RolledBack { service, message: update.message.clone(), log: Vec::new() }
-    })
+    if !matches!(update.state, UpdateState::RollbackPaused | UpdateState::RollbackCompleted) {
+        return None;
+    }
+    // The failed task is of the spec that is no longer the service's.
+    let failed = facts.tasks_of(service).filter(|t| t.state.is_failure() && !history.is_old(t)).last();
+    let last = failed.map_or("no failed task is left", |t| t.error.trim_start_matches("task: ")).to_owned();
+    let service = facts.short(service).to_owned();
+    Some(Certain::RolledBack { service, message: update.message.clone(), last, log: Vec::new() })
 }
 
 /// Only these two states end by themselves; `paused` stays for ever and must not be waited for.
