@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use proptest::prelude::*;
+
 use super::*;
 
 const BASE: &str = r#"
@@ -171,4 +173,13 @@ fn an_error_says_where_in_the_file() {
 fn exports_are_read_and_computed_ones_left_out() {
     let script = "#!/bin/bash\nexport A_VERSION=v1\n  export B=\"two words\" # x\nexport C=$(date)\nD=4\nexport E='x'\n";
     assert_eq!(exports(script), values(&[("A_VERSION", "v1"), ("B", "two words"), ("E", "x")]));
+}
+
+proptest! {
+    #[test]
+    fn a_text_of_doubled_dollars_is_read_back_and_nothing_panics(text in "([$ {}:?+-]|[A-Z]|\\PC){0,24}") {
+        let values = values(&[("A", "1")]);
+        drop(interpolate(&text, &values));
+        prop_assert_eq!(interpolate(&text.replace('$', "$$"), &values), Ok(text));
+    }
 }

@@ -3,6 +3,8 @@
 use ccci_core::abra::error::classify;
 use ccci_core::abra::{AbraErrorKind as Kind, LintStatus, Severity, lint, secrets, status, text};
 
+use proptest::prelude::*;
+
 use super::{fixture, fixtures};
 
 fn kind(name: &str) -> Kind {
@@ -212,4 +214,20 @@ fn lint_tables_of_every_drawing_are_read() {
     assert_eq!(tag.fix, "replace lightweight tag with annotated tag");
     assert_eq!(lint::parse("FATA unable to validate recipe\n"), None);
     assert_eq!(lint::parse("┃ REF ┃ RULE ┃ SEVERITY ┃ SATISFIED ┃\n"), None, "a table without rules");
+}
+
+proptest! {
+    #[test]
+    fn no_output_breaks_the_readers(said in "([\\x1b\\r\\n\\[\\]{}│┃|:'\"-]|FATA|WARN|REF|R014|unknown flag: |✅|\\PC){0,40}") {
+        let plain = text::plain(&said);
+        prop_assert!(!plain.contains(['\x1b', '\r']));
+        // What they make of it is for the fixtures; here nothing may panic or hang.
+        classify(text::fatal(&plain).as_deref(), &plain);
+        text::json(&plain);
+        lint::parse(&said);
+        secrets::parse_list(&said);
+        secrets::parse_generated(&said);
+        status::parse_apps(&said);
+        status::parse_ps(&said);
+    }
 }
