@@ -202,6 +202,7 @@ const COMPOSE: &[&str] = &[
     "must be a boolean",
     "invalid interpolation format",
     "required variable",
+    "refers to undefined",
     "undefined volume",
     "undefined network",
     "undefined secret",
