@@ -227,3 +227,72 @@ fn names<'f>(files: &BTreeMap<&'f str, &'f str>, folder: &str) -> Vec<&'f str> {
     names.dedup();
     names
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILES: &[(&str, &str)] = &[
+        ("base/compose.yml", "one\n"),
+        ("base/old.txt", "old\n"),
+        ("branches/early/about.txt", "starts from the first release\nfrom: 1.9.0+1\n"),
+        ("branches/late/about.txt", "starts from main\n"),
+        ("branches/late/added.txt", "added\n"),
+        ("main/README.md", "read me\n"),
+        ("main/about.txt", "docs: a word\n"),
+        ("releases/1.10.0+1/about.txt", "the second\ntag: lightweight\n"),
+        ("releases/1.10.0+1/compose.yml.edit", "<<<<<<<\none\n=======\ntwo\n>>>>>>>\n"),
+        ("releases/1.10.0+1/old.txt.gone", ""),
+        ("releases/1.9.0+1/release/1.9.0+1", "a note\n"),
+    ];
+
+    /// The history of [`FILES`] with one file more, or one instead of its namesake.
+    fn with(path: &'static str, content: &'static str) -> Result<History, FolderError> {
+        let mut files: BTreeMap<&str, &str> = FILES.iter().copied().collect();
+        files.insert(path, content);
+        read(&files)
+    }
+
+    fn paths(tree: &Tree) -> Vec<&str> {
+        tree.keys().map(String::as_str).collect()
+    }
+
+    #[test]
+    fn each_overlay_lies_on_the_tree_it_starts_from() {
+        let history = with("base/compose.yml", "one\n").unwrap();
+        let [first, second] = &history.releases[..] else { panic!("two releases: {history:?}") };
+        assert_eq!(first.version.tag(), "1.9.0+1", "ordered as versions, not as texts");
+        assert_eq!(paths(&first.tree), ["compose.yml", "old.txt", "release/1.9.0+1"]);
+        assert_eq!((first.kind, second.kind), (TagKind::Annotated, TagKind::Lightweight));
+        assert_eq!(paths(&second.tree), ["compose.yml", "release/1.9.0+1"]);
+        assert_eq!(second.tree["compose.yml"], "two\n");
+        assert_eq!(paths(&history.main.tree), ["README.md", "compose.yml", "release/1.9.0+1"]);
+        let [early, late] = &history.branches[..] else { panic!("two branches: {history:?}") };
+        assert_eq!((early.from, &early.tree), (Some(0), &first.tree));
+        assert_eq!((late.from, late.about.as_str()), (None, "starts from main"));
+        assert_eq!(paths(&late.tree), ["README.md", "added.txt", "compose.yml", "release/1.9.0+1"]);
+    }
+
+    #[test]
+    fn a_folder_out_of_form_is_an_error_that_names_the_file() {
+        for (path, content, said) in [
+            ("main/missing.txt.gone", "", "main/missing.txt.gone: there is no such file to remove"),
+            ("main/missing.txt.edit", "", "main/missing.txt.edit: there is no such file to edit"),
+            (
+                "main/compose.yml.edit",
+                "<<<<<<<\none\n=======\n>>>>>>>\n",
+                "main/compose.yml.edit: the old text",
+            ),
+            ("branches/late/about.txt", "a\nfrom: 3.0.0+1\n", "the branch late starts from 3.0.0+1"),
+            ("branches/late/about.txt", "", "branches/late/about.txt: missing"),
+            ("branches/late/about.txt", "a\nform: main\n", "neither `from: ` nor `tag: `"),
+            ("releases/1.10.0+1/about.txt", "a\ntag: heavy\n", "a tag can only be said to be lightweight"),
+            ("releases/next/about.txt", "a\n", "`next` is not a recipe version"),
+        ] {
+            let error = with(path, content).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+        let none = BTreeMap::from([("base/compose.yml", "one\n")]);
+        assert!(read(&none).unwrap_err().to_string().contains("there is no release"));
+    }
+}
