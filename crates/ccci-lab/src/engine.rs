@@ -201,8 +201,9 @@ async fn swarm(work: &Work<'_>) -> Result<(), EngineError> {
 
 /// The network `proxy`, ours by its label.
 async fn proxy(work: &Work<'_>) -> Result<(), EngineError> {
+    // Engine 20.10 takes a swarm network's name as a prefix: an anchored pattern would find nothing.
     let found =
-        work.docker_json(["network", "ls", "--filter", "name=^proxy$", "--format", "{{json .}}"]).await?;
+        work.docker_json(["network", "ls", "--filter", "name=proxy", "--format", "{{json .}}"]).await?;
     if let Some(network) = found.iter().find(|n| n["Name"] == PROXY_NETWORK) {
         let labels = network["Labels"].as_str().unwrap_or_default();
         if labels.split(',').any(|label| label == work.layout.label()) {
