@@ -1,0 +1,79 @@
+//! `ccci lint`: everything that is wrong with a recipe's folder here, one line each. Needs no server and no Docker.
+
+use std::io::Write;
+use std::path::Path;
+
+use ccci_core::names::RecipeName;
+use ccci_core::verdict::exit;
+
+use super::dispatch::CommandError;
+use crate::overlay;
+use crate::request::RequestError;
+use crate::room::RoomError;
+
+/// Looks a recipe's folder over. Findings are bad input.
+pub(crate) fn lint(recipe: &str, recipes: &Path, out: &mut dyn Write) -> Result<u8, CommandError> {
+    let recipe: RecipeName = recipe.parse().map_err(RequestError::from)?;
+    let folder = recipes.join(recipe.as_str());
+    let (checks, problems) = overlay::inspect(&recipe, &folder).map_err(RoomError::from)?;
+    let (last, code) = match (problems.len(), folder.is_dir()) {
+        (0, true) => (format!("{recipe}: {} checks of its own, nothing to find fault with", checks.len()), exit::PASS),
+        (0, false) => (format!("{recipe}: no folder {}, so all is default", folder.display()), exit::PASS),
+        (1, _) => (format!("{recipe}: 1 finding"), exit::USAGE),
+        (count, _) => (format!("{recipe}: {count} findings"), exit::USAGE),
+    };
+    let lines = problems.iter().map(ToString::to_string).chain([last]);
+    // A reader that has seen enough (`| head`) is no error.
+    out.write_all((lines.collect::<Vec<_>>().join("\n") + "\n").as_bytes()).ok();
+    Ok(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ccci_core::atomic;
+
+    fn lint_with(files: &[(&str, &str, u32)]) -> (u8, String) {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, text, mode) in files {
+            let path = dir.path().join(path);
+            atomic::create_dir(path.parent().unwrap()).unwrap();
+            atomic::write_with_mode(&path, text.as_bytes(), *mode).unwrap();
+        }
+        let mut out = Vec::new();
+        let code = lint("blog", dir.path(), &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        (code, text.replace(&format!("{}/", dir.path().display()), ""))
+    }
+
+    #[test]
+    fn a_sound_folder_and_none_at_all_are_fine() {
+        let (code, text) = lint_with(&[("blog/install/x", "#!/bin/sh\n", 0o755)]);
+        assert_eq!((code, text.as_str()), (0, "blog: 1 checks of its own, nothing to find fault with\n"));
+        assert_eq!(lint_with(&[]), (0, "blog: no folder blog, so all is default\n".to_owned()));
+    }
+
+    #[test]
+    fn each_finding_is_one_line_and_the_code_is_that_of_bad_input() {
+        let (code, text) = lint_with(&[
+            ("blog/install/a.sh", "#!/bin/sh\n", 0o644),
+            ("blog/install/b", "echo no first line\n", 0o755),
+            ("blog/notes.txt", "", 0o644),
+        ]);
+        assert_eq!(code, 2);
+        insta::assert_snapshot!(text, @r"
+        blog/install/a.sh: it is not an executable file: `chmod +x` it, or let its name begin with `_` if it is not a check
+        blog/notes.txt: ccci has no use for it: checks are in install, upgrade or custom; a name that begins with `_` is left alone
+        blog/install/b: it has no first line `#!…` and is no program: it cannot be started
+        blog: 3 findings
+        ");
+    }
+
+    #[test]
+    fn a_manifest_that_cannot_be_read_is_said_with_its_place() {
+        let (code, text) = lint_with(&[("blog/recipe.yaml", "helth: {path: /}\n", 0o644)]);
+        assert_eq!(code, 2);
+        assert!(text.starts_with("blog/recipe.yaml:1:1: unknown field `helth`"), "{text}");
+        assert!(text.contains("did you mean `health`?\nblog: 1 finding\n"), "{text}");
+    }
+}
