@@ -122,8 +122,8 @@ impl Finder<'_> {
         // A file's name ends before its extension; folders are taken whole.
         let (last, folders) = below.split_last().map_or(("", below), |(l, f)| (l.as_str(), f));
         let stem = last.rsplit_once('.').map_or(last, |(stem, _)| stem);
-        let own = folders.iter().skip(usize::from(before)).map(String::as_str).chain([stem]);
-        if let Some(why) = own.filter_map(|part| check_name(part).err()).next() {
+        let mut own = folders.iter().skip(usize::from(before)).map(String::as_str).chain([stem]);
+        if let Some(why) = own.find_map(|part| check_name(part).err()) {
             return self.problems.push(Problem::Name { path, why });
         }
         let parts: Vec<&str> = folders.iter().map(String::as_str).chain([stem]).collect();

@@ -319,3 +319,23 @@ fn a_copy_of_the_template_is_sound_and_shows_each_form() {
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
     assert!(checks.iter().all(|c| !matches!(&c.form, Form::Executable(p) if mode(p) & 0o111 == 0)));
 }
+
+/// The template's executables do what they say: the upgrade is seen in the version that they are told.
+#[tokio::test]
+async fn the_executables_of_the_template_pass() {
+    let template =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/_template").canonicalize().unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let mut bench = bench(scratch.path());
+    let table = [
+        ("install/knows-its-domain", "1.0.0+1"),
+        ("upgrade/before/notes-the-version", "1.0.0+1"),
+        ("upgrade/was-upgraded", "1.1.0+1"),
+    ];
+    for (path, version) in table {
+        bench.facts.version = Some(version.to_owned());
+        let mut check = script(scratch.path(), "").await;
+        check.form = Form::Executable(template.join(path));
+        assert_eq!(run::start(&check, &bench).await, Outcome::Pass, "{path}");
+    }
+}
