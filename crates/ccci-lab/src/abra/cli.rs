@@ -91,7 +91,7 @@ const SPECS: &[Spec] = &[
     Spec { verb: Verb::SecretGenerate, words: &[APP, SECRET, &["generate", "g"]],
         args: "<domain> [[secret] [version] | --all]", count: (1, 3), flags: &[MACHINE, PASS, CHAOS, ALL] },
     Spec { verb: Verb::SecretInsert, words: &[APP, SECRET, &["insert", "i"]],
-        args: "<domain> <secret> <version> [<data>]", count: (3, 4), flags: &[PASS, CHAOS, value("file", 'f'), flag("trim", 't')] },
+        args: "<domain> <secret> <version> [<data>]", count: (3, 4), flags: &[PASS, CHAOS, flag("file", 'f'), flag("trim", 't')] },
     Spec { verb: Verb::SecretList, words: &[APP, SECRET, LIST], args: "<domain>", count: (1, 1), flags: &[MACHINE, CHAOS] },
     Spec { verb: Verb::SecretRemove, words: &[APP, SECRET, REMOVE], args: "<domain> [secret | --all]", count: (1, 2),
         flags: &[ALL, PASS, CHAOS] },

@@ -15,6 +15,9 @@ use super::world::App;
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(400);
 
+/// Docker's own grace period of ten seconds, in its unit.
+const USUAL_GRACE: u64 = 10_000_000_000;
+
 /// When the last update of each service began, before the deploy: such a state is old news afterwards.
 #[derive(Debug, Default)]
 pub(super) struct Before(BTreeMap<String, String>);
@@ -100,9 +103,9 @@ fn judge(service: &Value, tasks: &[Value], one_shot: bool, old_news: bool) -> St
         }
         _ => {}
     }
+    let wanted_spec = bare(&service["Spec"]["TaskTemplate"]["ContainerSpec"]);
     let mine = tasks.iter().filter(|t| t["ServiceID"] == service["ID"]);
-    let current =
-        mine.filter(|t| t["Spec"]["ContainerSpec"] == service["Spec"]["TaskTemplate"]["ContainerSpec"]);
+    let current = mine.filter(|t| bare(&t["Spec"]["ContainerSpec"]) == wanted_spec);
     let good = |t: &&Value| match t["Status"]["State"].as_str() {
         Some("running") => t["DesiredState"] == "running",
         Some("complete") => one_shot,
@@ -111,6 +114,28 @@ fn judge(service: &Value, tasks: &[Value], one_shot: bool, old_news: bool) -> St
     let running = current.filter(good).count() as u64;
     let wanted = service["Spec"]["Mode"]["Replicated"]["Replicas"].as_u64().unwrap_or(1);
     if running >= wanted { State::Converged } else { State::Waiting(format!("{name} ({running}/{wanted})")) }
+}
+
+/// The value without what is empty, zero or false, and without the usual grace period: docker writes these for a
+/// service and not for its tasks.
+fn bare(value: &Value) -> Value {
+    let said = |v: &Value| match v {
+        Value::Null | Value::Bool(false) => false,
+        Value::Number(n) => n.as_f64() != Some(0.0),
+        Value::String(s) => !s.is_empty(),
+        Value::Array(a) => !a.is_empty(),
+        Value::Object(o) => !o.is_empty(),
+        Value::Bool(true) => true,
+    };
+    match value {
+        Value::Array(items) => items.iter().map(bare).collect(),
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(k, v)| (k.clone(), bare(v)));
+            let usual = |k: &str, v: &Value| k == "StopGracePeriod" && v.as_u64() == Some(USUAL_GRACE);
+            Value::Object(fields.filter(|(k, v)| said(v) && !usual(k, v)).collect())
+        }
+        other => other.clone(),
+    }
 }
 
 fn name(service: &Value) -> Option<&str> {
@@ -127,7 +152,7 @@ mod tests {
     use serde_json::json;
 
     fn service(update: &str) -> Value {
-        json!({"ID": "s", "Spec": {"Name": "x_app", "TaskTemplate": {"ContainerSpec": {"Image": "i:2"}},
+        json!({"ID": "s", "Spec": {"Name": "x_app", "TaskTemplate": {"ContainerSpec": {"Image": "i:2", "DNSConfig": {}, "StopGracePeriod": 10_000_000_000_u64}},
                "Mode": {"Replicated": {"Replicas": 1}}}, "UpdateStatus": {"State": update, "StartedAt": "t1"}})
     }
 

@@ -144,11 +144,10 @@ pub(super) async fn insert(world: &World, call: &Call) -> Result<(), Fatal> {
     if !wanted(&app, &recipe)?.iter().any(|w| w.id == id) {
         return Err(Fatal::NoSecret { name: id.to_owned() });
     }
-    let value = match (call.value("file"), call.arg(3)) {
-        (Some(path), _) => std::fs::read_to_string(path).path("read", path)?,
-        (None, Some(data)) => data.to_owned(),
-        (None, None) => return Err(Fatal::NotProvided { what: "data" }),
-    };
+    let data = call.arg(3).ok_or(Fatal::NotProvided { what: "data" })?;
+    // With `--file` the last word is a path: a value in an argument list is public.
+    let value =
+        if call.has("file") { std::fs::read_to_string(data).path("read", data)? } else { data.to_owned() };
     let value = if call.has("trim") { value.trim().to_owned() } else { value };
     let name = format!("{}_{id}_{version}", app.stack);
     docker::create_secret(&name, Secret::new(value)).await?;

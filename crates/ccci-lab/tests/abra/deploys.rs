@@ -1,0 +1,141 @@
+//! Cases about what a deploy does with the app's values, the compose files and the time.
+
+use std::time::Instant;
+
+use crate::bench::{Bench, NEW, OLD, Outcome, RUN};
+
+pub fn second_pinned_deploy_needs_force(b: &Bench) -> Outcome {
+    b.deploy(&["DOMAIN", OLD]).good()?;
+    b.deploy(&["DOMAIN", OLD]).fata("is already deployed")?;
+    b.deploy(&["-f", "DOMAIN", OLD]).good()?;
+    b.deploy(&["-C", "DOMAIN"]).good()
+}
+
+pub fn stack_name_is_cut(b: &Bench) -> Outcome {
+    let long = format!("{}{}.example.test", b.domain.split('.').next().unwrap_or_default(), "x".repeat(40));
+    let file = b.path("abra/servers/default").join(format!("{long}.env"));
+    std::fs::write(file, format!("TYPE=abrac\nDOMAIN={long}\n")).unwrap();
+    let stack: String = long.replace('.', "_").chars().take(45).collect();
+    let said = b.deploy(&["-C", &long]);
+    let services =
+        b.docker(&["service", "ls", "--format", "{{.Name}}", "--filter", &format!("name={stack}")]);
+    // Removed before anything is judged: the stack is not the one that the bench clears away.
+    let whole = long.replace('.', "_");
+    for name in [&stack, &whole] {
+        b.docker(&["stack", "rm", name]);
+        let filter = format!("label=com.docker.stack.namespace={name}");
+        b.until("its containers are gone", 40, || b.docker(&["ps", "-aq", "--filter", &filter]).is_empty())?;
+        for volume in b.docker(&["volume", "ls", "-q", "--filter", &filter]) {
+            b.docker(&["volume", "rm", &volume]);
+        }
+    }
+    said.good()?;
+    ensure!(services.contains(&format!("{stack}_app")), "services: {services:?}");
+    Ok(())
+}
+
+pub fn env_file_refers_to_itself(b: &Bench) -> Outcome {
+    b.app(
+        "# a comment\nCOMPOSE_FILE=\"compose.yml\"\nCOMPOSE_FILE=\"$COMPOSE_FILE:compose.extra.yml\"\n\
+           GREETING='first'\nGREETING=\"second words\" # the last one counts\nPLAIN='not $DOMAIN'\n",
+    );
+    b.deploy(&["-C", "DOMAIN"]).good()?;
+    ensure!(b.left("service").len() == 2, "services: {:?}", b.left("service"));
+    for expected in ["GREETING=second words", "PLAIN=not $DOMAIN"] {
+        ensure!(b.environment().iter().any(|e| e == expected), "no `{expected}`: {:?}", b.environment());
+    }
+    Ok(())
+}
+
+pub fn app_values_reach_service_app(b: &Bench) -> Outcome {
+    b.app("GREETING=hello\nOWN=from the app\n");
+    b.deploy(&["DOMAIN", NEW]).good()?;
+    let env = b.environment();
+    ensure!(env.iter().any(|e| e == "GREETING=hello"), "no GREETING: {env:?}");
+    ensure!(env.iter().any(|e| e == "OWN=from the recipe"), "the recipe's own value is not kept: {env:?}");
+    let kind = env.iter().find(|e| e.starts_with("TYPE="));
+    ensure!(kind.is_some_and(|k| k.contains(NEW)), "TYPE does not carry the version: {kind:?}");
+    Ok(())
+}
+
+pub fn abra_sh_exports_are_used(b: &Bench) -> Outcome {
+    b.deploy(&["-C", "DOMAIN"]).good()?;
+    let note = b.service("app", "/Spec/Labels")["abrac.note"].clone();
+    ensure!(note == "v7", "the export of abra.sh is not used: {note}");
+    Ok(())
+}
+
+pub fn readme_commit_replaces_no_task(b: &Bench) -> Outcome {
+    b.deploy(&["-C", "DOMAIN"]).good()?;
+    let before = b.service("app", "/Spec/TaskTemplate");
+    let version = b.label("chaos-version");
+    b.write("README.md", "other words\n");
+    b.commit(None);
+    b.deploy(&["-C", "DOMAIN"]).good()?;
+    ensure!(b.label("chaos-version") != version, "the label names the old commit");
+    ensure!(b.service("app", "/Spec/TaskTemplate") == before, "the task changed with a README");
+    Ok(())
+}
+
+pub fn duration_from_a_variable_is_refused(b: &Bench) -> Outcome {
+    b.write(
+        "compose.slow.yml",
+        "version: \"3.8\"\nservices:\n  app:\n    healthcheck:\n      test: [\"CMD\", \"true\"]\n      \
+         start_period: ${START_PERIOD}\n",
+    );
+    b.app("COMPOSE_FILE=compose.yml:compose.slow.yml\nSTART_PERIOD=30s\n");
+    b.deploy(&["-C", "DOMAIN"]).fata("services.app.healthcheck.start_period Does not match format 'duration'")
+}
+
+pub fn refused_compose_file_has_dockers_words(b: &Bench) -> Outcome {
+    b.write(
+        "compose.extra.yml",
+        "version: \"3.8\"\nservices:\n  extra:\n    image: IMAGE\n    nonsense: true\n",
+    );
+    b.app("COMPOSE_FILE=compose.yml:compose.extra.yml\n");
+    b.deploy(&["-C", "DOMAIN"]).fata("nonsense")?;
+    ensure!(b.left("service").is_empty(), "something was deployed: {:?}", b.left("service"));
+    Ok(())
+}
+
+pub fn deploy_waits_until_running(b: &Bench) -> Outcome {
+    b.app(RUN);
+    b.abra(&["app", "deploy", "-n", "-o", "-D", "-C", "DOMAIN"]).good()?;
+    let running =
+        b.docker(&["ps", "-q", "--filter", &format!("label=com.docker.stack.namespace={}", b.stack)]);
+    ensure!(running.len() == 1, "{} containers run when deploy returns", running.len());
+    Ok(())
+}
+
+pub fn slow_start_times_out_and_stays(b: &Bench) -> Outcome {
+    b.app("COMPOSE_FILE=compose.yml:compose.slow.yml\nREPLICAS=1\nTIMEOUT=3\n");
+    let begun = Instant::now();
+    b.abra(&["app", "deploy", "-n", "-o", "-D", "-C", "DOMAIN"]).fata("deploy timed out")?;
+    ensure!(begun.elapsed().as_secs() < 20, "the timeout label says 3 s, it took {:?}", begun.elapsed());
+    ensure!(b.left("service").len() == 1, "the stack did not stay: {:?}", b.left("service"));
+    Ok(())
+}
+
+pub fn without_converge_checks_it_returns(b: &Bench) -> Outcome {
+    b.app("COMPOSE_FILE=compose.yml:compose.slow.yml\nREPLICAS=1\nTIMEOUT=30\n");
+    let begun = Instant::now();
+    b.deploy(&["-C", "DOMAIN"]).good()?;
+    ensure!(begun.elapsed().as_secs() < 20, "it took {:?}", begun.elapsed());
+    Ok(())
+}
+
+pub fn rollback_by_swarm_is_a_failed_deploy(b: &Bench) -> Outcome {
+    let overlay = |command: &str| {
+        format!(
+            "version: \"3.8\"\nservices:\n  app:\n    command: {command}\n    deploy:\n      update_config: \
+             {{failure_action: rollback, order: start-first, monitor: 3s}}\n"
+        )
+    };
+    b.app("COMPOSE_FILE=compose.yml:compose.slow.yml\nREPLICAS=1\n");
+    b.write("compose.slow.yml", &overlay("[\"/bin/busybox\", \"sleep\", \"1000\"]"));
+    b.abra(&["app", "deploy", "-n", "-o", "-D", "-C", "DOMAIN"]).good()?;
+    b.write("compose.slow.yml", &overlay("[\"/bin/busybox\", \"false\"]"));
+    b.abra(&["app", "deploy", "-n", "-o", "-D", "-C", "DOMAIN"]).fata("deploy failed")?;
+    ensure!(b.left("service").len() == 1, "the stack did not stay: {:?}", b.left("service"));
+    Ok(())
+}

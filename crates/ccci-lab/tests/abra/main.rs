@@ -1,0 +1,185 @@
+//! The conformance suite of abra's command line: what ccci relies on, one function a case, driven from outside.
+//!
+//! It runs against the executable that `$ABRA` names, or else against the stand-in of this crate. Each case says how
+//! sure it is that the real abra behaves so; docs/abra.md has the table. A last test switches the behaviours of the
+//! stand-in off one by one and sees that their cases turn red.
+#![expect(clippy::disallowed_methods, reason = "tests write their fixtures and read $ABRA themselves")]
+#![expect(clippy::unwrap_used, reason = "a fixture that cannot be made ends the test")]
+#![expect(unreachable_pub, reason = "a test binary has no outside")]
+
+#[macro_use]
+mod bench;
+mod calls;
+mod deploys;
+mod lifecycle;
+mod secrets;
+mod versions;
+
+use std::path::PathBuf;
+use std::sync::Once;
+
+use bench::{Bench, Outcome};
+use ccci_lab::abra::Behaviour;
+
+/// How sure it is that abra itself behaves as the case says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    /// Read in abra's source, or in code that is built on its packages.
+    Source,
+    /// Written in its documentation or in a guide that shows the call.
+    Docs,
+    /// Seen by people who ran it.
+    Observed,
+    /// Follows from other facts.
+    Inferred,
+    /// Remembered, never checked: a run against a real abra has to settle it.
+    Memory,
+}
+
+struct Case {
+    name: &'static str,
+    mark: Mark,
+    /// The behaviours without which this case must turn red.
+    guards: &'static [Behaviour],
+    run: fn(&Bench) -> Outcome,
+}
+
+macro_rules! cases {
+    ($($file:ident::$name:ident, $mark:ident, [$($guard:ident),*];)*) => {
+        const CASES: &[Case] = &[$(Case {
+            name: stringify!($name),
+            mark: Mark::$mark,
+            guards: &[$(Behaviour::$guard),*],
+            run: $file::$name,
+        },)*];
+
+        mod case {
+            $(#[test] fn $name() { super::check(stringify!($name)); })*
+        }
+    };
+}
+
+// What docs/abra.md shows: name, certainty, and the behaviours that it guards.
+cases! {
+    calls::version_has_three_numbers, Observed, [];
+    calls::flags_stand_anywhere, Docs, [];
+    calls::unknown_flag_ends_with_one, Memory, [UnknownFlag];
+    calls::help_lists_the_flags_that_are_needed, Memory, [];
+    calls::unknown_app_is_fatal, Inferred, [];
+    calls::fatal_is_on_stdout, Observed, [FataOnStdout];
+    calls::table_without_terminal_is_fatal, Observed, [Tty];
+    calls::table_with_terminal, Observed, [];
+    calls::abra_ci_needs_no_terminal, Memory, [];
+    calls::machine_output_is_json_alone, Source, [MachineQuiet];
+    calls::lint_ends_with_zero_and_a_warning, Observed, [];
+    calls::lint_cannot_reach_the_origin, Observed, [];
+    calls::servers_by_name, Source, [];
+    versions::pinned_deploy_sets_labels, Source, [];
+    versions::pinned_deploy_writes_the_version, Docs, [TypeRewrite];
+    versions::chaos_keeps_the_version_label, Source, [];
+    versions::chaos_writes_the_commit, Inferred, [TypeRewrite];
+    versions::chaos_of_a_dirty_tree_has_plus_u, Observed, [ChaosPlusU];
+    versions::chaos_takes_files_git_does_not_know, Observed, [];
+    versions::dirty_tree_blocks_a_pinned_deploy, Observed, [DirtyTree];
+    versions::untracked_file_blocks_a_pinned_deploy, Observed, [DirtyTree];
+    versions::lightweight_tag_blocks_a_pinned_deploy, Docs, [AnnotatedTags, LintBlocks];
+    versions::lint_error_in_an_unused_file_blocks_too, Memory, [LintBlocks];
+    versions::version_with_chaos_is_refused, Memory, [ChaosWithVersion];
+    versions::hash_is_a_version, Docs, [];
+    versions::unknown_version_is_fatal, Inferred, [];
+    versions::newest_release_without_any_other_word, Source, [];
+    versions::version_of_the_env_file_comes_first, Docs, [];
+    versions::running_version_is_kept_without_a_word, Source, [];
+    versions::unsaved_version_needs_chaos, Memory, [UnsavedVersion];
+    versions::upgrade_and_rollback_to_a_version, Docs, [TypeRewrite];
+    versions::offline_needs_no_origin, Observed, [];
+    deploys::second_pinned_deploy_needs_force, Memory, [AlreadyDeployed];
+    deploys::stack_name_is_cut, Memory, [StackCut];
+    deploys::env_file_refers_to_itself, Source, [SelfReference];
+    deploys::app_values_reach_service_app, Source, [ExposeEnv];
+    deploys::abra_sh_exports_are_used, Source, [AbraShExports];
+    deploys::readme_commit_replaces_no_task, Inferred, [];
+    deploys::duration_from_a_variable_is_refused, Observed, [SchemaFirst];
+    deploys::refused_compose_file_has_dockers_words, Inferred, [];
+    deploys::deploy_waits_until_running, Observed, [];
+    deploys::slow_start_times_out_and_stays, Observed, [ConvergeWait];
+    deploys::without_converge_checks_it_returns, Source, [];
+    deploys::rollback_by_swarm_is_a_failed_deploy, Source, [ConvergeWait];
+    secrets::missing_secret_names_the_first, Source, [MissingSecret, FirstSecretOnly];
+    secrets::secret_to_be_inserted_has_its_own_words, Source, [NotInserted];
+    secrets::generated_values_have_the_length_asked_for, Source, [LengthOption];
+    secrets::commented_option_is_lost, Observed, [];
+    secrets::generating_nothing_ends_with_one, Memory, [NothingGenerated];
+    secrets::one_secret_by_name, Docs, [];
+    secrets::list_says_what_is_there, Source, [];
+    secrets::inserted_from_a_file, Observed, [];
+    secrets::insert_does_not_replace, Docs, [];
+    secrets::removed_by_name, Memory, [];
+    lifecycle::undeploy_leaves_volumes_and_secrets, Observed, [];
+    lifecycle::undeploy_returns_before_swarm_is_done, Observed, [UndeployEarlyReturn];
+    lifecycle::second_undeploy_is_fatal, Source, [NotDeployed];
+    lifecycle::list_without_status_has_empty_fields, Source, [];
+    lifecycle::list_with_status_tells_what_runs, Source, [];
+    lifecycle::list_names_newer_releases, Source, [];
+    lifecycle::ps_tells_each_service, Source, [];
+    lifecycle::new_leaves_the_release_checked_out, Observed, [];
+    lifecycle::new_needs_a_domain, Memory, [];
+    lifecycle::remove_takes_volumes_secrets_and_file, Source, [];
+}
+
+fn stand_in() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_abra-stand-in"))
+}
+
+fn run(case: &Case, program: &std::path::Path, off: Option<Behaviour>) -> Outcome {
+    static READY: Once = Once::new();
+    READY.call_once(bench::ready);
+    (case.run)(&Bench::new(program, off))
+}
+
+fn check(name: &str) {
+    let program = std::env::var("ABRA").map_or_else(|_| stand_in(), PathBuf::from);
+    let case = CASES.iter().find(|c| c.name == name).unwrap();
+    if let Err(red) = run(case, &program, None) {
+        panic!("{name} ({:?}): {}", case.mark, red.0);
+    }
+}
+
+/// A suite that nothing can turn red proves nothing: every behaviour that is switched off is noticed.
+#[test]
+fn each_behaviour_switched_off_turns_a_case_red() {
+    let mut unnoticed = Vec::new();
+    for behaviour in Behaviour::ALL {
+        let guards: Vec<&Case> = CASES.iter().filter(|c| c.guards.contains(behaviour)).collect();
+        assert!(!guards.is_empty(), "no case guards `{}`", behaviour.name());
+        for case in guards {
+            if run(case, &stand_in(), Some(*behaviour)).is_ok() {
+                unnoticed.push(format!("{} stays green without `{}`", case.name, behaviour.name()));
+            }
+        }
+    }
+    assert!(unnoticed.is_empty(), "{}", unnoticed.join("\n"));
+}
+
+/// The table in docs/abra.md is this one.
+#[test]
+fn documentation_lists_every_case_with_its_certainty() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/abra.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let listed: Vec<&str> = text.lines().filter(|l| l.starts_with("| `") && l.ends_with(" |")).collect();
+    for case in CASES {
+        let guards: Vec<String> = case.guards.iter().map(|b| format!("`{}`", b.name())).collect();
+        let mark = format!("{:?}", case.mark).to_lowercase();
+        let row = format!("| `{}` | {mark} | {} |", case.name, guards.join(", "));
+        assert!(listed.contains(&row.as_str()), "docs/abra.md lacks this row:\n{row}");
+    }
+    for behaviour in Behaviour::ALL {
+        let row = format!("| `{}` | {} |", behaviour.name(), behaviour.when_off());
+        assert!(listed.contains(&row.as_str()), "docs/abra.md lacks this row:\n{row}");
+    }
+    assert_eq!(
+        listed.len(),
+        CASES.len() + Behaviour::ALL.len(),
+        "docs/abra.md has rows of things that are gone"
+    );
+}
