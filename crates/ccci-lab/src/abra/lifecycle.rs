@@ -73,7 +73,7 @@ pub(super) async fn undeploy(world: &World, call: &Call) -> Result<(), Fatal> {
         return if world.on(Behaviour::NotDeployed) { Err(Fatal::NotDeployed { domain }) } else { Ok(()) };
     };
     let label = |name: &str| labels.get(&format!("coop-cloud.{}.{name}", app.stack)).cloned();
-    docker::checked(docker::command(["stack", "rm", &app.stack])).await?;
+    remove_stack(&app.stack).await?;
     if let Some(version) = label("chaos-version").or_else(|| label("version")) {
         app.write_version(world, &version)?;
     }
@@ -84,6 +84,18 @@ pub(super) async fn undeploy(world: &World, call: &Call) -> Result<(), Fatal> {
     }
     output::info(world, &format!("{} undeployed", app.domain));
     Ok(())
+}
+
+/// Gives docker the order to remove the stack; again while it refuses a network that a task is just joining.
+async fn remove_stack(stack: &str) -> Result<(), Fatal> {
+    let look = || async {
+        match docker::checked(docker::command(["stack", "rm", stack])).await {
+            Ok(_) => Look::Ready(()),
+            Err(error) => Look::NotYet(error.to_string()),
+        }
+    };
+    let removed = wait::until(&format!("the removal of {stack}"), &bounds(LINGER), look).await;
+    removed.map_err(|e| Fatal::Program { words: e.to_string() })
 }
 
 /// True when nothing of the stack is left within this time.

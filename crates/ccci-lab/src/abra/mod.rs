@@ -3,8 +3,8 @@
 //!
 //! It is a program of its own that happens to live in this crate. It shares no parsing with ccci's wrapper of abra,
 //! so that the conformance suite, which drives both, is no circle; of ccci-core it uses only what starts processes,
-//! waits and writes files. Map: [`cli`] reads the words, [`world`] the directories and the app, [`deploy`] is the
-//! heart, [`switches`] the list of behaviours that can be switched off to test the suite itself.
+//! waits and writes files. Map: `cli` reads the words, `world` the directories and the app, `deploy` is the
+//! heart, `switches` the list of behaviours that can be switched off to test the suite itself.
 
 mod cli;
 mod compose;

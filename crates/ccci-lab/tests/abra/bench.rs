@@ -186,7 +186,8 @@ impl Bench {
     /// Runs docker and gives the lines that it printed; a failure gives none.
     pub fn docker(&self, args: &[&str]) -> Vec<String> {
         let output = self.runtime.block_on(Command::new("docker").args(args).run()).unwrap();
-        output.stdout.lines().map(str::to_owned).collect()
+        // For an object that is not there `inspect` prints an empty line.
+        output.stdout.lines().filter(|l| !l.is_empty()).map(str::to_owned).collect()
     }
 
     /// One value of a service of the stack, by a path of its description.
@@ -256,20 +257,32 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
+        // A task that is only being prepared has no container yet, and makes its volume when all seems clear.
+        let tasks = self.docker(&["stack", "ps", "-q", "--no-trunc", &self.stack]);
         if !self.left("service").is_empty() {
             self.docker(&["stack", "rm", &self.stack]);
         }
-        // Containers linger, and hold their volumes.
-        let cleared = self.until("the volumes are gone", 60, || {
-            let volumes = self.left("volume");
-            volumes.iter().for_each(|volume| drop(self.docker(&["volume", "rm", volume])));
-            volumes.is_empty() && self.containers().is_empty()
+        let known = || {
+            let ids = tasks.iter().map(String::as_str);
+            let args: Vec<&str> =
+                ["inspect", "--type=task", "--format={{.ID}}"].into_iter().chain(ids).collect();
+            !tasks.is_empty() && !self.docker(&args).is_empty()
+        };
+        let cleared = self.until("all of it is gone", 60, || {
+            // Docker refuses what a task still holds, also a network while its stack is being removed.
+            let kinds = ["volume", "network"].map(|kind| (kind, self.left(kind)));
+            for (kind, names) in &kinds {
+                for name in names {
+                    self.docker(&[kind, "rm", name]);
+                }
+            }
+            kinds.iter().all(|(_, names)| names.is_empty()) && self.containers().is_empty() && !known()
         });
-        if let Err(red) = cleared {
-            eprintln!("{} is not cleared away: {}", self.stack, red.0);
-        }
         for secret in self.secrets() {
             self.docker(&["secret", "rm", &secret]);
+        }
+        if !std::thread::panicking() {
+            assert!(cleared.is_ok(), "{}: {cleared:?}", self.stack);
         }
     }
 }
