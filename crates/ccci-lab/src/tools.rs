@@ -58,7 +58,7 @@ pub const ENGINE: Tool = Tool { program: "dockerd", packages: &["docker.io", "ip
 pub const CLIENT: Tool = Tool { program: "docker", packages: &["docker.io", "docker-cli"] };
 /// Makes Debian root file systems.
 pub const MMDEBSTRAP: Tool =
-    Tool { program: "mmdebstrap", packages: &["mmdebstrap", "debian-archive-keyring"] };
+    Tool { program: "mmdebstrap", packages: &["mmdebstrap", "debian-archive-keyring", "gpg"] };
 /// Makes and reads repositories.
 pub const GIT: Tool = Tool { program: "git", packages: &["git"] };
 /// Compiles Traefik. An old one fetches a newer one by itself.
@@ -160,7 +160,7 @@ mod tests {
     fn packages_are_named_once_and_only_those_that_exist() {
         let tools = [ENGINE, CLIENT, MMDEBSTRAP];
         let bookworm = package_names(&tools, |name| name != "docker-cli");
-        assert_eq!(bookworm, ["docker.io", "iptables", "mmdebstrap", "debian-archive-keyring"]);
+        assert_eq!(bookworm, ["docker.io", "iptables", "mmdebstrap", "debian-archive-keyring", "gpg"]);
     }
 
     #[test]

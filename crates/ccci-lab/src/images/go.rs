@@ -1,5 +1,5 @@
 //! Programs compiled on the host from Go modules: the module's `go.mod` and `go.sum` are ours and embedded, so what
-//! is compiled is the same everywhere. Downloads and objects are cached in the lab's `build/go`.
+//! is compiled is the same everywhere. The compiled program is kept in the lab's `build/`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -53,7 +53,7 @@ fn module_files(spec: &ImageSpec, program: &Program) -> Vec<(&'static str, &'sta
 
 async fn build(work: &Work<'_>, spec: &ImageSpec, program: &Program, kept: &Path) -> Result<(), ImageError> {
     let dir = work.layout.build();
-    atomic::create_dir(&dir.join("go"))?;
+    atomic::create_dir(&go_cache(work))?;
     let source =
         tempfile::Builder::new().prefix("go-").tempdir_in(&dir).path("create a directory in", &dir)?;
     for (path, content) in module_files(spec, program) {
@@ -72,7 +72,9 @@ async fn build(work: &Work<'_>, spec: &ImageSpec, program: &Program, kept: &Path
     if !output.ok() {
         return Err(failed(&program.package, output));
     }
-    Ok(atomic::rename(&part, kept)?)
+    atomic::rename(&part, kept)?;
+    // Five gigabytes that nobody needs again: the program itself is kept.
+    Ok(atomic::remove_dir(&go_cache(work))?)
 }
 
 /// A Go that can compile the module: the one on PATH if it is new enough, else one fetched by it as a module.
@@ -109,13 +111,20 @@ async fn toolchain(work: &Work<'_>, spec: &ImageSpec) -> Result<PathBuf, ImageEr
     Ok(Path::new(root).join("bin/go"))
 }
 
+/// Where Go keeps its downloads and objects while it compiles.
+fn go_cache(work: &Work<'_>) -> PathBuf {
+    work.layout.build().join("go")
+}
+
 fn go_command(work: &Work<'_>, go: &Path) -> Command {
-    let cache = work.layout.build().join("go");
+    let cache = go_cache(work);
     Command::new(go)
         .cancel(work.cancel.clone())
         .env("CGO_ENABLED", "0")
         .env("GOPATH", cache.join("path"))
         .env("GOCACHE", cache.join("objects"))
+        // The compiler spends its time collecting garbage otherwise; memory is not what a lab machine lacks.
+        .env("GOGC", "400")
         // So that the lab's directory can be removed like any other.
         .env("GOFLAGS", "-modcacherw")
         .env("GOTOOLCHAIN", "auto")
