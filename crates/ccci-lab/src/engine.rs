@@ -199,7 +199,8 @@ async fn swarm(work: &Work<'_>) -> Result<(), EngineError> {
     }
 }
 
-/// The network `proxy`, ours by its label.
+/// The network `proxy`, ours by its label. The engine's filter is a part of the name, and no pattern for networks of
+/// the swarm.
 async fn proxy(work: &Work<'_>) -> Result<(), EngineError> {
     // Engine 20.10 takes a swarm network's name as a prefix: an anchored pattern would find nothing.
     let found =

@@ -23,6 +23,8 @@ use crate::work::Work;
 
 /// The recipe, which is also the first label of the app's domain.
 pub(crate) const RECIPE: &str = "traefik";
+/// A path that Traefik itself answers, without a redirect.
+const HEALTH: &str = "/api/version";
 /// How long Traefik may take from its deploy to its first answer.
 const DEADLINE: Duration = Duration::from_secs(120);
 
@@ -148,7 +150,8 @@ async fn answers(work: &Work<'_>, domain: AppDomain, swarm: Swarm) -> Result<(),
         stack: domain.stack(),
     };
     let prober = Prober::new(site, swarm, Redactor::default()).map_err(silent)?;
-    let health = Health { path: HttpPath::default(), status: Statuses::default() };
+    let path = HttpPath::try_from(HEALTH.to_owned()).unwrap_or_default();
+    let health = Health { path, status: Statuses::default() };
     prober.wait_serving(&health, DEADLINE, &work.cancel).await.map_err(silent)?;
     Ok(())
 }
@@ -177,8 +180,8 @@ fn env(
         ("WILDCARDS_ENABLED", "1"),
         ("SECRET_SSL_CERT_VERSION", version),
         ("SECRET_SSL_KEY_VERSION", version),
-        // The API is how the lab sees that Traefik serves; nobody but this machine reaches it.
-        ("DASHBOARD_ENABLED", "true"),
+        // Its pages are not in the module that Traefik is compiled from.
+        ("DASHBOARD_ENABLED", "false"),
         // New apps are routed at once; the usual 15 seconds would be paid by every run.
         ("REFRESH_SECONDS", "1"),
     ];
