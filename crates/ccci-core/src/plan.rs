@@ -27,14 +27,19 @@ pub struct Filter {
 
 impl Filter {
     /// Whether a check of this name is wanted.
-    pub fn wants(&self, name: &CheckName) -> bool {
-        let name = name.as_str();
+    pub fn wants(&self, check: &CheckName) -> bool {
+        let name = check.as_str();
         let chosen = match &self.text {
             None => true,
             Some(text) if self.exact => name == text,
             Some(text) => name.contains(text.as_str()),
         };
-        chosen && !self.skip.iter().any(|s| name.contains(s.as_str()))
+        chosen && !self.leaves_out(check)
+    }
+
+    /// Whether a check of this name was named as one to leave out.
+    fn leaves_out(&self, name: &CheckName) -> bool {
+        self.skip.iter().any(|s| name.as_str().contains(s.as_str()))
     }
 }
 
@@ -47,6 +52,13 @@ pub struct FoundCheck {
     pub kind: CheckKind,
     /// Its name.
     pub name: CheckName,
+}
+
+impl FoundCheck {
+    /// Whether it runs before the mutation of its stage, to prepare what another check looks for afterwards.
+    pub fn is_seed(&self) -> bool {
+        self.kind == CheckKind::Overlay && self.name.as_str().split("::").nth(2) == Some("before")
+    }
 }
 
 /// What is known of the recipe when the plan is made.
@@ -142,7 +154,8 @@ pub fn plan(ask: &Ask, seen: &Observed) -> Result<Plan, PlanError> {
             StagePlan { stage, skip }
         })
         .collect();
-    let checks = select(ask, seen, &stages)?;
+    let runs = |stage: StageName| stages.iter().any(|s| s.stage == stage && s.skip.is_none());
+    let checks = choose(ask, &seen.checks, runs)?;
     let base_deploy = base_deploy(seen, base_version.as_ref());
     Ok(Plan {
         head: seen.head.clone(),
@@ -194,20 +207,29 @@ fn base_deploy(seen: &Observed, version: Option<&RecipeVersion>) -> BaseDeploy {
     BaseDeploy::Pinned(version.clone())
 }
 
-fn select(ask: &Ask, seen: &Observed, stages: &[StagePlan]) -> Result<Vec<FoundCheck>, PlanError> {
-    let runs = |stage: StageName| stages.iter().any(|s| s.stage == stage && s.skip.is_none());
+/// The checks that are left by the stages that run and by what was asked for, in the order of R12. What prepares a
+/// chosen check comes with it: alone it would only look for what nobody wrote.
+pub fn choose(
+    ask: &Ask,
+    all: &[FoundCheck],
+    runs: impl Fn(StageName) -> bool,
+) -> Result<Vec<FoundCheck>, PlanError> {
     let asked = |check: &&FoundCheck| {
         check.kind == CheckKind::Generic || ask.stages.is_empty() || ask.stages.contains(&check.stage)
     };
-    let candidates: Vec<&FoundCheck> = seen.checks.iter().filter(|c| runs(c.stage)).filter(asked).collect();
-    let chosen = ask.filter.text.is_none() || candidates.iter().any(|c| ask.filter.wants(&c.name));
-    if !chosen {
+    let candidates: Vec<&FoundCheck> = all.iter().filter(|c| runs(c.stage)).filter(asked).collect();
+    if ask.filter.text.is_some() && !candidates.iter().any(|c| ask.filter.wants(&c.name)) {
         let text = ask.filter.text.as_deref().unwrap_or_default();
         return Err(PlanError::NothingSelected(format!(
             "no check's name has `{text}` in it; `ccci list` shows them"
         )));
     }
-    let wanted = |c: &&FoundCheck| c.kind == CheckKind::Generic || ask.filter.wants(&c.name);
+    let own = |c: &FoundCheck| c.kind == CheckKind::Overlay && ask.filter.wants(&c.name);
+    let last = candidates.iter().filter(|c| own(c)).map(|c| c.stage).max();
+    let prepares = |c: &FoundCheck| {
+        c.is_seed() && last.is_some_and(|last| c.stage <= last) && !ask.filter.leaves_out(&c.name)
+    };
+    let wanted = |c: &&FoundCheck| c.kind == CheckKind::Generic || own(c) || prepares(c);
     let mut checks: Vec<FoundCheck> = candidates.into_iter().filter(wanted).cloned().collect();
     // Stable: within a stage and kind the order of discovery stays.
     checks.sort_by_key(|c| (c.stage, c.kind));

@@ -82,6 +82,22 @@ fn a_filter_chooses_overlay_checks_and_an_empty_choice_is_an_error() {
     assert!(with("custom-html::upgrade", true).is_err(), "exact means the whole name");
 }
 
+#[test]
+fn what_prepares_a_chosen_check_comes_with_it() {
+    let mut found = seen(2, vec![tag("1.0.0+1", 1), tag("1.1.0+1", 2)]);
+    found.checks.push(check(StageName::Upgrade, CheckKind::Overlay, "before::seeds"));
+    let seeds = |text: &str, skip: &[&str]| {
+        let skip = skip.iter().map(|s| (*s).to_owned()).collect();
+        let filter = Filter { text: Some(text.to_owned()), exact: false, skip };
+        let plan = plan(&Ask { filter, ..Ask::default() }, &found).unwrap();
+        plan.checks.iter().filter(|c| c.is_seed()).count()
+    };
+    assert_eq!(seeds("upgrade::mine", &[]), 1);
+    assert_eq!(seeds("custom::mine", &[]), 1, "a later stage may look for it too");
+    assert_eq!(seeds("install::mine", &[]), 0, "it would run after that stage");
+    assert_eq!(seeds("upgrade::mine", &["before::seeds"]), 0);
+}
+
 proptest! {
     #[test]
     fn generic_checks_stand_before_overlay_checks_in_each_stage(stages in proptest::collection::vec(0..3_usize, 0..3)) {

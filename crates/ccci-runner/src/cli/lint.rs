@@ -17,7 +17,7 @@ pub(crate) fn lint(recipe: &str, recipes: &Path, out: &mut dyn Write) -> Result<
     let folder = recipes.join(recipe.as_str());
     let (checks, problems) = overlay::inspect(&recipe, &folder).map_err(RoomError::from)?;
     let (last, code) = match (problems.len(), folder.is_dir()) {
-        (0, true) => (format!("{recipe}: {} checks of its own, nothing to find fault with", checks.len()), exit::PASS),
+        (0, true) => (format!("{recipe}: no findings; checks of its own: {}", checks.len()), exit::PASS),
         (0, false) => (format!("{recipe}: no folder {}, so all is default", folder.display()), exit::PASS),
         (1, _) => (format!("{recipe}: 1 finding"), exit::USAGE),
         (count, _) => (format!("{recipe}: {count} findings"), exit::USAGE),
@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn a_sound_folder_and_none_at_all_are_fine() {
         let (code, text) = lint_with(&[("blog/install/x", "#!/bin/sh\n", 0o755)]);
-        assert_eq!((code, text.as_str()), (0, "blog: 1 checks of its own, nothing to find fault with\n"));
+        assert_eq!((code, text.as_str()), (0, "blog: no findings; checks of its own: 1\n"));
         assert_eq!(lint_with(&[]), (0, "blog: no folder blog, so all is default\n".to_owned()));
     }
 

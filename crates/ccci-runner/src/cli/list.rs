@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use ccci_core::names::RecipeName;
-use ccci_core::plan::{Ask, FoundCheck};
+use ccci_core::plan::{self, Ask, FoundCheck};
 use ccci_core::stage::{CheckKind, StageName};
 use ccci_core::verdict::{Trouble, exit};
 
@@ -27,29 +27,14 @@ pub(crate) fn list_chosen(
     out: &mut dyn Write,
 ) -> Result<u8, CommandError> {
     let room = Room::open(recipes, recipe)?;
-    let chosen = choose(room.all_checks(), ask);
-    let asked_for_none = ask.filter.text.is_some() && !chosen.iter().any(|c| c.kind == CheckKind::Overlay);
-    if chosen.is_empty() || asked_for_none {
-        let why = format!("no check of {recipe} is left by these stages and this filter");
-        return Err(Trouble::NothingSelected(why).into());
-    }
     let skipped = |stage| room.manifest.skipped(stage);
+    let asked = |stage| ask.stages.is_empty() || stage == StageName::Install || ask.stages.contains(&stage);
+    let mut chosen = plan::choose(ask, &room.all_checks(), asked)
+        .map_err(|error| Trouble::NothingSelected(error.to_string()))?;
+    chosen.sort_by_key(|c| (c.stage, !c.is_seed(), c.kind));
     // A reader that has seen enough (`| head`) is no error.
     out.write_all(text(&chosen, skipped).as_bytes()).ok();
     Ok(exit::PASS)
-}
-
-/// The checks that are wanted, in their order: what runs before a stage's mutation, generic ones, the author's own.
-fn choose(all: Vec<FoundCheck>, ask: &Ask) -> Vec<FoundCheck> {
-    let stage = |check: &FoundCheck| ask.stages.is_empty() || ask.stages.contains(&check.stage);
-    let name = |check: &FoundCheck| check.kind == CheckKind::Generic || ask.filter.wants(&check.name);
-    let mut chosen: Vec<FoundCheck> = all.into_iter().filter(|c| stage(c) && name(c)).collect();
-    chosen.sort_by_key(|c| (c.stage, !runs_before(c), c.kind));
-    chosen
-}
-
-fn runs_before(check: &FoundCheck) -> bool {
-    check.kind == CheckKind::Overlay && check.name.as_str().split("::").nth(2) == Some("before")
 }
 
 fn text<'a>(checks: &[FoundCheck], skipped: impl Fn(StageName) -> Option<&'a str>) -> String {
@@ -63,7 +48,7 @@ fn text<'a>(checks: &[FoundCheck], skipped: impl Fn(StageName) -> Option<&'a str
         // Writing to a text cannot fail.
         writeln!(text, "{stage}{note}").ok();
         for check in of_stage {
-            let kind = if runs_before(check) { "before" } else { check.kind.as_str() };
+            let kind = if check.is_seed() { "before" } else { check.kind.as_str() };
             writeln!(text, "  {kind:<7}  {}", check.name).ok();
         }
     }
@@ -87,21 +72,17 @@ mod tests {
         FoundCheck { stage, kind, name }
     }
 
-    fn all() -> Vec<FoundCheck> {
-        vec![
-            found(StageName::Custom, CheckKind::Overlay, "login"),
-            found(StageName::Upgrade, CheckKind::Overlay, "keeps"),
-            found(StageName::Upgrade, CheckKind::Overlay, "before::seeds"),
-            found(StageName::Upgrade, CheckKind::Generic, "moved"),
-            found(StageName::Install, CheckKind::Generic, "serving"),
-        ]
-    }
-
     #[test]
     fn the_list_reads_in_the_order_of_a_run() {
-        let chosen = choose(all(), &Ask::default());
+        let checks = [
+            found(StageName::Install, CheckKind::Generic, "serving"),
+            found(StageName::Upgrade, CheckKind::Overlay, "before::seeds"),
+            found(StageName::Upgrade, CheckKind::Generic, "moved"),
+            found(StageName::Upgrade, CheckKind::Overlay, "keeps"),
+            found(StageName::Custom, CheckKind::Overlay, "login"),
+        ];
         let skipped = |stage| (stage == StageName::Custom).then_some("not yet");
-        insta::assert_snapshot!(text(&chosen, skipped), @r"
+        insta::assert_snapshot!(text(&checks, skipped), @r"
         install
           generic  generic::install::serving
         upgrade
@@ -112,14 +93,6 @@ mod tests {
           overlay  blog::custom::login
         5 checks: 2 generic, 3 overlay
         ");
-    }
-
-    #[test]
-    fn stages_and_filters_choose_and_generic_checks_stay() {
-        let filter = Filter { text: Some("keeps".into()), ..Filter::default() };
-        let names: Vec<String> =
-            choose(all(), &Ask { stages: vec![StageName::Upgrade], filter }).iter().map(|c| c.name.to_string()).collect();
-        assert_eq!(names, ["generic::upgrade::moved", "blog::upgrade::keeps"]);
     }
 
     #[test]
@@ -148,7 +121,7 @@ mod tests {
             .map(|_| {
                 let (start, mut out) = (std::time::Instant::now(), Vec::new());
                 list("blog", dir.path(), &mut out).unwrap();
-                assert!(out.iter().filter(|b| **b == b'\n').count() > 10_000);
+                assert!(String::from_utf8(out).unwrap().lines().count() > 10_000);
                 start.elapsed().as_millis()
             })
             .collect();
