@@ -42,6 +42,11 @@ impl Run {
         self.dir.join("logs")
     }
 
+    /// Where the values of the app's secrets are, one private file each.
+    pub(crate) fn secrets(&self) -> PathBuf {
+        self.dir.join("secrets")
+    }
+
     /// Where a seed leaves what its check looks for.
     pub(crate) fn scratch(&self) -> PathBuf {
         self.dir.join("scratch")

@@ -1,2 +1,38 @@
-//! ccci
-fn main() {}
+//! ccci tests Co-op Cloud recipes on a real swarm. This file only chooses the command.
+
+mod announce;
+mod cli;
+mod diagnose;
+mod enter;
+mod findings;
+mod generic;
+mod harness;
+mod lint;
+mod observe;
+mod overlay;
+mod pipeline;
+mod report;
+mod request;
+mod room;
+mod scene;
+mod server;
+mod signals;
+mod stages;
+mod teardown;
+mod world;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        Some(Command::Check { args }) => ccci_recipes::main(&args),
+        #[cfg(feature = "lab")]
+        Some(Command::Abra { args }) => cli::lab::abra(&args),
+        command => cli::dispatch(command, &cli.run, &cli.global),
+    }
+}

@@ -94,7 +94,8 @@ impl Surroundings {
         if let Some(dir) = &global.recipes {
             return Ok(dir.clone());
         }
-        let near = self.dir.ancestors().map(|dir| dir.join("recipes")).find(|dir| dir.join("_template").is_dir());
+        let near =
+            self.dir.ancestors().map(|dir| dir.join("recipes")).find(|dir| dir.join("_template").is_dir());
         let system = || Some(PathBuf::from(SYSTEM_RECIPES)).filter(|dir| dir.is_dir());
         near.or_else(system).ok_or(RequestError::NoRecipes)
     }
@@ -126,7 +127,8 @@ impl RunRequest {
     pub(crate) fn parse(args: &RunArgs) -> Result<Self, RequestError> {
         let recipe = args.recipe.as_deref().ok_or(RequestError::NoRecipe)?;
         let filter = Filter { text: args.filter.clone(), exact: args.exact, skip: args.skip.clone() };
-        let target = Target::parse(recipe, args.reference.as_deref(), args.src.as_deref(), &args.stages, filter)?;
+        let target =
+            Target::parse(recipe, args.reference.as_deref(), args.src.as_deref(), &args.stages, filter)?;
         let json = args.json.as_deref().map(|to| match to {
             "-" => JsonTarget::Stdout,
             path => JsonTarget::File(Path::new(path).to_owned()),

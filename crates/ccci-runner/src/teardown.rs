@@ -69,7 +69,9 @@ async fn undeploy(abra: &Abra, swarm: &Swarm, record: &RunRecord, world: &World)
     if let Err(error) = abra.undeploy(&record.domain).await
         && error.kind != AbraErrorKind::NotDeployed
     {
-        world.events.progress(format!("abra did not undeploy ({error}); the stack is removed through the engine"));
+        world
+            .events
+            .progress(format!("abra did not undeploy ({error}); the stack is removed through the engine"));
     }
 }
 
@@ -103,10 +105,6 @@ async fn remove(dir: &Path, record: &mut RunRecord, swarm: &Swarm, world: &World
 
 /// Something may be left, but it cannot be seen what. The record stays open, so the next start finds it.
 fn unknown(record: &RunRecord, trouble: &Trouble) -> Teardown {
-    let why = match trouble {
-        Trouble::Infrastructure(why) | Trouble::BadInput(why) | Trouble::Busy(why) => why.clone(),
-        Trouble::Signal(signal) => format!("stopped by signal {signal}"),
-    };
-    let left = format!("stack {} (not removed: {why}; `ccci recover` removes it)", record.stack);
+    let left = format!("stack {} (not removed: {trouble}; `ccci recover` removes it)", record.stack);
     Teardown { clean: false, left: vec![left] }
 }

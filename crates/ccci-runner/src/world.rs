@@ -49,7 +49,9 @@ impl World {
 
 /// The engine did not answer as it must.
 pub(crate) fn lost(error: &SwarmError) -> Trouble {
-    Trouble::Infrastructure(format!("{error}; look at the engine (`docker info`), then run ccci again: it cleans up"))
+    Trouble::Infrastructure(format!(
+        "{error}; look at the engine (`docker info`), then run ccci again: it cleans up"
+    ))
 }
 
 /// Any error of our own server: never the recipe's fault.

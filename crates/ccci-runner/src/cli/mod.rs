@@ -1,5 +1,16 @@
 //! The command line, as typed: one file a command, no effects here. What it means is resolved in `request.rs`.
 
+pub(crate) mod dispatch;
+#[cfg(feature = "lab")]
+pub(crate) mod lab;
+pub(crate) mod lint;
+pub(crate) mod list;
+pub(crate) mod plan;
+pub(crate) mod recover;
+pub(crate) mod run;
+
+pub(crate) use dispatch::dispatch;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -78,7 +89,13 @@ pub(crate) struct RunArgs {
     #[arg(long, requires = "recipe")]
     pub(crate) no_wait: bool,
     /// Wait at most this long, in seconds, for what somebody else holds
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600, conflicts_with = "no_wait", requires = "recipe")]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 3600,
+        conflicts_with = "no_wait",
+        requires = "recipe"
+    )]
     pub(crate) wait: u64,
 }
 
@@ -178,7 +195,8 @@ mod tests {
 
     #[test]
     fn a_run_needs_no_command_word() {
-        let cli = Cli::try_parse_from(["ccci", "--recipe", "custom-html", "--stages", "install,custom"]).unwrap();
+        let cli =
+            Cli::try_parse_from(["ccci", "--recipe", "custom-html", "--stages", "install,custom"]).unwrap();
         assert_eq!(cli.run.stages, ["install", "custom"]);
         assert!(Cli::try_parse_from(["ccci", "--ref", "x"]).is_err(), "a ref without a recipe means nothing");
     }

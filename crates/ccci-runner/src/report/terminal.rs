@@ -176,7 +176,9 @@ impl Consumer for Terminal {
             Event::Fault(text) => self.faults.push(text.clone()),
             Event::StageStarted(stage) => self.stage_started(*stage),
             Event::CheckEnded(result) => self.check(result),
-            Event::StageEnded { stage, status, reason } => self.stage_ended(*stage, *status, reason.as_deref()),
+            Event::StageEnded { stage, status, reason } => {
+                self.stage_ended(*stage, *status, reason.as_deref())
+            }
             Event::Diagnosed(text) => self.say(text),
             Event::Trouble(text) => self.say(text),
             Event::TornDown(teardown) if !teardown.clean => {
@@ -228,13 +230,21 @@ mod tests {
             at: "2026-11-21T09:30:00Z".parse().unwrap(),
         };
         let skip = Outcome::Skip("generic::install::serving failed".into());
-        let judgement =
-            Judgement { verdict: Verdict::Fail, exit_code: 1, why: Some("failed: generic::install::serving".into()) };
+        let judgement = Judgement {
+            verdict: Verdict::Fail,
+            exit_code: 1,
+            why: Some("failed: generic::install::serving".into()),
+        };
         for event in [
             Event::Started(started.clone()),
             Event::StageStarted(stage),
             check("converged", CheckKind::Generic, Outcome::Pass, false),
-            check("serving", CheckKind::Generic, Outcome::Fail("expected 200, got 500\ncanary-1234".into()), false),
+            check(
+                "serving",
+                CheckKind::Generic,
+                Outcome::Fail("expected 200, got 500\ncanary-1234".into()),
+                false,
+            ),
             check("mine", CheckKind::Overlay, skip, true),
             Event::PhaseEnded { name: "deploy", seconds: 3.21 },
             Event::Finished(judgement, started.at),

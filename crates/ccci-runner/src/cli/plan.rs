@@ -1,0 +1,66 @@
+//! `ccci plan`: what a run would do, and why. Touches no engine; the recipe is cloned into a temporary directory.
+
+use std::io::Write;
+
+use ccci_core::names::{AppDomain, RunId};
+use ccci_core::plan::{BaseDeploy, Filter, Plan, plan as make};
+use ccci_core::stage::{CheckKind, StageName};
+use ccci_core::verdict::{Trouble, exit};
+use ccci_core::version::RecipeVersion;
+
+use super::PlanArgs;
+use super::dispatch::CommandError;
+use crate::observe;
+use crate::request::Target;
+use crate::room::Room;
+use crate::world::{World, infrastructure};
+
+/// Prints the plan.
+pub(crate) async fn plan(args: &PlanArgs, world: &World, out: &mut dyn Write) -> Result<u8, CommandError> {
+    let reference = args.reference.as_deref();
+    let target =
+        Target::parse(&args.recipe, reference, args.src.as_deref(), &args.stages, Filter::default())?;
+    let room = Room::open(&world.recipes_dir, &target.recipe)?;
+    let dir = tempfile::tempdir().map_err(infrastructure)?;
+    // Any run's domain has the same form.
+    let domain = AppDomain::cold(&target.recipe, &RunId::from_bytes([0; 3]), &world.settings.base_domain);
+    let domain = domain.map_err(|error| Trouble::BadInput(error.to_string()))?;
+    let subject = observe::subject(&target, &domain, &dir.path().join("clone"), room, world).await?;
+    let plan = make(&target.ask, &subject.observed).map_err(|e| Trouble::NothingSelected(e.to_string()))?;
+    write!(out, "{}", text(&plan)).ok();
+    Ok(exit::PASS)
+}
+
+fn text(plan: &Plan) -> String {
+    let named = |version: &Option<RecipeVersion>| {
+        version.as_ref().map_or("no release", RecipeVersion::tag).to_owned()
+    };
+    let mut lines = vec![
+        "mode: cold".to_owned(),
+        format!("tests commit {} ({})", plan.head, named(&plan.head_version)),
+        format!("deploys first commit {} ({})", plan.base, named(&plan.base_version)),
+        match &plan.base_deploy {
+            BaseDeploy::Pinned(version) => format!("  as the published version {version}"),
+            BaseDeploy::Chaos(why) => format!("  as the checkout lies: {why}"),
+        },
+        format!("deploys: {}", plan.deploys),
+    ];
+    for stage in &plan.stages {
+        match &stage.skip {
+            Some(reason) => lines.push(format!("stage {}: skipped: {reason}", stage.stage)),
+            None => lines.extend(stage_lines(plan, stage.stage)),
+        }
+    }
+    lines.push("teardown: app, volumes, secrets, configs, networks and env file, verified".to_owned());
+    lines.join("\n") + "\n"
+}
+
+fn stage_lines(plan: &Plan, stage: StageName) -> Vec<String> {
+    let mut lines = vec![format!("stage {stage}:")];
+    for kind in [CheckKind::Generic, CheckKind::Overlay] {
+        lines.extend(
+            plan.checks_of(stage, kind).map(|check| format!("  {:<8} {}", kind.as_str(), check.name)),
+        );
+    }
+    lines
+}

@@ -1,0 +1,61 @@
+//! A run, or with `--list` the list of its checks.
+
+use ccci_core::event::{Consumer, Events};
+use ccci_core::secret::Redactor;
+
+use super::dispatch::CommandError;
+use super::{GlobalArgs, RunArgs, list};
+use crate::pipeline;
+use crate::report::terminal::Terminal;
+use crate::report::{SharedRecorder, files};
+use crate::request::{RunRequest, Surroundings, results_stream};
+use crate::room::Room;
+use crate::server;
+use crate::signals::Stop;
+use crate::world::World;
+
+/// Carries out what the arguments ask for and gives the exit code.
+pub(crate) async fn run(
+    args: &RunArgs,
+    global: &GlobalArgs,
+    surroundings: &Surroundings,
+) -> Result<u8, CommandError> {
+    let request = RunRequest::parse(args)?;
+    let recipes_dir = surroundings.recipes_dir(global)?;
+    if args.list {
+        let target = &request.target;
+        return list::list_chosen(&target.recipe, &recipes_dir, &target.ask, &mut std::io::stdout());
+    }
+    // Everything that can be wrong in the recipe's folder is found before the server is touched.
+    let room = Room::open(&recipes_dir, &request.target.recipe)?;
+    let stop = Stop::listen().map_err(CommandError::Process)?;
+    let redactor = Redactor::default();
+    let settings = server::settings(global, surroundings, &stop.run).await?;
+    let recorder = SharedRecorder::default();
+    let terminal = Terminal::new(
+        results_stream(request.json.as_ref()),
+        Box::new(std::io::stderr()),
+        surroundings.colour(global.color),
+        redactor.clone(),
+    );
+    let consumers: Vec<Box<dyn Consumer>> = vec![Box::new(recorder.clone()), Box::new(terminal)];
+    let world = World {
+        settings,
+        recipes_dir,
+        exe: surroundings.exe.clone(),
+        home: surroundings.home.clone(),
+        events: Events::new(consumers),
+        redactor,
+        stop,
+    };
+    let (judgement, dir) = Box::pin(pipeline::run(&request, room, &world)).await;
+    if let Some(report) = recorder.report(&world.redactor) {
+        if let Some(dir) = &dir {
+            files::keep(dir, &report)?;
+        }
+        if let Some(target) = &request.json {
+            files::hand_out(target, &report)?;
+        }
+    }
+    Ok(judgement.exit_code)
+}

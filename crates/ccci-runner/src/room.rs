@@ -1,0 +1,68 @@
+//! All that is known of a recipe beside its own repository: what stands in its folder here.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use ccci_core::manifest::{Manifest, ManifestError};
+use ccci_core::names::RecipeName;
+use ccci_core::plan::FoundCheck;
+use ccci_core::stage::{CheckKind, StageName};
+
+use crate::generic;
+use crate::overlay::{self, OverlayCheck, OverlayError};
+
+/// The compose file of ours that a recipe's folder may hold; it is put into every checkout.
+const OVERLAY_FILE: &str = "compose.ccci.yml";
+
+/// A recipe's folder, read.
+#[derive(Debug, Clone)]
+pub(crate) struct Room {
+    /// What its author declares.
+    pub(crate) manifest: Manifest,
+    /// Its own checks.
+    pub(crate) checks: Vec<OverlayCheck>,
+    /// Files that go into every checkout: name there → where it is taken from.
+    pub(crate) added: BTreeMap<String, PathBuf>,
+}
+
+/// A folder that cannot be used. Exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RoomError {
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error(transparent)]
+    Overlay(#[from] OverlayError),
+}
+
+impl Room {
+    /// Reads the folder of one recipe below the folder of all recipes. A recipe without one has all defaults.
+    pub(crate) fn open(recipes: &Path, recipe: &RecipeName) -> Result<Self, RoomError> {
+        let folder = recipes.join(recipe.as_str());
+        let manifest = Manifest::load(&folder)?;
+        let checks = overlay::discover(recipe, &folder, &manifest)?;
+        let file = folder.join(OVERLAY_FILE);
+        let added =
+            if file.is_file() { BTreeMap::from([(OVERLAY_FILE.to_owned(), file)]) } else { BTreeMap::new() };
+        Ok(Self { manifest, checks, added })
+    }
+
+    /// The checks of one stage that run before its mutation, or after it.
+    pub(crate) fn of(&self, stage: StageName, before: bool) -> impl Iterator<Item = &OverlayCheck> {
+        self.checks.iter().filter(move |c| c.stage == stage && c.before == before)
+    }
+
+    /// All checks by name, generic ones first (R12).
+    pub(crate) fn all_checks(&self) -> Vec<FoundCheck> {
+        let generic = generic::ALL.iter().map(|c| FoundCheck {
+            stage: c.stage,
+            kind: CheckKind::Generic,
+            name: c.check_name(),
+        });
+        let own = self.checks.iter().map(|c| FoundCheck {
+            stage: c.stage,
+            kind: CheckKind::Overlay,
+            name: c.name.clone(),
+        });
+        generic.chain(own).collect()
+    }
+}

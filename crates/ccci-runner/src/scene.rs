@@ -1,0 +1,60 @@
+//! What the generic checks of one stage look at: what the stage's mutation did and the app as it is now.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ccci_core::abra::Fault;
+use ccci_core::deploy::{DeployError, Deployed};
+use ccci_core::git::Commit;
+use ccci_core::health::Prober;
+use ccci_core::manifest::Manifest;
+use ccci_core::names::StackName;
+use ccci_core::stage::Outcome;
+use ccci_core::swarm::{Swarm, WaitFailure};
+use ccci_core::wait::CancellationToken;
+
+/// The scene after a stage's mutation.
+pub(crate) struct Scene {
+    pub(crate) stack: StackName,
+    pub(crate) commit: Commit,
+    pub(crate) swarm: Swarm,
+    pub(crate) prober: Arc<Prober>,
+    pub(crate) manifest: Manifest,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) mutation: Mutation,
+}
+
+/// How the mutation went.
+pub(crate) enum Mutation {
+    /// There was none: the stage only looks, or an earlier failure stopped it.
+    None,
+    /// It was not taken.
+    Refused(DeployError),
+    /// Swarm took it, but it did not come to a good end.
+    Unsettled(WaitFailure),
+    /// It came to a good end.
+    Settled(Box<Deployed>),
+}
+
+impl Scene {
+    /// How long the app may take until it answers.
+    pub(crate) fn patience(&self) -> Duration {
+        self.manifest.timeouts.http.duration()
+    }
+}
+
+/// A deploy that was not taken, as a check's outcome: the recipe's fault, or nobody could judge.
+pub(crate) fn refused(error: &DeployError) -> Outcome {
+    match error.fault() {
+        Fault::Infrastructure => Outcome::Inconclusive(error.to_string()),
+        Fault::Recipe | Fault::Unknown => Outcome::Fail(error.to_string()),
+    }
+}
+
+/// A wait that did not end well, as a check's outcome.
+pub(crate) fn unsettled(failure: &WaitFailure) -> Outcome {
+    match failure {
+        WaitFailure::Certain(_) | WaitFailure::Deadline { .. } => Outcome::Fail(failure.to_string()),
+        _ => Outcome::Inconclusive(failure.to_string()),
+    }
+}

@@ -1,0 +1,293 @@
+//! The body of a run: each stage is its seeds, its one mutation, then its checks, generic first (R2, R12).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ccci_core::abra::DeployMode;
+use ccci_core::atomic::PathError;
+use ccci_core::deploy::{self, DeployError, Tools};
+use ccci_core::envfile::{AppEnv, EnvFile};
+use ccci_core::event::Event;
+use ccci_core::gate::{self, Admission};
+use ccci_core::git::Commit;
+use ccci_core::health::{Prober, Site};
+use ccci_core::plan::{BaseDeploy, Plan, StagePlan};
+use ccci_core::record::RunRecord;
+use ccci_core::stage::{CheckKind, StageName, Status};
+use ccci_core::swarm::{Expectation, Limits};
+use ccci_core::verdict::Trouble;
+use ccci_core::version::RecipeVersion;
+use ccci_recipes::Facts;
+
+use crate::enter::Run;
+use crate::findings::Findings;
+use crate::generic;
+use crate::harness::{self, HarnessCheck, StageChecks};
+use crate::observe::Subject;
+use crate::overlay::{self, Bench, OverlayCheck};
+use crate::scene::{Mutation, Scene};
+use crate::world::{World, infrastructure};
+
+/// A run in its body: what it tests, and the app as it stands.
+pub(crate) struct Live<'a> {
+    pub(crate) run: &'a Run,
+    pub(crate) prober: Arc<Prober>,
+    subject: Subject,
+    plan: Plan,
+    world: &'a World,
+    /// The app's env as ccci means it; abra writes its own notes into the file.
+    env: Option<EnvFile>,
+}
+
+impl<'a> Live<'a> {
+    pub(crate) fn new(run: &'a Run, subject: Subject, plan: Plan, world: &'a World) -> Result<Self, Trouble> {
+        let site = Site {
+            origin: format!("https://{}", run.record.domain),
+            address: world.settings.address,
+            ca_file: world.settings.ca_file.clone(),
+            stack: run.record.stack.clone(),
+        };
+        let prober = Prober::new(site, run.swarm.clone(), world.redactor.clone()).map_err(infrastructure)?;
+        Ok(Self { run, prober: Arc::new(prober), subject, plan, world, env: None })
+    }
+
+    /// The stages of the plan, in order.
+    pub(crate) fn stages(&self) -> Vec<StagePlan> {
+        self.plan.stages.clone()
+    }
+
+    /// Passes one stage.
+    pub(crate) async fn pass(&mut self, stage: &StagePlan, findings: &mut Findings) {
+        let StagePlan { stage, skip } = stage.clone();
+        if let Some(reason) = skip {
+            self.ended(stage, Status::Skip, Some(reason), findings);
+            return;
+        }
+        self.world.events.send(Event::StageStarted(stage));
+        let seeds = self.overlay(stage, true);
+        self.harness(stage, seeds, findings).await;
+        let mutation = match gate::admit_mutation(&findings.checks) {
+            Admission::Run => self.mutate(stage, findings).await,
+            Admission::Skip(_) => Mutation::None,
+        };
+        let scene = Arc::new(self.scene(stage, mutation));
+        let mut checks: Vec<HarnessCheck> = generic::of(stage).map(|c| generic_check(c, &scene)).collect();
+        checks.extend(self.overlay(stage, false));
+        self.world.events.phase(checks_phase(stage), self.harness(stage, checks, findings)).await;
+        let (status, reason) = findings.status_of(stage);
+        self.ended(stage, status, reason, findings);
+    }
+
+    fn ended(&self, stage: StageName, status: Status, reason: Option<String>, findings: &mut Findings) {
+        self.world.events.send(Event::StageEnded { stage, status, reason: reason.clone() });
+        findings.stages.push((stage, status, reason));
+    }
+
+    async fn harness(&self, stage: StageName, checks: Vec<HarnessCheck>, findings: &mut Findings) {
+        if checks.is_empty() {
+            return;
+        }
+        let events = self.world.events.clone();
+        let stage_checks = StageChecks {
+            stage,
+            checks,
+            earlier: findings.checks.clone(),
+            console: Some(self.run.logs().join(format!("console-{stage}.log"))),
+            cancel: self.world.stop.run.clone(),
+        };
+        let results = harness::run(stage_checks, move |r| events.send(Event::CheckEnded(r.clone()))).await;
+        findings.checks.extend(results);
+    }
+
+    /// The stage's one mutation: install deploys the base, upgrade redeploys head by chaos, custom changes nothing.
+    async fn mutate(&mut self, stage: StageName, findings: &mut Findings) -> Mutation {
+        let (commit, mode, name) = match stage {
+            StageName::Install => (self.plan.base.clone(), base_mode(&self.plan), "deploy"),
+            StageName::Upgrade => (self.plan.head.clone(), DeployMode::Chaos, "upgrade"),
+            StageName::Custom => return Mutation::None,
+        };
+        let events = self.world.events.clone();
+        let mutation = events.phase(name, self.deploy(stage, &commit, &mode)).await;
+        if stage == StageName::Install && !matches!(mutation, Mutation::Refused(_)) {
+            findings.deploys.counted += 1;
+            events.send(Event::Deploys(findings.deploys));
+        }
+        if let Mutation::Settled(deployed) = &mutation {
+            for fault in &deployed.after.faults {
+                events.send(Event::Fault(format!("{stage}: {fault}")));
+            }
+        }
+        mutation
+    }
+
+    async fn deploy(&mut self, stage: StageName, commit: &Commit, mode: &DeployMode) -> Mutation {
+        match self.apply(stage, commit, mode).await {
+            Ok(applied) => self.settle(applied).await,
+            Err(error) => Mutation::Refused(error),
+        }
+    }
+
+    async fn apply(
+        &mut self,
+        stage: StageName,
+        commit: &Commit,
+        mode: &DeployMode,
+    ) -> Result<deploy::Applied, DeployError> {
+        self.subject.app.bring_to(commit).await?;
+        self.write_env(stage)?;
+        let (run, world) = (self.run, self.world);
+        let tools = Tools {
+            abra: &run.abra,
+            swarm: &run.swarm,
+            pull: world.settings.pull,
+            cancel: &world.stop.run,
+            progress: &|text| world.events.progress(text),
+            secrets_dir: &run.secrets(),
+            record: &|names| record_secrets(run, names),
+        };
+        deploy::apply(&self.subject.app, commit, mode, &tools).await
+    }
+
+    async fn settle(&self, applied: deploy::Applied) -> Mutation {
+        let limits =
+            Limits::new(self.subject.room.manifest.timeouts.deploy.duration(), self.world.stop.run.clone());
+        let events = &self.world.events;
+        let tell = |on: &[String]| events.progress(on.join("; "));
+        match applied.settle(&Expectation::default(), &limits, tell).await {
+            Ok(deployed) => Mutation::Settled(Box::new(deployed)),
+            Err(failure) => Mutation::Unsettled(failure),
+        }
+    }
+
+    /// Writes the app's env file: from the base's sample at first, then with what head's sample adds (R10).
+    fn write_env(&mut self, stage: StageName) -> Result<(), DeployError> {
+        let Subject { room, app, .. } = &self.subject;
+        let settings = &self.world.settings;
+        let files: Vec<String> = settings.compose_files.iter().chain(app.added.keys()).cloned().collect();
+        let own = room.manifest.env.iter().map(|(k, v)| (k.as_str().to_owned(), v.clone()));
+        let values: BTreeMap<String, String> = settings.env.clone().into_iter().chain(own).collect();
+        let sample =
+            ccci_core::atomic::read_optional(&app.checkout.dir().join(".env.sample"))?.unwrap_or_default();
+        let checkout = app.checkout.dir();
+        let render = AppEnv {
+            sample: &sample,
+            recipe: &app.recipe,
+            domain: &app.domain,
+            values: &values,
+            compose_files: &files,
+            checkout,
+        };
+        let fresh = render.render()?;
+        let mut env = match self.env.take() {
+            None => fresh,
+            Some(mut env) => {
+                let added = env.merge_missing(&fresh);
+                if !added.is_empty() {
+                    self.world.events.progress(format!("new in the env: {}", added.join(", ")));
+                }
+                env.extend_compose_files(checkout, &files)?;
+                env
+            }
+        };
+        let head = stage == StageName::Upgrade || self.plan.base == self.plan.head;
+        if head {
+            for (key, value) in &room.manifest.head_env {
+                env.set(key.as_str(), value)?;
+            }
+        }
+        env.write(&self.run.abra.env_file(&app.domain))?;
+        self.env = Some(env);
+        Ok(())
+    }
+
+    fn scene(&self, stage: StageName, mutation: Mutation) -> Scene {
+        let commit = if stage == StageName::Install { &self.plan.base } else { &self.plan.head };
+        Scene {
+            stack: self.run.record.stack.clone(),
+            commit: commit.clone(),
+            swarm: self.run.swarm.clone(),
+            prober: Arc::clone(&self.prober),
+            manifest: self.subject.room.manifest.clone(),
+            cancel: self.world.stop.run.clone(),
+            mutation,
+        }
+    }
+
+    /// The overlay checks of a stage that the plan has: those before its mutation, or those after it.
+    fn overlay(&self, stage: StageName, before: bool) -> Vec<HarnessCheck> {
+        let bench = Arc::new(Bench {
+            facts: self.facts(stage, before),
+            exe: self.world.exe.clone(),
+            logs: self.run.logs(),
+            redactor: self.world.redactor.clone(),
+            cancel: self.world.stop.run.clone(),
+        });
+        let planned = |check: &&OverlayCheck| {
+            self.plan.checks_of(stage, CheckKind::Overlay).any(|planned| planned.name == check.name)
+        };
+        let chosen = self.subject.room.of(stage, before).filter(planned);
+        chosen.map(|check| overlay::ready(check, &bench, &self.prober, &[])).collect()
+    }
+
+    /// What a check is told. Before the upgrade, what is deployed is still the base.
+    fn facts(&self, stage: StageName, before: bool) -> Facts {
+        let plan = &self.plan;
+        let at_base = stage == StageName::Install || (stage == StageName::Upgrade && before);
+        let (commit, version) =
+            if at_base { (&plan.base, &plan.base_version) } else { (&plan.head, &plan.head_version) };
+        let tag = |version: &Option<RecipeVersion>| version.as_ref().map(|v| v.tag().to_owned());
+        let secrets = self.run.secrets();
+        Facts {
+            recipe: self.run.record.recipe.clone(),
+            run: self.run.record.run.clone(),
+            domain: self.run.record.domain.clone(),
+            stack: self.run.record.stack.clone(),
+            version: tag(version),
+            commit: commit.to_string(),
+            head_version: tag(&plan.head_version),
+            head_commit: plan.head.to_string(),
+            ca_file: self.world.settings.ca_file.clone(),
+            address: self.world.settings.address,
+            scratch: self.run.scratch(),
+            secrets_dir: secrets.is_dir().then_some(secrets),
+        }
+    }
+}
+
+fn checks_phase(stage: StageName) -> &'static str {
+    match stage {
+        StageName::Install => "install checks",
+        StageName::Upgrade => "upgrade checks",
+        StageName::Custom => "custom checks",
+    }
+}
+
+fn base_mode(plan: &Plan) -> DeployMode {
+    match &plan.base_deploy {
+        BaseDeploy::Pinned(version) => DeployMode::Pinned(version.clone()),
+        BaseDeploy::Chaos(_) => DeployMode::Chaos,
+    }
+}
+
+fn generic_check(check: &generic::Generic, scene: &Arc<Scene>) -> HarnessCheck {
+    let (run, scene) = (check.run, Arc::clone(scene));
+    // Each generic check has bounds of its own; this one only stops what should be impossible.
+    let deadline = scene.patience() * 2 + std::time::Duration::from_secs(60);
+    HarnessCheck {
+        name: check.check_name(),
+        kind: CheckKind::Generic,
+        deadline,
+        unmet: None,
+        run: Box::new(move || run(scene)),
+    }
+}
+
+/// Adds secrets to the run record, before they are made.
+fn record_secrets(run: &Run, names: &[String]) -> Result<(), PathError> {
+    let mut record: RunRecord = run.record.clone();
+    record.secrets = names.to_vec();
+    record.save(&run.dir).map_err(|error| match error {
+        ccci_core::record::RecordError::Path(error) => error,
+        other => PathError { action: "write", path: run.dir.clone(), source: std::io::Error::other(other) },
+    })
+}
