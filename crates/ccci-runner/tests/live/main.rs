@@ -1,6 +1,7 @@
 //! The whole program against the lab: real engine, swarm, Traefik and recipes. Nothing here is skipped for a missing
 //! tool: the first test that needs the lab brings it up.
 #![expect(clippy::disallowed_methods, reason = "tests call programs and write files as a user does")]
+#![expect(clippy::print_stdout, reason = "what a run said is shown where its test fails")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 
 mod support;

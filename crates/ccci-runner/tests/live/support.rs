@@ -67,14 +67,15 @@ pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
 
 /// The lab together with others.
 pub(crate) fn server(extra: &str) -> Server {
-    let guard = LAB.read().unwrap_or_else(PoisonError::into_inner);
-    let mut server = server_in_guard(extra);
-    server._lab = Some(guard);
-    server
+    build(extra, Some(LAB.read().unwrap_or_else(PoisonError::into_inner)))
 }
 
 /// A server for a test that has the lab alone already.
 pub(crate) fn server_in_guard(extra: &str) -> Server {
+    build(extra, None)
+}
+
+fn build(extra: &str, lab: Option<RwLockReadGuard<'static, ()>>) -> Server {
     let text = std::fs::read_to_string(lab_settings()).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let settings = dir.path().join("ccci.yaml");
@@ -86,7 +87,7 @@ pub(crate) fn server_in_guard(extra: &str) -> Server {
     let state = dir.path().join("state");
     let text = format!("{}\nstate_dir: {}\n{extra}\n", kept.join("\n"), state.display());
     std::fs::write(&settings, text).unwrap();
-    Server { dir, settings, _lab: None }
+    Server { dir, settings, _lab: lab }
 }
 
 /// What a run came to.
@@ -112,7 +113,7 @@ impl Server {
 
     /// Carries out a run and reads its record.
     pub(crate) fn run(&self, words: &[&str]) -> Ran {
-        self.ended(self.start(words), words)
+        ended(self.start(words), words)
     }
 
     /// Starts a run that goes on by itself.
@@ -122,18 +123,16 @@ impl Server {
         command.arg("--json").arg(&json).stdout(Stdio::piped()).stderr(Stdio::piped());
         (command.spawn().unwrap(), json)
     }
+}
 
-    /// Waits for a started run.
-    pub(crate) fn ended(&self, (child, json): (Child, PathBuf), words: &[&str]) -> Ran {
-        let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
-        let report =
-            std::fs::read_to_string(&json).map_or(Value::Null, |t| serde_json::from_str(&t).unwrap());
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        let ran =
-            Ran { code: status.code().unwrap_or(-1), stdout: text(stdout), stderr: text(stderr), report };
-        println!("{words:?}: exit {}\n{}\n{}", ran.code, ran.stderr, ran.stdout);
-        ran
-    }
+/// Waits for a started run.
+pub(crate) fn ended((child, json): (Child, PathBuf), words: &[&str]) -> Ran {
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    let report = std::fs::read_to_string(&json).map_or(Value::Null, |t| serde_json::from_str(&t).unwrap());
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let ran = Ran { code: status.code().unwrap_or(-1), stdout: text(stdout), stderr: text(stderr), report };
+    println!("{words:?}: exit {}\n{}\n{}", ran.code, ran.stderr, ran.stdout);
+    ran
 }
 
 impl Ran {
