@@ -7,7 +7,7 @@ use std::time::Duration;
 use ccci_core::atomic::{self, PathContext as _, PathError};
 use ccci_core::secret::Secret;
 use ccci_core::stage::StageName;
-use ccci_core::swarm::{Swarm, SwarmError};
+use ccci_core::swarm::{ExecResult, Swarm, SwarmError};
 use ccci_core::wait;
 
 use crate::protocol::Facts;
@@ -138,12 +138,7 @@ impl Context {
                 ran => break ran?,
             }
         };
-        if ran.code == 0 {
-            return Ok(ran.stdout);
-        }
-        let said = format!("{} {}", ran.stderr.trim(), ran.stdout.trim()).trim().to_owned();
-        let command = argv.into_iter().next().unwrap_or_default();
-        Err(ContextError::Command { command, service: service.to_owned(), code: ran.code, said })
+        output(ran, service, &argv)
     }
 
     /// A secret of the app, by the name that the recipe gives it.
@@ -157,6 +152,16 @@ impl Context {
         let path = dir.join(name);
         Ok(Secret::new(std::fs::read_to_string(&path).path("read", path)?))
     }
+}
+
+/// The output of a command that ended with 0. An empty answer of one that failed must not pass for data.
+fn output(ran: ExecResult, service: &str, argv: &[String]) -> Result<String, ContextError> {
+    if ran.code == 0 {
+        return Ok(ran.stdout);
+    }
+    let said = format!("{} {}", ran.stderr.trim(), ran.stdout.trim()).trim().to_owned();
+    let command = argv.first().cloned().unwrap_or_default();
+    Err(ContextError::Command { command, service: service.to_owned(), code: ran.code, said })
 }
 
 /// Whether the container was just going away: worth another try.
@@ -233,6 +238,20 @@ mod tests {
         assert!(!format!("{secret:?} {context:?}").contains("hidden-value"));
         let error = context.secret("../../etc/passwd").unwrap_err().to_string();
         assert_eq!(error, "the app has no secret `../../etc/passwd`; it has: db_password");
+    }
+
+    #[test]
+    fn failure_34_a_command_that_failed_is_an_error_and_no_empty_answer() {
+        let ran = |code, stdout: &str, stderr: &str| ExecResult {
+            code,
+            stdout: stdout.to_owned(),
+            stderr: stderr.to_owned(),
+            container: "c".to_owned(),
+        };
+        let argv = ["psql".to_owned(), "-tAc".to_owned()];
+        assert_eq!(output(ran(0, "3\n", "a warning"), "db", &argv).unwrap(), "3\n");
+        let error = output(ran(2, "", "no such database\n"), "db", &argv).unwrap_err();
+        assert_eq!(error.to_string(), "`psql` in db ended with 2: no such database");
     }
 
     #[test]

@@ -94,6 +94,31 @@ fn bad_input_is_refused_with_line_and_column() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// Failures 41 and 57: a manifest holds values and no code, and what stands behind the front is asked by more probes.
+#[test]
+fn failures_41_and_57_probes_are_values_and_there_may_be_many() {
+    for text in
+        ["probes: {install: {a: {if: x}}}", "ready: [{loop: 3}]", "env: {A: {eval: x}}", "vars: {a: 1}"]
+    {
+        assert!(parse(text).is_err(), "{text}");
+    }
+    let backs =
+        parse("ready: [{http: {path: /api}}, {tcp: {port: 64738}}, {command: {service: db, argv: [ready]}}]");
+    assert_eq!(backs.unwrap().ready.len(), 3);
+    // A text is never looked into: what reads like a variable or a template is only text.
+    let manifest = parse("env: {A: '$HOME ${B} {{ c }} `d`'}").unwrap();
+    assert_eq!(manifest.env.values().next().map(String::as_str), Some("$HOME ${B} {{ c }} `d`"));
+}
+
+/// Failure 22: what only the tested commit knows is kept apart from what the base is deployed with.
+#[test]
+fn failure_22_the_env_of_head_is_its_own() {
+    let manifest =
+        parse("env: {COMPOSE_FILE: compose.yml}\nhead_env: {COMPOSE_FILE: 'compose.yml:compose.new.yml'}\n")
+            .unwrap();
+    assert_ne!(manifest.env, manifest.head_env);
+}
+
 /// Failure 27: a key that one reader knew and another dropped. Here the documented keys, the keys that the types
 /// accept and the defaults are one thing.
 #[test]
