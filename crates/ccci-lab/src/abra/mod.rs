@@ -72,6 +72,12 @@ fn start(
         Request::Call(call) => call,
     };
     let world = World::new(env, switches, &call);
+    // A thread of its own, so that a caller that runs inside a runtime is fine too.
+    std::thread::scope(|scope| scope.spawn(|| drive(&world, &call)).join())
+        .unwrap_or_else(|_| Err(Fatal::System { why: "the call panicked".to_owned() }))
+}
+
+fn drive(world: &World, call: &Call) -> Result<ExitCode, Fatal> {
     let system = |e: std::io::Error| Fatal::System { why: e.to_string() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(system)?;
     runtime.block_on(async {
@@ -79,7 +85,7 @@ fn start(
         let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
         // A dropped call takes the process groups that it started with it.
         tokio::select! {
-            result = run(&world, &call) => result.map(|()| ExitCode::SUCCESS),
+            result = run(world, call) => result.map(|()| ExitCode::SUCCESS),
             _ = term.recv() => Ok(ExitCode::from(143)),
             _ = interrupt.recv() => Ok(ExitCode::from(130)),
         }

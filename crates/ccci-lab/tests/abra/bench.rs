@@ -7,6 +7,9 @@ use std::time::Duration;
 use ccci_core::exec::{Command, Input};
 use ccci_core::wait::{self, Bounds, CancellationToken, Look};
 use ccci_lab::abra::{Behaviour, OFF_VARIABLE};
+use ccci_lab::engine::{self, EngineOptions};
+use ccci_lab::layout::LabLayout;
+use ccci_lab::work::Work;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -97,6 +100,11 @@ impl Bench {
         bench.make_recipe();
         bench.app("");
         bench
+    }
+
+    /// Runs a future to its end.
+    pub fn wait_for<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
     }
 
     pub fn path(&self, below: &str) -> PathBuf {
@@ -287,9 +295,15 @@ impl Drop for Bench {
     }
 }
 
-/// Readies what all cases share: an engine that is a swarm, and the image.
-pub fn ready() {
+/// Readies what all cases share: an engine that is a swarm, and the image. Where a real abra is at work the engine is
+/// taken as it is; else it is the lab's to install and start.
+pub fn ready(real: bool) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    if !real {
+        let layout = LabLayout::default();
+        let options = EngineOptions { insist: true, ..EngineOptions::from_env() };
+        runtime.block_on(engine::ready(&Work::quiet(&layout), &options)).unwrap();
+    }
     let run =
         |program: &str, args: &[&str]| runtime.block_on(Command::new(program).args(args).run()).unwrap();
     let swarm = run("docker", &["info", "--format", "{{.Swarm.LocalNodeState}}"]);

@@ -126,3 +126,11 @@ pub fn remove_takes_volumes_secrets_and_file(b: &Bench) -> Outcome {
     ensure!(!b.env_file().exists(), "the env file is still there");
     Ok(())
 }
+
+pub fn fetch_moves_to_the_default_branch(b: &Bench) -> Outcome {
+    b.git(&["checkout", "-q", &format!("{OLD}^{{commit}}")]);
+    b.abra(&["recipe", "fetch", "-n", "abrac"]).good()?;
+    let (head, newest) = (b.git(&["rev-parse", "HEAD"]), b.git(&["rev-parse", "origin/main"]));
+    ensure!(head == newest, "{head} is checked out, the default branch is at {newest}");
+    Ok(())
+}

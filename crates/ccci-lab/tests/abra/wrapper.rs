@@ -1,0 +1,84 @@
+//! ccci's own wrapper of abra, driven against the same program: what one writes, the other must be able to read.
+
+use ccci_core::abra::{Abra, AbraError, AbraErrorKind, DeployMode};
+use ccci_core::names::AppDomain;
+
+use crate::bench::{Bench, NEW, OLD, RUN};
+
+const TWO: &str = "COMPOSE_FILE=compose.yml:compose.secrets.yml\nSECRET_FIRST_VERSION=v1 # length=24\n\
+                   SECRET_SECOND_VERSION=v1\n";
+
+fn ground() -> (Bench, Abra, AppDomain) {
+    let program = crate::real().unwrap_or_else(crate::stand_in);
+    let bench = crate::ground(&program, None);
+    let abra = Abra::new(program, bench.path("abra"));
+    let domain = bench.domain.parse().unwrap();
+    (bench, abra, domain)
+}
+
+fn kind<T>(result: Result<T, AbraError>) -> Option<AbraErrorKind> {
+    result.err().map(|error| error.kind)
+}
+
+#[test]
+fn wrapper_reads_versions_lint_and_what_runs() {
+    let (b, abra, domain) = ground();
+    assert!(b.wait_for(abra.version()).unwrap() >= "0.10.0".parse().unwrap());
+    let report = b.wait_for(abra.lint(&"abrac".parse().unwrap())).unwrap();
+    assert_eq!(report.rules, 16, "{report:?}");
+    b.app(RUN);
+    let pinned = DeployMode::Pinned(OLD.parse().unwrap());
+    b.wait_for(abra.deploy(&domain, &pinned, false)).unwrap();
+    let apps = b.wait_for(abra.apps()).unwrap();
+    assert_eq!(apps.len(), 1, "{apps:?}");
+    assert_eq!(apps[0].version.as_deref(), Some(OLD), "{apps:?}");
+    assert_eq!(b.wait_for(abra.ps(&domain)).unwrap().len(), 1);
+    // The pinned deploy has left the clone on the old release, and chaos takes what lies there.
+    b.wait_for(abra.deploy(&domain, &DeployMode::Chaos, false)).unwrap();
+    assert_eq!(b.label("version"), OLD);
+    b.git(&["checkout", "-q", "-f", "main"]);
+    b.wait_for(abra.deploy(&domain, &DeployMode::Chaos, false)).unwrap();
+    assert_eq!(b.label("version"), NEW);
+    b.wait_for(abra.undeploy(&domain)).unwrap();
+}
+
+#[test]
+fn wrapper_makes_and_lists_secrets() {
+    let (b, abra, domain) = ground();
+    b.app(TWO);
+    let missing = kind(b.wait_for(abra.deploy(&domain, &DeployMode::Chaos, false)));
+    let expected = AbraErrorKind::MissingSecret { name: "first".to_owned(), insertable: false };
+    assert_eq!(missing, Some(expected));
+    let made = b.wait_for(abra.generate_secrets(&domain)).unwrap();
+    let first = made.iter().find(|s| s.name == "first").unwrap();
+    assert_eq!((made.len(), first.value.expose().len()), (2, 24));
+    let listed = b.wait_for(abra.secrets(&domain)).unwrap();
+    assert!(listed.len() == 2 && listed.iter().all(|s| s.created), "{listed:?}");
+    assert!(b.wait_for(abra.generate_secrets(&domain)).unwrap().is_empty(), "nothing is left to make");
+}
+
+#[test]
+fn wrapper_tells_refusals_apart() {
+    let (b, abra, domain) = ground();
+    let pinned = DeployMode::Pinned(NEW.parse().unwrap());
+    let deploy = |mode: &DeployMode| kind(b.wait_for(abra.deploy(&domain, mode, false)));
+    assert_eq!(kind(b.wait_for(abra.undeploy(&domain))), Some(AbraErrorKind::NotDeployed));
+    b.write("untracked.txt", "new\n");
+    assert_eq!(deploy(&pinned), Some(AbraErrorKind::DirtyTree));
+    b.git(&["clean", "-qfd"]);
+    assert_eq!(deploy(&pinned), None);
+    assert_eq!(deploy(&pinned), Some(AbraErrorKind::AlreadyDeployed));
+    b.git(&["tag", "0.1.0+0.1"]);
+    let blocked = deploy(&pinned);
+    assert!(matches!(blocked, Some(AbraErrorKind::AlreadyDeployed | AbraErrorKind::LintBlocked { .. })));
+    let forced = kind(b.wait_for(abra.deploy(&domain, &pinned, true)));
+    assert_eq!(forced, Some(AbraErrorKind::LintBlocked { rule: Some("R014".to_owned()) }));
+    b.write("compose.yml", "version: \"3.8\"\nservices:\n  app: {image: x, nonsense: true}\n");
+    let refused = deploy(&DeployMode::Chaos);
+    assert!(
+        matches!(&refused, Some(AbraErrorKind::ComposeRefused { message }) if message.contains("nonsense")),
+        "{refused:?}"
+    );
+    std::fs::remove_file(b.env_file()).unwrap();
+    assert_eq!(deploy(&pinned), Some(AbraErrorKind::UnknownApp));
+}
