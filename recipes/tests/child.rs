@@ -1,6 +1,6 @@
 //! The child's side of the protocol, as real processes: this program runs itself as `__check` with a set of specimens.
 
-#![expect(clippy::unwrap_used, reason = "a test program without the test harness")]
+#![expect(clippy::unwrap_used, clippy::exit, reason = "a test program without the test harness")]
 
 use std::process::ExitCode;
 use std::time::Duration;
