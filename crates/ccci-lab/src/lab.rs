@@ -256,6 +256,8 @@ fn settings(layout: &LabLayout, gateway: Ipv4Addr, options: &LabOptions) -> Resu
         address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         ca_file: Some(layout.ca_file()),
         compose_files: vec![LAB_COMPOSE.to_owned()],
+        // All images are built here; a name that is not is nowhere.
+        pull: false,
         env: env.map(|(key, value)| (key.to_owned(), value)).into(),
         ..usual
     })

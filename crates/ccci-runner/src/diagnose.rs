@@ -22,10 +22,9 @@ last HTTP exchange:
         );
     }
     let path = live.run.logs().join("diagnosis.txt");
-    match atomic::write(&path, world.redactor.clean(&text).as_bytes()) {
-        Ok(()) => world.events.send(Event::Diagnosed(format!("tasks and logs: {}", path.display()))),
-        Err(error) => {
-            world.events.send(Event::Diagnosed(format!("tasks and logs could not be kept: {error}")))
-        }
-    }
+    let kept = match atomic::write(&path, world.redactor.clean(&text).as_bytes()) {
+        Ok(()) => format!("tasks and logs: {}", path.display()),
+        Err(error) => format!("tasks and logs could not be kept: {error}"),
+    };
+    world.events.send(Event::Diagnosed(kept));
 }

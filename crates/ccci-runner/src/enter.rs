@@ -16,7 +16,7 @@ use ccci_core::swarm::Swarm;
 use ccci_core::verdict::Trouble;
 
 use crate::request::RunRequest;
-use crate::world::{World, infrastructure};
+use crate::world::{World, holder, infrastructure};
 
 /// A run that exists: it holds its locks and has written down what it will own.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ async fn enter_as(id: RunId, dir: &Path, request: &RunRequest, world: &World) ->
     let recipe = &request.target.recipe;
     let bad_input = |error: ccci_core::names::NameError| Trouble::BadInput(error.to_string());
     let domain = AppDomain::cold(recipe, &id, &world.settings.base_domain).map_err(bad_input)?;
-    let me = world.holder(id.as_str(), recipe.as_str());
+    let me = holder(id.as_str(), recipe.as_str());
     let run_lock = Lock::try_take(&record::lock_path(dir), &me).map_err(infrastructure)?;
     let run_lock = run_lock.ok_or_else(|| Trouble::Busy(format!("the run {id} was taken over")))?;
     let at = clock::now();

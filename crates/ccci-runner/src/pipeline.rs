@@ -25,8 +25,9 @@ pub(crate) async fn run(
     let (trouble, dir) = match enter(request, world).await {
         Ok(mut run) => {
             let dir = run.dir.clone();
-            let passed = pass(&mut run, request, room, world, &mut findings).await;
-            findings.teardown = Some(world.events.phase("teardown", teardown::undo(run, world)).await);
+            let passed = Box::pin(pass(&mut run, request, room, world, &mut findings)).await;
+            findings.teardown =
+                Some(Box::pin(world.events.phase("teardown", teardown::undo(run, world))).await);
             (passed.err(), Some(dir))
         }
         Err(trouble) => (Some(trouble), None),
@@ -58,7 +59,7 @@ async fn pass(
     events.phase("lint", lint::record(run, &subject, world)).await;
     let mut live = Live::new(run, subject, plan, world)?;
     for stage in live.stages() {
-        live.pass(&stage, findings).await;
+        Box::pin(live.pass(&stage, findings)).await;
     }
     if findings.troubled() {
         events.phase("diagnose", diagnose::diagnose(&live, world)).await;

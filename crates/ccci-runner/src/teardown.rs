@@ -14,7 +14,7 @@ use ccci_core::swarm::{Extra, Limits, Plan, Swarm};
 use ccci_core::verdict::Trouble;
 
 use crate::enter::Run;
-use crate::world::{World, infrastructure, lost};
+use crate::world::{World, holder, infrastructure, lost};
 
 /// How long a stack may take to go. Stop grace periods of minutes are real (a database with two).
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -37,7 +37,7 @@ pub(crate) async fn undo(run: Run, world: &World) -> Teardown {
 
 /// Finds runs that died and removes what they left. What cannot be removed stays recorded for the next start.
 pub(crate) async fn sweep(run_id: &str, swarm: &Swarm, world: &World) -> Result<Vec<String>, Trouble> {
-    let me = world.holder(run_id, "");
+    let me = holder(run_id, "");
     let dead = ccci_core::record::find_dead(&world.settings.runs_dir(), &me).map_err(infrastructure)?;
     let mut told = Vec::new();
     for Dead { dir, mut record, lock } in dead {

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use ccci_core::clock;
 use ccci_core::event::Events;
+use ccci_core::lock::Holder;
 use ccci_core::secret::Redactor;
 use ccci_core::settings::Settings;
 use ccci_core::swarm::{Swarm, SwarmError};
@@ -35,16 +37,12 @@ impl World {
         let home = || self.home.clone().unwrap_or_else(|| PathBuf::from("/root")).join(".abra");
         self.settings.abra.dir.clone().unwrap_or_else(home)
     }
+}
 
-    /// Who this process is, in lock files.
-    pub(crate) fn holder(&self, run: &str, recipe: &str) -> ccci_core::lock::Holder {
-        ccci_core::lock::Holder {
-            run: run.to_owned(),
-            recipe: recipe.to_owned(),
-            pid: std::process::id(),
-            since: ccci_core::clock::rfc3339(ccci_core::clock::now()),
-        }
-    }
+/// Who this process is, in lock files.
+pub(crate) fn holder(run: &str, recipe: &str) -> Holder {
+    let since = clock::rfc3339(clock::now());
+    Holder { run: run.to_owned(), recipe: recipe.to_owned(), pid: std::process::id(), since }
 }
 
 /// The engine did not answer as it must.

@@ -14,7 +14,7 @@ fn not_reached() -> Outcome {
 }
 
 /// abra took the deploy: the compose files are sound, the images exist, the secrets are there.
-pub(super) async fn deployed(scene: Arc<Scene>) -> Outcome {
+pub(super) fn deployed(scene: &Scene) -> Outcome {
     match &scene.mutation {
         Mutation::None => not_reached(),
         Mutation::Refused(error) => refused(error),
@@ -24,7 +24,7 @@ pub(super) async fn deployed(scene: Arc<Scene>) -> Outcome {
 
 /// Every service has all its tasks running with the new specification. That swarm went back to the old one is the
 /// question of [`moved`], which tells it better.
-pub(super) async fn converged(scene: Arc<Scene>) -> Outcome {
+pub(super) fn converged(scene: &Scene) -> Outcome {
     match &scene.mutation {
         Mutation::None | Mutation::Refused(_) => not_reached(),
         Mutation::Unsettled(WaitFailure::Certain(Certain::RolledBack { service, .. })) => {
@@ -39,7 +39,7 @@ pub(super) async fn converged(scene: Arc<Scene>) -> Outcome {
 }
 
 /// The labels name what was to be deployed.
-pub(super) async fn version(scene: Arc<Scene>) -> Outcome {
+pub(super) fn version(scene: &Scene) -> Outcome {
     match &scene.mutation {
         Mutation::Settled(deployed) => match deployed.check_labels(&scene.stack) {
             Ok(()) => Outcome::Pass,

@@ -5,7 +5,7 @@
 use std::io::Write;
 
 use ccci_core::event::{Consumer, Event, Planned, Started};
-use ccci_core::report::{Lint, Phase};
+use ccci_core::report::{Deploys, Lint, Phase};
 use ccci_core::secret::Redactor;
 use ccci_core::stage::{CheckKind, CheckResult, Outcome, StageName, Status};
 use ccci_core::verdict::{Judgement, Verdict};
@@ -22,6 +22,8 @@ pub(crate) struct Terminal {
     skipped: Vec<(String, String)>,
     faults: Vec<String>,
     kind: Option<CheckKind>,
+    begun: Option<StageName>,
+    deploys: Option<Deploys>,
 }
 
 #[derive(Clone, Copy)]
@@ -49,6 +51,8 @@ impl Terminal {
             skipped: Vec::new(),
             faults: Vec::new(),
             kind: None,
+            begun: None,
+            deploys: None,
         }
     }
 
@@ -97,6 +101,7 @@ impl Terminal {
 
     fn stage_started(&mut self, stage: StageName) {
         self.kind = None;
+        self.begun = Some(stage);
         self.result(&format!("\nstage {stage}"));
     }
 
@@ -126,7 +131,9 @@ impl Terminal {
     fn stage_ended(&mut self, stage: StageName, status: Status, reason: Option<&str>) {
         if status == Status::Skip {
             let reason = reason.unwrap_or("no reason given");
-            self.result(&format!("\nstage {stage}: skipped: {reason}"));
+            // A stage that was begun has its checks listed above; one that was not has only this line.
+            let begun = std::mem::take(&mut self.begun) == Some(stage);
+            self.result(&format!("{}stage {stage} skipped: {reason}", if begun { "  " } else { "\n" }));
             self.skipped.push((format!("stage {stage}"), reason.to_owned()));
         }
     }
@@ -136,11 +143,14 @@ impl Terminal {
             self.result(&format!("\n---- {} ----", failed.name));
             self.result(failed.outcome.reason().unwrap_or("no reason given"));
         }
-        self.list("skipped", |t| t.skipped.drain(..).map(|(name, why)| format!("{name}: {why}")).collect());
+        self.list("skipped", |t| by_reason(std::mem::take(&mut t.skipped)));
         self.list("faults (healed by themselves)", |t| t.faults.drain(..).collect());
         self.list("phases", |t| {
-            t.phases.drain(..).map(|p| format!("{:<12} {:>7.2} s", p.name, p.seconds)).collect()
+            t.phases.drain(..).map(|p| format!("{:<16} {:>7.2} s", p.name, p.seconds)).collect()
         });
+        if let Some(Deploys { expected, counted }) = self.deploys {
+            self.result(&format!("\ndeploys: {counted} of {expected}"));
+        }
         let (paint, word) = match judgement.verdict {
             Verdict::Pass => (Paint::Good, "PASS"),
             Verdict::Fail => (Paint::Bad, "FAIL"),
@@ -162,6 +172,18 @@ impl Terminal {
     }
 }
 
+/// One line a reason, with everything that was skipped for it.
+fn by_reason(skipped: Vec<(String, String)>) -> Vec<String> {
+    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    for (name, reason) in skipped {
+        match groups.iter_mut().find(|(r, _)| *r == reason) {
+            Some((_, names)) => names.push(name),
+            None => groups.push((reason, vec![name])),
+        }
+    }
+    groups.into_iter().map(|(reason, names)| format!("{reason}: {}", names.join(", "))).collect()
+}
+
 impl Consumer for Terminal {
     fn take(&mut self, event: &Event) {
         match event {
@@ -177,10 +199,10 @@ impl Consumer for Terminal {
             Event::StageStarted(stage) => self.stage_started(*stage),
             Event::CheckEnded(result) => self.check(result),
             Event::StageEnded { stage, status, reason } => {
-                self.stage_ended(*stage, *status, reason.as_deref())
+                self.stage_ended(*stage, *status, reason.as_deref());
             }
-            Event::Diagnosed(text) => self.say(text),
-            Event::Trouble(text) => self.say(text),
+            Event::Deploys(deploys) => self.deploys = Some(*deploys),
+            Event::Diagnosed(text) | Event::Trouble(text) => self.say(text),
             Event::TornDown(teardown) if !teardown.clean => {
                 self.result(&format!("\nleft behind: {}", teardown.left.join(", ")));
             }
