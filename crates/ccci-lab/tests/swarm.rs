@@ -29,6 +29,7 @@ static ENGINE: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
 const IMAGE: &str = "ccci-lab/busybox:1";
 /// A server that stops when it is told to.
 const SERVER: &str = "trap 'exit 0' TERM; while :; do sleep 0.2; done";
+const SLEEPER: &str = "while :; do sleep 0.2; done";
 
 /// A manager, and one stack that is taken away before the test and after it.
 struct Stage {
@@ -276,19 +277,26 @@ async fn a_crash_loop_that_begins_after_convergence_ends_what_is_guarded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn direct_stopping_spares_swarms_own_pauses_and_keeps_the_grace() {
+async fn direct_stopping_spares_swarms_own_pauses_and_keeps_the_services_grace() {
     let stage = Stage::new("hurry").await;
-    let script = "trap 'sleep 1; echo saved >/data/saved; exit 0' TERM; while :; do sleep 0.2; done";
-    let app = format!("{}    volumes: [\"data:/data\"]\n", stage.service("app", "0", script, ""));
-    stage.converge(std::slice::from_ref(&app)).await.unwrap();
-    let mut watch = stage.swarm.watch(&stage.stack).await.unwrap();
-    let start = Instant::now();
-    docker(&["stack", "rm", stage.stack.as_str()]).await;
-    watch.until_undeployed(&[], true, &limits(30), |_| {}).await.unwrap();
-    eprintln!("undeployed after {:?}, one second of it the app's own", start.elapsed());
-    let volume = format!("{}:/data", stage.stack.scoped("data"));
-    let kept = docker(&["run", "--rm", "-v", &volume, IMAGE, "cat", "/data/saved"]).await;
-    assert_eq!(kept, "saved");
+    let undeploy = async |seconds: u32| {
+        // The engine's own patience is ten seconds; the service asks for more.
+        let script =
+            format!("trap 'sleep {seconds}; echo saved {seconds} >/data/saved; exit 0' TERM; {SLEEPER}");
+        let app = stage.service("app", "0", &script, "").replace("period: 3s", "period: 30s");
+        stage.converge(&[format!("{app}    volumes: [\"data:/data\"]\n")]).await.unwrap();
+        let mut watch = stage.swarm.watch(&stage.stack).await.unwrap();
+        let start = Instant::now();
+        docker(&["stack", "rm", stage.stack.as_str()]).await;
+        watch.until_undeployed(&[], true, &limits(45), |_| {}).await.unwrap();
+        let took = start.elapsed();
+        let volume = format!("{}:/data", stage.stack.scoped("data"));
+        let kept = docker(&["run", "--rm", "-v", &volume, IMAGE, "cat", "/data/saved"]).await;
+        assert_eq!(kept, format!("saved {seconds}"));
+        took
+    };
+    eprintln!("undeployed after {:?}", undeploy(0).await);
+    eprintln!("undeployed after {:?}, 11 s of them the app's own", undeploy(11).await);
     stage.remove().await;
 }
 

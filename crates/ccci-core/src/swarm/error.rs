@@ -88,7 +88,8 @@ impl SwarmError {
     /// True when the same question may be answered a moment later: the engine restarts or is overloaded.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::EngineLost { .. } | Self::Timeout { .. } => true,
+            // We only ever talk to an engine that was a manager, and it may just be starting again.
+            Self::EngineLost { .. } | Self::Timeout { .. } | Self::NotManager { .. } => true,
             // A manager that has no leader yet answers so for some seconds after its start.
             Self::Refused { status, .. } => *status >= 500,
             _ => false,

@@ -110,3 +110,41 @@ fn concerns(event: &EventMessage, stack: &StackName) -> bool {
         _ => attribute("name").is_some_and(|name| name.starts_with(&prefix)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(kind: &str, action: &str, id: &str, attributes: &[(&str, &str)]) -> EventMessage {
+        let attributes: std::collections::BTreeMap<_, _> = attributes.iter().copied().collect();
+        let json = serde_json::json!({
+            "Type": kind, "Action": action, "Actor": {"ID": id, "Attributes": attributes},
+            "time": 1_795_000_000, "timeNano": 1_795_000_000_123_456_789_i64
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn events_of_the_stack_concern_it_and_its_health_checks_do_not() {
+        let stack: StackName = "cust-1".parse().unwrap();
+        let label = [(STACK_LABEL, "cust-1")];
+        let other = [(STACK_LABEL, "cust-12")];
+        let table = [
+            (event("container", "start", "c", &label), true),
+            (event("container", "health_status: healthy", "c", &label), true),
+            (event("container", "exec_start: test", "c", &label), false),
+            (event("container", "start", "c", &other), false),
+            (event("container", "destroy", "c", &other), true),
+            (event("service", "update", "s", &[("name", "cust-1_app")]), true),
+            (event("service", "update", "s", &[("name", "cust-12_app")]), false),
+            (event("network", "destroy", "n", &[("name", "cust-1_default")]), true),
+            (event("volume", "destroy", "cust-1_data", &[]), true),
+            (event("image", "pull", "i", &[("name", "busybox")]), false),
+        ];
+        for (event, expected) in table {
+            assert_eq!(concerns(&event, &stack), expected, "{event:?}");
+        }
+        let at = moment(&event("service", "update", "s", &[])).unwrap();
+        assert_eq!(at.subsec_nanosecond(), 123_456_789);
+    }
+}

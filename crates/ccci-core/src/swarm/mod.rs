@@ -1,6 +1,6 @@
 //! The Docker swarm as we see it: the only holder of the Docker client in this crate.
 //!
-//! [`Swarm`] asks. [`StackFacts`] is one observation. [`judge`](judge::judge) and [`moved`](judge::moved) decide from
+//! [`Swarm`] asks. [`StackFacts`] is one observation. [`judge()`] and [`moved()`] decide from
 //! observations and touch nothing. [`Watch`] joins them: it listens before the action, looks after it, and ends when
 //! the stack is converged, certainly broken, or gone. Nothing here deploys: that is abra's work.
 
@@ -11,7 +11,8 @@ mod exec;
 mod facts;
 mod history;
 mod images;
-pub mod judge;
+mod judge;
+mod moved;
 mod observe;
 mod remove;
 mod standing;
@@ -32,7 +33,8 @@ pub use facts::{
     UpdateState,
 };
 pub use history::{Failure, History};
-pub use judge::{Certain, Expectation, Fault, Moved, NotMoved, Progress, judge, moved};
+pub use judge::{Certain, Expectation, Fault, Progress, judge};
+pub use moved::{Moved, NotMoved, moved};
 pub use remove::{Extra, Item, Kind, Leftovers, Plan, Removal};
 pub use watch::{Converged, Limits, Sight, Undeployed, WaitFailure, Watch};
 
@@ -164,3 +166,6 @@ pub fn socket_of(docker_host: Option<&str>) -> Option<PathBuf> {
         Some(host) => host.strip_prefix("unix://").map(PathBuf::from),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,7 +89,7 @@ pub struct Plan {
     pub secrets: bool,
     /// Remove volumes too: all their data is lost.
     pub volumes: bool,
-    /// Stop the containers ourselves instead of waiting for swarm.
+    /// Stop the containers ourselves instead of waiting for swarm. A process may then hear its stop signal twice.
     pub hurry: bool,
 }
 
@@ -153,6 +153,8 @@ impl Swarm {
             removal.remaining.clear();
             for item in self.wanted(&facts, plan).await? {
                 match self.remove_item(&item, &facts).await? {
+                    // Swarm may go on listing for a moment what it has accepted to remove.
+                    None if removal.removed.contains(&item) => {}
                     None => removal.removed.push(item),
                     Some(why) => removal.remaining.push((item, why)),
                 }
@@ -194,6 +196,10 @@ impl Swarm {
             Kind::Service => self.ask(&what, docker.delete_service(&item.id)).await,
             // Swarm takes its containers away itself.
             Kind::Container => return Ok(Some("swarm has not removed it yet".to_owned())),
+            // A network that goes before its last task may leak addresses until the manager restarts.
+            Kind::Network if !facts.tasks.is_empty() => {
+                return Ok(Some("its tasks are still there".to_owned()));
+            }
             Kind::Network => self.ask(&what, docker.remove_network(&item.id)).await,
             Kind::Secret => self.ask(&what, docker.delete_secret(&item.id)).await,
             Kind::Config => self.ask(&what, docker.delete_config(&item.id)).await,
@@ -230,15 +236,17 @@ impl Swarm {
             let docker = self.docker();
             let id = &container.id;
             let what = format!("to stop the container {}", container.name);
-            // Without a time of ours the container's own grace period holds.
-            let gently = query::StopContainerOptionsBuilder::default().build();
+            // A negative time asks to stop and never kills: how long it may take is the service's to say, and swarm,
+            // which knows that, follows after its pause.
+            let gently = query::StopContainerOptionsBuilder::default().t(-1).build();
             // The stop may rightly take longer than one question may: the signal is sent at once.
             if let Ok(Err(error)) =
                 tokio::time::timeout(super::REQUEST_DEADLINE, docker.stop_container(id, Some(gently))).await
             {
                 tracing::debug!(%what, %error, "swarm was faster");
             }
-            let options = query::RemoveContainerOptionsBuilder::default().force(false).build();
+            // Anonymous volumes go with it, as when swarm removes it; named ones never do.
+            let options = query::RemoveContainerOptionsBuilder::default().force(false).v(true).build();
             if let Err(error) = self.ask(&what, docker.remove_container(id, Some(options))).await {
                 tracing::debug!(%what, %error, "swarm was faster");
             }

@@ -91,7 +91,8 @@ pub struct Converged {
 }
 
 /// The proof that a stack is undeployed (V1): no service, task, container in any state or network of it was left,
-/// and no container used its volumes. Only [`Watch::until_undeployed`] makes it.
+/// and no container used its volumes. Containers are those of the node we talk to. Only [`Watch::until_undeployed`]
+/// makes it.
 #[derive(Debug)]
 pub struct Undeployed {
     stack: StackName,
@@ -228,7 +229,7 @@ impl Watch {
 
     /// Waits until nothing of the stack is left (V1). `helpers` are ids of our own containers that may use the
     /// volumes. With `hurry`, the stack's containers are stopped by us as soon as its services are gone, which spares
-    /// swarm's two pauses of two seconds; each still gets its own grace to stop.
+    /// swarm's two pauses of two seconds; each still gets its service's grace, and may hear the stop signal twice.
     pub async fn until_undeployed(
         &mut self,
         helpers: &[String],

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::swarm::facts::{Mode, Restart, TaskFacts, Update};
 use crate::swarm::observe::{Answers, facts};
+use crate::swarm::{Moved, NotMoved, moved};
 
 /// A recorded observation, taken as seen this long after its last task changed.
 fn recorded(name: &str, later: u64) -> StackFacts {

@@ -1,0 +1,105 @@
+//! Did an upgrade really move the stack to the tested commit? A pure comparison of two observations (R6): what answers
+//! over HTTP proves nothing, since an old task may go on serving (failure 18).
+
+use super::facts::{StackFacts, Update, UpdateState};
+use super::standing::not_of_new_spec;
+
+/// How an upgrade moved the stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Moved {
+    /// These services got a new spec and run it.
+    Services(Vec<String>),
+    /// No task changed; only labels did, as for a change of the README.
+    LabelsOnly,
+}
+
+/// Why an upgrade did not move the stack to the tested commit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotMoved {
+    /// No service has the label.
+    #[error("no service has the label `{key}`: was it deployed by `abra app deploy --chaos`?")]
+    NoLabel {
+        /// The label's key.
+        key: String,
+    },
+    /// The label names another commit.
+    #[error(
+        "service `{service}` runs commit {found}, not the tested {wanted}: the update was reverted or something else was deployed"
+    )]
+    OtherCommit {
+        /// The service's name within the stack.
+        service: String,
+        /// The label's value.
+        found: String,
+        /// The tested commit.
+        wanted: String,
+    },
+    /// Swarm reverted the update.
+    #[error(
+        "service `{service}`: swarm rolled the update back ({message}); what answers now is the version before it"
+    )]
+    RolledBack {
+        /// The service's name within the stack.
+        service: String,
+        /// Swarm's words.
+        message: String,
+    },
+    /// The spec is new but its tasks do not run.
+    #[error("service `{service}` has a new spec, but {why}")]
+    OldTasks {
+        /// The service's name within the stack.
+        service: String,
+        /// What runs instead.
+        why: String,
+    },
+}
+
+/// Whether the stack moved to `commit` (the full hash) between two observations (R6). The second one is taken
+/// after convergence.
+pub fn moved(before: &StackFacts, after: &StackFacts, commit: &str) -> Result<Moved, NotMoved> {
+    let rolled = |u: &&Update| {
+        matches!(
+            u.state,
+            UpdateState::RollbackStarted | UpdateState::RollbackPaused | UpdateState::RollbackCompleted
+        )
+    };
+    for service in &after.services {
+        if let Some(update) = service.update.as_ref().filter(rolled) {
+            let service = after.short(service).to_owned();
+            return Err(NotMoved::RolledBack { service, message: update.message.clone() });
+        }
+    }
+    check_label(after, commit)?;
+    let mut changed = Vec::new();
+    for service in &after.services {
+        let old = before.services.iter().find(|s| s.name == service.name);
+        let same = old.is_some_and(|old| {
+            (&old.template, &old.endpoint, old.mode) == (&service.template, &service.endpoint, service.mode)
+        });
+        if same {
+            continue;
+        }
+        if let Some(why) = not_of_new_spec(service, after) {
+            return Err(NotMoved::OldTasks { service: after.short(service).to_owned(), why });
+        }
+        changed.push(after.short(service).to_owned());
+    }
+    Ok(if changed.is_empty() { Moved::LabelsOnly } else { Moved::Services(changed) })
+}
+
+/// Every service that carries abra's chaos label must name the tested commit, and one must.
+fn check_label(facts: &StackFacts, commit: &str) -> Result<(), NotMoved> {
+    let key = format!("coop-cloud.{}.chaos-version", facts.stack);
+    let mut seen = false;
+    for service in &facts.services {
+        let Some(label) = service.labels.get(&key) else { continue };
+        seen = true;
+        // `+U` says that the checkout had files git does not know, such as our own overlay files.
+        let short = label.trim_end_matches("+U");
+        if short.len() < 7 || !commit.starts_with(short) {
+            let service = facts.short(service).to_owned();
+            return Err(NotMoved::OtherCommit { service, found: label.clone(), wanted: commit.to_owned() });
+        }
+    }
+    if seen { Ok(()) } else { Err(NotMoved::NoLabel { key }) }
+}

@@ -1,0 +1,82 @@
+//! The connection, against a fake engine behind a socket: what is there but wrong is told as such.
+
+use std::path::Path;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixListener;
+
+use super::*;
+use crate::names::StackName;
+
+/// An engine that answers `/info` and every list with these bodies.
+fn engine(socket: &Path, info: &str, list: &str, status: &str) {
+    let listener = UnixListener::bind(socket).unwrap();
+    let (info, list, status) = (info.to_owned(), list.to_owned(), status.to_owned());
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 8192];
+            let length = stream.read(&mut request).await.unwrap_or_default();
+            let request = String::from_utf8_lossy(&request[..length]).into_owned();
+            let (status, body) = match request.split_whitespace().nth(1).unwrap_or_default() {
+                path if path.ends_with("/version") => {
+                    ("200 OK", r#"{"Version":"x","ApiVersion":"1.41"}"#.to_owned())
+                }
+                path if path.ends_with("/info") => ("200 OK", info.clone()),
+                _ => (status.as_str(), list.clone()),
+            };
+            let head =
+                format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\n");
+            let answer = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+            drop(stream.write_all(answer.as_bytes()).await);
+        }
+    });
+}
+
+const MANAGER: &str =
+    r#"{"SystemTime":"2026-11-21T10:00:00Z","Swarm":{"ControlAvailable":true,"NodeID":"n","Nodes":1}}"#;
+
+async fn observe(info: &str, list: &str, status: &str) -> Result<StackFacts, SwarmError> {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("docker.sock");
+    engine(&socket, info, list, status);
+    let swarm = Swarm::connect_to(&socket).await?;
+    swarm.observe(&"x".parse::<StackName>().unwrap()).await
+}
+
+#[tokio::test]
+async fn an_engine_that_is_no_manager_is_told_as_such() {
+    let worker = MANAGER.replace("true", "false");
+    assert!(matches!(observe(&worker, "[]", "200 OK").await, Err(SwarmError::NotManager { .. })));
+    assert!(matches!(observe("{}", "[]", "200 OK").await, Err(SwarmError::NotManager { .. })));
+    // It left the swarm after we connected.
+    let left = r#"{"message":"This node is not a swarm manager. Use \"docker swarm init\""}"#;
+    let error = observe(MANAGER, left, "503 Service Unavailable").await.unwrap_err();
+    assert!(matches!(error, SwarmError::NotManager { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_or_is_a_refusal_names_the_question() {
+    for (list, status) in [("[{\"ID\": 7}]", "200 OK"), ("<html>", "200 OK"), ("[{\"ID\": \"a", "200 OK")] {
+        let error = observe(MANAGER, list, status).await.unwrap_err();
+        assert!(matches!(error, SwarmError::Undecodable { .. }), "{error}");
+        assert!(error.to_string().contains(" of x"), "{error}");
+    }
+    let error = observe(MANAGER, r#"{"message":"no leader"}"#, "500 Oops").await.unwrap_err();
+    assert!(error.may_pass() && error.to_string().contains("no leader"), "{error}");
+}
+
+#[tokio::test]
+async fn a_socket_that_is_not_there_is_a_lost_engine() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = Swarm::connect_to(&dir.path().join("none.sock")).await.unwrap_err();
+    assert!(matches!(&error, SwarmError::EngineLost { .. }), "{error}");
+    assert!(error.to_string().contains("none.sock"), "{error}");
+}
+
+#[test]
+fn docker_host_names_a_socket_or_nothing_we_can_use() {
+    assert_eq!(socket_of(None), Some(PathBuf::from(DEFAULT_SOCKET)));
+    assert_eq!(socket_of(Some("unix:///run/d.sock")), Some(PathBuf::from("/run/d.sock")));
+    assert_eq!(socket_of(Some("tcp://1.2.3.4:2376")), None);
+}
