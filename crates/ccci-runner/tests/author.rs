@@ -57,7 +57,12 @@ async fn a_filter_keeps_what_prepares_the_check_it_chooses() {
 #[tokio::test]
 async fn bad_input_is_one_line_with_exit_code_2_and_nothing_is_asked_of_docker() {
     let table = [
-        ("recipe.yaml", "health: {path: login}\n", 0o644, "blog/recipe.yaml:1:16: health.path: `login` is not a path"),
+        (
+            "recipe.yaml",
+            "health: {path: login}\n",
+            0o644,
+            "blog/recipe.yaml:1:16: health.path: `login` is not a path",
+        ),
         ("recipe.yaml", "enroled: true\n", 0o644, "did you mean `enrolled`?"),
         ("overlay.rs", "", 0o644, "blog/overlay.rs: it is not part of this program"),
         ("upgrade/keeps.sh", "#!/bin/sh\n", 0o644, "blog/upgrade/keeps.sh: it is not an executable file"),

@@ -64,13 +64,6 @@ pub const KEYS: &[KeyDoc] = &[
         "timeouts: {check: 60}",
         "one check of yours, unless it says otherwise",
     ),
-    key(
-        "timeouts.undeploy",
-        "seconds",
-        "120",
-        "timeouts: {undeploy: 300}",
-        "until nothing of the stack is left",
-    ),
     key("deps", "list of recipes", "[]", "deps: [keycloak]", "recipes that this one needs"),
     key(
         "env",

@@ -108,18 +108,11 @@ pub struct Timeouts {
     pub http: Seconds,
     /// One overlay check, where the check does not say otherwise.
     pub check: Seconds,
-    /// Until nothing of the stack is left after an undeploy.
-    pub undeploy: Seconds,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self {
-            deploy: Seconds::of(600),
-            http: Seconds::of(300),
-            check: Seconds::of(120),
-            undeploy: Seconds::of(120),
-        }
+        Self { deploy: Seconds::of(600), http: Seconds::of(300), check: Seconds::of(120) }
     }
 }
 

@@ -31,7 +31,7 @@ ready:
   - http: {path: /login, text: Sign in}
   - tcp: {port: 64738, stable: 3}
   - command: {service: db, argv: [pg_isready, -q]}
-timeouts: {deploy: 1200, http: 600, check: 30, undeploy: 200}
+timeouts: {deploy: 1200, http: 600, check: 30}
 deps: [keycloak]
 env: {COMPOSE_FILE: 'compose.yml:compose.smtp.yml'}
 head_env: {NEW: '1'}
