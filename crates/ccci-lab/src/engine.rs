@@ -46,12 +46,20 @@ pub enum EngineError {
     #[error(transparent)]
     Exec(#[from] ExecError),
     /// The engine was started and does not answer.
-    #[error("the Docker engine was started but does not answer ({source}); its log is {}\n{tail}", log.display())]
+    #[error("the Docker engine was started but does not answer ({why}); its log is {}\n{tail}", log.display())]
     Silent {
         /// Its log.
         log: PathBuf,
         /// The log's last lines.
         tail: String,
+        /// How it looks.
+        why: String,
+    },
+    /// The engine was told to stop and goes on.
+    #[error("the Docker engine was told to stop: {source}; its log is {}", log.display())]
+    Lasting {
+        /// Its log.
+        log: PathBuf,
         /// What was waited for.
         source: WaitError,
     },
@@ -141,37 +149,44 @@ async fn install(work: &Work<'_>, wanted: &[tools::Tool]) -> Result<(), EngineEr
 async fn start(work: &Work<'_>, socket: &Path, start: Start) -> Result<(), EngineError> {
     let log = work.layout.engine().join("dockerd.log");
     record::update(work.layout, |owned| owned.started = Some(start.as_started(None)))?;
-    match start {
+    let pid = match start {
         Start::Systemd => {
             let output = work.command("systemctl").args(["start", "docker"]).run().await?;
             if !output.ok() {
                 let (ending, said) = (output.ending(), output.tail(10));
                 return Err(DockerError::Refused { command: output.command, ending, said }.into());
             }
+            None
         }
         Start::Detached => {
             let pid = work.command("dockerd").start_detached(&log)?;
             record::update(work.layout, |owned| owned.started = Some(start.as_started(Some(pid))))?;
+            Some(pid)
         }
-    }
-    work.step("the Docker engine starts", answers(work, socket, &log)).await
+    };
+    work.step("the Docker engine starts", answers(work, socket, &log, pid)).await
 }
 
-async fn answers(work: &Work<'_>, socket: &Path, log: &Path) -> Result<(), EngineError> {
+/// Waits for the engine's first answer; an engine of ours that has ended is not waited for.
+async fn answers(work: &Work<'_>, socket: &Path, log: &Path, pid: Option<u32>) -> Result<(), EngineError> {
     let bounds =
         Bounds { deadline: START_DEADLINE, pause: Duration::from_millis(200), cancel: work.cancel.clone() };
     let look = || async {
         match decide::ping(socket).await {
-            Socket::Answers => Look::Ready(()),
+            Socket::Answers => Look::Ready(true),
+            _ if pid.is_some_and(|pid| !record::is_dockerd(pid)) => Look::Ready(false),
             other => Look::NotYet(format!("{other:?}")),
         }
     };
-    wait::until("an answer of the engine", &bounds, look).await.map_err(|source| {
-        let text = std::fs::read_to_string(log).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        let tail = lines[lines.len().saturating_sub(10)..].join("\n");
-        EngineError::Silent { log: log.to_owned(), tail, source }
-    })
+    let why = match wait::until("an answer of the engine", &bounds, look).await {
+        Ok(true) => return Ok(()),
+        Ok(false) => "it has ended".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let tail = lines[lines.len().saturating_sub(10)..].join("\n");
+    Err(EngineError::Silent { log: log.to_owned(), tail, why })
 }
 
 /// A swarm of one node, made where there is none.
@@ -222,32 +237,37 @@ async fn proxy(work: &Work<'_>) -> Result<(), EngineError> {
 /// Stops the engine if the lab started it. The caller has made sure that nobody else uses it.
 pub(crate) async fn stop(work: &Work<'_>, socket: &Path) -> Result<bool, EngineError> {
     let owned = record::read(work.layout)?;
+    let mut ours = None;
     match owned.started {
         None => return Ok(false),
         Some(Started::Systemd) => {
             work.command("systemctl").args(["stop", "docker.socket", "docker"]).run().await?;
         }
         Some(Started::Process { pid }) => {
-            let Some(process) = pid.filter(|pid| record::is_dockerd(*pid)).and_then(record::pid) else {
-                return Ok(false);
-            };
+            ours = pid.filter(|pid| record::is_dockerd(*pid));
+            let Some(process) = ours.and_then(record::pid) else { return Ok(false) };
+            // Gone in the meantime is as good.
             rustix::process::kill_process(process, rustix::process::Signal::TERM).ok();
         }
     }
     let bounds = Bounds {
         deadline: Duration::from_secs(60),
-        pause: Duration::from_millis(200),
+        pause: Duration::from_millis(100),
         cancel: work.cancel.clone(),
     };
+    // Its socket goes before it does, and its successor would not start beside it.
     let look = || async {
-        match decide::ping(socket).await {
-            Socket::Answers => Look::NotYet("it still answers"),
-            _ => Look::Ready(()),
+        if decide::ping(socket).await == Socket::Answers {
+            Look::NotYet("it still answers")
+        } else if ours.is_some_and(record::is_dockerd) {
+            Look::NotYet("it does not answer, and has not ended")
+        } else {
+            Look::Ready(())
         }
     };
     let log = work.layout.engine().join("dockerd.log");
     let ended = wait::until("the end of the engine", &bounds, look).await;
-    ended.map_err(|source| EngineError::Silent { log, tail: String::new(), source })?;
+    ended.map_err(|source| EngineError::Lasting { log, source })?;
     record::update(work.layout, |owned| owned.started = None)?;
     Ok(true)
 }

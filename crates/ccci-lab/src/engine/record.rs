@@ -67,9 +67,18 @@ pub(crate) fn update(layout: &LabLayout, change: impl FnOnce(&mut Owned)) -> Res
     atomic::write(&path(layout), text.as_bytes())
 }
 
-/// True when this process is a Docker engine: ids are used again.
+/// True when this process runs and is a Docker engine: ids are used again, and a process that has ended may stand in
+/// the table until its parent looks.
 pub(crate) fn is_dockerd(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == "dockerd")
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    is_living_dockerd(&stat)
+}
+
+/// The same, from the text of `/proc/<pid>/stat`: `19 (dockerd) S 1 …`.
+fn is_living_dockerd(stat: &str) -> bool {
+    const ENDED: [&str; 2] = ["Z", "X"];
+    let Some((_, rest)) = stat.split_once(" (dockerd) ") else { return false };
+    !ENDED.contains(&rest.split(' ').next().unwrap_or_default())
 }
 
 /// A process id as the system takes it.
@@ -97,5 +106,17 @@ mod tests {
         atomic::write(&path(&layout), b"{").unwrap();
         assert_eq!(read(&layout).unwrap(), Owned::default());
         assert!(!is_dockerd(std::process::id()));
+    }
+
+    #[test]
+    fn an_engine_that_has_ended_does_not_count() {
+        for (stat, living) in [
+            ("19 (dockerd) S 1 19 19 0 -1", true),
+            ("19 (dockerd) Z 1 19 19 0 -1", false),
+            ("19 (bash) S 1 19 19 0 -1", false),
+            ("", false),
+        ] {
+            assert_eq!(is_living_dockerd(stat), living, "{stat}");
+        }
     }
 }
