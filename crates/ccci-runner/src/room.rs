@@ -32,6 +32,10 @@ pub(crate) enum RoomError {
     Manifest(#[from] ManifestError),
     #[error(transparent)]
     Overlay(#[from] OverlayError),
+    #[error(
+        "{recipe} needs {deps}, and this version of ccci sets up no dependencies: a run without them would prove nothing"
+    )]
+    Deps { recipe: RecipeName, deps: String },
 }
 
 impl Room {
@@ -44,6 +48,15 @@ impl Room {
         let added =
             if file.is_file() { BTreeMap::from([(OVERLAY_FILE.to_owned(), file)]) } else { BTreeMap::new() };
         Ok(Self { manifest, checks, added })
+    }
+
+    /// Refuses a recipe whose run could not be what its author declares.
+    pub(crate) fn check_runnable(&self, recipe: &RecipeName) -> Result<(), RoomError> {
+        let deps: Vec<&str> = self.manifest.deps.iter().map(RecipeName::as_str).collect();
+        if deps.is_empty() {
+            return Ok(());
+        }
+        Err(RoomError::Deps { recipe: recipe.clone(), deps: deps.join(", ") })
     }
 
     /// The checks of one stage that run before its mutation, or after it.

@@ -65,7 +65,7 @@ impl<'a> Live<'a> {
         }
         self.world.events.send(Event::StageStarted(stage));
         let seeds = self.overlay(stage, true);
-        self.harness(stage, seeds, findings).await;
+        self.harness(stage, "before", seeds, findings).await;
         let mutation = match gate::admit_mutation(&findings.checks) {
             Admission::Run => self.mutate(stage, findings).await,
             Admission::Skip(_) => Mutation::None,
@@ -73,7 +73,7 @@ impl<'a> Live<'a> {
         let scene = Arc::new(self.scene(stage, mutation));
         let mut checks: Vec<HarnessCheck> = generic::of(stage).map(|c| generic_check(c, &scene)).collect();
         checks.extend(self.overlay(stage, false));
-        self.world.events.phase(checks_phase(stage), self.harness(stage, checks, findings)).await;
+        self.world.events.phase(checks_phase(stage), self.harness(stage, "after", checks, findings)).await;
         let (status, reason) = findings.status_of(stage);
         self.ended(stage, status, reason, findings);
     }
@@ -83,7 +83,13 @@ impl<'a> Live<'a> {
         findings.stages.push((stage, status, reason));
     }
 
-    async fn harness(&self, stage: StageName, checks: Vec<HarnessCheck>, findings: &mut Findings) {
+    async fn harness(
+        &self,
+        stage: StageName,
+        part: &str,
+        checks: Vec<HarnessCheck>,
+        findings: &mut Findings,
+    ) {
         if checks.is_empty() {
             return;
         }
@@ -92,7 +98,7 @@ impl<'a> Live<'a> {
             stage,
             checks,
             earlier: findings.checks.clone(),
-            console: Some(self.run.logs().join(format!("console-{stage}.log"))),
+            console: Some(self.run.logs().join(format!("console-{stage}-{part}.log"))),
             cancel: self.world.stop.run.clone(),
         };
         let results = harness::run(stage_checks, move |r| events.send(Event::CheckEnded(r.clone()))).await;

@@ -105,7 +105,6 @@ fn options(global: &GlobalArgs, surroundings: &Surroundings) -> LabOptions {
 }
 
 /// Shows what is built and how long it takes, without moving the cursor.
-#[expect(clippy::needless_pass_by_value, reason = "the form of the lab's callback")]
 fn show(progress: Progress) {
     match progress {
         Progress::Began { what } => say(&format!("lab: {what} …")),

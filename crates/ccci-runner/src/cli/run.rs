@@ -28,6 +28,7 @@ pub(crate) async fn run(
     }
     // Everything that can be wrong in the recipe's folder is found before the server is touched.
     let room = Room::open(&recipes_dir, &request.target.recipe)?;
+    room.check_runnable(&request.target.recipe)?;
     let stop = Stop::listen().map_err(CommandError::Process)?;
     let redactor = Redactor::default();
     let settings = server::settings(global, surroundings, &stop.run).await?;

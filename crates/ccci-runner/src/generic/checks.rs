@@ -91,7 +91,10 @@ pub(super) async fn serving(scene: Arc<Scene>) -> Outcome {
 fn unserved(failure: ProbeFailure) -> Outcome {
     match failure {
         ProbeFailure::Wrong { ref exchange, .. } => {
-            let last = exchange.as_ref().map(|e| format!("\nlast exchange:\n{e}")).unwrap_or_default();
+            let last = exchange
+                .as_ref()
+                .map(|e| format!("\nlast exchange:\n{}", e.to_string().trim_end()))
+                .unwrap_or_default();
             Outcome::Fail(format!("{failure}{last}"))
         }
         other => Outcome::Inconclusive(other.to_string()),
