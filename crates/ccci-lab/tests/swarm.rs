@@ -296,7 +296,7 @@ async fn direct_stopping_spares_swarms_own_pauses_and_keeps_the_services_grace()
         took
     };
     eprintln!("undeployed after {:?}", undeploy(0).await);
-    eprintln!("undeployed after {:?}, 11 s of them the app's own", undeploy(11).await);
+    eprintln!("undeployed after {:?}, with an app that needs at least 11 s to stop", undeploy(11).await);
     stage.remove().await;
 }
 
