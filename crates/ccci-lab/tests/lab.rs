@@ -45,8 +45,12 @@ async fn identity(kind: &str, name: &str) -> (Value, Value) {
     let value: Value = serde_json::from_str(&text).unwrap();
     let id = ["Id", "ID", "Name"].iter().map(|key| value[0][key].clone()).find(|id| !id.is_null());
     // A network of the swarm is created anew on the node with its first task, under the same id.
-    let time = if kind == "network" { Value::Null } else { value[0]["CreatedAt"].clone() };
+    let time = if kind == "network" { Value::Null } else { created(&value[0]) };
     (id.unwrap(), time)
+}
+
+fn created(value: &Value) -> Value {
+    if value["Created"].is_null() { value["CreatedAt"].clone() } else { value["Created"].clone() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,7 +93,16 @@ async fn a_service_is_routed_under_the_labs_authority_and_containers_know_its_na
         format!("traefik.http.routers.{name}.tls=true"),
         format!("traefik.http.services.{name}.loadbalancer.server.port=80"),
     ];
-    let mut args = vec!["service", "create", "--detach", "--no-resolve-image", "--name", name];
+    let mut args = vec![
+        "service",
+        "create",
+        "--detach",
+        "--stop-grace-period",
+        "1s",
+        "--no-resolve-image",
+        "--name",
+        name,
+    ];
     args.extend(["--network", "proxy", "--endpoint-mode", "dnsrr"]);
     for label in &labels {
         args.extend(["--label", label]);
@@ -121,13 +134,18 @@ async fn other_peoples_things_stay_and_their_stacks_are_a_reason_to_refuse() {
     let layout = LabLayout::default();
     up(&layout, true).await.unwrap();
     let things = [
+        (
+            "container",
+            "labtest-alone",
+            "run --detach --name labtest-alone ccci-lab/busybox:1 sleep 1000".split(' ').collect(),
+        ),
         ("volume", "cust-abcdef_x_content", vec!["volume", "create", "cust-abcdef_x_content"]),
         ("network", "labtest-net", vec!["network", "create", "--driver", "overlay", "labtest-net"]),
         (
             "service",
             "labtest-shop_web",
             [
-                "service create --detach --no-resolve-image --name labtest-shop_web --network labtest-net",
+                "service create --detach --stop-grace-period 1s --no-resolve-image --name labtest-shop_web --network labtest-net",
                 "--label com.docker.stack.namespace=labtest-shop ccci-lab/busybox:1 sleep 1000",
             ]
             .iter()
@@ -136,6 +154,7 @@ async fn other_peoples_things_stay_and_their_stacks_are_a_reason_to_refuse() {
         ),
     ];
     let _cleanups = [
+        Cleanup(&["rm", "--force", "labtest-alone"]),
         Cleanup(&["service", "rm", "labtest-shop_web"]),
         Cleanup(&["network", "rm", "labtest-net"]),
         Cleanup(&["volume", "rm", "cust-abcdef_x_content"]),
@@ -152,10 +171,18 @@ async fn other_peoples_things_stay_and_their_stacks_are_a_reason_to_refuse() {
     for part in ["labtest-shop", "--config", "--lab"] {
         assert!(error.to_string().contains(part), "{error}");
     }
+    let swarm = docker(&["info", "--format", "{{.Swarm.Cluster.ID}}"]).await;
+    let engine = EngineOptions::from_env();
+    let left = lab::down(&layout, &engine, &|_| {}, CancellationToken::new()).await.unwrap();
+    assert!(left.removed.iter().any(|item| item == "service traefik_lab_test_app"), "{left:?}");
+    let status = lab::status(&layout, &engine, None).await.unwrap();
+    assert!(status.engine.is_some(), "others use it");
+    assert!(status.up.values().all(|up| !up), "{:?}", status.up);
     up(&layout, true).await.unwrap();
     for ((kind, name, _), before) in things.iter().zip(before) {
         assert_eq!(identity(kind, name).await, before, "{kind} {name}");
     }
+    assert_eq!(docker(&["info", "--format", "{{.Swarm.Cluster.ID}}"]).await, swarm);
 }
 
 /// Removes what a test made, also when it fails.
