@@ -280,9 +280,10 @@ async fn a_crash_loop_that_begins_after_convergence_ends_what_is_guarded() {
 async fn direct_stopping_spares_swarms_own_pauses_and_keeps_the_services_grace() {
     let stage = Stage::new("hurry").await;
     let undeploy = async |seconds: u32| {
-        // The engine's own patience is ten seconds; the service asks for more.
-        let script =
-            format!("trap 'sleep {seconds}; echo saved {seconds} >/data/saved; exit 0' TERM; {SLEEPER}");
+        // The engine's own patience is ten seconds; the service asks for more. Swarm's signal follows ours.
+        let script = format!(
+            "trap 'trap : TERM; sleep {seconds}; echo saved {seconds} >/data/saved; exit 0' TERM; {SLEEPER}"
+        );
         let app = stage.service("app", "0", &script, "").replace("period: 3s", "period: 30s");
         stage.converge(&[format!("{app}    volumes: [\"data:/data\"]\n")]).await.unwrap();
         let mut watch = stage.swarm.watch(&stage.stack).await.unwrap();
