@@ -94,8 +94,8 @@ pub enum DeployError {
 }
 
 impl DeployError {
-    /// Whose fault it is. What cannot be told from the message is the recipe's as long as the engine answers: the
-    /// very same calls deploy every other recipe.
+    /// Whose fault it is. Where abra's words do not tell, the caller asks the engine: as long as that answers, it is the
+    /// recipe's, since the very same calls deploy every other recipe.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Abra(error) => error.fault(),

@@ -168,6 +168,23 @@ pub fn find_dead(runs: &Path, me: &Holder) -> Result<Vec<Dead>, RecordError> {
     Ok(dead)
 }
 
+/// Removes the directories of the oldest finished runs, so that `keep` of them stay. Runs that are alive and runs that
+/// may have left something are not counted and not touched.
+pub fn prune(runs: &Path, keep: usize) -> Result<usize, RecordError> {
+    let mut finished = Vec::new();
+    for dir in run_dirs(runs)? {
+        let clean = RunRecord::load(&dir)?.is_some_and(|r| r.state == RecordState::Clean);
+        if clean && !lock::is_held(&lock_path(&dir))? {
+            finished.push(dir);
+        }
+    }
+    let surplus = finished.len().saturating_sub(keep);
+    for dir in &finished[..surplus] {
+        atomic::remove_dir(dir)?;
+    }
+    Ok(surplus)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,6 +215,26 @@ mod tests {
         assert_eq!(dead.iter().map(|d| d.record.run.as_str()).collect::<Vec<_>>(), ["bbbbbb"]);
         drop((live, dead));
         assert_eq!(find_dead(runs.path(), &holder()).unwrap().len(), 2, "once its owner is dead it is found");
+    }
+
+    #[test]
+    fn the_oldest_finished_runs_go_and_nothing_that_may_still_matter() {
+        let runs = tempfile::tempdir().unwrap();
+        for (at, run) in ["aaaaaa", "bbbbbb", "cccccc", "dddddd", "eeeeee"].into_iter().enumerate() {
+            let dir = runs.path().join(run);
+            atomic::create_dir(&dir).unwrap();
+            let mut record = record(run);
+            record.state = if run == "aaaaaa" { RecordState::Open } else { RecordState::Clean };
+            record.save(&dir).unwrap();
+            let written = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1000 + at as u64);
+            std::fs::File::open(&dir).unwrap().set_modified(written).unwrap();
+        }
+        let live = Lock::try_take(&lock_path(&runs.path().join("bbbbbb")), &holder()).unwrap().unwrap();
+        assert_eq!(prune(runs.path(), 2).unwrap(), 1);
+        let left: Vec<bool> =
+            ["aaaaaa", "bbbbbb", "cccccc", "dddddd", "eeeeee"].map(|r| runs.path().join(r).exists()).into();
+        assert_eq!(left, [true, true, false, true, true]);
+        drop(live);
     }
 
     #[test]

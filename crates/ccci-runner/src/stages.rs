@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ccci_core::abra::DeployMode;
+use ccci_core::abra::{DeployMode, Fault};
 use ccci_core::atomic::PathError;
 use ccci_core::deploy::{self, DeployError, Tools};
 use ccci_core::envfile::{AppEnv, EnvFile};
@@ -129,7 +129,18 @@ impl<'a> Live<'a> {
     async fn deploy(&mut self, stage: StageName, commit: &Commit, mode: &DeployMode) -> Mutation {
         match self.apply(stage, commit, mode).await {
             Ok(applied) => self.settle(applied).await,
-            Err(error) => Mutation::Refused(error),
+            Err(error) => Mutation::Refused(self.explained(error).await),
+        }
+    }
+
+    /// Where the words of a refusal do not say whose fault it is, an engine that does not answer explains it.
+    async fn explained(&self, error: DeployError) -> DeployError {
+        if error.fault() != Fault::Unknown {
+            return error;
+        }
+        match self.run.swarm.stacks().await {
+            Ok(_) => error,
+            Err(lost) => DeployError::Swarm(lost),
         }
     }
 

@@ -8,7 +8,7 @@ use ccci_core::abra::{Abra, AbraErrorKind};
 use ccci_core::atomic;
 use ccci_core::event::Event;
 use ccci_core::lock::Lock;
-use ccci_core::record::{Dead, RecordState, RunRecord};
+use ccci_core::record::{self, Dead, RecordState, RunRecord};
 use ccci_core::report::Teardown;
 use ccci_core::swarm::{Extra, Limits, Plan, Swarm};
 use ccci_core::verdict::Trouble;
@@ -38,7 +38,7 @@ pub(crate) async fn undo(run: Run, world: &World) -> Teardown {
 /// Finds runs that died and removes what they left. What cannot be removed stays recorded for the next start.
 pub(crate) async fn sweep(run_id: &str, swarm: &Swarm, world: &World) -> Result<Vec<String>, Trouble> {
     let me = holder(run_id, "");
-    let dead = ccci_core::record::find_dead(&world.settings.runs_dir(), &me).map_err(infrastructure)?;
+    let dead = record::find_dead(&world.settings.runs_dir(), &me).map_err(infrastructure)?;
     let mut told = Vec::new();
     for Dead { dir, mut record, lock } in dead {
         let teardown = remove(&dir, &mut record, swarm, world).await;
@@ -56,6 +56,11 @@ pub(crate) async fn sweep(run_id: &str, swarm: &Swarm, world: &World) -> Result<
     }
     for line in &told {
         world.events.progress(line.as_str());
+    }
+    let keep = usize::try_from(world.settings.keep_runs.get()).unwrap_or(usize::MAX);
+    // Old records in the way are no reason not to test.
+    if let Err(error) = record::prune(&world.settings.runs_dir(), keep) {
+        world.events.progress(format!("old runs could not be removed: {error}"));
     }
     Ok(told)
 }
