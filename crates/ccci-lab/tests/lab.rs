@@ -129,7 +129,7 @@ async fn a_service_is_routed_under_the_labs_authority_and_containers_know_its_na
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn other_peoples_things_stay_and_their_stacks_are_a_reason_to_refuse() {
+async fn failure_14_other_peoples_things_stay_and_their_stacks_are_a_reason_to_refuse() {
     let _serial = SERIAL.lock().await;
     let layout = LabLayout::default();
     up(&layout, true).await.unwrap();

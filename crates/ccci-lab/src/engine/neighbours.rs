@@ -2,9 +2,10 @@
 //! Looks are effects, judgements are pure.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::net::TcpListener;
+use std::time::Duration;
 
+use ccci_core::wait::{self, Bounds, Look};
 use serde_json::Value;
 
 use super::EngineError;
@@ -13,6 +14,9 @@ use crate::work::{DockerError, Work};
 
 /// The ports at which the lab's Traefik answers.
 pub(crate) const WEB_PORTS: [u16; 2] = [80, 443];
+
+/// How long the ports of a stack of the lab that is going are waited for.
+const LEAVING: Duration = Duration::from_secs(20);
 
 /// A service as far as it matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,14 +142,28 @@ pub(super) fn foreign_proxy(network: &Value) -> String {
     )
 }
 
-/// Refuses when somebody else listens at the web ports.
+/// Refuses when somebody else listens at the web ports. A Traefik of the lab that is just going is waited for.
 pub(crate) async fn free_ports(work: &Work<'_>) -> Result<(), EngineError> {
     for port in WEB_PORTS {
-        let taken = TcpListener::bind(("0.0.0.0", port));
-        if !taken.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse) {
-            continue;
-        }
-        let holder = holder(work, port).await?;
+        let bounds =
+            Bounds { deadline: LEAVING, pause: Duration::from_millis(200), cancel: work.cancel.clone() };
+        let look = || async {
+            let taken = TcpListener::bind(("0.0.0.0", port));
+            if !taken.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse) {
+                return Look::Ready(Ok(None));
+            }
+            match holder(work, port).await {
+                Ok(holder) if holder.is_ours() => Look::NotYet(holder.to_string()),
+                other => Look::Ready(other.map(Some)),
+            }
+        };
+        let holder = match wait::until("a free port", &bounds, look).await {
+            Ok(looked) => match looked? {
+                None => continue,
+                Some(holder) => holder.to_string(),
+            },
+            Err(error) => error.to_string(),
+        };
         let why = format!(
             "port {port} of this machine is held by {holder}; the lab's Traefik needs it: stop that, or use another \
              machine"
@@ -155,16 +173,44 @@ pub(crate) async fn free_ports(work: &Work<'_>) -> Result<(), EngineError> {
     Ok(())
 }
 
-async fn holder(work: &Work<'_>, port: u16) -> Result<String, DockerError> {
+/// Who listens at a port.
+#[derive(Debug, PartialEq, Eq)]
+enum Holder {
+    Service(String),
+    Container(String),
+    Process(String),
+    Unknown,
+}
+
+impl Holder {
+    /// True for what is left of a stack of the lab: its name begins with the stack's.
+    fn is_ours(&self) -> bool {
+        let ours = format!("_{}_", BASE_DOMAIN.replace('.', "_"));
+        matches!(self, Self::Service(name) | Self::Container(name) if name.contains(&ours))
+    }
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Service(name) => write!(f, "the swarm service {name}"),
+            Self::Container(name) => write!(f, "the container {name}"),
+            Self::Process(name) => write!(f, "the process {name}"),
+            Self::Unknown => f.write_str("another program"),
+        }
+    }
+}
+
+async fn holder(work: &Work<'_>, port: u16) -> Result<Holder, DockerError> {
     if let Some(service) = services(work).await?.into_iter().find(|s| s.ports.contains(&port)) {
-        return Ok(format!("the swarm service {}", service.name));
+        return Ok(Holder::Service(service.name));
     }
     let filter = format!("publish={port}");
     let container = work.docker(["ps", "--filter", &filter, "--format", "{{.Names}}"]).await?;
     if let Some(name) = container.lines().next() {
-        return Ok(format!("the container {name}"));
+        return Ok(Holder::Container(name.to_owned()));
     }
-    Ok(listener(port).unwrap_or_else(|| "another program".to_owned()))
+    Ok(listener(port).map_or(Holder::Unknown, Holder::Process))
 }
 
 /// The process that listens at a TCP port, as far as we may see it.
@@ -183,9 +229,7 @@ fn listener(port: u16) -> Option<String> {
         };
         if files.flatten().any(holds) {
             let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-            let mut text = format!("the process {}", name.trim());
-            write!(text, " ({})", process.file_name().to_string_lossy()).ok();
-            return Some(text);
+            return Some(format!("{} ({})", name.trim(), process.file_name().to_string_lossy()));
         }
     }
     None
@@ -250,6 +294,20 @@ mod tests {
         assert!(network("a=b,com.docker.stack.namespace=shop").contains("the stack shop"));
         assert!(network("ccci.lab=/other").contains("the lab in /other"));
         assert!(network("").contains("(abc, overlay, made now)"));
+    }
+
+    #[test]
+    fn only_what_is_left_of_the_lab_is_waited_for() {
+        assert!(Holder::Container("traefik_lab_test_app.1.v1hd".into()).is_ours());
+        for other in [
+            Holder::Container("web".into()),
+            Holder::Service("traefik_example_org_app".into()),
+            Holder::Process("nginx (12)".into()),
+            Holder::Unknown,
+        ] {
+            assert!(!other.is_ours(), "{other}");
+        }
+        assert_eq!(Holder::Process("nginx (12)".into()).to_string(), "the process nginx (12)");
     }
 
     #[test]

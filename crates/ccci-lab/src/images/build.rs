@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_image_is_complete_only_when_its_plain_tag_points_at_its_own_content() {
+    fn failure_56_an_image_is_complete_only_when_its_plain_tag_points_at_its_own_content() {
         let specs = [find("dns:1").unwrap()];
         let (plain, exact) = (specs[0].reference(), specs[0].exact("ca"));
         let there = |pairs: &[(&str, &str)]| {
