@@ -49,6 +49,20 @@ async fn identity(kind: &str, name: &str) -> (Value, Value) {
     (id.unwrap(), time)
 }
 
+/// Takes the lab down as soon as no run is under way.
+async fn down(layout: &LabLayout, engine: &EngineOptions) -> lab::Left {
+    let start = Instant::now();
+    loop {
+        match lab::down(layout, engine, &|_| {}, CancellationToken::new()).await {
+            Err(error) if error.is_busy() && start.elapsed() < Duration::from_secs(120) => {
+                eprintln!("{error}");
+                ccci_core::wait::pause(Duration::from_secs(1)).await;
+            }
+            other => return other.unwrap(),
+        }
+    }
+}
+
 fn created(value: &Value) -> Value {
     if value["Created"].is_null() { value["CreatedAt"].clone() } else { value["Created"].clone() }
 }
@@ -173,7 +187,7 @@ async fn failure_14_other_peoples_things_stay_and_their_stacks_are_a_reason_to_r
     }
     let swarm = docker(&["info", "--format", "{{.Swarm.Cluster.ID}}"]).await;
     let engine = EngineOptions::from_env();
-    let left = lab::down(&layout, &engine, &|_| {}, CancellationToken::new()).await.unwrap();
+    let left = down(&layout, &engine).await;
     assert!(left.removed.iter().any(|item| item == "service traefik_lab_test_app"), "{left:?}");
     let status = lab::status(&layout, &engine, None).await.unwrap();
     assert!(status.engine.is_some(), "others use it");
