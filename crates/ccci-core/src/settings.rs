@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::atomic::{PathContext as _, PathError};
 use crate::names::{BaseDomain, RecipeName};
@@ -73,9 +73,15 @@ impl Default for AbraSettings {
 }
 
 /// Where recipes' repositories are: a text with one `{recipe}` in it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(into = "String")]
 pub struct RecipeSource(String);
+
+impl<'de> Deserialize<'de> for RecipeSource {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        source.deserialize_str(yaml::Checked("a path or address with {recipe} in it", Self::try_from))
+    }
+}
 
 impl RecipeSource {
     /// The repository of this recipe, as git takes it.

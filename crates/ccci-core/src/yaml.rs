@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Visitor};
 
 /// A YAML text that is not what it should be, with the place to look at.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -78,6 +78,22 @@ pub fn parse_merged(path: &Path, text: &str) -> Result<serde_json::Value, YamlEr
     let error = |message: String| YamlError { path: path.to_owned(), at: None, message };
     value.apply_merge().map_err(|e| error(e.to_string()))?;
     serde_json::to_value(value).map_err(|e| error(e.to_string()))
+}
+
+/// Reads one scalar and applies its rule at once: an error raised here has the scalar's place, a later one has not.
+/// First what is expected, in words, then the rule.
+pub(crate) struct Checked<F>(pub(crate) &'static str, pub(crate) F);
+
+impl<T, E: std::fmt::Display, F: FnOnce(String) -> Result<T, E>> Visitor<'_> for Checked<F> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+
+    fn visit_str<D: serde::de::Error>(self, text: &str) -> Result<T, D> {
+        (self.1)(text.to_owned()).map_err(D::custom)
+    }
 }
 
 /// Writes a value as YAML text.

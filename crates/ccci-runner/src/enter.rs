@@ -1,4 +1,5 @@
-//! The beginning of a run: its id, its directory, its locks, its record. Nothing is created on the engine here.
+//! The beginning of a run: its id, directory and record ([`claim`]), then the locks that it shares with others
+//! ([`enter`]). Nothing is created on the engine here.
 //!
 //! Order of locks (T4): the run's own, a run slot, the app's domain.
 
@@ -53,43 +54,109 @@ impl Run {
     }
 }
 
-/// Begins a run. When this fails, nothing of it is left.
-pub(crate) async fn enter(request: &RunRequest, world: &World) -> Result<Run, Trouble> {
-    let (id, dir) = draw(&world.settings.runs_dir()).map_err(infrastructure)?;
-    let entered = enter_as(id, &dir, request, world).await;
-    if entered.is_err() {
-        // Its lock is gone with the failed attempt; an empty directory would look like a run.
-        atomic::remove_dir(&dir).map_err(infrastructure)?;
-    }
-    entered
+/// A run that has a name and a place, and nothing else: nobody waits for it, and the engine knows nothing of it.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    dir: PathBuf,
+    pub(crate) record: RunRecord,
+    pub(crate) abra: Abra,
+    lock: Lock,
 }
 
-async fn enter_as(id: RunId, dir: &Path, request: &RunRequest, world: &World) -> Result<Run, Trouble> {
+/// Claims a run's id and directory. When this fails, nothing of it is left.
+pub(crate) fn claim(request: &RunRequest, world: &World) -> Result<Claim, Trouble> {
+    let domain = |id: &RunId| {
+        AppDomain::cold(&request.target.recipe, id, &world.settings.base_domain)
+            .map_err(|error| Trouble::BadInput(error.to_string()))
+    };
+    // All runs' domains have one form: one that cannot be is found before anything is made.
+    domain(&RunId::from_bytes([0; 3]))?;
+    let (id, dir) = draw(&world.settings.runs_dir()).map_err(infrastructure)?;
+    let domain = domain(&id)?;
+    let claimed = claim_as(id, domain, &dir, request, world);
+    if claimed.is_err() {
+        withdraw(&dir)?;
+    }
+    claimed
+}
+
+fn claim_as(
+    id: RunId,
+    domain: AppDomain,
+    dir: &Path,
+    request: &RunRequest,
+    world: &World,
+) -> Result<Claim, Trouble> {
     let recipe = &request.target.recipe;
-    let bad_input = |error: ccci_core::names::NameError| Trouble::BadInput(error.to_string());
-    let domain = AppDomain::cold(recipe, &id, &world.settings.base_domain).map_err(bad_input)?;
     let me = holder(id.as_str(), recipe.as_str());
-    let run_lock = Lock::try_take(&record::lock_path(dir), &me).map_err(infrastructure)?;
-    let run_lock = run_lock.ok_or_else(|| Trouble::Busy(format!("the run {id} was taken over")))?;
-    let at = clock::now();
-    world.events.send(Event::Started(Started {
-        run: id.to_string(),
-        recipe: recipe.to_string(),
-        requested_mode: Mode::Cold,
-        domain: domain.to_string(),
-        at,
-    }));
-    let slots: Vec<PathBuf> = (0..world.settings.max_tests.get())
-        .map(|n| world.settings.locks_dir().join(format!("slot-{n}")))
-        .collect();
-    let slot = take("a run slot (max_tests)", &slots, &me, request, world).await?;
-    let app_lock = [world.settings.locks_dir().join(format!("app-{domain}"))];
-    let app = take(&format!("the app {domain}"), &app_lock, &me, request, world).await?;
-    let swarm = world.swarm().await?;
-    let record = RunRecord::new(id, recipe.clone(), domain, clock::rfc3339(at));
+    let lock = Lock::try_take(&record::lock_path(dir), &me).map_err(infrastructure)?;
+    let lock = lock.ok_or_else(|| Trouble::Busy(format!("the run {id} was taken over")))?;
+    let record = RunRecord::new(id, recipe.clone(), domain, clock::rfc3339(clock::now()));
     record.save(dir).map_err(infrastructure)?;
     let abra = abra(dir, world).map_err(infrastructure)?;
-    Ok(Run { dir: dir.to_owned(), record, swarm, abra, locks: Locks { app, slot, run: run_lock } })
+    Ok(Claim { dir: dir.to_owned(), record, abra, lock })
+}
+
+impl Claim {
+    /// Where the recipe's clone is to lie.
+    pub(crate) fn clone_dir(&self) -> PathBuf {
+        self.abra.recipe_dir(&self.record.recipe)
+    }
+
+    /// Says that the run begins.
+    pub(crate) fn announce(&self, world: &World) {
+        world.events.send(Event::Started(Started {
+            run: self.record.run.to_string(),
+            recipe: self.record.recipe.to_string(),
+            requested_mode: Mode::Cold,
+            domain: self.record.domain.to_string(),
+            at: clock::now(),
+        }));
+    }
+
+    /// Gives the claim up: nothing of it is left. It still holds its lock, so nobody takes it for a dead run.
+    pub(crate) fn withdraw(self) -> Result<(), Trouble> {
+        withdraw(&self.dir)
+    }
+}
+
+fn withdraw(dir: &Path) -> Result<(), Trouble> {
+    atomic::remove_dir(dir).map_err(infrastructure)
+}
+
+/// Makes a run of a claim: waits for what others hold. When this fails, nothing of it is left.
+pub(crate) async fn enter(claim: Claim, request: &RunRequest, world: &World) -> Result<Run, Trouble> {
+    let (app, slot, swarm) = match wait_for_others(&claim, request, world).await {
+        Ok(all) => all,
+        Err(trouble) => {
+            claim.withdraw()?;
+            return Err(trouble);
+        }
+    };
+    let Claim { dir, record, abra, lock } = claim;
+    Ok(Run { dir, record, swarm, abra, locks: Locks { app, slot, run: lock } })
+}
+
+async fn wait_for_others(
+    claim: &Claim,
+    request: &RunRequest,
+    world: &World,
+) -> Result<(Lock, Lock, Swarm), Trouble> {
+    let RunRecord { run, recipe, domain, .. } = &claim.record;
+    let me = holder(run.as_str(), recipe.as_str());
+    let locks = world.settings.locks_dir();
+    let slots: Vec<PathBuf> =
+        (0..world.settings.max_tests.get()).map(|n| locks.join(format!("slot-{n}"))).collect();
+    let slot = take("a run slot (max_tests)", &slots, &me, request, world).await?;
+    let app_lock = [locks.join(format!("app-{domain}"))];
+    let app = take(&format!("the app {domain}"), &app_lock, &me, request, world).await?;
+    match world.swarm().await {
+        Ok(swarm) => Ok((app, slot, swarm)),
+        Err(trouble) => {
+            app.retire().map_err(infrastructure)?;
+            Err(trouble)
+        }
+    }
 }
 
 async fn take(

@@ -1,17 +1,21 @@
 //! What is to be tested, looked up: the recipe's clone, the tested commit, its releases, its manifest and checks.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use ccci_core::deploy::App;
+use ccci_core::compose::Compose;
+use ccci_core::deploy::{App, DeployError};
+use ccci_core::envfile::{AppEnv, EnvFile, compose_files};
 use ccci_core::git::{Checkout, Commit, Git, GitError};
 use ccci_core::names::AppDomain;
 use ccci_core::plan::Observed;
+use ccci_core::settings::Settings;
 use ccci_core::stage::StageName;
 use ccci_core::verdict::Trouble;
 
 use crate::request::Target;
 use crate::room::Room;
-use crate::world::World;
+use crate::world::{World, infrastructure};
 
 /// The recipe as it was found, and everything a plan needs of it.
 #[derive(Debug, Clone)]
@@ -48,7 +52,46 @@ pub(crate) async fn subject(
     };
     let app =
         App { recipe: target.recipe.clone(), domain: domain.clone(), checkout, added: room.added.clone() };
-    Ok(Subject { room, app, observed })
+    let subject = Subject { room, app, observed };
+    subject.check_names(&world.settings).await?;
+    Ok(subject)
+}
+
+impl Subject {
+    /// The compose files that are added to the app's own: those of the settings, then ours.
+    pub(crate) fn compose_files(&self, settings: &Settings) -> Vec<String> {
+        settings.compose_files.iter().chain(self.app.added.keys()).cloned().collect()
+    }
+
+    /// The app's env as the `.env.sample` of the checkout makes it.
+    pub(crate) fn fresh_env(&self, settings: &Settings) -> Result<EnvFile, DeployError> {
+        let Self { room, app, .. } = self;
+        let own = room.manifest.env.iter().map(|(k, v)| (k.as_str().to_owned(), v.clone()));
+        let values: BTreeMap<String, String> = settings.env.clone().into_iter().chain(own).collect();
+        let checkout = app.checkout.dir();
+        let sample = ccci_core::atomic::read_optional(&checkout.join(".env.sample"))?.unwrap_or_default();
+        let render = AppEnv {
+            sample: &sample,
+            recipe: &app.recipe,
+            domain: &app.domain,
+            values: &values,
+            compose_files: &self.compose_files(settings),
+            checkout,
+        };
+        Ok(render.render()?)
+    }
+
+    /// Refuses names that swarm would refuse in the middle of the run (N2). Whatever else is wrong with these files is
+    /// for the run to find out and for abra to say.
+    async fn check_names(&self, settings: &Settings) -> Result<(), Trouble> {
+        self.app.bring_to(&self.observed.head).await.map_err(infrastructure)?;
+        let Ok(env) = self.fresh_env(settings) else { return Ok(()) };
+        let (values, checkout) = (env.expanded(), self.app.checkout.dir());
+        match Compose::load(checkout, &compose_files(&values), &values, &self.app.domain.stack()) {
+            Ok(compose) => compose.check_secret_names().map_err(|error| Trouble::BadInput(error.to_string())),
+            Err(_) => Ok(()),
+        }
+    }
 }
 
 async fn clone(git: &Git, target: &Target, dir: &Path, world: &World) -> Result<Checkout, Trouble> {
@@ -61,6 +104,9 @@ async fn clone(git: &Git, target: &Target, dir: &Path, world: &World) -> Result<
     }
     let mut checkout = git.clone_into(&source, dir).await.map_err(|e| trouble(&e))?;
     if let Some(fork) = &target.src {
+        if fork.starts_with('/') && !Path::new(fork).exists() {
+            return Err(Trouble::BadInput(format!("there is no repository {fork}: it does not exist")));
+        }
         checkout.add_fork(fork).await.map_err(|e| trouble(&e))?;
     }
     Ok(checkout)

@@ -1,31 +1,45 @@
 //! A run, from request to report. This file reads like the sentence it carries out and decides nothing itself:
-//! enter (locks) → recover → observe → plan → deploy and check, stage by stage → diagnose → teardown → verdict.
+//! claim → observe → plan → enter (locks) → recover → deploy and check, stage by stage → diagnose → teardown → verdict.
+
+use std::path::PathBuf;
+use std::time::Instant;
 
 use ccci_core::clock;
 use ccci_core::event::Event;
-use ccci_core::plan::plan;
+use ccci_core::plan::{Plan, plan};
 use ccci_core::verdict::{Judgement, Trouble};
 
-use crate::enter::{Run, enter};
+use crate::enter::{Claim, Run, claim, enter};
 use crate::findings::Findings;
-use crate::observe;
+use crate::observe::{self, Subject};
 use crate::request::RunRequest;
 use crate::room::Room;
 use crate::stages::Live;
 use crate::world::World;
 use crate::{announce, diagnose, lint, teardown};
 
-/// Carries out a run. Whatever happens in it, what it made is undone and a verdict is given.
+/// Carries out a run. Whatever happens in it, what it made is undone and a verdict is given. A request for what cannot
+/// be is an error instead: found before the run waits for anybody, and nothing of it is left.
 pub(crate) async fn run(
     request: &RunRequest,
     room: Room,
     world: &World,
-) -> (Judgement, Option<std::path::PathBuf>) {
+) -> Result<(Judgement, Option<PathBuf>), Trouble> {
+    let claim = claim(request, world)?;
+    let start = Instant::now();
+    let looked = look(request, &claim, room, world).await;
+    let seconds = start.elapsed().as_secs_f64();
+    if let Err(trouble @ (Trouble::BadInput(_) | Trouble::NothingSelected(_))) = looked {
+        claim.withdraw()?;
+        return Err(trouble);
+    }
+    claim.announce(world);
+    world.events.send(Event::PhaseEnded { name: "observe", seconds });
     let mut findings = Findings::default();
-    let (trouble, dir) = match enter(request, world).await {
-        Ok(mut run) => {
+    let (trouble, dir) = match admit(claim, looked, request, world).await {
+        Ok((mut run, seen)) => {
             let dir = run.dir.clone();
-            let passed = Box::pin(pass(&mut run, request, room, world, &mut findings)).await;
+            let passed = Box::pin(pass(&mut run, seen, world, &mut findings)).await;
             findings.teardown =
                 Some(Box::pin(world.events.phase("teardown", teardown::undo(run, world))).await);
             (passed.err(), Some(dir))
@@ -36,24 +50,43 @@ pub(crate) async fn run(
     let trouble = world.stop.signal().map(Trouble::Signal).or(trouble);
     let judgement = findings.judge(trouble.as_ref());
     world.events.send(Event::Finished(judgement.clone(), clock::now()));
-    (judgement, dir)
+    Ok((judgement, dir))
 }
 
-async fn pass(
-    run: &mut Run,
+/// What is to be tested and how.
+struct Seen {
+    subject: Subject,
+    plan: Plan,
+}
+
+/// Looks up what was asked for. Silent: its first word to anybody is that the run begins, or that it cannot.
+async fn look(request: &RunRequest, claim: &Claim, room: Room, world: &World) -> Result<Seen, Trouble> {
+    let (target, clone) = (&request.target, claim.clone_dir());
+    let subject = observe::subject(target, &claim.record.domain, &clone, room, world).await?;
+    let plan = plan(&target.ask, &subject.observed).map_err(|e| Trouble::NothingSelected(e.to_string()))?;
+    Ok(Seen { subject, plan })
+}
+
+async fn admit(
+    claim: Claim,
+    looked: Result<Seen, Trouble>,
     request: &RunRequest,
-    room: Room,
     world: &World,
-    findings: &mut Findings,
-) -> Result<(), Trouble> {
+) -> Result<(Run, Seen), Trouble> {
+    match looked {
+        Ok(seen) => Ok((enter(claim, request, world).await?, seen)),
+        Err(trouble) => {
+            claim.withdraw()?;
+            Err(trouble)
+        }
+    }
+}
+
+async fn pass(run: &mut Run, seen: Seen, world: &World, findings: &mut Findings) -> Result<(), Trouble> {
     let events = &world.events;
     let swept = teardown::sweep(run.record.run.as_str(), &run.swarm, world);
     events.phase("recover", swept).await?;
-    let clone = run.abra.recipe_dir(&request.target.recipe);
-    let seen = observe::subject(&request.target, &run.record.domain, &clone, room, world);
-    let subject = events.phase("observe", seen).await?;
-    let plan =
-        plan(&request.target.ask, &subject.observed).map_err(|e| Trouble::NothingSelected(e.to_string()))?;
+    let Seen { subject, plan } = seen;
     announce::planned(&plan, &subject, events);
     findings.deploys.expected = plan.deploys;
     events.phase("lint", lint::record(run, &subject, world)).await;

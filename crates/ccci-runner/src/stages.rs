@@ -1,12 +1,11 @@
 //! The body of a run: each stage is its seeds, its one mutation, then its checks, generic first (R2, R12).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ccci_core::abra::{DeployMode, Fault};
 use ccci_core::atomic::PathError;
 use ccci_core::deploy::{self, DeployError, Tools};
-use ccci_core::envfile::{AppEnv, EnvFile};
+use ccci_core::envfile::EnvFile;
 use ccci_core::event::Event;
 use ccci_core::gate::{self, Admission};
 use ccci_core::git::Commit;
@@ -179,22 +178,9 @@ impl<'a> Live<'a> {
     /// Writes the app's env file: from the base's sample at first, then with what head's sample adds (R10).
     fn write_env(&mut self, stage: StageName) -> Result<(), DeployError> {
         let Subject { room, app, .. } = &self.subject;
-        let settings = &self.world.settings;
-        let files: Vec<String> = settings.compose_files.iter().chain(app.added.keys()).cloned().collect();
-        let own = room.manifest.env.iter().map(|(k, v)| (k.as_str().to_owned(), v.clone()));
-        let values: BTreeMap<String, String> = settings.env.clone().into_iter().chain(own).collect();
-        let sample =
-            ccci_core::atomic::read_optional(&app.checkout.dir().join(".env.sample"))?.unwrap_or_default();
+        let files = self.subject.compose_files(&self.world.settings);
+        let fresh = self.subject.fresh_env(&self.world.settings)?;
         let checkout = app.checkout.dir();
-        let render = AppEnv {
-            sample: &sample,
-            recipe: &app.recipe,
-            domain: &app.domain,
-            values: &values,
-            compose_files: &files,
-            checkout,
-        };
-        let fresh = render.render()?;
         let mut env = match self.env.take() {
             None => fresh,
             Some(mut env) => {

@@ -212,6 +212,9 @@ fn check_source(source: &str) -> Result<(), GitError> {
     if source.is_empty() || source.starts_with('-') || source.contains(char::is_control) {
         return bad("it is neither a path nor an address");
     }
+    if source.split('/').next().is_some_and(|start| start.contains("::")) {
+        return bad("it would start a helper program; give a path or an address");
+    }
     let user = source.split_once("://").and_then(|(_, rest)| rest.split('/').next()?.rsplit_once('@'));
     if user.is_some_and(|(user, _)| user.contains(':')) {
         return bad("it holds a password, which every process could read: put it into ~/.netrc, or use ssh");

@@ -8,20 +8,7 @@ use std::time::Duration;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Reads one scalar and applies its rule at once: an error raised here has the scalar's place, a later one has not.
-struct Checked<F>(&'static str, F);
-
-impl<T, F: FnOnce(String) -> Result<T, String>> Visitor<'_> for Checked<F> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
-        (self.1)(text.to_owned()).map_err(E::custom)
-    }
-}
+use crate::yaml::Checked;
 
 macro_rules! text {
     ($(#[$doc:meta])* $type:ident, $check:expr) => {

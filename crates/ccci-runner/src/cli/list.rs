@@ -28,13 +28,18 @@ pub(crate) fn list_chosen(
 ) -> Result<u8, CommandError> {
     let room = Room::open(recipes, recipe)?;
     let skipped = |stage| room.manifest.skipped(stage);
-    let asked = |stage| ask.stages.is_empty() || stage == StageName::Install || ask.stages.contains(&stage);
-    let mut chosen = plan::choose(ask, &room.all_checks(), asked)
-        .map_err(|error| Trouble::NothingSelected(error.to_string()))?;
+    let mut chosen = chosen(&room, ask)?;
     chosen.sort_by_key(|c| (c.stage, !c.is_seed(), c.kind));
     // A reader that has seen enough (`| head`) is no error.
     out.write_all(text(&chosen, skipped).as_bytes()).ok();
     Ok(exit::PASS)
+}
+
+/// The checks that these stages and this filter leave, as far as that is known without the recipe's repository. None
+/// is an error.
+pub(crate) fn chosen(room: &Room, ask: &Ask) -> Result<Vec<FoundCheck>, Trouble> {
+    let asked = |stage| ask.stages.is_empty() || stage == StageName::Install || ask.stages.contains(&stage);
+    plan::choose(ask, &room.all_checks(), asked).map_err(|error| Trouble::NothingSelected(error.to_string()))
 }
 
 fn text<'a>(checks: &[FoundCheck], skipped: impl Fn(StageName) -> Option<&'a str>) -> String {

@@ -26,9 +26,10 @@ pub(crate) async fn run(
         let target = &request.target;
         return list::list_chosen(&target.recipe, &recipes_dir, &target.ask, &mut std::io::stdout());
     }
-    // Everything that can be wrong in the recipe's folder is found before the server is touched.
+    // Everything that can be wrong in the arguments and the recipe's folder is found before the server is touched.
     let room = Room::open(&recipes_dir, &request.target.recipe)?;
     room.check_runnable(&request.target.recipe)?;
+    list::chosen(&room, &request.target.ask)?;
     let stop = Stop::listen().map_err(CommandError::Process)?;
     let redactor = Redactor::default();
     let settings = server::settings(global, surroundings, &stop.run).await?;
@@ -49,7 +50,7 @@ pub(crate) async fn run(
         redactor,
         stop,
     };
-    let (judgement, dir) = Box::pin(pipeline::run(&request, room, &world)).await;
+    let (judgement, dir) = Box::pin(pipeline::run(&request, room, &world)).await?;
     if let Some(report) = recorder.report(&world.redactor) {
         if let Some(dir) = &dir {
             files::keep(dir, &report)?;

@@ -1,0 +1,176 @@
+//! Bad input: the whole program with a server of temporary directories and a Docker that is not there. Whatever is
+//! wrong in a request is one line, has its exit code, and leaves nothing behind.
+#![expect(clippy::disallowed_methods, reason = "a test writes its own files")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
+
+mod place;
+
+use place::Place;
+
+#[tokio::test]
+async fn a_request_for_what_is_not_there() {
+    let place = Place::new().await;
+    place
+        .all_refused(&[
+            "--recipe wiki",
+            "--recipe Blog",
+            "--recipe runs",
+            "--recipe blog --ref good-chnge",
+            "--recipe blog --ref 1.0.0+9",
+            "--recipe blog --ref ..",
+            "--recipe blog --ref 0123456789012345678901234567890123456789",
+            "--recipe blog --ref main --src ext::sh",
+            "--recipe blog --ref main --src /no/such/fork",
+            "plan blog --ref good-chnge",
+            "plan wiki",
+        ])
+        .await;
+    insta::assert_snapshot!(place.transcript());
+}
+
+#[tokio::test]
+async fn words_that_mean_nothing() {
+    let place = Place::new().await;
+    place
+        .all_refused(&[
+            "--recipe blog --stages instal",
+            "--recipe blog --quik",
+            "--recipe blog --wait 5 --no-wait",
+            "--recipe blog --wait soon",
+            "--ref main",
+            "biuld",
+        ])
+        .await;
+    insta::assert_snapshot!(place.transcript());
+}
+
+#[tokio::test]
+async fn an_empty_selection() {
+    let place = Place::new().await;
+    for words in [
+        "--recipe blog no-such-check",
+        "--recipe blog --stages custom no-such-check",
+        "--recipe blog --exact install",
+        "--recipe blog --list no-such-check",
+    ] {
+        place.refused(words, 4).await;
+    }
+    // Told before the settings are read.
+    place.settings("nonsense: true\n");
+    place.refused("--recipe blog no-such-check", 4).await;
+    insta::assert_snapshot!(place.transcript());
+}
+
+#[tokio::test]
+async fn what_needs_no_server_asks_for_none() {
+    let place = Place::new().await;
+    place.settings("nonsense: true\n");
+    for words in [
+        "--recipe blog --list",
+        "--recipe blog --list says",
+        "--recipe blog --list --no-wait",
+        "list blog",
+        "lint blog",
+    ] {
+        let output = place.ccci(words).await;
+        assert!(output.ok(), "{words}: {output:?}");
+    }
+    place.assert_nothing_made();
+    insta::assert_snapshot!(place.transcript());
+}
+
+/// Failure 27: settings that nobody reads, and texts where numbers should be.
+#[tokio::test]
+async fn failure_27_settings_that_cannot_be_used() {
+    let place = Place::new().await;
+    let long = format!("{}.test", vec!["a".repeat(60); 4].join("."));
+    let good = "base_domain: a.test\n";
+    for text in [
+        "base_domain: nodots\n".to_owned(),
+        "base_domain: Upper.Case\n".to_owned(),
+        format!("base_domain: {long}\n"),
+        format!("{good}max_test: 2\n"),
+        format!("{good}max_tests: two\n"),
+        format!("{good}max_tests: 0\n"),
+        format!("{good}abra:\n  binry: abra\n"),
+        format!("{good}address: nowhere\n"),
+        format!("{good}recipes: /srv/git\n"),
+        format!("{good}env: [A]\n"),
+        "abra: {}\n".to_owned(),
+        "base_domain: [\n".to_owned(),
+        String::new(),
+    ] {
+        place.settings(&text);
+        place.refused("--recipe blog", 2).await;
+    }
+    std::fs::remove_file(place.path("ccci.yaml")).unwrap();
+    place.refused("--recipe blog", 2).await;
+    insta::assert_snapshot!(place.transcript());
+}
+
+/// A domain that is long enough for abra to cut its stack's name leaves little for the names of secrets.
+#[tokio::test]
+async fn a_base_domain_under_which_the_secrets_names_do_not_fit() {
+    let place = Place::new().await;
+    let server = |domain: &str| {
+        let text = place.settings_text();
+        text.replace("lab.test", domain)
+    };
+    place.settings(&server("continuous-integration.example.coop"));
+    place.refused("--recipe blog", 2).await;
+    insta::assert_snapshot!(place.transcript());
+}
+
+#[tokio::test]
+async fn a_recipes_folder_that_cannot_be_used() {
+    let table = [
+        ("recipe.yaml", "enroled: true\n", 0o644),
+        ("recipe.yaml", "timeouts: {deploy: soon}\n", 0o644),
+        ("recipe.yaml", "health:\n  path: login\n", 0o644),
+        ("recipe.yaml", "health: [\n", 0o644),
+        ("overlay.rs", "pub fn checks() {}\n", 0o644),
+        ("upgrade/keeps.sh", "#!/bin/sh\n", 0o644),
+        ("upgrde/keeps.sh", "#!/bin/sh\n", 0o755),
+    ];
+    let mut transcript = String::new();
+    for (path, text, mode) in table {
+        let place = Place::new().await;
+        // Also settings are not looked at before.
+        place.settings("nonsense: true\n");
+        place.recipe_file("blog", path, text, mode);
+        place.refused("--recipe blog", 2).await;
+        transcript += &place.transcript();
+    }
+    // An overlay of a recipe that is in this program, but not in this version.
+    let place = Place::new().await;
+    place.recipe_file("custom-html", "overlay.rs", "// newer\n", 0o644);
+    place.refused("--recipe custom-html", 2).await;
+    insta::assert_snapshot!(transcript + &place.transcript());
+}
+
+/// What the tests above rely on: a request that is right goes on to the engine, and only that is missing here.
+#[tokio::test]
+async fn a_right_request_gets_as_far_as_the_engine() {
+    let place = Place::new().await;
+    let output = place.ccci("--recipe blog --ref good-change --no-wait").await;
+    assert_eq!(output.code, Some(3), "{output:?}");
+    assert!(output.stdout.contains("INCONCLUSIVE blog"), "{output:?}");
+    let left: Vec<String> = place.files_of_state().into_iter().filter(|f| f != "locks/slot-0").collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// An unknown reference is told at once, also while all run slots are taken.
+#[tokio::test]
+async fn bad_input_waits_for_nobody() {
+    use ccci_core::lock::{Holder, Lock};
+    let place = Place::new().await;
+    let me = Holder { run: "a1b2c3".into(), recipe: "wiki".into(), pid: 1, since: "now".into() };
+    let slot = Lock::try_take(&place.path("state/locks/slot-0"), &me).unwrap().unwrap();
+    let output = place.ccci("--recipe blog --ref no-such").await;
+    assert_eq!(output.code, Some(2), "{output:?}");
+    let busy = place.ccci("--recipe blog --no-wait").await;
+    assert_eq!(busy.code, Some(75), "{busy:?}");
+    assert!(busy.stdout.contains("run a1b2c3 of wiki"), "{busy:?}");
+    drop(slot);
+    assert_eq!(place.files_of_state(), ["locks/slot-0"]);
+}

@@ -1,0 +1,147 @@
+//! A server made of temporary directories: settings, a catalogue with one recipe, a folder of recipes, a state
+//! directory. Its Docker is an address where nobody listens, so whatever asks for it is seen.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use ccci_core::exec::{Command, Output};
+
+pub(crate) struct Place {
+    dir: tempfile::TempDir,
+    said: Mutex<String>,
+}
+
+const COMPOSE: &str = "\
+services:
+  app:
+    image: nowhere/blog:1
+    secrets: [administrator_password]
+secrets:
+  administrator_password:
+    external: true
+    name: ${STACK_NAME}_administrator_password_v1
+";
+
+impl Place {
+    /// With the recipe `blog`: one release, and a branch `good-change`.
+    pub(crate) async fn new() -> Self {
+        let place = Self { dir: tempfile::tempdir().unwrap(), said: Mutex::default() };
+        place.settings(&place.settings_text());
+        place.recipe_file("blog", "install/says-hello", "#!/bin/sh\n", 0o755);
+        let git = place.path("git/blog.git");
+        std::fs::create_dir_all(&git).unwrap();
+        std::fs::write(git.join("compose.yml"), COMPOSE).unwrap();
+        std::fs::write(git.join(".env.sample"), "TYPE=blog\n").unwrap();
+        for words in [
+            "init --quiet --initial-branch=main",
+            "add .",
+            "commit --quiet -m first",
+            "tag -a 1.0.0+1 -m release",
+            "branch good-change",
+        ] {
+            let command = Command::new("git").args(["-c", "user.name=a", "-c", "user.email=a@b.test"]);
+            let output = command.args(words.split(' ')).dir(&git).run().await.unwrap();
+            assert!(output.ok(), "{output:?}");
+        }
+        place
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn settings_text(&self) -> String {
+        let dir = self.dir.path().display();
+        format!("base_domain: lab.test\nstate_dir: {dir}/state\nrecipes: {dir}/git/{{recipe}}.git\n")
+    }
+
+    /// Replaces the settings.
+    pub(crate) fn settings(&self, text: &str) {
+        std::fs::write(self.path("ccci.yaml"), text).unwrap();
+    }
+
+    /// Puts a file into the folder of a recipe.
+    pub(crate) fn recipe_file(&self, recipe: &str, path: &str, text: &str, mode: u32) {
+        let path = self.path("recipes").join(recipe).join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// Calls the program with these words and notes what it said.
+    pub(crate) async fn ccci(&self, words: &str) -> Output {
+        let command = Command::new(env!("CARGO_BIN_EXE_ccci")).args(words.split(' ')).dir("/");
+        let output = command
+            .env("DOCKER_HOST", "unix:///nowhere.sock")
+            .env("CCCI_CONFIG", self.path("ccci.yaml"))
+            .env("CCCI_RECIPES", self.path("recipes"))
+            .run()
+            .await
+            .unwrap();
+        let dir = self.dir.path().display().to_string();
+        let text = format!("$ ccci {words}\n{}{}{}\n\n", output.stdout, output.stderr, output.ending());
+        self.said.lock().unwrap().push_str(&without_run_id(&text.replace(&dir, "<dir>")));
+        output
+    }
+
+    /// What was called and said so far.
+    pub(crate) fn transcript(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// Each of these is refused as bad input.
+    pub(crate) async fn all_refused(&self, all: &[&str]) {
+        for words in all {
+            self.refused(words, 2).await;
+        }
+    }
+
+    /// It ends with this code, says why in one line of standard error, and leaves nothing.
+    pub(crate) async fn refused(&self, words: &str, code: i32) {
+        let output = self.ccci(words).await;
+        assert_eq!((output.code, output.stdout.as_str()), (Some(code), ""), "{words}: {output:?}");
+        // The reader of arguments has its own form, with a word on the usage.
+        let own = output.stderr.starts_with("error: ");
+        assert!(own || output.stderr.lines().count() == 1, "{words}: {output:?}");
+        self.assert_nothing_made();
+    }
+
+    /// The files and links below the state directory.
+    pub(crate) fn files_of_state(&self) -> Vec<String> {
+        let (root, mut files) = (self.path("state"), Vec::new());
+        below(&root, &mut |path| files.push(path.strip_prefix(&root).unwrap().display().to_string()));
+        files.sort();
+        files
+    }
+
+    /// No run directory, no lock file, no record.
+    pub(crate) fn assert_nothing_made(&self) {
+        assert!(self.files_of_state().is_empty(), "{:?}", self.files_of_state());
+        let runs = std::fs::read_dir(self.path("state/runs")).map_or(0, Iterator::count);
+        assert_eq!(runs, 0, "an empty run directory");
+    }
+}
+
+/// A run's id differs each time: `blog-0a1b2c_` becomes `blog-<run>_`.
+fn without_run_id(text: &str) -> String {
+    let mut parts = text.split("blog-");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let id = part.get(..6).filter(|id| id.chars().all(|c| c.is_ascii_hexdigit()));
+        text += "blog-";
+        text += &id.map_or_else(|| part.to_owned(), |id| part.replacen(id, "<run>", 1));
+    }
+    text
+}
+
+fn below(dir: &Path, see: &mut impl FnMut(&Path)) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            below(&entry.path(), see);
+        } else {
+            see(&entry.path());
+        }
+    }
+}
