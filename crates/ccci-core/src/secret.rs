@@ -14,6 +14,8 @@ pub const REDACTED: &str = "[redacted]";
 const SHORTEST: usize = 6;
 /// Likewise for one line of a value that has several: logs are cleaned line by line, so each is searched for.
 const SHORTEST_LINE: usize = 12;
+/// Likewise for the part of a base64 text that only the value decides.
+const SHORTEST_BASE64: usize = 8;
 
 /// A value that must reach no log, record, argument list or alert. Wiped from memory when dropped.
 #[derive(Clone)]
@@ -52,42 +54,47 @@ impl fmt::Debug for Redactor {
 impl Redactor {
     /// Learns a secret. Values under six bytes are ignored, since removing them would make texts unreadable.
     pub fn learn(&self, secret: &Secret) {
-        self.learn_one(secret);
-        let lines = secret.expose().lines().map(str::trim).filter(|l| l.len() >= SHORTEST_LINE);
-        for line in lines.filter(|l| *l != secret.expose()) {
-            self.learn_one(&Secret::new(line.to_owned()));
+        let value = secret.expose();
+        self.learn_forms(value);
+        // A file's value often ends with a line break that nobody prints with it.
+        self.learn_forms(value.trim());
+        if value.trim().contains('\n') {
+            value
+                .lines()
+                .map(str::trim)
+                .filter(|l| l.len() >= SHORTEST_LINE)
+                .for_each(|l| self.learn_forms(l));
         }
     }
 
-    fn learn_one(&self, secret: &Secret) {
-        if secret.expose().len() < SHORTEST {
+    fn learn_forms(&self, value: &str) {
+        if value.len() < SHORTEST {
             return;
         }
         let mut known = self.known.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if known.iter().any(|k| k.expose() == secret.expose()) {
-            return;
+        for form in forms(value) {
+            if !known.iter().any(|k| k.expose() == form) {
+                known.push(Secret::new(form));
+            }
         }
-        known.push(secret.clone());
         // The longest first, so that a secret which contains another leaves no rest behind.
         known.sort_by_key(|k| std::cmp::Reverse(k.expose().len()));
     }
 
-    /// The text without any known secret, also not in its URL-encoded or JSON-escaped form.
+    /// The text without any known secret, also not in its URL-encoded, JSON-escaped or base64 form.
     pub fn clean(&self, text: &str) -> String {
         let known = self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut text = text.to_owned();
-        for secret in known.iter() {
-            for form in forms(secret.expose()) {
-                if text.contains(&form) {
-                    text = text.replace(&form, REDACTED);
-                }
+        for form in known.iter().map(Secret::expose) {
+            if text.contains(form) {
+                text = text.replace(form, REDACTED);
             }
         }
         text
     }
 }
 
-/// The ways in which a value is commonly written: plain, in a URL, in a JSON string.
+/// The ways in which a value is commonly written: plain, in a URL, in a JSON string, within base64.
 fn forms(value: &str) -> Vec<String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let url = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
@@ -95,8 +102,26 @@ fn forms(value: &str) -> Vec<String> {
     let json = serde_json::Value::from(value).to_string();
     let json = json[1..json.len() - 1].to_owned();
     let mut forms = vec![value.to_owned(), url, json];
+    for before in 0..3 {
+        let base64 = within_base64(value.as_bytes(), before);
+        if base64.len() >= SHORTEST_BASE64 {
+            forms.push(base64.replace('+', "-").replace('/', "_"));
+            forms.push(base64);
+        }
+    }
     forms.dedup();
     forms
+}
+
+/// What a base64 text has of this value whatever stands around it (`Authorization: Basic`, a secret's data), when
+/// `before` bytes of its first group of three are not the value's.
+fn within_base64(value: &[u8], before: usize) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bit = |n: usize| (n / 8).checked_sub(before).map_or(0, |byte| value[byte] >> (7 - n % 8) & 1);
+    // Six bits make a letter; those that the value only shares with its neighbours are left out.
+    let (first, end) = ((before * 8).div_ceil(6), (before + value.len()) * 8 / 6);
+    let letter = |n: usize| (0..6).fold(0, |sum, i| sum << 1 | bit(n * 6 + i));
+    (first..end).map(|n| char::from(ALPHABET[usize::from(letter(n))])).collect()
 }
 
 #[cfg(test)]
@@ -113,6 +138,32 @@ mod tests {
         let text = redactor.clean(r#"pass/word-longer pass%2Fword {"a":"a\"quote\""} abc"#);
         assert_eq!(text, r#"[redacted] [redacted] {"a":"[redacted]"} abc"#);
         assert!(!format!("{:?}", Secret::new("hidden".into())).contains("hidden"));
+    }
+
+    #[test]
+    fn a_secret_goes_also_from_within_base64() {
+        let redactor = Redactor::default();
+        redactor.learn(&Secret::new("open sesame".into()));
+        // `open sesame`, `me:open sesame`, `you:open sesame!`, `root:open sesame`.
+        for text in [
+            "b3BlbiBzZXNhbWU=",
+            "bWU6b3BlbiBzZXNhbWU=",
+            "eW91Om9wZW4gc2VzYW1lIQ==",
+            "cm9vdDpvcGVuIHNlc2FtZQ==",
+        ] {
+            let clean = redactor.clean(text);
+            // At most a letter on each side is left, which the value only shares with its neighbours.
+            let (_, rest) = clean.split_once(REDACTED).unwrap_or_else(|| panic!("{clean}"));
+            assert!(clean.len() - REDACTED.len() <= 12 && rest.len() <= 5, "{clean}");
+        }
+        assert_eq!(redactor.clean("b3BlbiB0aGUgZG9vcg=="), "b3BlbiB0aGUgZG9vcg==", "`open the door`");
+    }
+
+    #[test]
+    fn a_line_break_at_the_end_hides_nothing() {
+        let redactor = Redactor::default();
+        redactor.learn(&Secret::new("hunter2\n".into()));
+        assert_eq!(redactor.clean("it is hunter2."), "it is [redacted].");
     }
 
     #[test]
