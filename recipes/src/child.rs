@@ -8,7 +8,7 @@ use ccci_core::stage::{CheckName, StageName};
 
 use crate::checks::{Checked, Checks, Stop};
 use crate::context::Context;
-use crate::protocol::{FAIL, Facts, PASS, SKIP};
+use crate::protocol::{FAIL, Facts, NOT_HERE, PASS, SKIP};
 
 /// Runs the check that the arguments name: a recipe and the full name of one of its checks.
 pub fn main(args: &[String]) -> ExitCode {
@@ -17,14 +17,26 @@ pub fn main(args: &[String]) -> ExitCode {
     };
     match crate::overlay(recipe) {
         Some(overlay) => run_check(overlay.checks(), recipe, check),
-        None => ended(Err(Stop::fail(format!("this program has no overlay for {recipe}: build it again")))),
+        None => not_here(&format!("overlay for {recipe}")),
     }
 }
 
 /// Runs one check of a set and ends with the protocol's code.
 pub fn run_check(set: Checks, recipe: &str, check: &str) -> ExitCode {
+    let is_it = |e: &crate::Entry, recipe: &RecipeName| {
+        CheckName::overlay(recipe, e.stage, &e.path()).as_str() == check
+    };
+    let known = recipe.parse().is_ok_and(|recipe| set.entries().iter().any(|e| is_it(e, &recipe)));
+    if !known {
+        return not_here(&format!("check {check}"));
+    }
     say_where_a_panic_was();
     ended(outcome(set, recipe, check))
+}
+
+fn not_here(what: &str) -> ExitCode {
+    writeln!(std::io::stderr(), "this program has no {what}: it was built again while the run went on").ok();
+    ExitCode::from(NOT_HERE)
 }
 
 fn outcome(set: Checks, recipe: &str, check: &str) -> Checked {

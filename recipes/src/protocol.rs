@@ -16,6 +16,9 @@ pub const FAIL: u8 = 1;
 /// The exit code of a check that cannot be tried; the last line of its output is the reason.
 pub const SKIP: u8 = 77;
 
+/// The exit code of a ccci that does not have the check: it was built again while the run went on.
+pub const NOT_HERE: u8 = 70;
+
 /// One variable of a check's environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variable {

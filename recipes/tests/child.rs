@@ -66,7 +66,7 @@ async fn all_endings() {
         ("blog::custom::fails", 1, "expected install, saw custom"),
         ("blog::custom::panics", 101, "panicked at recipes/tests/child.rs:"),
         ("blog::custom::exits", 42, ""),
-        ("blog::custom::no-such", 1, "this program has no check blog::custom::no-such"),
+        ("blog::custom::no-such", 70, "this program has no check blog::custom::no-such"),
     ];
     for (check, code, words) in table {
         let output = child(check, dir.path(), 20).await.unwrap();

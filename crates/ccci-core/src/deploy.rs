@@ -27,17 +27,29 @@ pub struct App {
     pub added: BTreeMap<String, PathBuf>,
 }
 
+/// An app whose checkout lies at a commit, with our own files in it and nothing else that git does not know.
+#[derive(Debug, Clone, Copy)]
+pub struct Tree<'a> {
+    app: &'a App,
+    commit: &'a Commit,
+}
+
 impl App {
-    /// Brings the checkout to this commit, with our own files in it and nothing else that git does not know (R6).
-    pub async fn bring_to(&self, commit: &Commit) -> Result<(), DeployError> {
+    /// Brings the checkout to this commit and checks that it is exactly what is to be deployed (R6).
+    pub async fn bring_to<'a>(&'a self, commit: &'a Commit) -> Result<Tree<'a>, DeployError> {
         self.checkout.checkout(commit).await?;
         for (name, from) in &self.added {
+            if self.checkout.dir().join(name).exists() {
+                return Err(DeployError::Dirty {
+                    files: vec![format!("{name} (the recipe has one of its own)")],
+                });
+            }
             let content = std::fs::read(from).path("read", from)?;
             atomic::write(&self.checkout.dir().join(name), &content)?;
         }
         let status = self.checkout.status().await?;
         let files: Vec<String> = status.into_iter().filter(|file| !self.added.contains_key(file)).collect();
-        if files.is_empty() { Ok(()) } else { Err(DeployError::Dirty { files }) }
+        if files.is_empty() { Ok(Tree { app: self, commit }) } else { Err(DeployError::Dirty { files }) }
     }
 }
 
@@ -99,6 +111,7 @@ impl DeployError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Abra(error) => error.fault(),
+            Self::Env(EnvFileError::Path(_)) => Fault::Infrastructure,
             Self::Image(ImageError::Missing { .. }) | Self::Name(_) | Self::Env(_) => Fault::Recipe,
             Self::Git(_) | Self::Dirty { .. } | Self::Image(_) | Self::Swarm(_) | Self::Path(_) => {
                 Fault::Infrastructure
@@ -128,14 +141,12 @@ pub struct Deployed {
     pub after: Converged,
 }
 
-/// Deploys the app's `commit`: clean checkout, images, secrets, then abra. Returns as soon as swarm has taken it.
+/// Deploys what lies in the checkout: images, secrets, then abra. Returns as soon as swarm has taken it.
 pub async fn apply(
-    app: &App,
-    commit: &Commit,
+    Tree { app, commit }: Tree<'_>,
     mode: &DeployMode,
     tools: &Tools<'_>,
 ) -> Result<Applied, DeployError> {
-    app.bring_to(commit).await?;
     let stack = app.domain.stack();
     if let Some(compose) = read_compose(app, tools)? {
         compose.check_secret_names()?;
@@ -149,6 +160,11 @@ pub async fn apply(
 }
 
 impl Applied {
+    /// Whether nothing of the app was deployed before: this is what the deploy count counts (R7).
+    pub fn is_first(&self) -> bool {
+        self.watch.before().services.is_empty()
+    }
+
     /// Waits until the stack has converged.
     pub async fn settle(
         mut self,

@@ -261,6 +261,19 @@ impl RunReport {
         }
     }
 
+    /// Hands out every text of the record that came from outside, for the removal of secrets.
+    pub fn each_text(&mut self, change: &mut dyn FnMut(&mut String)) {
+        let of_stages = self
+            .stages
+            .iter_mut()
+            .flat_map(|s| s.reason.iter_mut().chain(s.checks.iter_mut().filter_map(|c| c.reason.as_mut())));
+        let of_lint = self.lint.iter_mut().flat_map(|lint| lint.findings.iter_mut());
+        let of_teardown = self.teardown.iter_mut().flat_map(|teardown| teardown.left.iter_mut());
+        let singles = [&mut self.error, &mut self.fallback, &mut self.canonical.reason].into_iter().flatten();
+        let texts = of_stages.chain(of_lint).chain(of_teardown).chain(singles).chain(self.faults.iter_mut());
+        texts.for_each(change);
+    }
+
     fn stage(&mut self, name: StageName) -> &mut Stage {
         let at = self.stages.iter().position(|s| s.name == name).unwrap_or_else(|| {
             self.stages.push(Stage { name, status: Status::Skip, reason: None, checks: Vec::new() });

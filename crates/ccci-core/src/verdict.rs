@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::report::{Deploys, Teardown};
-use crate::stage::{CheckResult, Outcome, StageName, Status};
+use crate::stage::{CheckKind, CheckResult, Outcome, StageName, Status};
 
 /// What a run says of the tested commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,7 +137,10 @@ pub fn judge(found: &Found<'_>) -> Judgement {
     if let Some((stage, _, reason)) = found.stages.iter().find(|(_, status, _)| *status == Status::Fail) {
         return fail(format!("stage {stage} failed: {}", reason.as_deref().unwrap_or("no reason given")));
     }
-    if let Some(unmet) = found.checks.iter().find(|c| c.gated) {
+    // A generic check has no reason of its own not to be tried: whatever held it back, nothing was proven.
+    let untried =
+        |c: &&CheckResult| c.gated || (c.kind == CheckKind::Generic && matches!(c.outcome, Outcome::Skip(_)));
+    if let Some(unmet) = found.checks.iter().find(untried) {
         let why = unmet.outcome.reason().unwrap_or("no reason given");
         return fail(format!("{} was not tried: {why}", unmet.name));
     }
@@ -157,7 +160,7 @@ pub fn judge(found: &Found<'_>) -> Judgement {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stage::{CheckKind, CheckName};
+    use crate::stage::CheckName;
     use proptest::prelude::*;
 
     const ONE: Deploys = Deploys { expected: 1, counted: 1 };
@@ -167,6 +170,10 @@ mod tests {
         let stage = StageName::Install;
         let name = CheckName::generic(stage, "serving");
         CheckResult { name, kind: CheckKind::Generic, stage, outcome, seconds: 0.0, gated }
+    }
+
+    fn own(outcome: Outcome) -> CheckResult {
+        CheckResult { kind: CheckKind::Overlay, ..check(outcome, false) }
     }
 
     fn judged(
@@ -197,7 +204,17 @@ mod tests {
             (judged(&fail, ONE, &[], Some(&signal)), 143),
             (judged(&[], ONE, &[], Some(&busy)), 75),
             (judged(&[], ONE, &[], None), 4),
-            (judged(&[check(Outcome::Skip("none".into()), false)], ONE, &[], None), 4),
+            (judged(&[own(Outcome::Skip("none".into()))], ONE, &[], None), 4),
+            (
+                judged(
+                    &[check(Outcome::Pass, false), check(Outcome::Skip("none".into()), false)],
+                    ONE,
+                    &[],
+                    None,
+                ),
+                1,
+            ),
+            (judged(&[check(Outcome::Pass, false), own(Outcome::Skip("none".into()))], ONE, &[], None), 0),
             (judged(&pass, Deploys { expected: 1, counted: 2 }, &[], None), 1),
         ];
         for (judgement, code) in cases {
@@ -222,7 +239,7 @@ mod tests {
                 .map(|k| match k {
                     0 => check(Outcome::Pass, false),
                     1 => check(Outcome::Fail("no".into()), false),
-                    2 => check(Outcome::Skip("own".into()), false),
+                    2 => own(Outcome::Skip("own".into())),
                     3 => check(Outcome::Skip("gate".into()), true),
                     _ => check(LOST(), false),
                 })

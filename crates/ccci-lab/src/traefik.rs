@@ -135,7 +135,7 @@ async fn bring_up(
         progress: &|text| progress(text),
         record: &record,
     };
-    let applied = deploy::apply(app, commit, &DeployMode::Chaos, &tools).await?;
+    let applied = deploy::apply(app.bring_to(commit).await?, &DeployMode::Chaos, &tools).await?;
     let limits = Limits::new(DEADLINE, work.cancel.clone());
     applied.settle(&Expectation::default(), &limits, |_| {}).await?;
     Ok(())

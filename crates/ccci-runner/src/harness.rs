@@ -55,13 +55,15 @@ pub(crate) async fn run(
     let handle = Handle::current();
     let first = book.len();
     let kept = Arc::clone(&book);
+    let planned: Vec<(CheckName, CheckKind)> = checks.iter().map(|c| (c.name.clone(), c.kind)).collect();
     let trials = move || {
         let trials = checks.into_iter().map(|check| trial(check, Arc::clone(&book), handle.clone()));
         let conclusion = libtest_mimic::run(&arguments(console.as_deref()), trials.collect());
         tracing::debug!(?conclusion, "the view's own count");
     };
     if let Err(fault) = tokio::task::spawn_blocking(trials).await {
-        tracing::error!(%fault, "the harness itself failed");
+        // libtest-mimic panics when its console cannot be written, as on a full disk.
+        kept.give_up(&planned[kept.len() - first..], &fault.to_string());
     }
     kept.since(first)
 }
@@ -124,6 +126,16 @@ impl Book {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<CheckResult>> {
         self.results.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Checks that were never dealt with have not been judged, and nothing else may be made of that.
+    fn give_up(&self, checks: &[(CheckName, CheckKind)], fault: &str) {
+        for (name, kind) in checks.iter().cloned() {
+            let outcome = Outcome::Inconclusive(format!("a fault of ccci itself: {fault}"));
+            let result = CheckResult { name, kind, stage: self.stage, outcome, seconds: 0.0, gated: false };
+            (self.done)(&result);
+            self.lock().push(result);
+        }
     }
 
     fn len(&self) -> usize {
@@ -189,6 +201,18 @@ mod tests {
 
     fn outcomes(results: &[CheckResult]) -> Vec<&Outcome> {
         results.iter().map(|r| &r.outcome).collect()
+    }
+
+    #[tokio::test]
+    async fn a_console_that_cannot_be_written_leaves_no_check_unjudged() {
+        let list = vec![
+            check("a", CheckKind::Generic, gives(Outcome::Pass)),
+            check("b", CheckKind::Overlay, gives(Outcome::Pass)),
+        ];
+        let stage = StageChecks { console: Some(PathBuf::from("/dev/full")), ..stage(list) };
+        let results = run(stage, |_| {}).await;
+        assert_eq!(results.iter().map(|r| r.name.as_str()).collect::<Vec<_>>().len(), 2, "{results:?}");
+        assert!(results.iter().any(|r| matches!(r.outcome, Outcome::Inconclusive(_))), "{results:?}");
     }
 
     #[tokio::test]

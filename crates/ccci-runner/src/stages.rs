@@ -12,6 +12,7 @@ use ccci_core::git::Commit;
 use ccci_core::health::{Prober, Site};
 use ccci_core::plan::{BaseDeploy, Plan, StagePlan};
 use ccci_core::record::RunRecord;
+use ccci_core::report::Deploys;
 use ccci_core::stage::{CheckKind, StageName, Status};
 use ccci_core::swarm::{Expectation, Limits};
 use ccci_core::verdict::Trouble;
@@ -112,11 +113,8 @@ impl<'a> Live<'a> {
             StageName::Custom => return Mutation::None,
         };
         let events = self.world.events.clone();
-        let mutation = events.phase(name, self.deploy(stage, &commit, &mode)).await;
-        if stage == StageName::Install && !matches!(mutation, Mutation::Refused(_)) {
-            findings.deploys.counted += 1;
-            events.send(Event::Deploys(findings.deploys));
-        }
+        let deploys = &mut findings.deploys;
+        let mutation = events.phase(name, self.deploy(stage, &commit, &mode, deploys)).await;
         if let Mutation::Settled(deployed) = &mutation {
             for fault in &deployed.after.faults {
                 events.send(Event::Fault(format!("{stage}: {fault}")));
@@ -125,9 +123,20 @@ impl<'a> Live<'a> {
         mutation
     }
 
-    async fn deploy(&mut self, stage: StageName, commit: &Commit, mode: &DeployMode) -> Mutation {
+    async fn deploy(
+        &mut self,
+        stage: StageName,
+        commit: &Commit,
+        mode: &DeployMode,
+        deploys: &mut Deploys,
+    ) -> Mutation {
         match self.apply(stage, commit, mode).await {
-            Ok(applied) => self.settle(applied).await,
+            Ok(applied) => {
+                // Counted by what was there before, so that a second deploy cannot pass for a redeploy.
+                deploys.counted += u32::from(applied.is_first());
+                self.world.events.send(Event::Deploys(*deploys));
+                self.settle(applied).await
+            }
             Err(error) => Mutation::Refused(self.explained(error).await),
         }
     }
@@ -149,7 +158,8 @@ impl<'a> Live<'a> {
         commit: &Commit,
         mode: &DeployMode,
     ) -> Result<deploy::Applied, DeployError> {
-        self.subject.app.bring_to(commit).await?;
+        let app = self.subject.app.clone();
+        let tree = app.bring_to(commit).await?;
         self.write_env(stage)?;
         let (run, world) = (self.run, self.world);
         let tools = Tools {
@@ -161,7 +171,7 @@ impl<'a> Live<'a> {
             secrets_dir: &run.secrets(),
             record: &|names| record_secrets(run, names),
         };
-        deploy::apply(&self.subject.app, commit, mode, &tools).await
+        deploy::apply(tree, mode, &tools).await
     }
 
     async fn settle(&self, applied: deploy::Applied) -> Mutation {
@@ -275,7 +285,7 @@ fn base_mode(plan: &Plan) -> DeployMode {
 fn generic_check(check: &generic::Generic, scene: &Arc<Scene>) -> HarnessCheck {
     let (run, scene) = (check.run, Arc::clone(scene));
     // Each generic check has bounds of its own; this one only stops what should be impossible.
-    let deadline = scene.patience() * 2 + std::time::Duration::from_secs(60);
+    let deadline = scene.patience() + std::time::Duration::from_secs(120);
     HarnessCheck {
         name: check.check_name(),
         kind: CheckKind::Generic,

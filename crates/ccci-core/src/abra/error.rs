@@ -227,7 +227,7 @@ const IMAGE: &[&str] = &[
     "repository does not exist",
 ];
 
-/// Texts of an engine that does not answer or is no manager.
+/// Texts of an engine that does not answer, is no manager, or has no room left.
 const ENGINE: &[&str] = &[
     "cannot connect to the docker daemon",
     "error during connect",
@@ -236,6 +236,13 @@ const ENGINE: &[&str] = &[
     "trying to connect to the docker",
     "not a swarm manager",
     "the swarm does not have a leader",
+    "no space left on device",
+    "context deadline exceeded",
+    "code = unavailable",
+    "code = deadlineexceeded",
+    "connection reset by peer",
+    "unexpected eof",
+    "i/o timeout",
 ];
 
 /// Texts of a git origin that cannot be read.

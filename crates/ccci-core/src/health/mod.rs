@@ -71,6 +71,16 @@ pub enum ProbeFailure {
         /// The last exchange over HTTP.
         exchange: Option<Box<Exchange>>,
     },
+    /// Nothing answered over HTTP at all: the way to the app is broken, which no recipe can do. Never its fault.
+    #[error("{probe}: nothing answers{} ({why}): look at Traefik, the address and the certificate authority", waited(*after))]
+    Unreachable {
+        /// The probe in words.
+        probe: String,
+        /// What the last try ran into.
+        why: String,
+        /// How long it was asked again; none for a single try.
+        after: Option<Duration>,
+    },
     /// The run was cancelled.
     #[error("cancelled while waiting for {probe}")]
     Cancelled {
@@ -126,6 +136,9 @@ impl Prober {
                 Ok(Answer::Right) => return Ok(()),
                 Ok(Answer::Wrong { why, .. }) => {
                     let exchange = self.exchange_of(probe);
+                    if exchange.as_ref().is_some_and(|e| e.status.is_none()) {
+                        return Err(ProbeFailure::Unreachable { probe: probe.to_string(), why, after: None });
+                    }
                     let probe = probe.to_string();
                     return Err(ProbeFailure::Wrong { probe, why, after: None, steady: None, exchange });
                 }
@@ -169,6 +182,11 @@ impl Prober {
         match looked.await {
             Ok(done) => Ok(done?),
             Err(WaitError::Cancelled { what }) => Err(ProbeFailure::Cancelled { probe: what }),
+            Err(WaitError::Deadline { what, after, last })
+                if matches!(probe, Probe::Http(_)) && lock(&steady).never_answered() =>
+            {
+                Err(ProbeFailure::Unreachable { probe: what, why: last, after: Some(after) })
+            }
             Err(WaitError::Deadline { what, after, last }) => Err(ProbeFailure::Wrong {
                 probe: what,
                 why: last,
@@ -267,14 +285,21 @@ fn judge_http(probe: &HttpProbe, exchange: &Exchange, body: &str) -> Answer {
 struct Steady {
     status: Option<u16>,
     mixed: bool,
+    answered: bool,
     count: u32,
 }
 
 impl Steady {
     fn note(&mut self, status: Option<u16>) {
         self.mixed |= self.count > 0 && self.status != status;
+        self.answered |= status.is_some();
         self.status = status;
         self.count += 1;
+    }
+
+    /// Asked at least once, and not one status in return.
+    fn never_answered(&self) -> bool {
+        self.count > 0 && !self.answered
     }
 
     /// The gateway's own 502 to 504 only say that the app is not there yet.

@@ -1,6 +1,7 @@
 //! The generic checks themselves. Each asserts one thing and says what to look at when it does not hold.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ccci_core::health::ProbeFailure;
 use ccci_core::stage::Outcome;
@@ -22,14 +23,21 @@ pub(super) fn deployed(scene: &Scene) -> Outcome {
     }
 }
 
-/// Every service has all its tasks running with the new specification. That swarm went back to the old one is the
-/// question of [`moved`], which tells it better.
-pub(super) fn converged(scene: &Scene) -> Outcome {
+/// The same after the upgrade. That swarm went back to the old specification is the question of [`moved`], which tells
+/// it better.
+pub(super) fn reconverged(scene: &Scene) -> Outcome {
     match &scene.mutation {
-        Mutation::None | Mutation::Refused(_) => not_reached(),
         Mutation::Unsettled(WaitFailure::Certain(Certain::RolledBack { service, .. })) => {
             Outcome::PassWith(format!("at rest, but swarm rolled `{service}` back"))
         }
+        _ => converged(scene),
+    }
+}
+
+/// Every service has all its tasks running with the new specification.
+pub(super) fn converged(scene: &Scene) -> Outcome {
+    match &scene.mutation {
+        Mutation::None | Mutation::Refused(_) => not_reached(),
         Mutation::Unsettled(failure) => unsettled(failure),
         Mutation::Settled(deployed) => match deployed.after.faults.len() {
             0 => Outcome::Pass,
@@ -76,12 +84,16 @@ pub(super) async fn serving(scene: Arc<Scene>) -> Outcome {
     if !matches!(scene.mutation, Mutation::Settled(_)) {
         return not_reached();
     }
-    let served = scene.prober.wait_serving(&scene.manifest.health, scene.patience(), &scene.cancel).await;
+    // One patience for all of it, as recipe.yaml says.
+    let (start, patience) = (Instant::now(), scene.patience());
+    let served = scene.prober.wait_serving(&scene.manifest.health, patience, &scene.cancel).await;
     if let Err(failure) = served {
         return unserved(failure);
     }
     for probe in &scene.manifest.ready {
-        if let Err(failure) = scene.prober.wait(probe, scene.patience(), &scene.cancel).await {
+        // Never less than one honest try.
+        let left = patience.saturating_sub(start.elapsed()).max(Duration::from_secs(1));
+        if let Err(failure) = scene.prober.wait(probe, left, &scene.cancel).await {
             return unserved(failure);
         }
     }

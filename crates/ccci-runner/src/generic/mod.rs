@@ -43,7 +43,11 @@ pub(crate) const ALL: &[Generic] = &[
         run: |scene| Box::pin(checks::undisturbed(scene)),
     },
     Generic { stage: StageName::Upgrade, name: "deployed", run: |scene| ready(checks::deployed(&scene)) },
-    Generic { stage: StageName::Upgrade, name: "reconverged", run: |scene| ready(checks::converged(&scene)) },
+    Generic {
+        stage: StageName::Upgrade,
+        name: "reconverged",
+        run: |scene| ready(checks::reconverged(&scene)),
+    },
     Generic { stage: StageName::Upgrade, name: "moved", run: |scene| Box::pin(checks::moved(scene)) },
     Generic { stage: StageName::Upgrade, name: "serving", run: |scene| Box::pin(checks::serving(scene)) },
     Generic {

@@ -70,8 +70,8 @@ pub(super) async fn start(check: &OverlayCheck, bench: &Bench) -> Outcome {
     let log = bench.logs.join(format!("{}.log", check.name.as_str().replace("::", ".")));
     let command = command(check, bench).deadline(check.deadline).log(&log);
     match command.run().await {
-        Ok(output) => judge(&output),
-        Err(error) => not_run(&error),
+        Ok(output) => judge(&output, &check.form),
+        Err(error) => not_run(&error, &check.form),
     }
 }
 
@@ -95,13 +95,14 @@ fn command(check: &OverlayCheck, bench: &Bench) -> Command {
 }
 
 /// The protocol: 0 pass, 77 skip with the last line as the reason, all else a failure.
-fn judge(output: &Output) -> Outcome {
+fn judge(output: &Output, form: &Form) -> Outcome {
     match output.code.map(u8::try_from) {
         Some(Ok(protocol::PASS)) => Outcome::Pass,
         Some(Ok(protocol::SKIP)) => {
             let reason = output.tail(1);
             Outcome::Skip(if reason.is_empty() { "it gave no reason".to_owned() } else { reason })
         }
+        Some(Ok(protocol::NOT_HERE)) if *form == Form::Rust => Outcome::Inconclusive(output.tail(LINES)),
         _ => {
             let tail = output.tail(LINES);
             // A check that says what is wrong and ends with 1 needs no word about its code.
@@ -114,8 +115,12 @@ fn judge(output: &Output) -> Outcome {
     }
 }
 
-fn not_run(error: &ExecError) -> Outcome {
+fn not_run(error: &ExecError, form: &Form) -> Outcome {
     match error {
+        // The program of a check in Rust is ccci itself.
+        ExecError::NotFound { .. } if *form == Form::Rust => {
+            Outcome::Inconclusive(format!("ccci cannot start itself: {error}"))
+        }
         ExecError::Cancelled { .. } => Outcome::Inconclusive("the run was cancelled".to_owned()),
         ExecError::Deadline { after, tail, .. } => {
             let text = format!("it took more than {} s and was ended", after.as_secs());
@@ -124,6 +129,6 @@ fn not_run(error: &ExecError) -> Outcome {
         ExecError::NotFound { program } => {
             Outcome::Fail(format!("{program} cannot be started: what its first line names is not installed"))
         }
-        error => Outcome::Fail(format!("it cannot be started: {error}")),
+        error => Outcome::Inconclusive(format!("it cannot be started: {error}")),
     }
 }
