@@ -10,6 +10,7 @@ use ccci_core::lock::LockError;
 use ccci_core::wait::{self, Bounds, Look, WaitError};
 use serde::Serialize;
 
+use crate::engine::neighbours::Proxy;
 use crate::layout::{LABEL, PROXY_NETWORK};
 use crate::tools;
 use crate::work::{DockerError, Work};
@@ -214,18 +215,14 @@ async fn swarm(work: &Work<'_>) -> Result<(), EngineError> {
     }
 }
 
-/// The network `proxy`, ours by its label. The engine's filter is a part of the name, and no pattern for networks of
-/// the swarm.
+/// The network `proxy`, made where there is none.
 async fn proxy(work: &Work<'_>) -> Result<(), EngineError> {
-    // Engine 20.10 takes a swarm network's name as a prefix: an anchored pattern would find nothing.
-    let found =
-        work.docker_json(["network", "ls", "--filter", "name=proxy", "--format", "{{json .}}"]).await?;
-    if let Some(network) = found.iter().find(|n| n["Name"] == PROXY_NETWORK) {
-        let labels = network["Labels"].as_str().unwrap_or_default();
-        if labels.split(',').any(|label| label == work.layout.label()) {
-            return Ok(());
+    match neighbours::proxy(work).await? {
+        Proxy::Ours(_) => return Ok(()),
+        Proxy::Foreign(network) => {
+            return Err(EngineError::Refused { why: neighbours::foreign_proxy(&network) });
         }
-        return Err(EngineError::Refused { why: neighbours::foreign_proxy(network) });
+        Proxy::Absent => {}
     }
     let label = format!("{LABEL}={}", work.layout.label_value());
     let create =

@@ -218,6 +218,10 @@ pub async fn up(
         env: &settings.env,
         compose_files: &settings.compose_files,
     };
+    if !engine::record::read(layout)?.traefik {
+        // Before the deed: whose Traefik it is decides who may remove its data.
+        engine::record::update(layout, |owned| owned.traefik = true)?;
+    }
     Box::pin(traefik::ensure(work, &around)).await?;
     // Last: a settings file that is there belongs to a lab that was up once.
     place::settings(layout, &settings)?;
@@ -294,8 +298,8 @@ async fn look(work: &Work<'_>, options: &EngineOptions, abra: Option<&Path>) -> 
     let version = work.docker(["version", "--format", "{{.Server.Version}}"]).await?;
     status.engine = Some(EngineStatus { version, socket, owned: engine::record::read(layout)? });
     let services = neighbours::services(work).await?;
-    let proxy = neighbours::our_proxy(work).await?;
-    status.stacks = neighbours::removable(&services, proxy.as_deref()).into_iter().collect();
+    let proxy = neighbours::proxy(work).await?;
+    status.stacks = neighbours::removable(&services, proxy.our_id()).into_iter().collect();
     let traefik = traefik::domain().map_err(TraefikError::from)?.stack();
     status.up.insert(traefik::RECIPE, status.stacks.iter().any(|stack| stack == traefik.as_str()));
     status.up.insert("names", names::is_up(work).await?);

@@ -66,13 +66,41 @@ fn service(value: &Value) -> Service {
     }
 }
 
-/// The id of our network `proxy`, if it is there and ours.
-pub(crate) async fn our_proxy(work: &Work<'_>) -> Result<Option<String>, DockerError> {
-    let label = format!("label={}", work.layout.label());
-    let args = ["network", "ls", "--no-trunc", "--filter", &label, "--format", "{{.ID}} {{.Name}}"];
-    let listed = work.docker(args).await?;
-    let pairs = listed.lines().filter_map(|line| line.split_once(' '));
-    Ok(pairs.into_iter().find(|(_, name)| *name == PROXY_NETWORK).map(|(id, _)| id.to_owned()))
+/// The network `proxy`, ours by its label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Proxy {
+    /// There is none.
+    Absent,
+    /// This lab made it; its id.
+    Ours(String),
+    /// Somebody else's, as the engine lists it.
+    Foreign(Value),
+}
+
+impl Proxy {
+    /// Its id, if it is ours.
+    pub(crate) fn our_id(&self) -> Option<&str> {
+        if let Self::Ours(id) = self { Some(id) } else { None }
+    }
+
+    fn of(networks: Vec<Value>, our_label: &str) -> Self {
+        let Some(network) = networks.into_iter().find(|n| n["Name"] == PROXY_NETWORK) else {
+            return Self::Absent;
+        };
+        let labels = network["Labels"].as_str().unwrap_or_default();
+        if labels.split(',').any(|label| label == our_label) {
+            return Self::Ours(network["ID"].as_str().unwrap_or_default().to_owned());
+        }
+        Self::Foreign(network)
+    }
+}
+
+/// Looks at the network `proxy`.
+pub(crate) async fn proxy(work: &Work<'_>) -> Result<Proxy, DockerError> {
+    // The filter is a part of the name, and for networks of the swarm no pattern: engine 20.10 finds nothing by
+    // an anchored one.
+    let list = ["network", "ls", "--no-trunc", "--filter", "name=proxy", "--format", "{{json .}}"];
+    Ok(Proxy::of(work.docker_json(list).await?, &work.layout.label()))
 }
 
 /// True when a stack's name is that of a domain under the lab's.
@@ -91,8 +119,8 @@ pub(crate) fn foreign(services: &[Service], proxy: Option<&str>) -> BTreeSet<Str
     services.iter().filter(|service| !ours(service)).map(name).collect()
 }
 
-/// The stacks that the lab may remove: named after a domain under the lab's *and* joined to our own network, or
-/// without any network of somebody else.
+/// The stacks that the lab may remove: named after a domain under the lab's *and* joined to our own network. Without
+/// that network nothing running is known to be ours.
 pub(crate) fn removable(services: &[Service], proxy: Option<&str>) -> BTreeSet<String> {
     let Some(proxy) = proxy else { return BTreeSet::new() };
     let joined = |service: &&Service| service.networks.contains(proxy);
@@ -106,8 +134,8 @@ pub(super) async fn admit(work: &Work<'_>, insist: bool) -> Result<(), EngineErr
         return Ok(());
     }
     let services = services(work).await?;
-    let proxy = if services.is_empty() { None } else { our_proxy(work).await? };
-    let foreign = foreign(&services, proxy.as_deref());
+    let proxy = if services.is_empty() { Proxy::Absent } else { proxy(work).await? };
+    let foreign = foreign(&services, proxy.our_id());
     if foreign.is_empty() {
         return Ok(());
     }
@@ -294,6 +322,20 @@ mod tests {
         assert!(network("a=b,com.docker.stack.namespace=shop").contains("the stack shop"));
         assert!(network("ccci.lab=/other").contains("the lab in /other"));
         assert!(network("").contains("(abc, overlay, made now)"));
+    }
+
+    #[test]
+    fn the_network_is_ours_by_its_name_and_its_whole_label() {
+        let network =
+            |name: &str, labels: &str| serde_json::json!({"ID": "x", "Name": name, "Labels": labels});
+        let of = |networks: &[Value]| Proxy::of(networks.to_vec(), "ccci.lab=/lab");
+        assert_eq!(of(&[network("proxy", "a=b,ccci.lab=/lab")]), Proxy::Ours("x".into()));
+        assert_eq!(of(&[network("proxy-2", "ccci.lab=/lab")]), Proxy::Absent);
+        for labels in ["", "ccci.lab=/lab2", "ccci.lab=/other"] {
+            let found = of(&[network("proxy-2", "ccci.lab=/lab"), network("proxy", labels)]);
+            assert!(matches!(&found, Proxy::Foreign(n) if n["Name"] == "proxy"), "{found:?}");
+            assert_eq!(found.our_id(), None);
+        }
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub struct Owned {
     /// Whether it made the swarm.
     #[serde(default)]
     pub swarm: bool,
+    /// Whether it brought the stack of Traefik up, which may have left data.
+    #[serde(default)]
+    pub traefik: bool,
 }
 
 impl Owned {

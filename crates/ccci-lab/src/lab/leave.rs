@@ -14,11 +14,12 @@ use ccci_core::wait::CancellationToken;
 use serde::Serialize;
 
 use super::LabError;
-use crate::engine::{self, EngineOptions, neighbours};
+use crate::engine::neighbours::{self, Proxy};
+use crate::engine::{self, EngineOptions, Owned};
 use crate::layout::{LabLayout, PROXY_NETWORK};
 use crate::names;
 use crate::traefik::{self, TraefikError};
-use crate::work::{Sink, Work};
+use crate::work::{Sink, Work, accepted};
 
 /// How long the removal of one stack may take.
 const REMOVAL: Duration = Duration::from_secs(120);
@@ -108,10 +109,15 @@ fn entries(dir: &std::path::Path) -> Result<Vec<PathBuf>, PathError> {
 
 /// Removes the lab's stacks and its name server; on a reset also their data, the network and the images.
 async fn clear(work: &Work<'_>, reset: Option<Reset>, left: &mut Left) -> Result<(), LabError> {
-    let proxy = neighbours::our_proxy(work).await?;
+    let proxy = neighbours::proxy(work).await?;
     let services = neighbours::services(work).await?;
-    let running = neighbours::removable(&services, proxy.as_deref());
-    let stacks = if reset.is_some() { recorded(work.layout, &running)? } else { running };
+    let running = neighbours::removable(&services, proxy.our_id());
+    let owned = engine::record::read(work.layout)?;
+    let stacks = if reset.is_some() {
+        recorded(work.layout, running, traefik_is_ours(&owned, &proxy))?
+    } else {
+        running
+    };
     if !stacks.is_empty() {
         let swarm = Swarm::connect().await?;
         for name in &stacks {
@@ -120,10 +126,13 @@ async fn clear(work: &Work<'_>, reset: Option<Reset>, left: &mut Left) -> Result
             work.step(what, remove(work, &swarm, &stack, reset.is_some(), left)).await?;
         }
     }
+    if reset.is_some() && owned.traefik && left.kept.is_empty() {
+        engine::record::update(work.layout, |owned| owned.traefik = false)?;
+    }
     if names::remove(work).await? {
         left.removed.push("the name server".to_owned());
     }
-    if reset.is_some() && proxy.is_some() {
+    if reset.is_some() && proxy.our_id().is_some() {
         let output = work.docker_output(["network", "rm", PROXY_NETWORK]).await?;
         let (list, text) = if output.ok() {
             (&mut left.removed, format!("the network {PROXY_NETWORK}"))
@@ -138,10 +147,26 @@ async fn clear(work: &Work<'_>, reset: Option<Reset>, left: &mut Left) -> Result
     Ok(())
 }
 
-/// All stacks that may have left something: those that run, Traefik's, and those of every run's record.
-fn recorded(layout: &LabLayout, running: &BTreeSet<String>) -> Result<BTreeSet<String>, LabError> {
-    let mut stacks = running.clone();
-    stacks.insert(traefik::domain().map_err(TraefikError::from)?.stack().to_string());
+/// Whether the stack of Traefik, or what it left, is this lab's. All labs call it the same, so the network decides;
+/// where there is none, the record of having brought it up.
+fn traefik_is_ours(owned: &Owned, proxy: &Proxy) -> bool {
+    match proxy {
+        Proxy::Ours(_) => true,
+        Proxy::Absent => owned.traefik,
+        Proxy::Foreign(_) => false,
+    }
+}
+
+/// All stacks that may have left something: those that run, Traefik's if it is ours, and those of every run's record.
+fn recorded(
+    layout: &LabLayout,
+    running: BTreeSet<String>,
+    traefik: bool,
+) -> Result<BTreeSet<String>, LabError> {
+    let mut stacks = running;
+    if traefik {
+        stacks.insert(traefik::domain().map_err(TraefikError::from)?.stack().to_string());
+    }
     for dir in record::run_dirs(&layout.state().join("runs"))? {
         // A record that cannot be read names nothing.
         if let Ok(Some(record)) = RunRecord::load(&dir) {
@@ -201,18 +226,48 @@ async fn shut(
         left.kept.push(format!("the engine and its swarm, which others use ({}, …)", others.join(", ")));
         return Ok(());
     }
-    let networks =
-        ["network", "ls", "--filter", "scope=swarm", "--filter", "type=custom", "--format", "{{.Name}}"];
-    let foreign = work.docker(networks).await?.lines().any(|name| name != PROXY_NETWORK && name != "ingress");
-    if reset && owned.swarm && !foreign {
-        work.docker(["swarm", "leave", "--force"]).await?;
-        engine::record::update(work.layout, |owned| owned.swarm = false)?;
-        left.removed.push("the swarm".to_owned());
+    if reset && owned.swarm {
+        leave_swarm(work, left).await?;
     }
     if engine::stop(work, socket).await? {
         left.removed.push("the engine's process".to_owned());
     }
     Ok(())
+}
+
+/// Leaves the swarm, which takes all that it holds with it: only when that is nothing.
+async fn leave_swarm(work: &Work<'_>, left: &mut Left) -> Result<(), LabError> {
+    let lists: [(&str, &[&str]); 3] = [
+        ("network", &["network", "ls", "--filter", "scope=swarm", "--filter", "type=custom"]),
+        ("secret", &["secret", "ls"]),
+        ("config", &["config", "ls"]),
+    ];
+    let ours = neighbours::proxy(work).await?.our_id().is_some();
+    let mut held = Vec::new();
+    for (kind, list) in lists {
+        let output = work.docker_output(list.iter().chain(&["--format", "{{.Name}}"])).await?;
+        if !output.ok() && output.stderr.contains("not a swarm manager") {
+            // Somebody has left it already.
+            return Ok(engine::record::update(work.layout, |owned| owned.swarm = false)?);
+        }
+        held.extend(held_by_swarm(kind, &accepted(output)?, ours));
+    }
+    if !held.is_empty() {
+        held.truncate(3);
+        left.kept.push(format!("the swarm, which holds what is not the lab's ({}, …)", held.join(", ")));
+        return Ok(());
+    }
+    work.docker(["swarm", "leave", "--force"]).await?;
+    engine::record::update(work.layout, |owned| owned.swarm = false)?;
+    left.removed.push("the swarm".to_owned());
+    Ok(())
+}
+
+/// What of a list of the swarm's things keeps the lab from leaving it. All that is the lab's has been removed before,
+/// except perhaps its network.
+fn held_by_swarm(kind: &str, names: &str, our_proxy: bool) -> Vec<String> {
+    let own = |name: &&str| kind == "network" && (*name == "ingress" || our_proxy && *name == PROXY_NETWORK);
+    names.lines().filter(|name| !own(name)).map(|name| format!("{kind} {name}")).collect()
 }
 
 /// Removes the lab's files; the record of what was installed stays for whoever wants to undo that too.
@@ -271,6 +326,42 @@ mod tests {
         );
         reset(&layout, &options, true, &|_| {}, CancellationToken::new()).await.unwrap();
         assert!(stay(&["not-ours"]) && !layout.build().exists() && !layout.ca().exists());
+    }
+
+    /// Failure 14: a reset took a Traefik that another lab had brought up.
+    #[test]
+    fn failure_14_the_traefik_of_another_lab_is_not_ours() {
+        let (ours, foreign) = (Proxy::Ours("x".into()), Proxy::Foreign(serde_json::Value::Null));
+        for (recorded, proxy, expected) in [
+            (false, &ours, true),
+            (true, &ours, true),
+            (true, &Proxy::Absent, true),
+            (false, &Proxy::Absent, false),
+            (true, &foreign, false),
+            (false, &foreign, false),
+        ] {
+            let owned = Owned { traefik: recorded, ..Owned::default() };
+            assert_eq!(traefik_is_ours(&owned, proxy), expected, "{recorded} {proxy:?}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let layout = LabLayout::new(dir.path());
+        let stacks = |traefik| recorded(&layout, BTreeSet::from(["a_lab_test".to_owned()]), traefik).unwrap();
+        assert_eq!(stacks(false).into_iter().collect::<Vec<_>>(), ["a_lab_test"]);
+        assert_eq!(stacks(true).into_iter().collect::<Vec<_>>(), ["a_lab_test", "traefik_lab_test"]);
+    }
+
+    #[test]
+    fn a_swarm_with_anything_of_others_is_not_left() {
+        for (kind, names, our_proxy, held) in [
+            ("network", "ingress\nproxy\n", true, ""),
+            ("network", "ingress\nproxy\n", false, "network proxy"),
+            ("network", "ingress\nshop_default\n", true, "network shop_default"),
+            ("secret", "shop_password\nproxy\n", true, "secret shop_password, secret proxy"),
+            ("config", "shop_conf\n", true, "config shop_conf"),
+            ("config", "", true, ""),
+        ] {
+            assert_eq!(held_by_swarm(kind, names, our_proxy).join(", "), held, "{kind}");
+        }
     }
 
     #[tokio::test]
