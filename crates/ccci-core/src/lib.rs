@@ -18,6 +18,7 @@ pub mod images;
 pub mod lock;
 pub mod manifest;
 pub mod names;
+pub mod orphans;
 pub mod plan;
 pub mod record;
 pub mod report;

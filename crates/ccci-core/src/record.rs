@@ -147,22 +147,24 @@ pub struct Dead {
     pub lock: Lock,
 }
 
-/// Finds runs that died with something still open. Runs whose lock is held are alive, however old they are.
+/// Finds runs that died with something still open; of one that died before it had a record, the directory is removed
+/// here. Runs whose lock is held are alive, however old they are.
 pub fn find_dead(runs: &Path, me: &Holder) -> Result<Vec<Dead>, RecordError> {
     let mut dead = Vec::new();
     for dir in run_dirs(runs)? {
         if lock::is_held(&lock_path(&dir))? {
             continue;
         }
-        let open = RunRecord::load(&dir)?.is_some_and(|r| r.state == RecordState::Open);
-        if !open {
+        if RunRecord::load(&dir)?.is_some_and(|r| r.state == RecordState::Clean) {
             continue;
         }
         let Some(lock) = Lock::try_take(&lock_path(&dir), me)? else { continue };
         // Read again under the lock: its owner may have finished in between.
         match RunRecord::load(&dir)? {
             Some(record) if record.state == RecordState::Open => dead.push(Dead { dir, record, lock }),
-            _ => {}
+            Some(_) => {}
+            // It died before it wrote its record, so it has made nothing else.
+            None => atomic::remove_dir(&dir)?,
         }
     }
     Ok(dead)
@@ -201,6 +203,10 @@ mod tests {
     #[test]
     fn failure_48_a_live_run_is_never_reaped_and_a_dead_one_always() {
         let runs = tempfile::tempdir().unwrap();
+        for unborn in ["dddddd", "eeeeee"] {
+            atomic::create_dir(&runs.path().join(unborn)).unwrap();
+        }
+        let waiting = Lock::try_take(&lock_path(&runs.path().join("eeeeee")), &holder()).unwrap().unwrap();
         for run in ["aaaaaa", "bbbbbb", "cccccc"] {
             let dir = runs.path().join(run);
             atomic::create_dir(&dir).unwrap();
@@ -213,7 +219,9 @@ mod tests {
         let live = Lock::try_take(&lock_path(&runs.path().join("aaaaaa")), &holder()).unwrap().unwrap();
         let dead = find_dead(runs.path(), &holder()).unwrap();
         assert_eq!(dead.iter().map(|d| d.record.run.as_str()).collect::<Vec<_>>(), ["bbbbbb"]);
-        drop((live, dead));
+        assert!(!runs.path().join("dddddd").exists(), "it died before it had a record");
+        assert!(runs.path().join("eeeeee").exists(), "it waits for its slot, alive");
+        drop((live, dead, waiting));
         assert_eq!(find_dead(runs.path(), &holder()).unwrap().len(), 2, "once its owner is dead it is found");
     }
 

@@ -57,7 +57,7 @@ impl Run {
 /// A run that has a name and a place, and nothing else: nobody waits for it, and the engine knows nothing of it.
 #[derive(Debug)]
 pub(crate) struct Claim {
-    dir: PathBuf,
+    pub(crate) dir: PathBuf,
     pub(crate) record: RunRecord,
     pub(crate) abra: Abra,
     lock: Lock,
@@ -71,9 +71,8 @@ pub(crate) fn claim(request: &RunRequest, world: &World) -> Result<Claim, Troubl
     };
     // All runs' domains have one form: one that cannot be is found before anything is made.
     domain(&RunId::from_bytes([0; 3]))?;
-    let (id, dir) = draw(&world.settings.runs_dir()).map_err(infrastructure)?;
-    let domain = domain(&id)?;
-    let claimed = claim_as(id, domain, &dir, request, world);
+    let (id, dir, lock) = draw(&world.settings.runs_dir(), request).map_err(infrastructure)?;
+    let claimed = domain(&id).and_then(|domain| claim_as(id, domain, (&dir, lock), request, world));
     if claimed.is_err() {
         withdraw(&dir)?;
     }
@@ -83,14 +82,11 @@ pub(crate) fn claim(request: &RunRequest, world: &World) -> Result<Claim, Troubl
 fn claim_as(
     id: RunId,
     domain: AppDomain,
-    dir: &Path,
+    (dir, lock): (&Path, Lock),
     request: &RunRequest,
     world: &World,
 ) -> Result<Claim, Trouble> {
     let recipe = &request.target.recipe;
-    let me = holder(id.as_str(), recipe.as_str());
-    let lock = Lock::try_take(&record::lock_path(dir), &me).map_err(infrastructure)?;
-    let lock = lock.ok_or_else(|| Trouble::Busy(format!("the run {id} was taken over")))?;
     let record = RunRecord::new(id, recipe.clone(), domain, clock::rfc3339(clock::now()));
     record.save(dir).map_err(infrastructure)?;
     let abra = abra(dir, world).map_err(infrastructure)?;
@@ -174,18 +170,28 @@ async fn take(
     })
 }
 
-/// Draws an id that no run has had: making its directory is the claim.
-fn draw(runs: &Path) -> Result<(RunId, PathBuf), PathError> {
+/// Draws an id that no run has had: making its directory is the claim, and the lock in it says that it lives.
+fn draw(runs: &Path, request: &RunRequest) -> Result<(RunId, PathBuf, Lock), PathError> {
     atomic::create_dir(runs)?;
+    // In full, since the run's processes are known by it whatever directory a later ccci is called from.
+    let runs = &std::fs::canonicalize(runs).path("find", runs)?;
     loop {
         let mut bytes = [0; 3];
         getrandom::fill(&mut bytes).map_err(std::io::Error::from).path("draw a run id for", runs)?;
         let id = RunId::from_bytes(bytes);
         let dir = runs.join(id.as_str());
         match std::fs::create_dir(&dir) {
-            Ok(()) => return Ok((id, dir)),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
             Err(error) => return Err(error).path("create", dir),
+        }
+        let me = holder(id.as_str(), request.target.recipe.as_str());
+        match Lock::try_take(&record::lock_path(&dir), &me) {
+            Ok(Some(lock)) => return Ok((id, dir, lock)),
+            // A sweep took it for dead before it had its lock, and removes it.
+            Ok(None) => {}
+            Err(error) if error.source.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
     }
 }
@@ -207,5 +213,6 @@ fn abra(dir: &Path, world: &World) -> Result<Abra, PathError> {
     abra.redactor = world.redactor.clone();
     abra.cancel = world.stop.run.clone();
     abra.log = Some(dir.join("logs").join("abra.log"));
+    abra.run_dir = Some(dir.to_owned());
     Ok(abra)
 }

@@ -29,12 +29,11 @@ pub(crate) struct Subject {
 pub(crate) async fn subject(
     target: &Target,
     domain: &AppDomain,
-    dir: &Path,
+    (git, dir): (&Git, &Path),
     room: Room,
     world: &World,
 ) -> Result<Subject, Trouble> {
-    let git = Git { cancel: world.stop.run.clone(), redactor: world.redactor.clone(), ..Git::default() };
-    let checkout = clone(&git, target, dir, world).await?;
+    let checkout = clone(git, target, dir, world).await?;
     let head = head(&checkout, target).await.map_err(|e| trouble(&e))?;
     let tags = checkout.tags().await.map_err(|e| trouble(&e))?;
     let older = checkout.newest_older_than(&head).await.map_err(|e| trouble(&e))?;

@@ -61,8 +61,9 @@ struct Seen {
 
 /// Looks up what was asked for. Silent: its first word to anybody is that the run begins, or that it cannot.
 async fn look(request: &RunRequest, claim: &Claim, room: Room, world: &World) -> Result<Seen, Trouble> {
-    let (target, clone) = (&request.target, claim.clone_dir());
-    let subject = observe::subject(target, &claim.record.domain, &clone, room, world).await?;
+    let (target, git) = (&request.target, world.git(Some(&claim.dir)));
+    let clone = claim.clone_dir();
+    let subject = observe::subject(target, &claim.record.domain, (&git, &clone), room, world).await?;
     let plan = plan(&target.ask, &subject.observed).map_err(|e| Trouble::NothingSelected(e.to_string()))?;
     Ok(Seen { subject, plan })
 }

@@ -230,6 +230,7 @@ impl<'a> Live<'a> {
     fn overlay(&self, stage: StageName, before: bool) -> Vec<HarnessCheck> {
         let bench = Arc::new(Bench {
             facts: self.facts(stage, before),
+            run_dir: self.run.dir.clone(),
             exe: self.world.exe.clone(),
             logs: self.run.logs(),
             redactor: self.world.redactor.clone(),

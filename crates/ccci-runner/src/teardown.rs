@@ -8,13 +8,15 @@ use ccci_core::abra::{Abra, AbraErrorKind};
 use ccci_core::atomic;
 use ccci_core::event::Event;
 use ccci_core::lock::Lock;
+use ccci_core::orphans;
 use ccci_core::record::{self, Dead, RecordState, RunRecord};
 use ccci_core::report::Teardown;
-use ccci_core::swarm::{Extra, Limits, Plan, Swarm};
+use ccci_core::swarm::{Extra, Limits, Plan, Swarm, SwarmError, WaitFailure};
 use ccci_core::verdict::Trouble;
+use ccci_core::wait::CancellationToken;
 
 use crate::enter::Run;
-use crate::world::{World, holder, infrastructure, lost};
+use crate::world::{World, holder, infrastructure};
 
 /// How long a stack may take to go. Stop grace periods of minutes are real (a database with two).
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -26,7 +28,11 @@ pub(crate) async fn undo(run: Run, world: &World) -> Teardown {
     abra.cancel = world.stop.teardown.clone();
     world.events.progress(format!("removing {}", record.domain));
     undeploy(&abra, &swarm, &record, world).await;
-    let teardown = remove(&dir, &mut record, &swarm, world).await;
+    let removal = Removal { swarm: &swarm, cancel: &world.stop.teardown };
+    let (teardown, strays) = removal.of(&dir, &mut record).await;
+    if strays > 0 {
+        world.events.progress(format!("ended {strays} process(es) that checks had left running"));
+    }
     world.events.send(Event::TornDown(teardown.clone()));
     // Freed in the order of their taking, backwards; the app's name is never used again, so its file goes.
     locks.app.retire().ok();
@@ -41,14 +47,16 @@ pub(crate) async fn sweep(run_id: &str, swarm: &Swarm, world: &World) -> Result<
     let dead = record::find_dead(&world.settings.runs_dir(), &me).map_err(infrastructure)?;
     let mut told = Vec::new();
     for Dead { dir, mut record, lock } in dead {
-        let teardown = remove(&dir, &mut record, swarm, world).await;
+        let removal = Removal { swarm, cancel: &world.stop.run };
+        let (teardown, orphans) = removal.of(&dir, &mut record).await;
         let app_lock = world.settings.locks_dir().join(format!("app-{}", record.domain));
         if let Some(lock) = Lock::try_take(&app_lock, &me).map_err(infrastructure)? {
             lock.retire().map_err(infrastructure)?;
         }
         let run = format!("run {} of {} had died", record.run, record.recipe);
+        let orphans = if orphans == 0 { String::new() } else { format!(", {orphans} process(es) with it") };
         told.push(if teardown.clean {
-            format!("{run}: what it left at {} is removed", record.domain)
+            format!("{run}: what it left at {} is removed{orphans}", record.domain)
         } else {
             format!("{run}: still there: {}", teardown.left.join(", "))
         });
@@ -80,36 +88,67 @@ async fn undeploy(abra: &Abra, swarm: &Swarm, record: &RunRecord, world: &World)
     }
 }
 
-async fn remove(dir: &Path, record: &mut RunRecord, swarm: &Swarm, world: &World) -> Teardown {
-    let extra = match swarm.secrets_by_name(&record.stack).await {
-        // The record says that the stack is ours, so what carries its name is too: a secret that was made in the
-        // moment of a kill is found here.
-        Ok(found) => Extra { secrets: [found.secrets, record.secrets.clone()].concat(), ..found },
-        Err(error) => return unknown(record, &lost(&error)),
-    };
-    let plan = Plan { extra, secrets: true, volumes: true, hurry: true };
-    let limits = Limits::new(PATIENCE, world.stop.teardown.clone());
-    let mut left: Vec<String> = match swarm.remove_stack(&record.stack, &plan, &limits).await {
-        Ok(removal) => removal.remaining.iter().map(|(item, why)| format!("{item} ({why})")).collect(),
-        Err(error) => return unknown(record, &infrastructure(error)),
-    };
-    // abra's directory holds the env file and the private clone; logs and results stay.
-    for part in ["abra", "scratch", "secrets"] {
-        if let Err(error) = atomic::remove_dir(&dir.join(part)) {
-            left.push(error.to_string());
-        }
-    }
-    if left.is_empty() {
-        record.state = RecordState::Clean;
-        if let Err(error) = record.save(dir) {
-            left.push(error.to_string());
-        }
-    }
-    Teardown { clean: left.is_empty(), left }
+/// Removes what a run owns; the token ends it early.
+struct Removal<'a> {
+    swarm: &'a Swarm,
+    cancel: &'a CancellationToken,
 }
 
-/// Something may be left, but it cannot be seen what. The record stays open, so the next start finds it.
-fn unknown(record: &RunRecord, trouble: &Trouble) -> Teardown {
-    let left = format!("stack {} (not removed: {trouble}; `ccci recover` removes it)", record.stack);
-    Teardown { clean: false, left: vec![left] }
+impl Removal<'_> {
+    /// Removes all of it and says what is left, and how many of the run's processes had to be ended.
+    async fn of(&self, dir: &Path, record: &mut RunRecord) -> (Teardown, usize) {
+        // First of all: while a process of the run goes on, it may make anew what is removed here.
+        let (strays, left) = match orphans::end(dir).await {
+            Ok(strays) => (strays, Vec::new()),
+            Err(error) => (0, vec![error.to_string()]),
+        };
+        (self.finish(dir, record, left).await, strays)
+    }
+
+    async fn finish(&self, dir: &Path, record: &mut RunRecord, mut left: Vec<String>) -> Teardown {
+        match self.stack(record).await {
+            Ok(remaining) => left.extend(remaining),
+            Err(why) => {
+                // The record stays open, so the next start finds it.
+                let stack = &record.stack;
+                left.push(format!("stack {stack} (not removed: {why}; `ccci recover` removes it)"));
+                return Teardown { clean: false, left };
+            }
+        }
+        // abra's directory holds the env file and the private clone; logs and results stay.
+        for part in ["abra", "scratch", "secrets"] {
+            if let Err(error) = atomic::remove_dir(&dir.join(part)) {
+                left.push(error.to_string());
+            }
+        }
+        if left.is_empty() {
+            record.state = RecordState::Clean;
+            if let Err(error) = record.save(dir) {
+                left.push(error.to_string());
+            }
+        }
+        Teardown { clean: left.is_empty(), left }
+    }
+
+    /// Removes the stack; gives what would not go, or why nothing is known.
+    async fn stack(&self, record: &RunRecord) -> Result<Vec<String>, String> {
+        // The record says that the stack is ours, so what carries its name is too: a secret that was made in the
+        // moment of a kill is found here.
+        let found = self.swarm.secrets_by_name(&record.stack).await.map_err(|error| lost(&error))?;
+        let extra = Extra { secrets: [found.secrets, record.secrets.clone()].concat(), ..found };
+        let plan = Plan { extra, secrets: true, volumes: true, hurry: true };
+        let limits = Limits::new(PATIENCE, self.cancel.clone());
+        match self.swarm.remove_stack(&record.stack, &plan, &limits).await {
+            Ok(removal) => {
+                Ok(removal.remaining.iter().map(|(item, why)| format!("{item} ({why})")).collect())
+            }
+            Err(WaitFailure::Cancelled { .. }) => Err("a signal ended the removal".to_owned()),
+            Err(WaitFailure::Engine(error)) => Err(lost(&error)),
+            Err(other) => Err(other.to_string()),
+        }
+    }
+}
+
+fn lost(error: &SwarmError) -> String {
+    format!("{error}; look at the engine with `docker info`")
 }

@@ -1,9 +1,10 @@
 //! What every part of a run works with.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ccci_core::clock;
 use ccci_core::event::Events;
+use ccci_core::git::Git;
 use ccci_core::lock::Holder;
 use ccci_core::secret::Redactor;
 use ccci_core::settings::Settings;
@@ -30,6 +31,12 @@ impl World {
     /// The engine of the settings' server. One that does not answer is nobody's fault but the server's.
     pub(crate) async fn swarm(&self) -> Result<Swarm, Trouble> {
         Swarm::connect().await.map_err(|error| lost(&error))
+    }
+
+    /// git, for the run with this directory or for none.
+    pub(crate) fn git(&self, run_dir: Option<&Path>) -> Git {
+        let (cancel, redactor) = (self.stop.run.clone(), self.redactor.clone());
+        Git { cancel, redactor, run_dir: run_dir.map(Path::to_owned), ..Git::default() }
     }
 
     /// The directory with abra's catalogue.

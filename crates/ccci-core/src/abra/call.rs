@@ -116,7 +116,7 @@ impl Abra {
     }
 
     fn command(&self, call: &Call) -> Command {
-        Command::new(&self.binary)
+        crate::orphans::marked(Command::new(&self.binary), self.run_dir.as_deref())
             .args(call.argv())
             .env("ABRA_DIR", &self.dir)
             // Tables are then printed without asking the terminal for its width.

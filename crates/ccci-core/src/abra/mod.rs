@@ -70,6 +70,8 @@ pub struct Abra {
     pub cancel: CancellationToken,
     /// Takes all that abra prints, redacted; but nothing of the call that makes secrets.
     pub log: Option<PathBuf>,
+    /// The directory of the run that it works for, if any: see [`crate::orphans`].
+    pub run_dir: Option<PathBuf>,
     /// The bounds of the calls.
     pub deadlines: Deadlines,
 }
@@ -84,6 +86,7 @@ impl Abra {
             redactor: Redactor::default(),
             cancel: CancellationToken::new(),
             log: None,
+            run_dir: None,
             deadlines: Deadlines::default(),
         }
     }

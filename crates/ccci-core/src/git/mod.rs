@@ -36,6 +36,8 @@ pub struct Git {
     pub cancel: CancellationToken,
     /// Cleans what is kept of the output.
     pub redactor: Redactor,
+    /// The directory of the run that it works for, if any: see [`crate::orphans`].
+    pub run_dir: Option<PathBuf>,
     /// How long a clone or a fetch may take.
     pub network: Duration,
     /// How long anything else may take.
@@ -47,6 +49,7 @@ impl Default for Git {
         Self {
             cancel: CancellationToken::new(),
             redactor: Redactor::default(),
+            run_dir: None,
             network: Duration::from_secs(300),
             local: Duration::from_secs(60),
         }
@@ -110,7 +113,7 @@ impl Git {
         ] {
             command = command.arg("-c").arg(setting);
         }
-        command
+        crate::orphans::marked(command, self.run_dir.as_deref())
             .dir(dir)
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_CONFIG_NOSYSTEM", "1")

@@ -25,7 +25,9 @@ pub(crate) async fn plan(args: &PlanArgs, world: &World, out: &mut dyn Write) ->
     // Any run's domain has the same form.
     let domain = AppDomain::cold(&target.recipe, &RunId::from_bytes([0; 3]), &world.settings.base_domain);
     let domain = domain.map_err(|error| Trouble::BadInput(error.to_string()))?;
-    let subject = observe::subject(&target, &domain, &dir.path().join("clone"), room, world).await?;
+    let subject =
+        observe::subject(&target, &domain, (&world.git(None), &dir.path().join("clone")), room, world)
+            .await?;
     let plan = make(&target.ask, &subject.observed).map_err(|e| Trouble::NothingSelected(e.to_string()))?;
     write!(out, "{}", text(&plan)).ok();
     Ok(exit::PASS)

@@ -8,6 +8,7 @@ use ccci_core::exec::{Command, ExecError, Output};
 use ccci_core::health::{ProbeFailure, Prober};
 use ccci_core::manifest::Probe;
 use ccci_core::names::RecipeName;
+use ccci_core::orphans;
 use ccci_core::secret::Redactor;
 use ccci_core::stage::{CheckKind, Outcome};
 use ccci_core::wait::CancellationToken;
@@ -26,6 +27,8 @@ const LINES: usize = 20;
 pub(crate) struct Bench {
     /// What they are told.
     pub(crate) facts: Facts,
+    /// The run's directory, by which its processes are known.
+    pub(crate) run_dir: PathBuf,
     /// This program, for checks in Rust.
     pub(crate) exe: PathBuf,
     /// Where the whole output of each goes.
@@ -76,7 +79,17 @@ pub(super) async fn start(check: &OverlayCheck, bench: &Bench) -> Outcome {
 }
 
 fn command(check: &OverlayCheck, bench: &Bench) -> Command {
-    let command = match &check.form {
+    let command = orphans::marked(of_form(check, bench), Some(&bench.run_dir));
+    let variables = bench.facts.variables(check.stage, check.name.as_str());
+    variables
+        .into_iter()
+        .fold(command, |command, (name, value)| command.env(name, value))
+        .redactor(bench.redactor.clone())
+        .cancel(bench.cancel.clone())
+}
+
+fn of_form(check: &OverlayCheck, bench: &Bench) -> Command {
+    match &check.form {
         Form::Executable(path) => {
             // Beside its file, so that it finds the helpers and data of its author.
             let dir = path.parent().unwrap_or(&bench.facts.scratch);
@@ -85,13 +98,7 @@ fn command(check: &OverlayCheck, bench: &Bench) -> Command {
         Form::Rust | Form::Probe(_) => Command::new(&bench.exe)
             .args(["__check", bench.facts.recipe.as_str(), check.name.as_str()])
             .dir(&bench.facts.scratch),
-    };
-    let variables = bench.facts.variables(check.stage, check.name.as_str());
-    variables
-        .into_iter()
-        .fold(command, |command, (name, value)| command.env(name, value))
-        .redactor(bench.redactor.clone())
-        .cancel(bench.cancel.clone())
+    }
 }
 
 /// The protocol: 0 pass, 77 skip with the last line as the reason, all else a failure.

@@ -206,7 +206,7 @@ fn bench(dir: &Path) -> Bench {
         secrets_dir: None,
     };
     let (redactor, cancel) = (Redactor::default(), CancellationToken::new());
-    Bench { facts, exe: dir.join("check"), logs: dir.to_owned(), redactor, cancel }
+    Bench { facts, run_dir: dir.to_owned(), exe: dir.join("check"), logs: dir.to_owned(), redactor, cancel }
 }
 
 async fn outcome(text: &str) -> Outcome {
