@@ -127,7 +127,12 @@ pub fn run_dirs(runs: &Path) -> Result<Vec<PathBuf>, PathError> {
     for entry in entries {
         let entry = entry.path("read", runs)?;
         let named = entry.file_name().to_str().is_some_and(|n| n.parse::<RunId>().is_ok());
-        let meta = entry.metadata().path("read", entry.path())?;
+        let meta = match entry.metadata() {
+            Ok(meta) => meta,
+            // A run that could not begin takes its directory away again at any time.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error).path("read", entry.path())?,
+        };
         if named && meta.is_dir() {
             dirs.push((meta.modified().path("read", entry.path())?, entry.path()));
         }
