@@ -125,6 +125,13 @@ impl Events {
         }
     }
 
+    /// Passes events on in their order.
+    pub fn send_all(&self, events: Vec<Event>) {
+        for event in events {
+            self.send(event);
+        }
+    }
+
     /// Says something worth hearing while the run goes on.
     pub fn progress(&self, text: impl Into<String>) {
         self.send(Event::Progress(text.into()));

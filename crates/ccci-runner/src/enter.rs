@@ -99,15 +99,15 @@ impl Claim {
         self.abra.recipe_dir(&self.record.recipe)
     }
 
-    /// Says that the run begins.
-    pub(crate) fn announce(&self, world: &World) {
-        world.events.send(Event::Started(Started {
+    /// What is said when the run begins.
+    pub(crate) fn announcement(&self) -> Event {
+        Event::Started(Started {
             run: self.record.run.to_string(),
             recipe: self.record.recipe.to_string(),
             requested_mode: Mode::Cold,
             domain: self.record.domain.to_string(),
             at: clock::now(),
-        }));
+        })
     }
 
     /// Gives the claim up: nothing of it is left. It still holds its lock, so nobody takes it for a dead run.

@@ -23,12 +23,10 @@ mod world;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     match cli.command {
         Some(Command::Check { args }) => ccci_recipes::main(&args),
         #[cfg(feature = "lab")]

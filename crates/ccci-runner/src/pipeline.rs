@@ -33,10 +33,17 @@ pub(crate) async fn run(
         claim.withdraw()?;
         return Err(trouble);
     }
-    claim.announce(world);
-    world.events.send(Event::PhaseEnded { name: "observe", seconds });
+    // Who waits is told for which run; who does not want to wait hears one line when it is not their turn.
+    let begins = vec![claim.announcement(), Event::PhaseEnded { name: "observe", seconds }];
+    let (before, after) = if request.patience.is_zero() { (vec![], begins) } else { (begins, vec![]) };
+    world.events.send_all(before);
+    let admitted = admit(claim, looked, request, world).await;
+    if let (Err(trouble @ Trouble::Busy(_)), true) = (&admitted, request.patience.is_zero()) {
+        return Err(trouble.clone());
+    }
+    world.events.send_all(after);
     let mut findings = Findings::default();
-    let (trouble, dir) = match admit(claim, looked, request, world).await {
+    let (trouble, dir) = match admitted {
         Ok((mut run, seen)) => {
             let dir = run.dir.clone();
             let passed = Box::pin(pass(&mut run, seen, world, &mut findings)).await;

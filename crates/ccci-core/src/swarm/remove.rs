@@ -144,6 +144,21 @@ impl Swarm {
         plan: &Plan,
         limits: &Limits,
     ) -> Result<Removal, WaitFailure> {
+        // The engine answers a stop only when the container has ended, which nobody waits for who wants to leave.
+        tokio::select! {
+            done = self.remove_until(stack, plan, limits) => done,
+            () = limits.cancel.cancelled() => {
+                Err(WaitFailure::Cancelled { stack: stack.clone(), goal: "removed" })
+            }
+        }
+    }
+
+    async fn remove_until(
+        &self,
+        stack: &StackName,
+        plan: &Plan,
+        limits: &Limits,
+    ) -> Result<Removal, WaitFailure> {
         let start = std::time::Instant::now();
         let mut watch = self.watch(stack).await?;
         let mut removal = Removal::default();

@@ -13,13 +13,13 @@ pub(crate) use dispatch::dispatch;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 /// Tests Co-op Cloud recipes on a real swarm.
 ///
 /// Without a command it runs the tests of one recipe: deploy, upgrade, check, tear down.
 #[derive(Debug, Parser)]
-#[command(name = "ccci", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
+#[command(name = "ccci", version, subcommand_precedence_over_arg = true, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -27,6 +27,19 @@ pub(crate) struct Cli {
     pub(crate) run: RunArgs,
     #[command(flatten)]
     pub(crate) global: GlobalArgs,
+}
+
+impl Cli {
+    /// Reads the command line; one that means two things at once is refused as clap refuses others.
+    pub(crate) fn read() -> Self {
+        let cli = Self::parse();
+        if cli.command.is_some() && cli.run.recipe.is_some() {
+            let why = "--recipe asks for a run and cannot be used together with a command\n\n\
+                       Write a filter of that name behind `--`.";
+            Self::command().error(clap::error::ErrorKind::ArgumentConflict, why).exit();
+        }
+        cli
+    }
 }
 
 /// Options that every command takes.
@@ -181,7 +194,6 @@ pub(crate) enum LabCommand {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_sound() {

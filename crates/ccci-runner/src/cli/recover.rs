@@ -13,5 +13,8 @@ pub(crate) async fn recover(world: &World, out: &mut dyn Write) -> Result<u8, Tr
     let told = teardown::sweep("recover", &swarm, world).await?;
     let text = if told.is_empty() { "no run has left anything".to_owned() } else { told.join("\n") };
     writeln!(out, "{text}").ok();
+    if let Some(signal) = world.stop.signal() {
+        return Err(Trouble::Signal(signal));
+    }
     Ok(if told.iter().any(|t| t.contains("still there")) { exit::INCONCLUSIVE } else { exit::PASS })
 }

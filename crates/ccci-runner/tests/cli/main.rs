@@ -170,7 +170,8 @@ async fn bad_input_waits_for_nobody() {
     assert_eq!(output.code, Some(2), "{output:?}");
     let busy = place.ccci("--recipe blog --no-wait").await;
     assert_eq!(busy.code, Some(75), "{busy:?}");
-    assert!(busy.stdout.contains("run a1b2c3 of wiki"), "{busy:?}");
+    assert_eq!(busy.stdout, "");
+    assert!(busy.stderr.contains("run a1b2c3 of wiki") && busy.stderr.lines().count() == 1, "{busy:?}");
     drop(slot);
     assert_eq!(place.files_of_state(), ["locks/slot-0"]);
 }

@@ -38,8 +38,22 @@ fn endless_check(dir: &Path) -> String {
 fn failure_50_killed_while_it_looks_up_the_recipe() {
     let server = server("");
     let run = server.fly(&GOOD);
-    run.until("observe …");
-    killed_and_recovered(&server, run);
+    // It has no word for anybody yet: its directory is all there is to see.
+    let born =
+        || std::fs::read_dir(server.runs()).ok()?.next()?.ok()?.path().join("abra").exists().then_some(());
+    eventually("the run's directory", Duration::from_secs(30), born);
+    run.signal("KILL");
+    run.land();
+    let (code, said) = server.recover();
+    assert_eq!(code, Some(0), "{said}");
+    let dirs: Vec<_> = std::fs::read_dir(server.runs()).unwrap().map(|d| d.unwrap().path()).collect();
+    // Killed before it had written its record, it is gone without a word; after that, it is told.
+    for dir in dirs {
+        let id = dir.file_name().unwrap().to_str().unwrap();
+        assert!(said.contains(&format!("run {id} of custom-html had died")), "{said}");
+        assert_swept(&dir);
+        assert_nothing_of(&format!("cust-{id}_lab_test"));
+    }
 }
 
 #[test]
@@ -157,7 +171,11 @@ fn an_interrupt_in_mid_deploy_and_a_sigterm_in_mid_wait_end_in_a_clean_teardown(
     deploying.until("deploy …");
     deploying.signal("INT");
     waiting.until("upgrade …");
-    waiting.until("update in motion");
+    let waits = || {
+        let lines = waiting.lines();
+        lines.iter().skip_while(|line| *line != "upgrade …").any(|line| line.contains("app: ")).then_some(())
+    };
+    eventually("the wait for the upgrade", Duration::from_secs(60), waits);
     waiting.signal("TERM");
     for (run, code) in [(deploying, 130), (waiting, 143)] {
         let (dir, stack, landed) = (run.dir(), run.stack(), run.land());
