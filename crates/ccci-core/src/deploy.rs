@@ -85,6 +85,19 @@ pub enum DeployError {
         /// The files.
         files: Vec<String>,
     },
+    /// A compose file of ours would put another image in the place of the tested commit's (failure 24).
+    #[error(
+        "our own compose file gives the service `{service}` the image {ours} for the commit's {theirs}: the run would test another \
+         software; take `image` out of it"
+    )]
+    OtherImage {
+        /// The service.
+        service: String,
+        /// The image with our files.
+        ours: String,
+        /// The image without them.
+        theirs: String,
+    },
     /// The app's env file cannot be read.
     #[error(transparent)]
     Env(#[from] EnvFileError),
@@ -113,9 +126,12 @@ impl DeployError {
             Self::Abra(error) => error.fault(),
             Self::Env(EnvFileError::Path(_)) => Fault::Infrastructure,
             Self::Image(ImageError::Missing { .. }) | Self::Name(_) | Self::Env(_) => Fault::Recipe,
-            Self::Git(_) | Self::Dirty { .. } | Self::Image(_) | Self::Swarm(_) | Self::Path(_) => {
-                Fault::Infrastructure
-            }
+            Self::Git(_)
+            | Self::Dirty { .. }
+            | Self::OtherImage { .. }
+            | Self::Image(_)
+            | Self::Swarm(_)
+            | Self::Path(_) => Fault::Infrastructure,
         }
     }
 }
@@ -207,8 +223,13 @@ fn shown(label: Option<String>) -> String {
 fn read_compose(app: &App, tools: &Tools<'_>) -> Result<Option<Compose>, DeployError> {
     let values = EnvFile::read(&tools.abra.env_file(&app.domain))?.expanded();
     let files = compose_files(&values);
-    match Compose::load(app.checkout.dir(), &files, &values, &app.domain.stack()) {
-        Ok(compose) => Ok(Some(compose)),
+    let load = |files: &[String]| Compose::load(app.checkout.dir(), files, &values, &app.domain.stack());
+    let theirs: Vec<String> = files.iter().filter(|f| !app.added.contains_key(*f)).cloned().collect();
+    match load(&files).and_then(|all| Ok((load(&theirs)?, all))) {
+        Ok((own, all)) => match all.other_image(&own) {
+            Some((service, ours, theirs)) => Err(DeployError::OtherImage { service, ours, theirs }),
+            None => Ok(Some(all)),
+        },
         Err(error) => {
             (tools.progress)(&format!("the compose files cannot be looked over before the deploy: {error}"));
             Ok(None)

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::report::{Canonical, Commit, Dep, Deploys, Lint, Mode, Teardown, Version};
+use crate::report::{Canonical, Commit, Dep, Deploys, Image, Lint, Mode, Teardown, Version};
 use crate::stage::{CheckKind, CheckName, CheckResult, StageName, Status};
 use crate::verdict::Judgement;
 
@@ -29,6 +29,8 @@ pub enum Event {
     Linted(Lint),
     /// Something that healed by itself but should be known: a restart before convergence, a paused update.
     Fault(String),
+    /// What really runs after a deploy.
+    Images(Vec<Image>),
     /// A stage has begun.
     StageStarted(StageName),
     /// A check was dealt with.

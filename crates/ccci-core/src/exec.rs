@@ -483,6 +483,23 @@ mod tests {
         assert!(start.elapsed() < Duration::from_secs(5));
     }
 
+    /// Failure 40: whoever is to be ended may have ended by itself; that changes nothing about how it ended.
+    #[tokio::test]
+    async fn failure_40_ending_a_group_that_is_gone_is_no_error() {
+        let mut child = sh("exit 0").spawn().unwrap();
+        let group = Group(child.id());
+        assert!(child.wait().await.unwrap().success());
+        group.end(&mut child).await;
+        assert!(child.wait().await.unwrap().success());
+        // The three endings of a command, each with what was asked of it.
+        let ended = sh("exit 7").run().await.unwrap();
+        assert_eq!(ended.code, Some(7));
+        let killed = sh("kill -9 $$").run().await.unwrap();
+        assert_eq!((killed.code, killed.ending().as_str()), (None, "killed by a signal"));
+        let late = sh("trap 'exit 0' TERM; sleep 60 & wait").deadline(Duration::from_millis(200)).run().await;
+        assert!(matches!(late, Err(ExecError::Deadline { .. })), "a good code after TERM is no success");
+    }
+
     #[tokio::test]
     async fn a_secret_is_taken_out_of_output_log_and_command_line() {
         let dir = tempfile::tempdir().unwrap();
@@ -496,8 +513,9 @@ mod tests {
         assert!(!std::fs::read_to_string(log).unwrap().contains("canary"));
     }
 
+    /// Failure 17: no other program is needed for a terminal, so none can be missing where a timer starts us.
     #[tokio::test]
-    async fn a_terminal_is_a_terminal() {
+    async fn failure_17_a_terminal_is_a_terminal() {
         let output = sh("test -t 0 && stty size <&0").input(Input::Terminal).run().await.unwrap();
         assert_eq!(output.stdout, "50 200\n", "{}", output.stderr);
     }

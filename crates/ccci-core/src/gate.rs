@@ -81,8 +81,10 @@ mod tests {
             }
         }
 
+        /// Failure 39: what an author prepares may go wrong by itself; it is told under its own name, and the checks that
+        /// matter still run and decide.
         #[test]
-        fn a_failed_overlay_check_stops_nothing(so_far in results(), stage in 0..3_usize) {
+        fn failure_39_a_failed_overlay_check_stops_nothing(so_far in results(), stage in 0..3_usize) {
             let overlays: Vec<_> = so_far
                 .into_iter()
                 .filter(|r| r.kind == CheckKind::Overlay && !matches!(r.outcome, Outcome::Inconclusive(_)))

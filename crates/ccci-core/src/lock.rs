@@ -185,8 +185,9 @@ mod tests {
         Holder { run: run.to_owned(), recipe: "custom-html".to_owned(), pid: 1, since: "now".to_owned() }
     }
 
+    /// Failure 53: what may not go on at the same time is put in a row.
     #[tokio::test]
-    async fn the_second_waits_is_told_for_whom_and_then_gives_up() {
+    async fn failure_53_the_second_waits_is_told_for_whom_and_then_gives_up() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("slot-0");
         let first = Lock::try_take(&path, &me("aaaaaa")).unwrap().unwrap();

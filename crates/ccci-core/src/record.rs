@@ -205,6 +205,40 @@ mod tests {
         RunRecord::new(run.parse().unwrap(), "custom-html".parse().unwrap(), domain, "then".into())
     }
 
+    /// Failures 15 and 50: a process that was killed has freed its lock by that, so what it left is found at the next
+    /// start, before the recipe is blamed for anything. No age, no process number.
+    #[tokio::test]
+    async fn failures_15_and_50_a_run_that_was_killed_is_found_at_once() {
+        let runs = tempfile::tempdir().unwrap();
+        let dir = runs.path().join("aaaaaa");
+        atomic::create_dir(&dir).unwrap();
+        record("aaaaaa").save(&dir).unwrap();
+        let lock = lock_path(&dir);
+        // The same kind of lock as a run's, held by another process, which then kills itself.
+        let script = "exec 9>\"$1\" && flock 9 && while [ ! -e \"$1.die\" ]; do sleep 0.05; done; kill -9 $$";
+        let run = crate::exec::Command::new("/bin/sh").args(["-c", script, "sh"]).arg(&lock);
+        let run = tokio::spawn(async move { run.run().await });
+        let bounds = crate::wait::Bounds {
+            deadline: std::time::Duration::from_secs(20),
+            pause: std::time::Duration::from_millis(20),
+            cancel: crate::wait::CancellationToken::new(),
+        };
+        crate::wait::until("the lock", &bounds, || async {
+            if lock::is_held(&lock).unwrap() {
+                crate::wait::Look::Ready(())
+            } else {
+                crate::wait::Look::NotYet("free")
+            }
+        })
+        .await
+        .unwrap();
+        assert!(find_dead(runs.path(), &holder()).unwrap().is_empty(), "it is alive");
+        atomic::write(&dir.join("lock.die"), b"").unwrap();
+        assert_eq!(run.await.unwrap().unwrap().code, None);
+        let dead = find_dead(runs.path(), &holder()).unwrap();
+        assert_eq!(dead.iter().map(|d| d.record.run.as_str()).collect::<Vec<_>>(), ["aaaaaa"]);
+    }
+
     #[test]
     fn failure_48_a_live_run_is_never_reaped_and_a_dead_one_always() {
         let runs = tempfile::tempdir().unwrap();

@@ -59,6 +59,8 @@ pub struct RunReport {
     pub deps: Vec<Dep>,
     pub lint: Option<Lint>,
     pub stages: Vec<Stage>,
+    #[serde(default)]
+    pub images: Vec<Image>,
     pub faults: Vec<String>,
     pub phases: Vec<Phase>,
     pub canonical: Canonical,
@@ -105,6 +107,19 @@ pub struct Lint {
     pub status: String,
     /// One line each.
     pub findings: Vec<String>,
+}
+
+/// An image that a service of the app ran (failure 56).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// The stage whose deploy it belongs to.
+    pub stage: StageName,
+    /// The service's name within the stack.
+    pub service: String,
+    /// The image as the service names it.
+    pub image: String,
+    /// The digest of what its container was made from; `null` where this node has no container of it.
+    pub digest: Option<String>,
 }
 
 /// One stage with its checks.
@@ -211,6 +226,7 @@ impl RunReport {
             deps: Vec::new(),
             lint: None,
             stages: Vec::new(),
+            images: Vec::new(),
             faults: Vec::new(),
             phases: Vec::new(),
             canonical: Canonical::default(),
@@ -235,6 +251,7 @@ impl RunReport {
                 self.phases.push(Phase { name: (*name).to_owned(), seconds: rounded(*seconds) });
             }
             Event::Linted(lint) => self.lint = Some(lint.clone()),
+            Event::Images(images) => self.images.extend(images.iter().cloned()),
             Event::Fault(text) => self.faults.push(text.clone()),
             Event::CheckEnded(result) => self.stage(result.stage).checks.push(Check::of(result)),
             Event::StageEnded { stage, status, reason } => {

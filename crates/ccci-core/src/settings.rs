@@ -172,8 +172,9 @@ mod tests {
         yaml::parse(Path::new("ccci.yaml"), text).map_err(|e| e.to_string())
     }
 
+    /// Failure 59: one run at a time, unless somebody says that the server bears more.
     #[test]
-    fn a_base_domain_is_enough() {
+    fn failure_59_a_base_domain_is_enough_and_runs_go_one_by_one() {
         let settings = load("base_domain: ci.example.org").unwrap();
         assert_eq!(settings.max_tests.get(), 1);
         assert_eq!(settings.state_dir, Path::new("/var/lib/ci-warm"));

@@ -187,8 +187,9 @@ mod tests {
         judge(&Found { stages: &[], checks, deploys, teardown: Some(&teardown), trouble })
     }
 
+    /// Failure 40: the code of a run is made here of what was found, by no shell and by no trap that ends last.
     #[test]
-    fn each_ending_has_its_code() {
+    fn failure_40_each_ending_has_its_code() {
         let pass = [check(Outcome::Pass, false)];
         let fail = [check(Outcome::Pass, false), check(Outcome::Fail("no".into()), false)];
         let lost = [check(Outcome::Fail("no".into()), false), check(LOST(), false)];

@@ -73,8 +73,9 @@ fn version(text: &str) -> RecipeVersion {
     text.parse().unwrap()
 }
 
+/// Failures 13 and 47: the source is gone, tags and all, and the run still has what it was resolved to.
 #[tokio::test]
-async fn a_clone_has_every_tag_and_branch_and_stands_alone() {
+async fn failures_13_and_47_a_clone_has_every_tag_and_branch_and_stands_alone() {
     let source = Source::new().await;
     source.git(&["branch", "feature/x", "1.0.0+1.22.1"]).await;
     let clone = source.cloned().await;

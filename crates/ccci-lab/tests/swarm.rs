@@ -113,8 +113,9 @@ fn prober(stage: &Stage) -> Prober {
 
 const QUICK: &str = "      restart_policy: {delay: 1s}\n";
 
+/// Failure 10: undeployed means that no service, task, container or network of the stack is left.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stack_converges_with_its_one_shot_and_is_proved_undeployed() {
+async fn failure_10_a_stack_converges_with_its_one_shot_and_is_proved_undeployed() {
     let stage = Stage::new("plain").await;
     let app = stage.service("app", "0", SERVER, "    volumes: [\"data:/data\"]\n");
     let setup =
@@ -301,8 +302,9 @@ async fn direct_stopping_spares_swarms_own_pauses_and_keeps_the_services_grace()
     stage.remove().await;
 }
 
+/// Failure 14: a volume that no container uses is not free to be taken.
 #[tokio::test(flavor = "multi_thread")]
-async fn removal_takes_labels_and_exact_names_and_nothing_else() {
+async fn failure_14_removal_takes_labels_and_exact_names_and_nothing_else() {
     let stage = Stage::new("own").await;
     let neighbour: StackName = "swt-own2".parse().unwrap();
     let secret = |name: &str| {

@@ -21,10 +21,48 @@ last HTTP exchange:
 "
         );
     }
+    text = format!("{}\n{text}", machine());
     let path = live.run.logs().join("diagnosis.txt");
     let kept = match atomic::write(&path, world.redactor.clean(&text).as_bytes()) {
         Ok(()) => format!("tasks and logs: {}", path.display()),
         Err(error) => format!("tasks and logs could not be kept: {error}"),
     };
     world.events.send(Event::Diagnosed(kept));
+}
+
+/// How busy the machine is: a slow node looks like a broken recipe (failure 59).
+fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    in_words(&read("/proc/loadavg"), &read("/proc/meminfo"), processors)
+}
+
+/// The same, from what the kernel says.
+fn in_words(load: &str, memory: &str, processors: usize) -> String {
+    let mut loads = load.split(' ').filter_map(|word| word.parse::<f64>().ok());
+    let free = memory.lines().find_map(|line| {
+        line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kb| kb >> 10)
+    });
+    let (Some(one), Some(five), Some(free)) = (loads.next(), loads.next(), free) else {
+        return "machine: its load is not known".to_owned();
+    };
+    let busy = one > 2.0 * f64::from(u32::try_from(processors).unwrap_or(u32::MAX));
+    let hint = if busy { "; that is much: run it again alone before you blame the recipe" } else { "" };
+    format!("machine: load {one} (1 min), {five} (5 min) on {processors} processors, {free} MiB free{hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failure_59_a_busy_machine_is_told_with_the_failure() {
+        let memory = "MemTotal:       8000000 kB\nMemFree:  1 kB\nMemAvailable:    2097152 kB\n";
+        let calm = in_words("1.52 0.90 0.80 1/500 4242\n", memory, 2);
+        assert_eq!(calm, "machine: load 1.52 (1 min), 0.9 (5 min) on 2 processors, 2048 MiB free");
+        let busy = in_words("14.20 9.00 4.00 9/500 4242\n", memory, 2);
+        assert!(busy.ends_with("run it again alone before you blame the recipe"), "{busy}");
+        assert_eq!(in_words("", memory, 2), "machine: its load is not known");
+        assert!(machine().starts_with("machine: load "), "{}", machine());
+    }
 }

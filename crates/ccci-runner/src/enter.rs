@@ -216,3 +216,54 @@ fn abra(dir: &Path, world: &World) -> Result<Abra, PathError> {
     abra.run_dir = Some(dir.to_owned());
     Ok(abra)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ccci_core::event::Events;
+    use ccci_core::secret::Redactor;
+
+    fn world(dir: &Path) -> World {
+        let abra = dir.join("abra");
+        atomic::create_dir(&abra.join("catalogue")).unwrap();
+        let text = format!(
+            "base_domain: ci.example.org\nstate_dir: {}\nabra: {{dir: {}}}\n",
+            dir.join("state").display(),
+            abra.display()
+        );
+        World {
+            settings: ccci_core::yaml::parse(Path::new("ccci.yaml"), &text).unwrap(),
+            recipes_dir: dir.join("recipes"),
+            exe: "ccci".into(),
+            home: None,
+            events: Events::default(),
+            redactor: Redactor::default(),
+            stop: crate::signals::Stop::listen().unwrap(),
+        }
+    }
+
+    /// Failures 47 and 49: what a run works on is its own from the first moment, and its id is claimed by making its
+    /// directory, so no two runs count, write or check out in one place.
+    #[tokio::test]
+    async fn failures_47_and_49_two_runs_share_no_file_but_the_catalogue() {
+        let dir = tempfile::tempdir().unwrap();
+        let world = world(dir.path());
+        let runs: Vec<_> = (0..2).map(|_| draw(&world.settings.runs_dir()).unwrap()).collect();
+        assert_ne!(runs[0].0, runs[1].0);
+        let recipe = "wiki".parse().unwrap();
+        let [one, two] = [0, 1].map(|n: usize| {
+            let abra = abra(&runs[n].1, &world).unwrap();
+            let domain = AppDomain::cold(&recipe, &runs[n].0, &world.settings.base_domain).unwrap();
+            let own = [abra.env_file(&domain), abra.recipe_dir(&recipe), abra.log.clone().unwrap()];
+            for path in &own {
+                // Followed to its end, so that a link into a common place would show.
+                let parent = path.parent().unwrap().canonicalize().unwrap();
+                assert!(parent.starts_with(runs[n].1.canonicalize().unwrap()), "{}", parent.display());
+            }
+            own
+        });
+        assert!(one.iter().zip(&two).all(|(a, b)| a != b), "{one:?} {two:?}");
+        let catalogue = |n: usize| runs[n].1.join("abra/catalogue").canonicalize().unwrap();
+        assert_eq!(catalogue(0), catalogue(1));
+    }
+}

@@ -12,9 +12,9 @@ use ccci_core::git::Commit;
 use ccci_core::health::{Prober, Site};
 use ccci_core::plan::{BaseDeploy, Plan, StagePlan};
 use ccci_core::record::RunRecord;
-use ccci_core::report::Deploys;
+use ccci_core::report::{Deploys, Image};
 use ccci_core::stage::{CheckKind, StageName, Status};
-use ccci_core::swarm::{Expectation, Limits};
+use ccci_core::swarm::{Expectation, Limits, RunningImage, StackFacts};
 use ccci_core::verdict::Trouble;
 use ccci_core::version::RecipeVersion;
 use ccci_recipes::Facts;
@@ -116,6 +116,7 @@ impl<'a> Live<'a> {
         let deploys = &mut findings.deploys;
         let mutation = events.phase(name, self.deploy(stage, &commit, &mode, deploys)).await;
         if let Mutation::Settled(deployed) = &mutation {
+            events.send(Event::Images(images(stage, &deployed.after.facts)));
             for fault in &deployed.after.faults {
                 events.send(Event::Fault(format!("{stage}: {fault}")));
             }
@@ -266,6 +267,15 @@ impl<'a> Live<'a> {
             secrets_dir: secrets.is_dir().then_some(secrets),
         }
     }
+}
+
+/// What runs after a deploy, for the record.
+fn images(stage: StageName, facts: &StackFacts) -> Vec<Image> {
+    let of = |image: RunningImage| {
+        let RunningImage { service, name, digest } = image;
+        Image { stage, service, image: name, digest }
+    };
+    facts.images().into_iter().map(of).collect()
 }
 
 fn checks_phase(stage: StageName) -> &'static str {

@@ -197,6 +197,15 @@ impl Compose {
         }
     }
 
+    /// The first service that has another image here than in `below`: its name, the image here, the image there. A file
+    /// that is laid over a recipe's own may set things up, but not change what is tested (failure 24).
+    pub fn other_image(&self, below: &Self) -> Option<(String, String, String)> {
+        below.services.iter().find_map(|(name, service)| {
+            let (theirs, ours) = (service.image.as_ref()?, self.services.get(name)?.image.as_ref()?);
+            (ours != theirs).then(|| (name.clone(), ours.clone(), theirs.clone()))
+        })
+    }
+
     /// The images that a deploy needs, each once (failure 54).
     pub fn images(&self) -> BTreeSet<&str> {
         self.services.values().filter_map(|s| s.image.as_deref()).collect()

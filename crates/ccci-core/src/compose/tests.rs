@@ -139,6 +139,44 @@ fn failure_45_a_service_without_image_is_seen_where_its_file_is_used() {
     assert_eq!(compose(&[BASE, UPPER]).without_image(), ["left-over"]);
 }
 
+/// Failure 24: a compose file of ours that names an image would have the old software tested under the new name.
+#[test]
+fn failure_24_a_file_of_ours_may_not_change_the_tested_image() {
+    let below = compose(&[BASE]);
+    let helper = "services: {app: {environment: {A: 1}}, mail: {image: \"ccci-lab/mail:1\"}}\n";
+    assert_eq!(
+        compose(&[BASE, helper]).other_image(&below),
+        None,
+        "settings and helpers of its own are fine"
+    );
+    let same = "services: {app: {image: \"ccci-lab/nginx:1.26\"}}\n";
+    assert_eq!(compose(&[BASE, same]).other_image(&below), None);
+    let (service, ours, theirs) = compose(&[BASE, UPPER]).other_image(&below).unwrap();
+    assert_eq!([service, ours, theirs], ["app", "ccci-lab/nginx:2", "ccci-lab/nginx:1.26"]);
+}
+
+/// Failure 55: a first start that takes longer than the recipe allows is given its time by the recipe's own setting,
+/// through `env` of `recipe.yaml`, and not by a compose file of ours that drifts from it.
+#[test]
+fn failure_55_the_env_sets_the_start_period() {
+    let sample = "TYPE=wiki\n#APP_START_PERIOD=1m\n";
+    let yaml = "env: {APP_START_PERIOD: 20m}\n";
+    let manifest = crate::manifest::Manifest::parse(Path::new("recipe.yaml"), yaml).unwrap();
+    let own = manifest.env.iter().map(|(key, value)| (key.as_str().to_owned(), value.clone())).collect();
+    let (recipe, domain) = ("wiki".parse().unwrap(), "wiki-0a1b2c.lab.test".parse().unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let app = crate::envfile::AppEnv {
+        sample,
+        recipe: &recipe,
+        domain: &domain,
+        values: &own,
+        compose_files: &[],
+        checkout: dir.path(),
+    };
+    let values = app.render().unwrap().expanded();
+    assert_eq!(interpolate("${APP_START_PERIOD:-15s}", &values).as_deref(), Ok("20m"));
+}
+
 #[test]
 fn n2_a_secret_over_64_characters_is_refused_before_anything_is_created() {
     assert!(compose(&[BASE]).check_secret_names().is_ok());

@@ -140,3 +140,76 @@ fn a_certificate_file_without_certificates_is_an_error() {
     let site = Site { ca_file: Some(file.path().to_owned()), ..site(1) };
     assert!(http::Http::new(&site, Duration::from_secs(1)).is_err());
 }
+
+/// An engine with the recorded stack, whose container can be entered only after this many refusals.
+fn engine(socket: &std::path::Path, refusals: usize) {
+    let recorded = format!("{}/src/swarm/recorded/before-update.json", env!("CARGO_MANIFEST_DIR"));
+    let recorded: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(recorded).unwrap()).unwrap();
+    let listener = tokio::net::UnixListener::bind(socket).unwrap();
+    let left = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(refusals));
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 8192];
+            let length = stream.read(&mut request).await.unwrap_or_default();
+            let request = String::from_utf8_lossy(&request[..length]).into_owned();
+            let path = request.split_whitespace().nth(1).unwrap_or_default();
+            let path = path.split('?').next().unwrap_or_default();
+            let json = |status: &str, body: &str| {
+                let length = body.len();
+                let head = "Content-Type: application/json\r\nConnection: close";
+                format!("HTTP/1.1 {status}\r\n{head}\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+            };
+            let list = |kind: &str| json("200 OK", &recorded[kind].to_string());
+            let answer = match path {
+                p if p.ends_with("/version") => json("200 OK", r#"{"Version":"x","ApiVersion":"1.41"}"#),
+                p if p.ends_with("/info") => json(
+                    "200 OK",
+                    r#"{"SystemTime":"2026-11-21T10:00:00Z","Swarm":{"ControlAvailable":true,"NodeID":"n","Nodes":1}}"#,
+                ),
+                p if p.ends_with("/start") => {
+                    // One frame of the stream: standard output, six bytes.
+                    let head = "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream";
+                    let head = format!("{head}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n");
+                    [head.as_bytes(), &[1, 0, 0, 0, 0, 0, 0, 6], b"ready\n"].concat()
+                }
+                p if p.ends_with("/exec/e/json") => json("200 OK", r#"{"ID":"e","ExitCode":0}"#),
+                p if p.ends_with("/exec") => {
+                    use std::sync::atomic::Ordering::SeqCst;
+                    let refuse = left.fetch_update(SeqCst, SeqCst, |n| n.checked_sub(1)).is_ok();
+                    let said = r#"{"message":"Container be5f is not running"}"#;
+                    if refuse { json("409 Conflict", said) } else { json("201 Created", r#"{"Id":"e"}"#) }
+                }
+                p if p.ends_with("/volumes") => json("200 OK", r#"{"Volumes":[]}"#),
+                p if p.ends_with("/containers/json") => list("containers"),
+                p => list(p.rsplit('/').next().unwrap_or_default()),
+            };
+            drop(stream.write_all(&answer).await);
+        }
+    });
+}
+
+/// Failure 35: a command that meets a container which is just being replaced says nothing about the app yet.
+#[tokio::test]
+async fn failure_35_a_container_that_is_being_replaced_is_asked_again() {
+    let ready: Probe = crate::yaml::parse(
+        std::path::Path::new("probe"),
+        "command: {service: app, argv: [pg_isready], text: ready}",
+    )
+    .unwrap();
+    for (refusals, holds) in [(1, true), (20, false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("docker.sock");
+        engine(&socket, refusals);
+        let swarm = Swarm::connect_to(&socket).await.unwrap();
+        let site = Site { stack: "swt-pause".parse().unwrap(), ..site(1) };
+        let asked = Prober::new(site, swarm, Redactor::default()).unwrap().once(&ready).await;
+        match asked {
+            Ok(()) => assert!(holds, "it was refused each time"),
+            // The recipe's container is in motion; the engine is well.
+            Err(ProbeFailure::Wrong { why, .. }) => assert!(!holds && why.contains("not running"), "{why}"),
+            Err(other) => panic!("{other}"),
+        }
+    }
+}

@@ -214,6 +214,8 @@ pub struct ContainerFacts {
     pub id: String,
     /// Its name.
     pub name: String,
+    /// The digest of the image it was made from, whatever the tag means by now.
+    pub image: String,
     /// `created`, `running`, `exited`, …
     pub state: String,
     /// Its health check.
@@ -224,6 +226,17 @@ pub struct ContainerFacts {
     pub task: Option<String>,
     /// The volumes it mounts, by name.
     pub volumes: Vec<String>,
+}
+
+/// The image that a service runs.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct RunningImage {
+    /// The service's name within the stack.
+    pub service: String,
+    /// The image as the service's spec names it.
+    pub name: String,
+    /// The digest of what its container was made from; `None` where this node has no container of it.
+    pub digest: Option<String>,
 }
 
 impl StackFacts {
@@ -254,6 +267,17 @@ impl StackFacts {
         self.containers.iter().find(|c| {
             c.task.as_deref() == Some(task.id.as_str()) || Some(c.id.as_str()) == task.container.as_deref()
         })
+    }
+
+    /// What really runs: the name and the digest of each service's image, from the newest container of its present spec.
+    /// A tag may mean something else tomorrow (failure 56).
+    pub fn images(&self) -> Vec<RunningImage> {
+        let of = |service: &ServiceFacts| {
+            let current = self.tasks_of(service).filter(|t| t.current);
+            let digest = current.filter_map(|t| self.container_of(t)).last().map(|c| c.image.clone());
+            RunningImage { service: self.short(service).to_owned(), name: service.image.clone(), digest }
+        };
+        self.services.iter().map(of).collect()
     }
 
     /// True when nothing of the stack is left that could write to a volume or stand in a new deploy's way.

@@ -29,8 +29,8 @@ pub use diagnose::{Diagnosis, ServiceLog};
 pub use error::SwarmError;
 pub use exec::ExecResult;
 pub use facts::{
-    ContainerFacts, Health, Mode, Named, Restart, ServiceFacts, StackFacts, TaskFacts, TaskState, Update,
-    UpdateState,
+    ContainerFacts, Health, Mode, Named, Restart, RunningImage, ServiceFacts, StackFacts, TaskFacts,
+    TaskState, Update, UpdateState,
 };
 pub use history::{Failure, History};
 pub use judge::{Certain, Expectation, Fault, Progress, judge};

@@ -260,6 +260,7 @@ fn container(stack: &StackName, raw: &api::ContainerSummary) -> ContainerFacts {
     ContainerFacts {
         id: raw.id.clone().unwrap_or_default(),
         name: name.trim_start_matches('/').to_owned(),
+        image: raw.image_id.clone().unwrap_or_default(),
         state: raw.state.map(|s| s.to_string()).unwrap_or_default(),
         health,
         of_stack: label(STACK_LABEL).as_deref() == Some(stack.as_str()),

@@ -32,7 +32,7 @@ fn fails(ran: &Ran, check: &str, words: &[&str]) {
 }
 
 #[test]
-fn the_newest_release_passes_with_all_its_stages() {
+fn failure_26_the_newest_release_passes_with_all_its_stages() {
     let ran = server("").run(&["--recipe", "custom-html"]);
     passes(&ran);
     let report = &ran.report;
@@ -41,10 +41,14 @@ fn the_newest_release_passes_with_all_its_stages() {
     let statuses: Vec<&str> =
         report["stages"].as_array().unwrap().iter().map(|s| s["status"].as_str().unwrap()).collect();
     assert_eq!(statuses, ["pass", "pass", "pass"]);
-    assert_ne!(report["version"]["base"], report["version"]["head"], "failure 26: it was a real upgrade");
+    assert_ne!(report["version"]["base"], report["version"]["head"], "it was a real upgrade");
     for name in INSTALL {
         assert_eq!(ran.check(name)["status"], "pass", "{name}");
     }
+    // Failure 56: the record has the digests of what ran before and after.
+    let digests: Vec<&str> =
+        report["images"].as_array().unwrap().iter().map(|i| i["digest"].as_str().unwrap()).collect();
+    assert!(digests.len() == 2 && digests[0] != digests[1], "{digests:?}");
     let overlay = ran.check("custom-html::upgrade::keeps-content");
     assert_eq!((overlay["kind"].as_str(), overlay["status"].as_str()), (Some("overlay"), Some("pass")));
     assert!(!ran.stdout.contains('\u{1b}'), "no colour where there is no terminal");
@@ -91,8 +95,9 @@ fn a_service_that_waits_for_its_database_passes_with_a_fault() {
     assert!(faults.iter().any(|f| f.as_str().unwrap().contains("failed start(s)")), "{faults:?}");
 }
 
+/// Failure 8 too: a container that calls itself healthy is not believed; the app is asked from outside.
 #[test]
-fn failure_58_healthy_tasks_that_answer_500_fail_in_serving() {
+fn failures_8_and_58_healthy_tasks_that_answer_500_fail_in_serving() {
     let ran = tested("http-500");
     fails(&ran, "generic::upgrade::serving", &["500"]);
 }
@@ -144,8 +149,9 @@ fn failure_28_a_recipe_with_a_lightweight_tag_is_deployed_by_chaos() {
     assert_eq!(ran.check("generic::install::version")["status"], "pass");
 }
 
+/// Failures 5 and 37: what a recipe cannot have is a skip with its reason, neither passed nor failed.
 #[test]
-fn a_recipe_with_one_release_skips_the_upgrade_and_says_why() {
+fn failures_5_and_37_a_recipe_with_one_release_skips_the_upgrade_and_says_why() {
     let ran = server("").run(&["--recipe", "specimen-single"]);
     passes(&ran);
     let upgrade = &ran.report["stages"][1];

@@ -91,6 +91,19 @@ fn failure_19_one_of_one_is_not_enough_while_the_update_is_in_motion() {
     assert_eq!(on(seen(&[facts])), "app: 0/1, no task yet");
 }
 
+/// Failure 56: a tag that looks pinned may be moved under all releases, so what ran is kept by its digest.
+#[test]
+fn failure_56_what_runs_is_known_by_its_digest() {
+    let mut facts = recorded("before-update", 0);
+    let [image] = facts.images().try_into().unwrap();
+    assert_eq!((image.service.as_str(), image.name.as_str()), ("app", "ccci-swarmtest/busybox:1"));
+    let digest = image.digest.unwrap();
+    assert!(digest.starts_with("sha256:6fc9d741fd47"), "{digest}");
+    // The container of an old task says nothing about the present one.
+    facts.tasks[0].current = false;
+    assert_eq!(facts.images()[0].digest, None);
+}
+
 #[test]
 fn a_change_of_ports_alone_waits_for_the_update_to_begin() {
     let before = recorded("before-update", 10);
