@@ -10,7 +10,6 @@ use ccci_core::lock::LockError;
 use ccci_core::wait::{self, Bounds, Look, WaitError};
 use serde::Serialize;
 
-use crate::engine::neighbours::Proxy;
 use crate::layout::{LABEL, PROXY_NETWORK};
 use crate::tools;
 use crate::work::{DockerError, Work};
@@ -18,8 +17,11 @@ use crate::work::{DockerError, Work};
 pub use decide::{Decision, Facts, Socket, Start, System, decide};
 pub use record::{Owned, Started};
 
+use neighbours::Lacks;
+
 pub(crate) mod decide;
 pub(crate) mod neighbours;
+mod ports;
 pub(crate) mod record;
 
 /// Where an engine listens unless `DOCKER_HOST` says otherwise.
@@ -106,25 +108,63 @@ pub struct Engine {
 
 /// Makes the engine ready. Quick when it is; safe when several processes ask at once.
 pub async fn ready(work: &Work<'_>, options: &EngineOptions) -> Result<Engine, EngineError> {
-    prepare(work, options, &[]).await
+    prepare(work, options, &Need::default()).await
 }
 
-/// Makes the engine ready, and where it must be installed, installs `tools` in the same go.
+/// What a caller needs of the engine beside its readiness.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Need<'a> {
+    /// Programs to be installed in the same go where the engine must be installed.
+    pub(crate) tools: &'a [tools::Tool],
+    /// Whether all of the lab is to come up here: then its web ports and its name server's name must be free too.
+    pub(crate) whole_lab: bool,
+}
+
+/// What was found of the engine: no reason to refuse.
+#[derive(Debug)]
+pub(crate) struct Examined {
+    facts: Facts,
+    decision: Decision,
+    /// What it lacks, if it could be asked.
+    lacks: Option<Lacks>,
+}
+
+/// Looks for everything that is a reason to refuse, and changes nothing. An engine that has to be started first can
+/// be looked at only then.
+pub(crate) async fn examine(
+    work: &Work<'_>,
+    options: &EngineOptions,
+    whole_lab: bool,
+) -> Result<Examined, EngineError> {
+    let facts = decide::look(options).await;
+    let decision = decide(&facts);
+    let lacks = match &decision {
+        Decision::Refuse(why) => return Err(EngineError::Refused { why: why.clone() }),
+        Decision::Use => Some(neighbours::admit(work, options.insist, whole_lab).await?),
+        Decision::Start(_) | Decision::Install(_) => None,
+    };
+    if lacks.is_none() && whole_lab && facts.socket != Socket::Answers {
+        ports::free(work, None).await?;
+    }
+    Ok(Examined { facts, decision, lacks })
+}
+
+/// Makes the engine ready. All looks come before the first deed.
 pub(crate) async fn prepare(
     work: &Work<'_>,
     options: &EngineOptions,
-    tools: &[tools::Tool],
+    need: &Need<'_>,
 ) -> Result<Engine, EngineError> {
     atomic::create_dir(&work.layout.engine())?;
     let _lock = work.lock("engine").await?;
-    let facts = decide::look(options).await;
-    match decide(&facts) {
+    let Examined { facts, decision, lacks } = examine(work, options, need.whole_lab).await?;
+    match decision {
         Decision::Refuse(why) => return Err(EngineError::Refused { why }),
         Decision::Use => {}
         Decision::Start(start) => self::start(work, &facts.socket_path, start).await?,
         Decision::Install(start) => {
             let mut wanted = vec![tools::ENGINE, tools::CLIENT];
-            wanted.extend(tools);
+            wanted.extend(need.tools);
             install(work, &wanted).await?;
             // A package may start its service by itself.
             if decide::ping(&facts.socket_path).await != Socket::Answers {
@@ -134,9 +174,11 @@ pub(crate) async fn prepare(
             }
         }
     }
-    neighbours::admit(work, options.insist).await?;
-    swarm(work).await?;
-    proxy(work).await?;
+    let lacks = match lacks {
+        Some(lacks) => lacks,
+        None => neighbours::admit(work, options.insist, need.whole_lab).await?,
+    };
+    complete(work, lacks).await?;
     let version = work.docker(["version", "--format", "{{.Server.Version}}"]).await?;
     Ok(Engine { version, socket: facts.socket_path, owned: record::read(work.layout)? })
 }
@@ -190,44 +232,19 @@ async fn answers(work: &Work<'_>, socket: &Path, log: &Path, pid: Option<u32>) -
     Err(EngineError::Silent { log: log.to_owned(), tail, why })
 }
 
-/// A swarm of one node, made where there is none.
-async fn swarm(work: &Work<'_>) -> Result<(), EngineError> {
-    let state = "{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}} {{.Swarm.Nodes}}";
-    let state = work.docker(["info", "--format", state]).await?;
-    let words: Vec<&str> = state.split_whitespace().collect();
-    let refuse = |why: &str| Err(EngineError::Refused { why: why.to_owned() });
-    match words[..] {
-        ["active", "true", "1"] => Ok(()),
-        ["active", "true", _] => refuse(
-            "this machine belongs to a swarm of several nodes, and the lab's images would be on this one only: \
-             use a machine of its own, or point ccci at this server with --config",
-        ),
-        ["inactive", ..] => {
-            // Before the deed: a swarm that is there after a crash in between was made by us.
-            record::update(work.layout, |owned| owned.swarm = true)?;
-            work.docker(["swarm", "init", "--advertise-addr", "127.0.0.1"]).await?;
-            Ok(())
-        }
-        _ => refuse(
-            "this machine is a worker, or a locked or broken member, of a swarm: the lab needs a swarm of its own; \
-             leave that one (`docker swarm leave`) or use another machine",
-        ),
+/// Makes what the engine lacks: a swarm of one node, the network `proxy`.
+async fn complete(work: &Work<'_>, lacks: Lacks) -> Result<(), EngineError> {
+    if lacks.swarm {
+        // Before the deed: a swarm that is there after a crash in between was made by us.
+        record::update(work.layout, |owned| owned.swarm = true)?;
+        work.docker(["swarm", "init", "--advertise-addr", "127.0.0.1"]).await?;
     }
-}
-
-/// The network `proxy`, made where there is none.
-async fn proxy(work: &Work<'_>) -> Result<(), EngineError> {
-    match neighbours::proxy(work).await? {
-        Proxy::Ours(_) => return Ok(()),
-        Proxy::Foreign(network) => {
-            return Err(EngineError::Refused { why: neighbours::foreign_proxy(&network) });
-        }
-        Proxy::Absent => {}
+    if lacks.proxy {
+        let label = format!("{LABEL}={}", work.layout.label_value());
+        let create =
+            ["network", "create", "--driver", "overlay", "--attachable", "--label", &label, PROXY_NETWORK];
+        work.docker(create).await?;
     }
-    let label = format!("{LABEL}={}", work.layout.label_value());
-    let create =
-        ["network", "create", "--driver", "overlay", "--attachable", "--label", &label, PROXY_NETWORK];
-    work.docker(create).await?;
     Ok(())
 }
 

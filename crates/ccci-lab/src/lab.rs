@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::catalogue::{self, CatalogueError};
 use crate::certificates::{self, CertificateError};
-use crate::engine::{self, EngineError, EngineOptions, Owned, neighbours};
+use crate::engine::{self, EngineError, EngineOptions, Need, Owned, neighbours};
 use crate::images::{self, ImageError};
 use crate::layout::{BASE_DOMAIN, LabLayout};
 use crate::names::{self, NamesError};
@@ -29,6 +29,8 @@ pub use leave::{Left, down, reset};
 mod leave;
 mod place;
 
+/// The programs that the first `up` needs beside Docker's.
+const TOOLS: [tools::Tool; 3] = [tools::GIT, tools::MMDEBSTRAP, tools::GO];
 /// The compose file with what a small machine's kernel lacks, in each of the lab's recipes.
 const LAB_COMPOSE: &str = "compose.lab.yml";
 
@@ -194,18 +196,19 @@ pub async fn up(
     cancel: CancellationToken,
 ) -> Result<LabStatus, LabError> {
     let work = &Work { layout, progress, cancel };
-    for dir in [layout.root().to_owned(), layout.build(), layout.state()] {
-        atomic::create_dir(&dir)?;
+    if !layout.root().is_dir() {
+        // Where the lab cannot be, not even its directory is made.
+        tools::admit(&TOOLS)?;
+        engine::examine(work, &options.engine, true).await?;
     }
     let _lock = work.lock("lab").await?;
-    let wildcard = certificates::ensure(layout, clock::now())?;
-    engine::prepare(work, &options.engine, &[tools::GIT, tools::MMDEBSTRAP, tools::GO]).await?;
-    tools::install(work, &[tools::GIT]).await?;
-    let services = neighbours::services(work).await?;
-    let stack = traefik::domain().map_err(TraefikError::from)?.stack();
-    if !services.iter().any(|s| s.stack.as_deref() == Some(stack.as_str())) {
-        neighbours::free_ports(work).await?;
+    tools::admit(&[tools::GIT])?;
+    engine::prepare(work, &options.engine, &Need { tools: &TOOLS, whole_lab: true }).await?;
+    for dir in [layout.build(), layout.state()] {
+        atomic::create_dir(&dir)?;
     }
+    let wildcard = certificates::ensure(layout, clock::now())?;
+    tools::install(work, &[tools::GIT]).await?;
     catalogue::build(work).await?;
     build_images(work).await?;
     let gateway = names::ensure(work).await?;
@@ -305,4 +308,23 @@ async fn look(work: &Work<'_>, options: &EngineOptions, abra: Option<&Path>) -> 
     status.up.insert("names", names::is_up(work).await?);
     status.images = images::present(work).await?;
     Ok(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn where_the_lab_cannot_be_not_even_its_directory_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = LabLayout::new(dir.path().join("lab"));
+        let options = LabOptions {
+            engine: EngineOptions { docker_host: Some("unix:///nowhere".into()), insist: true },
+            stand_in: StandIn { program: PathBuf::from("/nowhere"), words: Vec::new() },
+            abra: None,
+        };
+        let refused = up(&layout, &options, &|_| {}, CancellationToken::new()).await.unwrap_err();
+        assert!(refused.is_refusal(), "{refused}");
+        assert!(!layout.root().exists());
+    }
 }

@@ -83,6 +83,11 @@ pub(crate) async fn remove(work: &Work<'_>) -> Result<bool, NamesError> {
     }
 }
 
+/// True when the name server's name is taken by somebody else.
+pub(crate) async fn is_foreign(work: &Work<'_>) -> Result<bool, DockerError> {
+    Ok(inspect(work).await?.is_some_and(|there| there.lab != work.layout.label_value()))
+}
+
 /// True when the lab's name server runs.
 pub(crate) async fn is_up(work: &Work<'_>) -> Result<bool, DockerError> {
     Ok(inspect(work).await?.is_some_and(|there| there.running && there.lab == work.layout.label_value()))

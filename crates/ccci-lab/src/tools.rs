@@ -85,9 +85,18 @@ fn is_program(file: &Path) -> bool {
     std::fs::metadata(file).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
 }
 
+/// Refuses when one of these programs is missing and may not be installed here; changes nothing.
+pub(crate) fn admit(wanted: &[Tool]) -> Result<(), ToolError> {
+    refusal(&missing(wanted), &decide::system()).map_or(Ok(()), Err)
+}
+
+fn missing(wanted: &[Tool]) -> Vec<Tool> {
+    wanted.iter().copied().filter(|tool| !tool.is_there()).collect()
+}
+
 /// Makes sure that these programs are there, and gives the packages that were installed for it.
 pub(crate) async fn install(work: &Work<'_>, wanted: &[Tool]) -> Result<Vec<String>, ToolError> {
-    let missing: Vec<Tool> = wanted.iter().copied().filter(|tool| !tool.is_there()).collect();
+    let missing = missing(wanted);
     if missing.is_empty() {
         return Ok(Vec::new());
     }
@@ -100,7 +109,7 @@ pub(crate) async fn install(work: &Work<'_>, wanted: &[Tool]) -> Result<Vec<Stri
 
 /// Why the lab may not install here, or `None` when it may.
 fn refusal(missing: &[Tool], system: &decide::System) -> Option<ToolError> {
-    if system.root && system.debian {
+    if missing.is_empty() || system.root && system.debian {
         return None;
     }
     let packages = package_names(missing, |_| true).join(" ");
@@ -167,6 +176,7 @@ mod tests {
     fn who_may_not_install_is_told_what_to_install() {
         let system = |root, debian| decide::System { name: "Alpine".into(), debian, systemd: false, root };
         assert!(refusal(&[GO], &system(true, true)).is_none());
+        assert!(refusal(&[], &system(false, false)).is_none());
         let text = |root, debian| refusal(&[GO, GIT], &system(root, debian)).map(|e| e.to_string()).unwrap();
         assert!(text(false, true).contains("needs go, git"), "{}", text(false, true));
         assert!(text(false, true).contains("as root (`apt-get install golang-go git`)"));

@@ -199,6 +199,40 @@ async fn failure_14_other_peoples_things_stay_and_their_stacks_are_a_reason_to_r
     assert_eq!(docker(&["info", "--format", "{{.Swarm.Cluster.ID}}"]).await, swarm);
 }
 
+/// Two labs on one engine: the second is refused, and may be taken away again without harm to the first.
+#[tokio::test(flavor = "multi_thread")]
+async fn failure_14_a_second_lab_is_refused_and_its_reset_leaves_the_first_alone() {
+    let _serial = SERIAL.lock().await;
+    let first = LabLayout::default();
+    up(&first, true).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let second = LabLayout::new(dir.path().join("lab"));
+    let refused = up(&second, true).await.unwrap_err();
+    assert!(refused.is_refusal(), "{refused}");
+    assert!(refused.to_string().contains(&format!("the lab in {}", first.root().display())), "{refused}");
+    assert!(!second.root().exists(), "a refusal makes nothing");
+    // Also one whose directory is there, from a time when the engine was its own.
+    std::fs::create_dir_all(second.engine()).unwrap();
+    std::fs::write(second.engine().join("owned.json"), r#"{"schema": 1, "swarm": true, "traefik": true}"#)
+        .unwrap();
+    assert!(up(&second, true).await.unwrap_err().is_refusal());
+    assert!(!second.ca().exists() && !second.catalogue().exists(), "looks come before deeds");
+    let things = [("service", "traefik_lab_test_app"), ("network", "proxy"), ("container", "ccci-lab-dns")];
+    let mut before = Vec::new();
+    for (kind, name) in things {
+        before.push(identity(kind, name).await);
+    }
+    let options = EngineOptions::from_env();
+    let left = lab::reset(&second, &options, false, &|_| {}, CancellationToken::new()).await.unwrap();
+    assert!(
+        left.removed.iter().all(|item| item.starts_with(&second.root().display().to_string())),
+        "{left:?}"
+    );
+    for ((kind, name), before) in things.into_iter().zip(before) {
+        assert_eq!(identity(kind, name).await, before, "{kind} {name}");
+    }
+}
+
 /// Removes what a test made, also when it fails.
 struct Cleanup(&'static [&'static str]);
 

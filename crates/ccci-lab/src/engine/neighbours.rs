@@ -1,22 +1,17 @@
-//! Who else uses the engine: other people's stacks, a network `proxy` that is not ours, holders of the web ports.
-//! Looks are effects, judgements are pure.
+//! Who else uses the engine: a swarm of others, their stacks, a network `proxy` that is not ours. Looks are effects,
+//! judgements are pure; nothing is changed here.
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
-use std::time::Duration;
 
-use ccci_core::wait::{self, Bounds, Look};
 use serde_json::Value;
 
-use super::EngineError;
+use super::{EngineError, ports};
 use crate::layout::{BASE_DOMAIN, LABEL, PROXY_NETWORK};
+use crate::names::{self, NamesError};
 use crate::work::{DockerError, Work};
 
-/// The ports at which the lab's Traefik answers.
-pub(crate) const WEB_PORTS: [u16; 2] = [80, 443];
-
-/// How long the ports of a stack of the lab that is going are waited for.
-const LEAVING: Duration = Duration::from_secs(20);
+/// The stack of the lab's Traefik.
+const TRAEFIK_STACK: &str = "traefik_lab_test";
 
 /// A service as far as it matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,18 +123,55 @@ pub(crate) fn removable(services: &[Service], proxy: Option<&str>) -> BTreeSet<S
     stacks.filter(|stack| named_like_ours(stack)).collect()
 }
 
-/// Refuses an engine on which other people's stacks run, unless the caller insists.
-pub(super) async fn admit(work: &Work<'_>, insist: bool) -> Result<(), EngineError> {
-    if insist {
-        return Ok(());
-    }
-    let services = services(work).await?;
-    let proxy = if services.is_empty() { Proxy::Absent } else { proxy(work).await? };
+/// What the lab has still to make on an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lacks {
+    /// A swarm.
+    pub(super) swarm: bool,
+    /// The network `proxy`.
+    pub(super) proxy: bool,
+}
+
+/// Refuses an engine on which the lab cannot be, or other people's stacks run unless the caller insists; changes
+/// nothing.
+pub(super) async fn admit(work: &Work<'_>, insist: bool, whole_lab: bool) -> Result<Lacks, EngineError> {
+    let state = "{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}} {{.Swarm.Nodes}}";
+    let state = work.docker(["info", "--format", state]).await?;
+    let swarm = has_swarm(&state).map_err(|why| EngineError::Refused { why: why.to_owned() })?;
+    let (services, proxy) = (services(work).await?, proxy(work).await?);
     let foreign = foreign(&services, proxy.our_id());
-    if foreign.is_empty() {
-        return Ok(());
+    if !insist && !foreign.is_empty() {
+        return Err(EngineError::Refused { why: foreign_stacks(&foreign) });
     }
-    Err(EngineError::Refused { why: foreign_stacks(&foreign) })
+    if let Proxy::Foreign(network) = &proxy {
+        return Err(EngineError::Refused { why: foreign_proxy(network) });
+    }
+    if whole_lab {
+        if names::is_foreign(work).await? {
+            return Err(EngineError::Refused { why: NamesError::NotOurs.to_string() });
+        }
+        if !services.iter().any(|service| service.stack.as_deref() == Some(TRAEFIK_STACK)) {
+            ports::free(work, Some(&services)).await?;
+        }
+    }
+    Ok(Lacks { swarm: !swarm, proxy: proxy == Proxy::Absent })
+}
+
+/// Whether the engine, by its own words, is the one node of a swarm; or why the lab can neither use its swarm nor
+/// make one.
+fn has_swarm(state: &str) -> Result<bool, &'static str> {
+    match state.split_whitespace().collect::<Vec<_>>()[..] {
+        ["active", "true", "1"] => Ok(true),
+        ["active", "true", _] => Err(
+            "this machine belongs to a swarm of several nodes, and the lab's images would be on this one only: \
+             use a machine of its own, or point ccci at this server with --config",
+        ),
+        ["inactive", ..] => Ok(false),
+        _ => Err(
+            "this machine is a worker, or a locked or broken member, of a swarm: the lab needs a swarm of its own; \
+             leave that one (`docker swarm leave`) or use another machine",
+        ),
+    }
 }
 
 fn foreign_stacks(stacks: &BTreeSet<String>) -> String {
@@ -168,109 +200,6 @@ pub(super) fn foreign_proxy(network: &Value) -> String {
         text("Driver"),
         text("CreatedAt")
     )
-}
-
-/// Refuses when somebody else listens at the web ports. A Traefik of the lab that is just going is waited for.
-pub(crate) async fn free_ports(work: &Work<'_>) -> Result<(), EngineError> {
-    for port in WEB_PORTS {
-        let bounds =
-            Bounds { deadline: LEAVING, pause: Duration::from_millis(200), cancel: work.cancel.clone() };
-        let look = || async {
-            let taken = TcpListener::bind(("0.0.0.0", port));
-            if !taken.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse) {
-                return Look::Ready(Ok(None));
-            }
-            match holder(work, port).await {
-                Ok(holder) if holder.is_ours() => Look::NotYet(holder.to_string()),
-                other => Look::Ready(other.map(Some)),
-            }
-        };
-        let holder = match wait::until("a free port", &bounds, look).await {
-            Ok(looked) => match looked? {
-                None => continue,
-                Some(holder) => holder.to_string(),
-            },
-            Err(error) => error.to_string(),
-        };
-        let why = format!(
-            "port {port} of this machine is held by {holder}; the lab's Traefik needs it: stop that, or use another \
-             machine"
-        );
-        return Err(EngineError::Refused { why });
-    }
-    Ok(())
-}
-
-/// Who listens at a port.
-#[derive(Debug, PartialEq, Eq)]
-enum Holder {
-    Service(String),
-    Container(String),
-    Process(String),
-    Unknown,
-}
-
-impl Holder {
-    /// True for what is left of a stack of the lab: its name begins with the stack's.
-    fn is_ours(&self) -> bool {
-        let ours = format!("_{}_", BASE_DOMAIN.replace('.', "_"));
-        matches!(self, Self::Service(name) | Self::Container(name) if name.contains(&ours))
-    }
-}
-
-impl std::fmt::Display for Holder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Service(name) => write!(f, "the swarm service {name}"),
-            Self::Container(name) => write!(f, "the container {name}"),
-            Self::Process(name) => write!(f, "the process {name}"),
-            Self::Unknown => f.write_str("another program"),
-        }
-    }
-}
-
-async fn holder(work: &Work<'_>, port: u16) -> Result<Holder, DockerError> {
-    if let Some(service) = services(work).await?.into_iter().find(|s| s.ports.contains(&port)) {
-        return Ok(Holder::Service(service.name));
-    }
-    let filter = format!("publish={port}");
-    let container = work.docker(["ps", "--filter", &filter, "--format", "{{.Names}}"]).await?;
-    if let Some(name) = container.lines().next() {
-        return Ok(Holder::Container(name.to_owned()));
-    }
-    Ok(listener(port).map_or(Holder::Unknown, Holder::Process))
-}
-
-/// The process that listens at a TCP port, as far as we may see it.
-fn listener(port: u16) -> Option<String> {
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|t| std::fs::read_to_string(t).unwrap_or_default());
-    let inode = tables.iter().find_map(|table| inode(table, port))?;
-    let wanted = format!("socket:[{inode}]");
-    for process in std::fs::read_dir("/proc").ok()?.flatten() {
-        // `self` is a process too, by a name that helps nobody.
-        if !process.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit) {
-            continue;
-        }
-        let Ok(files) = std::fs::read_dir(process.path().join("fd")) else { continue };
-        let holds = |file: std::fs::DirEntry| {
-            std::fs::read_link(file.path()).is_ok_and(|link| link.as_os_str() == wanted.as_str())
-        };
-        if files.flatten().any(holds) {
-            let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-            return Some(format!("{} ({})", name.trim(), process.file_name().to_string_lossy()));
-        }
-    }
-    None
-}
-
-/// The inode of the socket that listens at a port, from a table of `/proc/net`.
-fn inode(table: &str, port: u16) -> Option<&str> {
-    const LISTEN: &str = "0A";
-    let port = format!(":{port:04X}");
-    table.lines().skip(1).find_map(|line| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        (words.get(1)?.ends_with(&port) && *words.get(3)? == LISTEN).then(|| words.get(9).copied())?
-    })
 }
 
 #[cfg(test)]
@@ -339,28 +268,26 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_left_of_the_lab_is_waited_for() {
-        assert!(Holder::Container("traefik_lab_test_app.1.v1hd".into()).is_ours());
-        for other in [
-            Holder::Container("web".into()),
-            Holder::Service("traefik_example_org_app".into()),
-            Holder::Process("nginx (12)".into()),
-            Holder::Unknown,
-        ] {
-            assert!(!other.is_ours(), "{other}");
+    fn a_swarm_is_used_when_it_is_of_this_machine_alone() {
+        for (state, expected) in
+            [("active true 1", Ok(true)), ("inactive false 0", Ok(false)), ("inactive", Ok(false))]
+        {
+            assert_eq!(has_swarm(state), expected, "{state}");
         }
-        assert_eq!(Holder::Process("nginx (12)".into()).to_string(), "the process nginx (12)");
+        for (state, part) in [
+            ("active true 3", "several nodes"),
+            ("active false 0", "a worker"),
+            ("locked false 0", "locked"),
+            ("pending false 0", "broken"),
+            ("error", "broken"),
+            ("", "broken"),
+        ] {
+            assert!(has_swarm(state).is_err_and(|why| why.contains(part)), "{state}");
+        }
     }
 
     #[test]
-    fn the_listening_socket_of_a_port_is_found() {
-        let table = "  sl  local_address rem_address   st tx rx tr tm->when retrnsmt   uid  timeout inode\n   \
-                     0: 00000000:0050 00000000:0000 0A 0:0 00:0 0 0 0 4711 1\n   \
-                     1: 0100007F:01BB 00000000:0000 01 0:0 00:0 0 0 0 4712 1\n";
-        assert_eq!(inode(table, 80), Some("4711"));
-        assert_eq!(inode(table, 443), None, "a connection is no listener");
-        let open = TcpListener::bind("127.0.0.1:0").unwrap();
-        let found = listener(open.local_addr().unwrap().port()).unwrap();
-        assert!(found.contains(&std::process::id().to_string()), "{found}");
+    fn the_stack_of_traefik_is_named_after_its_domain() {
+        assert_eq!(crate::traefik::domain().unwrap().stack().as_str(), TRAEFIK_STACK);
     }
 }

@@ -72,7 +72,7 @@ async fn leave(work: &Work<'_>, options: &EngineOptions, reset: Option<Reset>) -
     let mut left = Left::default();
     if reset.is_some() && engine::record::read(layout)?.made_the_engine() {
         // What the lab left in its own engine can only be removed while that runs.
-        engine::prepare(work, &EngineOptions { insist: true, ..options.clone() }, &[]).await?;
+        engine::ready(work, &EngineOptions { insist: true, ..options.clone() }).await?;
     }
     if engine::decide::ping(&socket).await == engine::Socket::Answers {
         clear(work, reset, &mut left).await?;
