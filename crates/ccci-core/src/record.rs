@@ -154,25 +154,41 @@ pub struct Dead {
 
 /// Finds runs that died with something still open; of one that died before it had a record, the directory is removed
 /// here. Runs whose lock is held are alive, however old they are.
-pub fn find_dead(runs: &Path, me: &Holder) -> Result<Vec<Dead>, RecordError> {
-    let mut dead = Vec::new();
+///
+/// Records that cannot be read are given back beside them: nothing of theirs is touched.
+pub fn find_dead(runs: &Path, me: &Holder) -> Result<(Vec<Dead>, Vec<RecordError>), RecordError> {
+    let (mut dead, mut unreadable) = (Vec::new(), Vec::new());
     for dir in run_dirs(runs)? {
-        if lock::is_held(&lock_path(&dir))? {
-            continue;
-        }
-        if RunRecord::load(&dir)?.is_some_and(|r| r.state == RecordState::Clean) {
-            continue;
-        }
-        let Some(lock) = Lock::try_take(&lock_path(&dir), me)? else { continue };
-        // Read again under the lock: its owner may have finished in between.
-        match RunRecord::load(&dir)? {
-            Some(record) if record.state == RecordState::Open => dead.push(Dead { dir, record, lock }),
-            Some(_) => {}
-            // It died before it wrote its record, so it has made nothing else.
-            None => atomic::remove_dir(&dir)?,
+        match take_dead(&dir, me) {
+            Ok(found) => dead.extend(found),
+            Err(error @ RecordError::Path(_)) => return Err(error),
+            Err(error) => unreadable.push(error),
         }
     }
-    Ok(dead)
+    Ok((dead, unreadable))
+}
+
+/// Takes one run over if it is dead and may have left something.
+fn take_dead(dir: &Path, me: &Holder) -> Result<Option<Dead>, RecordError> {
+    if lock::is_held(&lock_path(dir))? {
+        return Ok(None);
+    }
+    if RunRecord::load(dir)?.is_some_and(|r| r.state == RecordState::Clean) {
+        return Ok(None);
+    }
+    let Some(lock) = Lock::try_take(&lock_path(dir), me)? else { return Ok(None) };
+    // Read again under the lock: its owner may have finished in between.
+    match RunRecord::load(dir)? {
+        Some(record) if record.state == RecordState::Open => {
+            Ok(Some(Dead { dir: dir.to_owned(), record, lock }))
+        }
+        Some(_) => Ok(None),
+        None => {
+            // It died before it wrote its record, so it has made nothing else.
+            atomic::remove_dir(dir)?;
+            Ok(None)
+        }
+    }
 }
 
 /// Removes the directories of the oldest finished runs, so that `keep` of them stay. Runs that are alive and runs that
@@ -180,7 +196,8 @@ pub fn find_dead(runs: &Path, me: &Holder) -> Result<Vec<Dead>, RecordError> {
 pub fn prune(runs: &Path, keep: usize) -> Result<usize, RecordError> {
     let mut finished = Vec::new();
     for dir in run_dirs(runs)? {
-        let clean = RunRecord::load(&dir)?.is_some_and(|r| r.state == RecordState::Clean);
+        // One that cannot be read is not known to be finished.
+        let clean = RunRecord::load(&dir).is_ok_and(|r| r.is_some_and(|r| r.state == RecordState::Clean));
         if clean && !lock::is_held(&lock_path(&dir))? {
             finished.push(dir);
         }
@@ -232,10 +249,10 @@ mod tests {
         })
         .await
         .unwrap();
-        assert!(find_dead(runs.path(), &holder()).unwrap().is_empty(), "it is alive");
+        assert!(find_dead(runs.path(), &holder()).unwrap().0.is_empty(), "it is alive");
         atomic::write(&dir.join("lock.die"), b"").unwrap();
         assert_eq!(run.await.unwrap().unwrap().code, None);
-        let dead = find_dead(runs.path(), &holder()).unwrap();
+        let (dead, _) = find_dead(runs.path(), &holder()).unwrap();
         assert_eq!(dead.iter().map(|d| d.record.run.as_str()).collect::<Vec<_>>(), ["aaaaaa"]);
     }
 
@@ -256,12 +273,17 @@ mod tests {
             record.save(&dir).unwrap();
         }
         let live = Lock::try_take(&lock_path(&runs.path().join("aaaaaa")), &holder()).unwrap().unwrap();
-        let dead = find_dead(runs.path(), &holder()).unwrap();
+        let (dead, unreadable) = find_dead(runs.path(), &holder()).unwrap();
+        assert!(unreadable.is_empty());
         assert_eq!(dead.iter().map(|d| d.record.run.as_str()).collect::<Vec<_>>(), ["bbbbbb"]);
         assert!(!runs.path().join("dddddd").exists(), "it died before it had a record");
         assert!(runs.path().join("eeeeee").exists(), "it waits for its slot, alive");
         drop((live, dead, waiting));
-        assert_eq!(find_dead(runs.path(), &holder()).unwrap().len(), 2, "once its owner is dead it is found");
+        assert_eq!(
+            find_dead(runs.path(), &holder()).unwrap().0.len(),
+            2,
+            "once its owner is dead it is found"
+        );
     }
 
     #[test]
@@ -282,6 +304,21 @@ mod tests {
             ["aaaaaa", "bbbbbb", "cccccc", "dddddd", "eeeeee"].map(|r| runs.path().join(r).exists()).into();
         assert_eq!(left, [true, true, false, true, true]);
         drop(live);
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_is_told_and_hides_no_other() {
+        let runs = tempfile::tempdir().unwrap();
+        for run in ["aaaaaa", "bbbbbb"] {
+            let dir = runs.path().join(run);
+            atomic::create_dir(&dir).unwrap();
+            record(run).save(&dir).unwrap();
+        }
+        atomic::write(&runs.path().join("aaaaaa/run.json"), br#"{"schema": 9}"#).unwrap();
+        let (dead, unreadable) = find_dead(runs.path(), &holder()).unwrap();
+        assert_eq!((dead.len(), unreadable.len()), (1, 1));
+        assert!(runs.path().join("aaaaaa").exists());
+        assert_eq!(prune(runs.path(), 0).unwrap(), 0);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use ccci_core::swarm::Swarm;
 use ccci_core::verdict::Trouble;
 
 use crate::request::RunRequest;
-use crate::world::{World, holder, infrastructure};
+use crate::world::{World, holder, infrastructure, lost};
 
 /// A run that exists: it holds its locks and has written down what it will own.
 #[derive(Debug)]
@@ -35,6 +35,15 @@ pub(crate) struct Locks {
     pub(crate) app: Lock,
     pub(crate) slot: Lock,
     pub(crate) run: Lock,
+}
+
+impl Locks {
+    /// Frees the locks in the order of their taking, backwards; the app's name is never used again, so its file goes.
+    pub(crate) fn free(self) {
+        self.app.retire().ok();
+        drop(self.slot);
+        drop(self.run);
+    }
 }
 
 impl Run {
@@ -146,13 +155,29 @@ async fn wait_for_others(
     let slot = take("a run slot (max_tests)", &slots, &me, request, world).await?;
     let app_lock = [locks.join(format!("app-{domain}"))];
     let app = take(&format!("the app {domain}"), &app_lock, &me, request, world).await?;
-    match world.swarm().await {
+    match empty_swarm(&claim.record, world).await {
         Ok(swarm) => Ok((app, slot, swarm)),
         Err(trouble) => {
             app.retire().map_err(infrastructure)?;
             Err(trouble)
         }
     }
+}
+
+/// The engine, on which nothing of this app may be yet: what is there already belongs to somebody whom our records do
+/// not know, and a run removes what it takes for its own.
+async fn empty_swarm(record: &RunRecord, world: &World) -> Result<Swarm, Trouble> {
+    let swarm = world.swarm().await?;
+    let named = swarm.secrets_by_name(&record.stack).await.map_err(|e| lost(&e))?;
+    let there = swarm.inventory(&record.stack, &named).await.map_err(|e| lost(&e))?;
+    if there.is_empty() {
+        return Ok(swarm);
+    }
+    let what: Vec<String> = there.items.iter().map(ToString::to_string).collect();
+    let what = what.join(", ");
+    Err(infrastructure(format!(
+        "the engine has {what} already, which no run here has made; the next run draws another id"
+    )))
 }
 
 async fn take(

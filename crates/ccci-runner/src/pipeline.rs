@@ -9,7 +9,7 @@ use ccci_core::event::Event;
 use ccci_core::plan::{Plan, plan};
 use ccci_core::verdict::{Judgement, Trouble};
 
-use crate::enter::{Claim, Run, claim, enter};
+use crate::enter::{Claim, Locks, Run, claim, enter};
 use crate::findings::Findings;
 use crate::observe::{self, Subject};
 use crate::request::RunRequest;
@@ -24,7 +24,7 @@ pub(crate) async fn run(
     request: &RunRequest,
     room: Room,
     world: &World,
-) -> Result<(Judgement, Option<PathBuf>), Trouble> {
+) -> Result<(Judgement, Option<Place>), Trouble> {
     let claim = claim(request, world)?;
     let start = Instant::now();
     let looked = look(request, &claim, room, world).await;
@@ -43,13 +43,13 @@ pub(crate) async fn run(
     }
     world.events.send_all(after);
     let mut findings = Findings::default();
-    let (trouble, dir) = match admitted {
+    let (trouble, place) = match admitted {
         Ok((mut run, seen)) => {
             let dir = run.dir.clone();
             let passed = Box::pin(pass(&mut run, seen, world, &mut findings)).await;
-            findings.teardown =
-                Some(Box::pin(world.events.phase("teardown", teardown::undo(run, world))).await);
-            (passed.err(), Some(dir))
+            let undone = Box::pin(world.events.phase("teardown", teardown::undo(run, world))).await;
+            findings.teardown = Some(undone.0);
+            (passed.err(), Some(Place { dir, locks: undone.1 }))
         }
         Err(trouble) => (Some(trouble), None),
     };
@@ -57,7 +57,13 @@ pub(crate) async fn run(
     let trouble = world.stop.signal().map(Trouble::Signal).or(trouble);
     let judgement = findings.judge(trouble.as_ref());
     world.events.send(Event::Finished(judgement.clone(), clock::now()));
-    Ok((judgement, dir))
+    Ok((judgement, place))
+}
+
+/// Where a run's results belong, still locked.
+pub(crate) struct Place {
+    pub(crate) dir: PathBuf,
+    pub(crate) locks: Locks,
 }
 
 /// What is to be tested and how.

@@ -11,7 +11,7 @@ use ccci_core::gate::{self, Admission};
 use ccci_core::git::Commit;
 use ccci_core::health::{Prober, Site};
 use ccci_core::plan::{BaseDeploy, Plan, StagePlan};
-use ccci_core::record::RunRecord;
+use ccci_core::record::{RecordError, RunRecord};
 use ccci_core::report::{Deploys, Image};
 use ccci_core::stage::{CheckKind, StageName, Status};
 use ccci_core::swarm::{Expectation, Limits, RunningImage, StackFacts};
@@ -308,10 +308,16 @@ fn generic_check(check: &generic::Generic, scene: &Arc<Scene>) -> HarnessCheck {
 
 /// Adds secrets to the run record, before they are made.
 fn record_secrets(run: &Run, names: &[String]) -> Result<(), PathError> {
-    let mut record: RunRecord = run.record.clone();
-    record.secrets = names.to_vec();
-    record.save(&run.dir).map_err(|error| match error {
-        ccci_core::record::RecordError::Path(error) => error,
+    let add = || -> Result<(), RecordError> {
+        // The file is the truth: an upgrade adds to what the base has.
+        let mut record = RunRecord::load(&run.dir)?.unwrap_or_else(|| run.record.clone());
+        record.secrets.extend(names.iter().cloned());
+        record.secrets.sort();
+        record.secrets.dedup();
+        record.save(&run.dir)
+    };
+    add().map_err(|error| match error {
+        RecordError::Path(error) => error,
         other => PathError { action: "write", path: run.dir.clone(), source: std::io::Error::other(other) },
     })
 }

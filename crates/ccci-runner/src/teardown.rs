@@ -15,15 +15,17 @@ use ccci_core::swarm::{Extra, Limits, Plan, Swarm, SwarmError, WaitFailure};
 use ccci_core::verdict::Trouble;
 use ccci_core::wait::CancellationToken;
 
-use crate::enter::Run;
+use crate::enter::{Locks, Run};
 use crate::world::{World, holder, infrastructure};
 
 /// How long a stack may take to go. Stop grace periods of minutes are real (a database with two).
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Undoes a run, whatever state it is in, and frees its locks.
-pub(crate) async fn undo(run: Run, world: &World) -> Teardown {
-    let Run { dir, mut record, swarm, mut abra, locks } = run;
+/// Undoes a run, whatever state it is in. Its locks are given back: they are held until its results are written.
+pub(crate) async fn undo(run: Run, world: &World) -> (Teardown, Locks) {
+    let Run { dir, record, swarm, mut abra, locks } = run;
+    // The file knows the secrets that were made meanwhile.
+    let mut record = RunRecord::load(&dir).ok().flatten().unwrap_or(record);
     // The run's own calls may have been cancelled; the teardown listens to a second signal only.
     abra.cancel = world.stop.teardown.clone();
     world.events.progress(format!("removing {}", record.domain));
@@ -34,18 +36,15 @@ pub(crate) async fn undo(run: Run, world: &World) -> Teardown {
         world.events.progress(format!("ended {strays} process(es) that checks had left running"));
     }
     world.events.send(Event::TornDown(teardown.clone()));
-    // Freed in the order of their taking, backwards; the app's name is never used again, so its file goes.
-    locks.app.retire().ok();
-    drop(locks.slot);
-    drop(locks.run);
-    teardown
+    (teardown, locks)
 }
 
 /// Finds runs that died and removes what they left. What cannot be removed stays recorded for the next start.
 pub(crate) async fn sweep(run_id: &str, swarm: &Swarm, world: &World) -> Result<Vec<String>, Trouble> {
     let me = holder(run_id, "");
-    let dead = record::find_dead(&world.settings.runs_dir(), &me).map_err(infrastructure)?;
-    let mut told = Vec::new();
+    let (dead, unreadable) = record::find_dead(&world.settings.runs_dir(), &me).map_err(infrastructure)?;
+    // One record that cannot be read is no reason to test nothing ever again.
+    let mut told: Vec<String> = unreadable.iter().map(|error| format!("passed over: {error}")).collect();
     for Dead { dir, mut record, lock } in dead {
         let removal = Removal { swarm, cancel: &world.stop.run };
         let (teardown, orphans) = removal.of(&dir, &mut record).await;

@@ -50,14 +50,16 @@ pub(crate) async fn run(
         redactor,
         stop,
     };
-    let (judgement, dir) = Box::pin(pipeline::run(&request, room, &world)).await?;
-    if let Some(report) = recorder.report(&world.redactor) {
-        if let Some(dir) = &dir {
-            files::keep(dir, &report)?;
-        }
-        if let Some(target) = &request.json {
-            files::hand_out(target, &report)?;
-        }
+    let (judgement, place) = Box::pin(pipeline::run(&request, room, &world)).await?;
+    let written = recorder.report(&world.redactor).map_or(Ok(()), |report| {
+        let kept = place.as_ref().map_or(Ok(()), |place| files::keep(&place.dir, &report));
+        // Also when it could not be kept here: whoever waits for the record shall have it.
+        request.json.as_ref().map_or(Ok(()), |target| files::hand_out(target, &report)).and(kept)
+    });
+    // Only now may others take the run for finished.
+    if let Some(place) = place {
+        place.locks.free();
     }
+    written?;
     Ok(judgement.exit_code)
 }
