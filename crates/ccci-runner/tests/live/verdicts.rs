@@ -1,7 +1,7 @@
 //! Each branch of the lab's custom-html misbehaves in one named way and gets one verdict, in the right check, with a
 //! message that names the cause.
 
-use crate::support::{Ran, server};
+use crate::support::{Ran, must, server, workspace};
 
 const INSTALL: [&str; 5] = [
     "generic::install::deployed",
@@ -157,4 +157,32 @@ fn failures_5_and_37_a_recipe_with_one_release_skips_the_upgrade_and_says_why() 
     let upgrade = &ran.report["stages"][1];
     assert_eq!(upgrade["status"], "skip");
     assert_eq!(upgrade["reason"], "no release is older than the tested commit");
+}
+
+/// Tests custom-html with a compose file of ours in its folder.
+fn tested_with(compose: &str) -> Ran {
+    let server = server("");
+    let recipes = server.dir.path().join("recipes");
+    must(std::process::Command::new("cp").arg("-r").arg(workspace().join("recipes")).arg(&recipes));
+    std::fs::write(recipes.join("custom-html/compose.ccci.yml"), compose).unwrap();
+    server.run(&["--recipes", recipes.to_str().unwrap(), "--recipe", "custom-html"])
+}
+
+/// The file makes the checkout dirty, which abra refuses where it pins.
+#[test]
+fn failure_23_a_compose_file_of_ours_is_deployed_and_no_reason_to_refuse() {
+    let ran = tested_with("version: \"3.8\"\nservices: {app: {environment: {CCCI: \"1\"}}}\n");
+    passes(&ran);
+    assert!(ran.reason("generic::upgrade::moved").starts_with("moved: "));
+}
+
+/// It is neither green nor the recipe's fault.
+#[test]
+fn failure_24_a_compose_file_of_ours_with_an_image_is_not_deployed() {
+    let ran = tested_with("version: \"3.8\"\nservices: {app: {image: \"ccci-lab/busybox:1\"}}\n");
+    assert_eq!((ran.code, ran.report["verdict"].as_str()), (3, Some("inconclusive")), "{}", ran.report);
+    let reason = ran.reason("generic::install::deployed");
+    assert!(reason.contains("gives the service `app` the image ccci-lab/busybox:1"), "{reason}");
+    assert_eq!(ran.report["deploys"]["counted"], 0);
+    ran.assert_clean();
 }
