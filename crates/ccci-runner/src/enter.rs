@@ -10,7 +10,7 @@ use ccci_core::atomic::{self, PathContext as _, PathError};
 use ccci_core::clock;
 use ccci_core::event::{Event, Started};
 use ccci_core::lock::{self, Lock, LockError};
-use ccci_core::names::{AppDomain, RunId};
+use ccci_core::names::{AppDomain, RecipeName, RunId};
 use ccci_core::record::{self, RunRecord};
 use ccci_core::report::Mode;
 use ccci_core::swarm::Swarm;
@@ -80,7 +80,7 @@ pub(crate) fn claim(request: &RunRequest, world: &World) -> Result<Claim, Troubl
     };
     // All runs' domains have one form: one that cannot be is found before anything is made.
     domain(&RunId::from_bytes([0; 3]))?;
-    let (id, dir, lock) = draw(&world.settings.runs_dir(), request).map_err(infrastructure)?;
+    let (id, dir, lock) = draw(&world.settings.runs_dir(), &request.target.recipe).map_err(infrastructure)?;
     let claimed = domain(&id).and_then(|domain| claim_as(id, domain, (&dir, lock), request, world));
     if claimed.is_err() {
         withdraw(&dir)?;
@@ -196,7 +196,7 @@ async fn take(
 }
 
 /// Draws an id that no run has had: making its directory is the claim, and the lock in it says that it lives.
-fn draw(runs: &Path, request: &RunRequest) -> Result<(RunId, PathBuf, Lock), PathError> {
+fn draw(runs: &Path, recipe: &RecipeName) -> Result<(RunId, PathBuf, Lock), PathError> {
     atomic::create_dir(runs)?;
     // In full, since the run's processes are known by it whatever directory a later ccci is called from.
     let runs = &std::fs::canonicalize(runs).path("find", runs)?;
@@ -210,7 +210,7 @@ fn draw(runs: &Path, request: &RunRequest) -> Result<(RunId, PathBuf, Lock), Pat
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
             Err(error) => return Err(error).path("create", dir),
         }
-        let me = holder(id.as_str(), request.target.recipe.as_str());
+        let me = holder(id.as_str(), recipe.as_str());
         match Lock::try_take(&record::lock_path(&dir), &me) {
             Ok(Some(lock)) => return Ok((id, dir, lock)),
             // A sweep took it for dead before it had its lock, and removes it.
@@ -273,9 +273,9 @@ mod tests {
     async fn failures_47_and_49_two_runs_share_no_file_but_the_catalogue() {
         let dir = tempfile::tempdir().unwrap();
         let world = world(dir.path());
-        let runs: Vec<_> = (0..2).map(|_| draw(&world.settings.runs_dir()).unwrap()).collect();
-        assert_ne!(runs[0].0, runs[1].0);
         let recipe = "wiki".parse().unwrap();
+        let runs: Vec<_> = (0..2).map(|_| draw(&world.settings.runs_dir(), &recipe).unwrap()).collect();
+        assert_ne!(runs[0].0, runs[1].0);
         let [one, two] = [0, 1].map(|n: usize| {
             let abra = abra(&runs[n].1, &world).unwrap();
             let domain = AppDomain::cold(&recipe, &runs[n].0, &world.settings.base_domain).unwrap();

@@ -22,6 +22,8 @@ pub(crate) enum RequestError {
     NoRecipe,
     #[error("no folder `recipes` is here, above, or in {}: name it with --recipes", SYSTEM_RECIPES)]
     NoRecipes,
+    #[error("--json {}: {why}", path.display())]
+    Json { path: PathBuf, why: &'static str },
     #[error("the working directory cannot be read: {0}")]
     WorkingDirectory(#[source] std::io::Error),
 }
@@ -122,6 +124,22 @@ impl Target {
     }
 }
 
+/// Where the record goes. A place that cannot be written is told before the run, not after it.
+fn json_target(text: &str) -> Result<JsonTarget, RequestError> {
+    if text == "-" {
+        return Ok(JsonTarget::Stdout);
+    }
+    let path = Path::new(text).to_owned();
+    let parent = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    if path.is_dir() {
+        return Err(RequestError::Json { path, why: "it is a directory, and a file is wanted" });
+    }
+    if parent.is_some_and(|dir| !dir.is_dir()) {
+        return Err(RequestError::Json { path, why: "its directory does not exist" });
+    }
+    Ok(JsonTarget::File(path))
+}
+
 impl RunRequest {
     /// Parses the arguments of a run.
     pub(crate) fn parse(args: &RunArgs) -> Result<Self, RequestError> {
@@ -129,10 +147,7 @@ impl RunRequest {
         let filter = Filter { text: args.filter.clone(), exact: args.exact, skip: args.skip.clone() };
         let target =
             Target::parse(recipe, args.reference.as_deref(), args.src.as_deref(), &args.stages, filter)?;
-        let json = args.json.as_deref().map(|to| match to {
-            "-" => JsonTarget::Stdout,
-            path => JsonTarget::File(Path::new(path).to_owned()),
-        });
+        let json = args.json.as_deref().map(json_target).transpose()?;
         let patience = if args.no_wait { Duration::ZERO } else { Duration::from_secs(args.wait) };
         Ok(Self { target, json, patience })
     }

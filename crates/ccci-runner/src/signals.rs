@@ -1,6 +1,7 @@
 //! Ctrl-C and SIGTERM as values: the first ends the run by its teardown, the second says what is left and how to
 //! repair it.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -15,6 +16,11 @@ pub(crate) struct Stop {
     /// Ends the teardown too.
     pub(crate) teardown: CancellationToken,
     number: Arc<AtomicU8>,
+}
+
+/// Said at once and by itself: the event stream may be waiting for what the signal is to end.
+fn say(line: &str) {
+    writeln!(std::io::stderr(), "ccci: {line}").ok();
 }
 
 impl Stop {
@@ -39,6 +45,9 @@ impl Stop {
 
     fn received(&self, number: u8) {
         if self.number.compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            say(
+                "stopping: what the run has made is removed first; a second signal leaves that to `ccci recover`",
+            );
             self.run.cancel();
         } else {
             self.teardown.cancel();

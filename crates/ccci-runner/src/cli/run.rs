@@ -2,6 +2,7 @@
 
 use ccci_core::event::{Consumer, Events};
 use ccci_core::secret::Redactor;
+use ccci_core::verdict::exit;
 
 use super::dispatch::CommandError;
 use super::{GlobalArgs, RunArgs, list};
@@ -59,7 +60,15 @@ pub(crate) async fn run(
     // Only now may others take the run for finished.
     if let Some(place) = place {
         place.locks.free();
+        world.events.progress(format!("record: {}", place.dir.display()));
     }
-    written?;
-    Ok(judgement.exit_code)
+    match written {
+        Err(error) if judgement.exit_code == exit::PASS => Err(error.into()),
+        Err(error) => {
+            // The verdict is the worse news; it keeps its code.
+            world.events.progress(format!("the record could not be written: {error}"));
+            Ok(judgement.exit_code)
+        }
+        Ok(()) => Ok(judgement.exit_code),
+    }
 }

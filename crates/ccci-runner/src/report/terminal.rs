@@ -122,7 +122,16 @@ impl Terminal {
         let word = self.paint(paint, word);
         self.result(&format!("    {word}  {:<46} {:>7.2} s{note}", result.name.as_str(), result.seconds));
         match &result.outcome {
-            Outcome::Fail(_) | Outcome::Inconclusive(_) => self.failed.push(result.clone()),
+            Outcome::Fail(_) => self.failed.push(result.clone()),
+            // Once is enough: what follows could not be judged for the same reason.
+            Outcome::Inconclusive(why) => {
+                let told = self.failed.iter().any(|f| f.outcome.reason() == Some(why.as_str()));
+                if told {
+                    self.skipped.push((result.name.to_string(), why.clone()));
+                } else {
+                    self.failed.push(result.clone());
+                }
+            }
             Outcome::Skip(why) => self.skipped.push((result.name.to_string(), why.clone())),
             Outcome::Pass | Outcome::PassWith(_) => {}
         }
