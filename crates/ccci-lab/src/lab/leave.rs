@@ -8,7 +8,7 @@ use std::time::Duration;
 use ccci_core::atomic::{self, PathContext as _, PathError};
 use ccci_core::lock;
 use ccci_core::names::StackName;
-use ccci_core::record::{self, RunRecord};
+use ccci_core::record::{self, RecordState, RunRecord};
 use ccci_core::swarm::{Extra, Limits, Plan, Swarm};
 use ccci_core::wait::CancellationToken;
 use serde::Serialize;
@@ -157,7 +157,7 @@ fn traefik_is_ours(owned: &Owned, proxy: &Proxy) -> bool {
     }
 }
 
-/// All stacks that may have left something: those that run, Traefik's if it is ours, and those of every run's record.
+/// All stacks that may have left something: those that run, Traefik's if it is ours, and those of runs that died.
 fn recorded(
     layout: &LabLayout,
     running: BTreeSet<String>,
@@ -168,8 +168,10 @@ fn recorded(
         stacks.insert(traefik::domain().map_err(TraefikError::from)?.stack().to_string());
     }
     for dir in record::run_dirs(&layout.state().join("runs"))? {
-        // A record that cannot be read names nothing.
-        if let Ok(Some(record)) = RunRecord::load(&dir) {
+        // A record that cannot be read names nothing, and what a clean one named was looked for already.
+        if let Ok(Some(record)) = RunRecord::load(&dir)
+            && record.state == RecordState::Open
+        {
             stacks.insert(record.stack.to_string());
         }
     }

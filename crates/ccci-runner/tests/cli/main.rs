@@ -38,6 +38,7 @@ async fn words_that_mean_nothing() {
             "--recipe blog --wait 5 --no-wait",
             "--recipe blog --wait soon",
             "--ref main",
+            "--lab --recipe blog",
             "biuld",
         ])
         .await;

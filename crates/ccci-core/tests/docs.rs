@@ -1,0 +1,175 @@
+//! The reference pages say what the types say: every key is documented, and nothing else.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
+#![expect(clippy::disallowed_methods, reason = "a test reads the pages")]
+
+use std::path::Path;
+
+use ccci_core::report::{
+    Canonical, Check, Dep, Deploys, Image, Lint, Mode, Phase, RunReport, Stage, Teardown, Version,
+};
+use ccci_core::settings::{AbraSettings, Settings};
+use ccci_core::stage::{CheckKind, StageName, Status};
+use ccci_core::verdict::{Verdict, exit};
+use serde_json::Value;
+
+/// The rows of a page's table that begins with this heading: the cells of each, without their backticks.
+fn table(page: &str, heading: &str) -> Vec<Vec<String>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(page);
+    let text = std::fs::read_to_string(path).unwrap();
+    let start = text.find(heading).unwrap_or_else(|| panic!("{page} has no table {heading}"));
+    let rows = text[start..].lines().skip(2).take_while(|line| line.starts_with('|'));
+    let cells = |row: &str| {
+        row.trim_matches('|').split(" | ").map(|cell| cell.trim().trim_matches('`').to_owned()).collect()
+    };
+    rows.map(cells).collect()
+}
+
+/// The paths of all keys below a value: `a.b`, `list[].key`, `texts[]`.
+fn keys(value: &Value, path: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                keys(value, &path, found);
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|value| keys(value, &format!("{path}[]"), found)),
+        _ => found.push(path.to_owned()),
+    }
+}
+
+/// A record with something in every place. A new field does not compile until it is here.
+fn record() -> RunReport {
+    let text = || "x".to_owned();
+    let check = Check {
+        name: text(),
+        kind: CheckKind::Generic,
+        status: Status::Pass,
+        seconds: 0.5,
+        reason: Some(text()),
+    };
+    let stage =
+        Stage { name: StageName::Install, status: Status::Pass, reason: Some(text()), checks: vec![check] };
+    let image = Image { stage: StageName::Install, service: text(), image: text(), digest: Some(text()) };
+    RunReport {
+        schema: ccci_core::report::SCHEMA,
+        run: text(),
+        recipe: text(),
+        mode: Mode::Cold,
+        requested_mode: Mode::Quick,
+        fallback: Some(text()),
+        verdict: Verdict::Pass,
+        exit_code: 0,
+        error: Some(text()),
+        domain: text(),
+        version: Version { base: Some(text()), head: Some(text()) },
+        commit: Some(text()),
+        deploys: Deploys { expected: 1, counted: 1 },
+        deps: vec![Dep { recipe: text(), kind: text(), domain: text(), realm: Some(text()) }],
+        lint: Some(Lint { status: text(), findings: vec![text()] }),
+        stages: vec![stage],
+        images: vec![image],
+        faults: vec![text()],
+        phases: vec![Phase { name: text(), seconds: 0.5 }],
+        canonical: Canonical {
+            before: Some(text()),
+            after: Some(text()),
+            promoted: true,
+            restored: true,
+            reason: Some(text()),
+        },
+        teardown: Some(Teardown { clean: true, left: vec![text()] }),
+        started: text(),
+        finished: Some(text()),
+    }
+}
+
+#[test]
+fn every_key_of_a_record_is_documented() {
+    let mut wanted = Vec::new();
+    keys(&serde_json::to_value(record()).unwrap(), "", &mut wanted);
+    // Objects that may be null have a row of their own.
+    wanted.extend(["lint".to_owned(), "teardown".to_owned()]);
+    let mut documented: Vec<String> =
+        table("results.md", "| key | type | meaning |").into_iter().map(|row| row[0].clone()).collect();
+    wanted.sort();
+    documented.sort();
+    assert_eq!(documented, wanted);
+}
+
+#[test]
+fn every_exit_code_is_documented() {
+    let documented: Vec<String> =
+        table("results.md", "| code | meaning |").into_iter().map(|row| row[0].clone()).collect();
+    let signals = format!("{}, {}", exit::SIGNAL_BASE + 2, exit::SIGNAL_BASE + 15);
+    let codes = [
+        exit::PASS,
+        exit::FAIL,
+        exit::USAGE,
+        exit::INCONCLUSIVE,
+        exit::NOTHING_SELECTED,
+        exit::NO_CANONICAL,
+        exit::RESTORE_FAILED,
+        exit::BUSY,
+    ];
+    let wanted: Vec<String> = codes.iter().map(u8::to_string).chain([signals]).collect();
+    assert_eq!(documented, wanted);
+}
+
+/// Settings with something in every place. A new field does not compile until it is here.
+fn settings() -> Settings {
+    let usual = usual();
+    Settings {
+        base_domain: usual.base_domain,
+        abra: AbraSettings { binary: "abra".into(), dir: Some("/x".into()), server: "default".into() },
+        state_dir: usual.state_dir,
+        recipes: usual.recipes,
+        address: Some(std::net::Ipv4Addr::LOCALHOST.into()),
+        ca_file: Some("/x".into()),
+        compose_files: vec!["x".into()],
+        env: [("<KEY>".to_owned(), "x".to_owned())].into(),
+        pull: usual.pull,
+        max_tests: usual.max_tests,
+        keep_runs: usual.keep_runs,
+    }
+}
+
+fn load(text: &str) -> Result<Settings, String> {
+    ccci_core::yaml::parse(Path::new("ccci.yaml"), text).map_err(|error| error.to_string())
+}
+
+fn usual() -> Settings {
+    load("base_domain: a.test").unwrap()
+}
+
+const SETTINGS: &str = "| key | type | default | meaning | example |";
+
+#[test]
+fn failure_27_every_key_of_the_settings_is_documented() {
+    let mut wanted = Vec::new();
+    keys(&serde_json::to_value(settings()).unwrap(), "", &mut wanted);
+    let mut documented: Vec<String> =
+        table("settings.md", SETTINGS).into_iter().map(|row| row[0].clone()).collect();
+    let mut wanted: Vec<String> = wanted.iter().map(|key| key.trim_end_matches("[]").to_owned()).collect();
+    wanted.sort();
+    documented.sort();
+    assert_eq!(documented, wanted);
+}
+
+#[test]
+fn the_documented_defaults_and_examples_of_the_settings_are_true() {
+    let usual = serde_json::to_value(usual()).unwrap();
+    for row in table("settings.md", SETTINGS) {
+        let [key, _, default, _, example] = row.as_slice() else { panic!("{row:?}") };
+        let value = key.trim_end_matches(".<KEY>").split('.').fold(&usual, |value, part| &value[part]);
+        match key.as_str() {
+            "base_domain" => assert!(load("{}").is_err()),
+            // Without a value; the page says in words what holds then.
+            "abra.dir" | "address" | "ca_file" => assert!(value.is_null(), "{key}"),
+            _ => assert_eq!(&value.to_string(), default, "{key}"),
+        }
+        let text =
+            if key == "base_domain" { example.clone() } else { format!("base_domain: a.test\n{example}") };
+        load(&text).unwrap_or_else(|error| panic!("{key}: {error}"));
+    }
+}
