@@ -276,6 +276,9 @@ mod tests {
         let recipe = "wiki".parse().unwrap();
         let runs: Vec<_> = (0..2).map(|_| draw(&world.settings.runs_dir(), &recipe).unwrap()).collect();
         assert_ne!(runs[0].0, runs[1].0);
+        for (_, dir, _lock) in &runs {
+            assert!(lock::is_held(&record::lock_path(dir)).unwrap(), "its lock comes before all it writes");
+        }
         let [one, two] = [0, 1].map(|n: usize| {
             let abra = abra(&runs[n].1, &world).unwrap();
             let domain = AppDomain::cold(&recipe, &runs[n].0, &world.settings.base_domain).unwrap();
