@@ -104,8 +104,7 @@ async fn failure_27_settings_that_cannot_be_used() {
         place.settings(&text);
         place.refused("--recipe blog", 2).await;
     }
-    std::fs::remove_file(place.path("ccci.yaml")).unwrap();
-    place.refused("--recipe blog", 2).await;
+    place.refused("--recipe blog --config nowhere.yaml", 2).await;
     insta::assert_snapshot!(place.transcript());
 }
 
@@ -147,6 +146,25 @@ async fn a_recipes_folder_that_cannot_be_used() {
     place.recipe_file("custom-html", "overlay.rs", "// newer\n", 0o644);
     place.refused("--recipe custom-html", 2).await;
     insta::assert_snapshot!(transcript + &place.transcript());
+}
+
+/// Without settings the lab is meant, and what is wrong by itself is told before anything of it is begun. Where the lab
+/// cannot be, that is told in one line too.
+#[tokio::test]
+async fn nothing_of_the_lab_is_begun_for_a_wrong_request() {
+    let place = Place::new().await;
+    std::fs::remove_file(place.path("ccci.yaml")).unwrap();
+    for words in ["--recipe Blog", "--recipe blog --stages instal"] {
+        place.refused(words, 2).await;
+    }
+    place.refused("--recipe blog no-such-check", 4).await;
+    place.recipe_file("blog", "recipe.yaml", "enroled: true\n", 0o644);
+    place.refused("--recipe blog", 2).await;
+    std::fs::remove_file(place.path("recipes/blog/recipe.yaml")).unwrap();
+    let output = place.ccci("--recipe blog").await;
+    assert_eq!(output.code, Some(2), "{output:?}");
+    assert!(output.stderr.contains("no engine answers"), "{output:?}");
+    place.assert_nothing_made();
 }
 
 /// What the tests above rely on: a request that is right goes on to the engine, and only that is missing here.

@@ -72,13 +72,15 @@ impl Place {
     /// Calls the program with these words and notes what it said.
     pub(crate) async fn ccci(&self, words: &str) -> Output {
         let command = Command::new(env!("CARGO_BIN_EXE_ccci")).args(words.split(' ')).dir("/");
-        let output = command
+        let mut command = command
             .env("DOCKER_HOST", "unix:///nowhere.sock")
-            .env("CCCI_CONFIG", self.path("ccci.yaml"))
-            .env("CCCI_RECIPES", self.path("recipes"))
-            .run()
-            .await
-            .unwrap();
+            .env("CCCI_LAB_DIR", self.path("lab"))
+            .env("CCCI_RECIPES", self.path("recipes"));
+        let settings = self.path("ccci.yaml");
+        if settings.exists() {
+            command = command.env("CCCI_CONFIG", settings);
+        }
+        let output = command.run().await.unwrap();
         let dir = self.dir.path().display().to_string();
         let text = format!("$ ccci {words}\n{}{}{}\n\n", output.stdout, output.stderr, output.ending());
         self.said.lock().unwrap().push_str(&without_run_id(&text.replace(&dir, "<dir>")));
@@ -115,8 +117,9 @@ impl Place {
         files
     }
 
-    /// No run directory, no lock file, no record.
+    /// No run directory, no lock file, no record, and nothing of a lab.
     pub(crate) fn assert_nothing_made(&self) {
+        assert!(!self.path("lab").exists(), "a lab was begun");
         assert!(self.files_of_state().is_empty(), "{:?}", self.files_of_state());
         let runs = std::fs::read_dir(self.path("state/runs")).map_or(0, Iterator::count);
         assert_eq!(runs, 0, "an empty run directory");
