@@ -32,7 +32,9 @@ pub struct Holder {
 
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "run {}", self.run)?;
+        // A command's name has two words, and is no run.
+        let kind = if self.run.contains(' ') { "" } else { "run " };
+        write!(f, "{kind}{}", self.run)?;
         if !self.recipe.is_empty() {
             write!(f, " of {}", self.recipe)?;
         }
@@ -74,36 +76,61 @@ pub struct Lock {
 impl Lock {
     /// Takes the lock if nobody holds it.
     pub fn try_take(path: &Path, holder: &Holder) -> Result<Option<Self>, PathError> {
-        if let Some(dir) = path.parent() {
-            atomic::create_dir(dir)?;
-        }
-        loop {
-            let mut file = OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .read(true)
-                .write(true)
-                .open(path)
-                .path("open", path)?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Ok(None),
-                Err(TryLockError::Error(error)) => return Err(error).path("lock", path),
-            }
-            // Between our open and our lock the holder may have removed the file: then this lock guards nothing.
-            if !same_file(&file, path) {
-                continue;
-            }
-            let text = serde_json::to_string(holder).unwrap_or_default();
-            file.set_len(0).and_then(|()| file.write_all(text.as_bytes())).path("write", path)?;
-            return Ok(Some(Self { path: path.to_owned(), _file: file }));
-        }
+        let Some(mut file) = locked(path, File::try_lock)? else { return Ok(None) };
+        let text = serde_json::to_string(holder).unwrap_or_default();
+        file.set_len(0).and_then(|()| file.write_all(text.as_bytes())).path("write", path)?;
+        Ok(Some(Self { path: path.to_owned(), _file: file }))
+    }
+
+    /// Takes a share of the lock unless somebody has it alone. Any number of processes may have shares; the file does
+    /// not name them, [`sharers`] does.
+    pub fn try_share(path: &Path) -> Result<Option<Self>, PathError> {
+        let file = locked(path, File::try_lock_shared)?;
+        Ok(file.map(|file| Self { path: path.to_owned(), _file: file }))
     }
 
     /// Removes the lock's file while it is still held, then frees it: for names that are used once.
     pub fn retire(self) -> Result<(), PathError> {
         atomic::remove_file(&self.path)
     }
+}
+
+/// The file at `path`, made where it is not there, with the lock that `lock` takes; `None` when others are in the way.
+fn locked(path: &Path, lock: impl Fn(&File) -> Result<(), TryLockError>) -> Result<Option<File>, PathError> {
+    if let Some(dir) = path.parent() {
+        atomic::create_dir(dir)?;
+    }
+    loop {
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).read(true).write(true);
+        let file = options.open(path).path("open", path)?;
+        match lock(&file) {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error).path("lock", path),
+        }
+        // Between our open and our lock the holder may have removed the file: then this lock guards nothing.
+        if same_file(&file, path) {
+            return Ok(Some(file));
+        }
+    }
+}
+
+/// The processes that have a share of the lock at `path`, as far as the kernel shows them.
+pub fn sharers(path: &Path) -> Vec<u32> {
+    let inode = std::fs::metadata(path).map_or(0, |file| file.ino());
+    shared_by(&std::fs::read_to_string("/proc/locks").unwrap_or_default(), inode)
+}
+
+/// The same from the text of `/proc/locks`: `3: FLOCK  ADVISORY  READ 12707 fe:00:942102 0 EOF`.
+fn shared_by(locks: &str, inode: u64) -> Vec<u32> {
+    let file = format!(":{inode}");
+    let shares = locks.lines().filter_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [_, "FLOCK", _, "READ", pid, named, ..] = words[..] else { return None };
+        named.ends_with(&file).then(|| pid.parse().ok())?
+    });
+    shares.collect()
 }
 
 /// True when somebody holds the lock at `path`. A file that is not there is held by nobody.
@@ -204,6 +231,29 @@ mod tests {
         drop(first);
         assert!(!is_held(&path).unwrap());
         take_any("a run slot", &paths, &me("b"), patience, &cancel, &mut |_| {}).await.unwrap();
+    }
+
+    #[test]
+    fn shares_go_side_by_side_and_keep_everybody_else_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("use");
+        let shares = [Lock::try_share(&path).unwrap().unwrap(), Lock::try_share(&path).unwrap().unwrap()];
+        assert!(Lock::try_take(&path, &me("a")).unwrap().is_none());
+        assert!(sharers(&path).contains(&std::process::id()), "{:?}", sharers(&path));
+        drop(shares);
+        let alone = Lock::try_take(&path, &me("lab down")).unwrap().unwrap();
+        assert!(Lock::try_share(&path).unwrap().is_none());
+        assert_eq!(holder(&path), "lab down of custom-html (process 1, since now)");
+        assert_eq!(sharers(&path), Vec::<u32>::new());
+        drop(alone);
+    }
+
+    #[test]
+    fn the_kernels_table_names_who_shares() {
+        let table = "1: FLOCK  ADVISORY  READ 12 fe:00:94 0 EOF\n1: -> FLOCK  ADVISORY  READ 13 fe:00:94 0 EOF\n\
+                     2: FLOCK  ADVISORY  WRITE 14 fe:00:94 0 EOF\n3: FLOCK  ADVISORY  READ 15 fe:00:194 0 EOF\n\
+                     4: POSIX  ADVISORY  READ 16 fe:00:94 0 EOF\n5: FLOCK  ADVISORY  READ 17 fe:00:94 0 EOF\n";
+        assert_eq!(shared_by(table, 94), [12, 17]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use ccci_core::atomic::{self, PathError};
 use ccci_core::clock;
-use ccci_core::lock::LockError;
+use ccci_core::lock::{self, Lock, LockError};
 use ccci_core::settings::{AbraSettings, RecipeSource, Settings};
 use ccci_core::swarm::{SwarmError, WaitFailure};
 use ccci_core::wait::CancellationToken;
@@ -31,6 +31,8 @@ mod place;
 
 /// The programs that the first `up` needs beside Docker's.
 const TOOLS: [tools::Tool; 3] = [tools::GIT, tools::MMDEBSTRAP, tools::GO];
+/// The lock that runs share and `down` and `reset` need alone.
+const USE: &str = "use";
 /// The compose file with what a small machine's kernel lacks, in each of the lab's recipes.
 const LAB_COMPOSE: &str = "compose.lab.yml";
 
@@ -196,13 +198,57 @@ pub async fn up(
     cancel: CancellationToken,
 ) -> Result<LabStatus, LabError> {
     let work = &Work { layout, progress, cancel };
-    if !layout.root().is_dir() {
+    let _lock = begin(work, options).await?;
+    bring_up(work, options).await
+}
+
+/// Brings the whole lab up and holds it: while the lock lives, nobody takes the lab down.
+pub async fn enter(
+    layout: &LabLayout,
+    options: &LabOptions,
+    progress: Sink<'_>,
+    cancel: CancellationToken,
+) -> Result<(LabStatus, Lock), LabError> {
+    let work = &Work { layout, progress, cancel };
+    let _lock = begin(work, options).await?;
+    // Under the lab's own lock, so that no `down` comes in between.
+    let held = hold(layout)?;
+    Ok((bring_up(work, options).await?, held))
+}
+
+/// Holds the lab as it is: while the lock lives, nobody takes it down.
+pub fn hold(layout: &LabLayout) -> Result<Lock, LabError> {
+    let path = layout.lock(USE);
+    Lock::try_share(&path)?.ok_or_else(|| LabError::InUse { holder: lock::holder(&path) })
+}
+
+/// Builds the catalogue and nothing else, and gives settings that suffice to look at its recipes. Needs git, and no
+/// engine.
+pub async fn catalogue_settings(
+    layout: &LabLayout,
+    options: &LabOptions,
+    progress: Sink<'_>,
+    cancel: CancellationToken,
+) -> Result<Settings, LabError> {
+    tools::require(&[tools::GIT])?;
+    catalogue::build(&Work { layout, progress, cancel }).await?;
+    // No container will ask this name server.
+    settings(layout, Ipv4Addr::LOCALHOST, options)
+}
+
+/// The looks that need no lock, then the lab's own lock.
+async fn begin(work: &Work<'_>, options: &LabOptions) -> Result<Lock, LabError> {
+    // The authority is in every image, so without it all of them are to be built.
+    tools::admit(if work.layout.ca_file().exists() { &[tools::GIT] } else { &TOOLS })?;
+    if !work.layout.root().is_dir() {
         // Where the lab cannot be, not even its directory is made.
-        tools::admit(&TOOLS)?;
         engine::examine(work, &options.engine, true).await?;
     }
-    let _lock = work.lock("lab").await?;
-    tools::admit(&[tools::GIT])?;
+    Ok(work.lock("lab").await?)
+}
+
+async fn bring_up(work: &Work<'_>, options: &LabOptions) -> Result<LabStatus, LabError> {
+    let layout = work.layout;
     engine::prepare(work, &options.engine, &Need { tools: &TOOLS, whole_lab: true }).await?;
     for dir in [layout.build(), layout.state()] {
         atomic::create_dir(&dir)?;

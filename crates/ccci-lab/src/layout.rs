@@ -85,7 +85,7 @@ impl LabLayout {
         self.root.join("ccci.yaml")
     }
 
-    /// A kernel lock of the lab itself: `lab`, `engine`, `images`.
+    /// A kernel lock of the lab itself: `lab`, `use` (shared by runs), `engine`, `images`, `catalogue`.
     pub fn lock(&self, name: &str) -> PathBuf {
         self.root.join("locks").join(name)
     }

@@ -90,6 +90,12 @@ pub(crate) fn admit(wanted: &[Tool]) -> Result<(), ToolError> {
     refusal(&missing(wanted), &decide::system()).map_or(Ok(()), Err)
 }
 
+/// Refuses when one of these programs is missing, also where it might be installed.
+pub(crate) fn require(wanted: &[Tool]) -> Result<(), ToolError> {
+    let missing = missing(wanted);
+    if missing.is_empty() { Ok(()) } else { Err(told(&missing, &decide::system())) }
+}
+
 fn missing(wanted: &[Tool]) -> Vec<Tool> {
     wanted.iter().copied().filter(|tool| !tool.is_there()).collect()
 }
@@ -112,6 +118,11 @@ fn refusal(missing: &[Tool], system: &decide::System) -> Option<ToolError> {
     if missing.is_empty() || system.root && system.debian {
         return None;
     }
+    Some(told(missing, system))
+}
+
+/// What is missing, and who may install it how.
+fn told(missing: &[Tool], system: &decide::System) -> ToolError {
     let packages = package_names(missing, |_| true).join(" ");
     let how = match (system.debian, system.root) {
         (true, _) => format!(" as root (`apt-get install {packages}`)"),
@@ -119,7 +130,7 @@ fn refusal(missing: &[Tool], system: &decide::System) -> Option<ToolError> {
         (false, false) => format!(" as root by the means of this system ({})", system.name),
     };
     let programs = missing.iter().map(|tool| tool.program).collect::<Vec<_>>().join(", ");
-    Some(ToolError::Missing { programs, packages: format!("the packages {packages}"), how })
+    ToolError::Missing { programs, packages: format!("the packages {packages}"), how }
 }
 
 /// The packages of these tools that the distribution has, each once.

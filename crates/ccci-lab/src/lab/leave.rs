@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ccci_core::atomic::{self, PathContext as _, PathError};
-use ccci_core::lock;
+use ccci_core::clock;
+use ccci_core::lock::{self, Holder, Lock, LockError};
 use ccci_core::names::StackName;
 use ccci_core::record::{self, RecordState, RunRecord};
 use ccci_core::swarm::{Extra, Limits, Plan, Swarm};
 use ccci_core::wait::CancellationToken;
 use serde::Serialize;
 
-use super::LabError;
+use super::{LabError, USE};
 use crate::engine::neighbours::{self, Proxy};
 use crate::engine::{self, EngineOptions, Owned};
 use crate::layout::{LabLayout, PROXY_NETWORK};
@@ -21,6 +22,8 @@ use crate::names;
 use crate::traefik::{self, TraefikError};
 use crate::work::{Sink, Work, accepted};
 
+/// How long somebody who uses the lab without a run is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the removal of one stack may take.
 const REMOVAL: Duration = Duration::from_secs(120);
 
@@ -67,6 +70,10 @@ async fn leave(work: &Work<'_>, options: &EngineOptions, reset: Option<Reset>) -
         return Err(LabError::Absent { root: layout.root().to_owned() });
     }
     let _lock = work.lock("lab").await?;
+    // Runs that have a name are told by it, at once.
+    refuse_in_use(layout)?;
+    let _alone = alone(work, if reset.is_some() { "lab reset" } else { "lab down" }).await?;
+    // A run may have begun meanwhile by settings of its own.
     refuse_in_use(layout)?;
     let socket = engine::decide::socket_path(options.docker_host.as_deref());
     let mut left = Left::default();
@@ -84,6 +91,24 @@ async fn leave(work: &Work<'_>, options: &EngineOptions, reset: Option<Reset>) -
         files(layout, reset, &mut left)?;
     }
     Ok(left)
+}
+
+/// Takes the lab alone. A process that has just brought it up shares it before it has a run.
+async fn alone(work: &Work<'_>, command: &str) -> Result<Lock, LabError> {
+    let path = work.layout.lock(USE);
+    let since = clock::rfc3339(clock::now());
+    let me = Holder { run: command.to_owned(), recipe: String::new(), pid: std::process::id(), since };
+    let users = || {
+        let all: Vec<String> = lock::sharers(&path).iter().map(ToString::to_string).collect();
+        if all.is_empty() { "another process".to_owned() } else { format!("process {}", all.join(", ")) }
+    };
+    let mut tell = |_: &str| work.note(format!("waiting for the lab: in use by {}", users()));
+    let paths = [path.clone()];
+    let taken = lock::take_any("the lab", &paths, &me, PATIENCE, &work.cancel, &mut tell).await;
+    taken.map_err(|error| match error {
+        LockError::Busy { .. } => LabError::InUse { holder: users() },
+        other => other.into(),
+    })
 }
 
 /// Runs hold kernel locks in the state directory.
@@ -293,8 +318,6 @@ fn files(layout: &LabLayout, reset: Reset, left: &mut Left) -> Result<(), PathEr
 
 #[cfg(test)]
 mod tests {
-    use ccci_core::lock::{Holder, Lock};
-
     use super::*;
 
     #[tokio::test]
@@ -311,6 +334,25 @@ mod tests {
             down(&layout, &options, &|_| {}, CancellationToken::new()).await.unwrap(),
             Left::default()
         );
+    }
+
+    /// Between bringing the lab up and its first lock, a run has no name yet.
+    #[tokio::test]
+    async fn nothing_is_taken_down_under_a_process_that_is_about_to_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = LabLayout::new(dir.path());
+        let held = [super::super::hold(&layout).unwrap(), super::super::hold(&layout).unwrap()];
+        let options = EngineOptions { docker_host: Some("unix:///nowhere".into()), insist: false };
+        let ends = reset(&layout, &options, false, &|_| {}, CancellationToken::new());
+        let error = ends.await.unwrap_err();
+        let me = format!("the lab is in use by process {0}, {0}", std::process::id());
+        assert!(error.is_busy() && error.to_string().contains(&me), "{error}");
+        drop(held);
+        let work = Work::quiet(&layout);
+        let alone = alone(&work, "lab down").await.unwrap();
+        let error = super::super::hold(&layout).unwrap_err();
+        assert!(error.is_busy() && error.to_string().contains("lab down (process"), "{error}");
+        drop(alone);
     }
 
     #[tokio::test]
