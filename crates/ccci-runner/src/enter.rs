@@ -258,7 +258,6 @@ mod tests {
         );
         World {
             settings: ccci_core::yaml::parse(Path::new("ccci.yaml"), &text).unwrap(),
-            recipes_dir: dir.join("recipes"),
             exe: "ccci".into(),
             home: None,
             events: Events::default(),

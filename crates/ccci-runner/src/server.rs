@@ -1,10 +1,13 @@
 //! Which server this is about: the settings file that was named, the one of the system, or the lab.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use ccci_core::lock::Lock;
 use ccci_core::settings::{DEFAULT_PATH, Settings, SettingsError};
 use ccci_core::wait::CancellationToken;
 
+#[cfg(feature = "lab")]
+use crate::cli;
 use crate::cli::GlobalArgs;
 use crate::request::Surroundings;
 
@@ -49,21 +52,67 @@ fn named(global: &GlobalArgs) -> Option<PathBuf> {
     if global.lab { None } else { global.config.clone().or_else(system) }
 }
 
-/// The settings of the server, with the lab brought up where it is the server.
-pub(crate) async fn settings(
+/// A server that a command works on.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) settings: Settings,
+    /// Keeps the lab, where it is the server, from being taken down while this lives.
+    pub(crate) held: Option<Lock>,
+}
+
+/// The server of a run, with the lab brought up where it is the server.
+pub(crate) async fn to_run(
+    global: &GlobalArgs,
+    surroundings: &Surroundings,
+    cancel: &CancellationToken,
+) -> Result<Server, ServerError> {
+    match named(global) {
+        Some(path) => at(&path, surroundings),
+        #[cfg(feature = "lab")]
+        None => cli::lab::bring_up(global, surroundings, cancel).await,
+        #[cfg(not(feature = "lab"))]
+        None => without_lab(cancel),
+    }
+}
+
+/// Settings that a plan can be made with: nothing is started for it.
+pub(crate) async fn to_plan(
     global: &GlobalArgs,
     surroundings: &Surroundings,
     cancel: &CancellationToken,
 ) -> Result<Settings, ServerError> {
-    if let Some(path) = named(global) {
-        return Ok(Settings::load(&path)?);
+    match named(global) {
+        Some(path) => Ok(Settings::load(&path)?),
+        #[cfg(feature = "lab")]
+        None => cli::lab::settings_to_plan(global, surroundings, cancel).await,
+        #[cfg(not(feature = "lab"))]
+        None => without_lab((surroundings, cancel)),
     }
+}
+
+/// The server on which something may have been left; none where there are no settings and was no lab.
+pub(crate) fn to_recover(
+    global: &GlobalArgs,
+    surroundings: &Surroundings,
+) -> Result<Option<Server>, ServerError> {
     #[cfg(feature = "lab")]
-    return crate::cli::lab::bring_up(global, surroundings, cancel).await;
+    let lab = || cli::lab::settings_file(surroundings);
     #[cfg(not(feature = "lab"))]
-    {
-        // Only the lab needs to know where it was called from.
-        let _: (&Surroundings, &CancellationToken) = (surroundings, cancel);
-        Err(ServerError::NoSettings)
-    }
+    let lab = || None;
+    named(global).or_else(lab).map(|path| at(&path, surroundings)).transpose()
+}
+
+/// The server of a settings file. Somebody may name the lab's own.
+fn at(path: &Path, surroundings: &Surroundings) -> Result<Server, ServerError> {
+    #[cfg(feature = "lab")]
+    let held = cli::lab::hold_if_own(path, surroundings)?;
+    #[cfg(not(feature = "lab"))]
+    let (held, _) = (None, surroundings);
+    Ok(Server { settings: Settings::load(path)?, held })
+}
+
+/// What only the lab needs is not looked at.
+#[cfg(not(feature = "lab"))]
+fn without_lab<T>(_: impl Sized) -> Result<T, ServerError> {
+    Err(ServerError::NoSettings)
 }

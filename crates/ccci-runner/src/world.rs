@@ -11,13 +11,13 @@ use ccci_core::settings::Settings;
 use ccci_core::swarm::{Swarm, SwarmError};
 use ccci_core::verdict::Trouble;
 
+use crate::request::Surroundings;
 use crate::signals::Stop;
 
 /// The server, the streams and the signals of this process.
 #[derive(Debug, Clone)]
 pub(crate) struct World {
     pub(crate) settings: Settings,
-    pub(crate) recipes_dir: PathBuf,
     /// This binary, for checks that run as its children.
     pub(crate) exe: PathBuf,
     /// The user's home: where abra's directory is when the settings name none.
@@ -28,6 +28,18 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// The world of a command that reports nothing as it goes.
+    pub(crate) fn quiet(settings: Settings, surroundings: &Surroundings, stop: Stop) -> Self {
+        Self {
+            settings,
+            exe: surroundings.exe.clone(),
+            home: surroundings.home.clone(),
+            events: Events::default(),
+            redactor: Redactor::default(),
+            stop,
+        }
+    }
+
     /// The engine of the settings' server. One that does not answer is nobody's fault but the server's.
     pub(crate) async fn swarm(&self) -> Result<Swarm, Trouble> {
         Swarm::connect().await.map_err(|error| lost(&error))

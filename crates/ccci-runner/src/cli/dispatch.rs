@@ -3,8 +3,6 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use ccci_core::event::Events;
-use ccci_core::secret::Redactor;
 use ccci_core::verdict::{Trouble, exit};
 use tracing_subscriber::EnvFilter;
 
@@ -12,9 +10,8 @@ use super::{Command, GlobalArgs, RunArgs, lint, list, plan, recover, run};
 use crate::report::files::WriteError;
 use crate::request::{RequestError, Surroundings};
 use crate::room::RoomError;
-use crate::server::{self, ServerError};
+use crate::server::ServerError;
 use crate::signals::Stop;
-use crate::world::World;
 
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +28,8 @@ pub(crate) enum CommandError {
     Write(#[from] WriteError),
     #[error("this process cannot be set up: {0}")]
     Process(#[source] std::io::Error),
+    #[error("stopped by signal {signal}: {error}")]
+    Stopped { signal: u8, error: Box<Self> },
 }
 
 impl From<Trouble> for CommandError {
@@ -52,7 +51,9 @@ impl CommandError {
             | Self::Trouble(Trouble::Infrastructure(_)) => exit::INCONCLUSIVE,
             Self::Trouble(Trouble::Busy(_)) => exit::BUSY,
             Self::Trouble(Trouble::NothingSelected(_)) => exit::NOTHING_SELECTED,
-            Self::Trouble(Trouble::Signal(signal)) => exit::SIGNAL_BASE + signal,
+            Self::Stopped { signal, .. } | Self::Trouble(Trouble::Signal(signal)) => {
+                exit::SIGNAL_BASE + signal
+            }
         }
     }
 }
@@ -81,13 +82,22 @@ async fn carry_out(
 ) -> Result<u8, CommandError> {
     let mut out = std::io::stdout();
     match command {
-        None => Box::pin(run::run(args, global, surroundings)).await,
+        None => stoppable(async |stop| run::run(args, global, surroundings, stop).await).await,
         Some(Command::List(args)) => list::list(&args.recipe, &surroundings.recipes_dir(global)?, &mut out),
         Some(Command::Lint(args)) => lint::lint(&args.recipe, &surroundings.recipes_dir(global)?, &mut out),
-        Some(Command::Plan(args)) => plan::plan(&args, &world(global, surroundings).await?, &mut out).await,
-        Some(Command::Recover) => Ok(recover::recover(&world(global, surroundings).await?, &mut out).await?),
+        Some(Command::Plan(args)) => {
+            stoppable(async |stop| plan::plan(&args, global, surroundings, stop, &mut out).await).await
+        }
+        Some(Command::Recover) => {
+            stoppable(async |stop| recover::recover(global, surroundings, stop, &mut out).await).await
+        }
         #[cfg(feature = "lab")]
-        Some(Command::Lab { command }) => super::lab::lab(command, global, surroundings, &mut out).await,
+        Some(Command::Lab { command }) => {
+            let carry_out = async |stop: Stop| {
+                super::lab::carry_out(command, global, surroundings, stop.run, &mut out).await
+            };
+            stoppable(carry_out).await
+        }
         // Both are chosen in main: they run under a protocol of their own.
         Some(Command::Check { .. }) => Ok(exit::USAGE),
         #[cfg(feature = "lab")]
@@ -95,18 +105,19 @@ async fn carry_out(
     }
 }
 
-/// The world of a command that reports nothing as it goes.
-async fn world(global: &GlobalArgs, surroundings: &Surroundings) -> Result<World, CommandError> {
+/// Does what a first signal cancels. The signal then explains whatever went wrong after it.
+async fn stoppable(act: impl AsyncFnOnce(Stop) -> Result<u8, CommandError>) -> Result<u8, CommandError> {
     let stop = Stop::listen().map_err(CommandError::Process)?;
-    Ok(World {
-        settings: server::settings(global, surroundings, &stop.run).await?,
-        recipes_dir: surroundings.recipes_dir(global)?,
-        exe: surroundings.exe.clone(),
-        home: surroundings.home.clone(),
-        events: Events::default(),
-        redactor: Redactor::default(),
-        stop,
-    })
+    let done = Box::pin(act(stop.clone())).await;
+    explained(done, stop.signal())
+}
+
+fn explained(done: Result<u8, CommandError>, signal: Option<u8>) -> Result<u8, CommandError> {
+    match (done, signal) {
+        (Err(error @ CommandError::Trouble(Trouble::Signal(_))), _) => Err(error),
+        (Err(error), Some(signal)) => Err(CommandError::Stopped { signal, error: Box::new(error) }),
+        (done, _) => done,
+    }
 }
 
 /// Logs for operators go to standard error, when `CCCI_LOG` asks for them.
@@ -116,4 +127,29 @@ fn log(surroundings: &Surroundings) {
     let layer =
         tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(std::io::stderr);
     layer.with_ansi(false).init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_explains_what_went_wrong_after_it_and_nothing_else() {
+        let wrong = || Err(Trouble::Infrastructure("cancelled while waiting for the lab".to_owned()).into());
+        let code = |done| match done {
+            Ok(code) => code,
+            Err(error) => CommandError::exit_code(&error),
+        };
+        for (done, signal, expected) in [
+            (wrong(), None, 3),
+            (wrong(), Some(2), 130),
+            (wrong(), Some(15), 143),
+            (Ok(1), Some(2), 1),
+            (Ok(0), None, 0),
+        ] {
+            assert_eq!(code(explained(done, signal)), expected, "{signal:?}");
+        }
+        let text = explained(wrong(), Some(15)).unwrap_err().to_string();
+        assert_eq!(text, "stopped by signal 15: cancelled while waiting for the lab");
+    }
 }

@@ -1,21 +1,24 @@
 //! `ccci lab`: the local Co-op Cloud, as a command and as the server that holds when there are no settings.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use ccci_core::lock::Lock;
 use ccci_core::settings::Settings;
 use ccci_core::verdict::exit;
 use ccci_core::wait::CancellationToken;
 use ccci_lab::engine::EngineOptions;
-use ccci_lab::lab::{LabError, LabOptions, LabStatus, Left, StandIn, down, find_abra, reset, status, up};
+use ccci_lab::lab::{
+    self, LabError, LabOptions, LabStatus, Left, StandIn, down, find_abra, reset, status, up,
+};
 use ccci_lab::layout::{DEFAULT_ROOT, LabLayout};
 use ccci_lab::work::Progress;
 
 use super::dispatch::CommandError;
 use super::{GlobalArgs, LabCommand};
 use crate::request::Surroundings;
-use crate::server::ServerError;
-use crate::signals::Stop;
+use crate::server::{Server, ServerError};
 
 /// The stand-in for abra, started by the lab's `abra` shim.
 #[expect(clippy::disallowed_methods, reason = "it is a program of its own, with abra's environment")]
@@ -23,26 +26,54 @@ pub(crate) fn abra(args: &[String]) -> ExitCode {
     ccci_lab::abra::main(args, |key| std::env::var(key).ok())
 }
 
-/// Brings the lab up and gives its settings.
+/// Brings the lab up and gives its settings, held so that nobody takes it down meanwhile.
 pub(crate) async fn bring_up(
     global: &GlobalArgs,
     surroundings: &Surroundings,
     cancel: &CancellationToken,
-) -> Result<Settings, ServerError> {
+) -> Result<Server, ServerError> {
     say("no settings file: using the lab on this machine (`ccci lab status` shows it)");
     let layout = layout(surroundings);
-    Box::pin(up(&layout, &options(global, surroundings), &show, cancel.clone())).await?;
-    Ok(Settings::load(&layout.settings())?)
+    let options = options(global, surroundings);
+    let (_, held) = Box::pin(lab::enter(&layout, &options, &show, cancel.clone())).await?;
+    Ok(Server { settings: Settings::load(&layout.settings())?, held: Some(held) })
+}
+
+/// The settings of a lab that was up once, else ones that suffice for its catalogue, which is made for it.
+pub(crate) async fn settings_to_plan(
+    global: &GlobalArgs,
+    surroundings: &Surroundings,
+    cancel: &CancellationToken,
+) -> Result<Settings, ServerError> {
+    if let Some(path) = settings_file(surroundings) {
+        return Ok(Settings::load(&path)?);
+    }
+    let (layout, options) = (layout(surroundings), options(global, surroundings));
+    say("no settings file, and no lab yet: using the lab's catalogue");
+    Ok(lab::catalogue_settings(&layout, &options, &show, cancel.clone()).await?)
+}
+
+/// The lab's settings file, if the lab was up once.
+pub(crate) fn settings_file(surroundings: &Surroundings) -> Option<PathBuf> {
+    Some(layout(surroundings).settings()).filter(|path| path.exists())
+}
+
+/// Holds the lab if this settings file is its own.
+pub(crate) fn hold_if_own(path: &Path, surroundings: &Surroundings) -> Result<Option<Lock>, ServerError> {
+    let layout = layout(surroundings);
+    let (path, own) = (path.canonicalize(), layout.settings().canonicalize());
+    let same = path.is_ok_and(|path| own.is_ok_and(|own| own == path));
+    Ok(if same { Some(lab::hold(&layout)?) } else { None })
 }
 
 /// Carries out a `ccci lab` command.
-pub(crate) async fn lab(
+pub(crate) async fn carry_out(
     command: LabCommand,
     global: &GlobalArgs,
     surroundings: &Surroundings,
+    cancel: CancellationToken,
     out: &mut dyn Write,
 ) -> Result<u8, CommandError> {
-    let cancel = Stop::listen().map_err(CommandError::Process)?.run;
     let (layout, options) = (layout(surroundings), options(global, surroundings));
     let text = match command {
         LabCommand::Up => {

@@ -8,19 +8,32 @@ use ccci_core::stage::{CheckKind, StageName};
 use ccci_core::verdict::{Trouble, exit};
 use ccci_core::version::RecipeVersion;
 
-use super::PlanArgs;
 use super::dispatch::CommandError;
+use super::{GlobalArgs, PlanArgs};
 use crate::observe;
-use crate::request::Target;
+use crate::request::{Surroundings, Target};
 use crate::room::Room;
+use crate::server;
+use crate::signals::Stop;
 use crate::world::{World, infrastructure};
 
 /// Prints the plan.
-pub(crate) async fn plan(args: &PlanArgs, world: &World, out: &mut dyn Write) -> Result<u8, CommandError> {
+pub(crate) async fn plan(
+    args: &PlanArgs,
+    global: &GlobalArgs,
+    surroundings: &Surroundings,
+    stop: Stop,
+    out: &mut dyn Write,
+) -> Result<u8, CommandError> {
     let reference = args.reference.as_deref();
     let target =
         Target::parse(&args.recipe, reference, args.src.as_deref(), &args.stages, Filter::default())?;
-    let room = Room::open(&world.recipes_dir, &target.recipe)?;
+    let recipes_dir = surroundings.recipes_dir(global)?;
+    let room = Room::open(&recipes_dir, &target.recipe)?;
+    // What a run would refuse has no plan.
+    room.check_runnable(&target.recipe)?;
+    let settings = server::to_plan(global, surroundings, &stop.run).await?;
+    let world = &World::quiet(settings, surroundings, stop);
     let dir = tempfile::tempdir().map_err(infrastructure)?;
     // Any run's domain has the same form.
     let domain = AppDomain::cold(&target.recipe, &RunId::from_bytes([0; 3]), &world.settings.base_domain);

@@ -4,17 +4,32 @@ use std::io::Write;
 
 use ccci_core::verdict::{Trouble, exit};
 
+use super::GlobalArgs;
+use super::dispatch::CommandError;
+use crate::request::Surroundings;
+use crate::server::{self, Server};
+use crate::signals::Stop;
 use crate::teardown;
 use crate::world::World;
 
 /// Sweeps, and says what was found. Runs that are alive are never touched.
-pub(crate) async fn recover(world: &World, out: &mut dyn Write) -> Result<u8, Trouble> {
+pub(crate) async fn recover(
+    global: &GlobalArgs,
+    surroundings: &Surroundings,
+    stop: Stop,
+    out: &mut dyn Write,
+) -> Result<u8, CommandError> {
+    let Some(Server { settings, held: _held }) = server::to_recover(global, surroundings)? else {
+        writeln!(out, "no settings file, and no lab on this machine: there is nothing to recover").ok();
+        return Ok(exit::PASS);
+    };
+    let world = &World::quiet(settings, surroundings, stop);
     let swarm = world.swarm().await?;
     let told = teardown::sweep("recover", &swarm, world).await?;
     let text = if told.is_empty() { "no run has left anything".to_owned() } else { told.join("\n") };
     writeln!(out, "{text}").ok();
     if let Some(signal) = world.stop.signal() {
-        return Err(Trouble::Signal(signal));
+        return Err(Trouble::Signal(signal).into());
     }
     Ok(if told.iter().any(|t| t.contains("still there")) { exit::INCONCLUSIVE } else { exit::PASS })
 }

@@ -11,7 +11,7 @@ use crate::report::terminal::Terminal;
 use crate::report::{SharedRecorder, files};
 use crate::request::{RunRequest, Surroundings, results_stream};
 use crate::room::Room;
-use crate::server;
+use crate::server::{self, Server};
 use crate::signals::Stop;
 use crate::world::World;
 
@@ -20,6 +20,7 @@ pub(crate) async fn run(
     args: &RunArgs,
     global: &GlobalArgs,
     surroundings: &Surroundings,
+    stop: Stop,
 ) -> Result<u8, CommandError> {
     let request = RunRequest::parse(args)?;
     let recipes_dir = surroundings.recipes_dir(global)?;
@@ -31,9 +32,9 @@ pub(crate) async fn run(
     let room = Room::open(&recipes_dir, &request.target.recipe)?;
     room.check_runnable(&request.target.recipe)?;
     list::chosen(&room, &request.target.ask)?;
-    let stop = Stop::listen().map_err(CommandError::Process)?;
     let redactor = Redactor::default();
-    let settings = server::settings(global, surroundings, &stop.run).await?;
+    // Held to the end of the run.
+    let Server { settings, held: _held } = server::to_run(global, surroundings, &stop.run).await?;
     let recorder = SharedRecorder::default();
     let terminal = Terminal::new(
         results_stream(request.json.as_ref()),
@@ -44,7 +45,6 @@ pub(crate) async fn run(
     let consumers: Vec<Box<dyn Consumer>> = vec![Box::new(recorder.clone()), Box::new(terminal)];
     let world = World {
         settings,
-        recipes_dir,
         exe: surroundings.exe.clone(),
         home: surroundings.home.clone(),
         events: Events::new(consumers),

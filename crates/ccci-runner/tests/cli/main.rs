@@ -194,3 +194,85 @@ async fn bad_input_waits_for_nobody() {
     drop(slot);
     assert_eq!(place.files_of_state(), ["locks/slot-0"]);
 }
+
+/// A run that would be refused has no plan either.
+#[tokio::test]
+async fn a_plan_is_refused_where_a_run_is() {
+    let place = Place::new().await;
+    place.recipe_file("blog", "recipe.yaml", "deps: [keycloak]\n", 0o644);
+    // Told before the settings are read.
+    place.settings("nonsense: true\n");
+    for words in ["plan blog", "--recipe blog"] {
+        place.refused(words, 2).await;
+    }
+    let said = place.transcript();
+    assert_eq!(said.matches("blog needs keycloak").count(), 2, "{said}");
+}
+
+/// Without settings a plan makes the lab's catalogue and nothing else; there is no engine here to ask.
+#[tokio::test]
+async fn a_plan_without_settings_brings_no_lab_up() {
+    let place = Place::new().await;
+    let names = || -> Vec<String> {
+        let dir = std::fs::read_dir(place.path("lab")).unwrap();
+        let mut names: Vec<_> = dir.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let planned = place.ccci_with_lab("plan traefik").await;
+    assert!(planned.ok() && planned.stdout.contains("tests commit"), "{planned:?}");
+    assert_eq!(names(), ["catalogue", "locks"]);
+    // The settings of a lab that was up once are taken as they are.
+    std::fs::write(place.path("lab/ccci.yaml"), place.settings_text()).unwrap();
+    let planned = place.ccci_with_lab("plan blog").await;
+    assert!(planned.ok() && planned.stdout.contains("(1.0.0+1)"), "{planned:?}");
+    assert_eq!(names(), ["catalogue", "ccci.yaml", "locks"]);
+}
+
+#[tokio::test]
+async fn without_settings_and_lab_there_is_nothing_to_recover() {
+    let place = Place::new().await;
+    let output = place.ccci_with_lab("recover").await;
+    assert!(output.ok() && output.stdout.contains("nothing to recover"), "{output:?}");
+    assert!(!place.path("lab").exists());
+    // Where a lab was up once, its engine is asked.
+    std::fs::create_dir(place.path("lab")).unwrap();
+    std::fs::write(place.path("lab/ccci.yaml"), place.settings_text()).unwrap();
+    assert_eq!(place.ccci_with_lab("recover").await.code, Some(3));
+}
+
+/// A signal while the lab comes up is told by the exit code, as one in a run is.
+#[tokio::test]
+async fn a_signal_ends_the_wait_for_the_lab_with_its_own_code() {
+    use ccci_core::lock::{Holder, Lock};
+    use std::io::{BufRead as _, BufReader, Read as _};
+    let place = Place::new().await;
+    // With an authority none of the images' tools is asked for.
+    std::fs::create_dir_all(place.path("lab/ca")).unwrap();
+    std::fs::write(place.path("lab/ca/ca.pem"), "").unwrap();
+    let me = Holder { run: "lab up".into(), recipe: String::new(), pid: 1, since: "now".into() };
+    let _held = Lock::try_take(&place.path("lab/locks/lab"), &me).unwrap().unwrap();
+    for (words, signal, code) in [("lab up", "TERM", 143), ("--lab --recipe blog", "INT", 130)] {
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_ccci"))
+            .args(words.split(' '))
+            .env("DOCKER_HOST", "unix:///nowhere.sock")
+            .env("CCCI_LAB_DIR", place.path("lab"))
+            .env("CCCI_RECIPES", place.path("recipes"))
+            .env_remove("CCCI_CONFIG")
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("waiting for the lab") {
+            line.clear();
+            assert!(stderr.read_line(&mut line).unwrap() > 0, "{words}: it ended before the signal");
+        }
+        let kill = ["-s", signal, &child.id().to_string()].map(str::to_owned);
+        assert!(std::process::Command::new("kill").args(kill).status().unwrap().success());
+        let mut rest = String::new();
+        stderr.read_to_string(&mut rest).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{words}: {rest}");
+        assert!(rest.lines().last().unwrap().contains("stopped by signal"), "{words}: {rest}");
+    }
+}

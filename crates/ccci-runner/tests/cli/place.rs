@@ -87,6 +87,12 @@ impl Place {
         output
     }
 
+    /// Takes the settings away and calls the program with the lab, where nothing is unless a test has put it there.
+    pub(crate) async fn ccci_with_lab(&self, words: &str) -> Output {
+        std::fs::remove_file(self.path("ccci.yaml")).ok();
+        self.ccci(&format!("--lab {words}")).await
+    }
+
     /// What was called and said so far.
     pub(crate) fn transcript(&self) -> String {
         self.said.lock().unwrap().clone()
