@@ -1,0 +1,334 @@
+//! A thin typed client of Keycloak's admin API: realms, clients and users, no more than a run needs.
+//!
+//! One token serves many requests. When Keycloak says 401 it is fetched anew, once, and the request goes out again:
+//! a refused request changed nothing. Apart from that only GET and DELETE are repeated.
+
+use std::collections::BTreeMap;
+
+use ccci_core::secret::{Redactor, Secret};
+use reqwest::{Method, Url};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+
+use crate::http::{self, Answer, BODY_MAX, HttpError, Net, Wire};
+use crate::name::RealmName;
+
+/// The largest list of realms that is read, in bytes: each is told whole, with some ten KiB.
+const LIST_MAX: usize = 64 << 20;
+
+/// Keycloak could not do what it was asked for, or would not.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdminError {
+    /// The exchange did not come about.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// The administrator was not let in.
+    #[error(
+        "{asked}: Keycloak is up but does not let `{user}` in (status {status}, {why}): is the password in its secret still the one in its database?"
+    )]
+    Refused {
+        /// Method and address.
+        asked: String,
+        /// The administrator's name.
+        user: String,
+        /// The answer's status.
+        status: u16,
+        /// Keycloak's words.
+        why: String,
+    },
+    /// There is one of this name already.
+    #[error("{asked}: {what} exists already; it was left as it is")]
+    Exists {
+        /// Method and address.
+        asked: String,
+        /// What was to be made.
+        what: String,
+    },
+    /// Any other answer than the one that means success.
+    #[error("{asked}: status {status}, {why}")]
+    Unexpected {
+        /// Method and address.
+        asked: String,
+        /// The answer's status.
+        status: u16,
+        /// Keycloak's words.
+        why: String,
+    },
+}
+
+impl AdminError {
+    /// Whether the request may have been carried out all the same: there was no answer that denies it.
+    pub fn is_open(&self) -> bool {
+        match self {
+            Self::Http(error) => {
+                matches!(
+                    error,
+                    HttpError::Deadline { .. } | HttpError::Broken { .. } | HttpError::TooLarge { .. }
+                )
+            }
+            Self::Unexpected { status, .. } => *status >= 500,
+            _ => false,
+        }
+    }
+}
+
+/// The administrator of Keycloak.
+#[derive(Debug, Clone)]
+pub struct AdminLogin {
+    /// The name, usually `admin`.
+    pub user: String,
+    /// The password.
+    pub password: Secret,
+}
+
+/// A realm as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Found {
+    /// The realm's name.
+    #[serde(rename = "realm")]
+    pub name: String,
+    /// The realm's attributes.
+    #[serde(default, deserialize_with = "attributes")]
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// A client, as Keycloak wants it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "the shape is Keycloak's")]
+pub(crate) struct ClientWire<'a> {
+    pub(crate) client_id: &'a str,
+    pub(crate) secret: &'a str,
+    pub(crate) redirect_uris: &'a [String],
+    pub(crate) web_origins: &'a [String],
+    pub(crate) protocol: &'static str,
+    pub(crate) enabled: bool,
+    pub(crate) public_client: bool,
+    pub(crate) standard_flow_enabled: bool,
+    pub(crate) direct_access_grants_enabled: bool,
+    pub(crate) attributes: BTreeMap<&'static str, &'static str>,
+}
+
+/// A user, as Keycloak wants it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UserWire<'a> {
+    pub(crate) username: &'a str,
+    pub(crate) email: &'a str,
+    // Without both names Keycloak calls the account "not fully set up" and gives no token.
+    pub(crate) first_name: &'a str,
+    pub(crate) last_name: &'a str,
+    pub(crate) email_verified: bool,
+    pub(crate) enabled: bool,
+    pub(crate) credentials: [CredentialWire<'a>; 1],
+}
+
+/// A password, as Keycloak wants it.
+#[derive(Serialize)]
+pub(crate) struct CredentialWire<'a> {
+    pub(crate) r#type: &'static str,
+    pub(crate) value: &'a str,
+    pub(crate) temporary: bool,
+}
+
+/// A realm with all that is in it: one import makes everything.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RealmWire<'a> {
+    pub(crate) realm: String,
+    pub(crate) enabled: bool,
+    // The proofs accept no other.
+    pub(crate) default_signature_algorithm: &'static str,
+    pub(crate) attributes: BTreeMap<&'static str, &'a str>,
+    pub(crate) clients: [ClientWire<'a>; 1],
+    pub(crate) users: [UserWire<'a>; 1],
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    access_token: String,
+}
+
+/// The admin API of one Keycloak.
+#[derive(Debug)]
+pub struct Keycloak {
+    wire: Wire,
+    origin: Url,
+    admin: AdminLogin,
+    token: Mutex<Option<Secret>>,
+}
+
+impl Keycloak {
+    /// The Keycloak at this origin (`https://warm-keycloak.example.org`). Asks nothing yet.
+    pub fn new(net: &Net, origin: &str, admin: AdminLogin) -> Result<Self, HttpError> {
+        net.redactor.learn(&admin.password);
+        Ok(Self { wire: Wire::new(net)?, origin: http::address(origin)?, admin, token: Mutex::new(None) })
+    }
+
+    /// Fetches a token: Keycloak is usable when this works (S4).
+    pub async fn login(&self) -> Result<(), AdminError> {
+        let mut kept = self.token.lock().await;
+        *kept = Some(self.fetch_token().await?);
+        Ok(())
+    }
+
+    /// The address of a realm's issuer.
+    pub fn issuer(&self, realm: &RealmName) -> String {
+        self.at(&["realms", &realm.to_string()]).into()
+    }
+
+    /// What learns the secrets that are made for this Keycloak.
+    pub(crate) fn redactor(&self) -> &Redactor {
+        &self.wire.redactor
+    }
+
+    /// All realms with their attributes.
+    pub async fn realms(&self) -> Result<Vec<Found>, AdminError> {
+        let answer = self.ask(Method::GET, &["admin", "realms"], None, LIST_MAX).await?;
+        self.expect(&answer, &[200])?;
+        Ok(answer.json(&self.wire.redactor)?)
+    }
+
+    /// One realm, if it is there.
+    pub async fn realm(&self, name: &RealmName) -> Result<Option<Found>, AdminError> {
+        let answer = self.ask(Method::GET, &["admin", "realms", &name.to_string()], None, BODY_MAX).await?;
+        self.expect(&answer, &[200, 404])?;
+        if answer.status == 404 { Ok(None) } else { Ok(Some(answer.json(&self.wire.redactor)?)) }
+    }
+
+    /// Removes a run's realm; false if there was none. Asks nobody whose it is: see [`crate::reap`].
+    pub async fn delete_realm(&self, name: &RealmName) -> Result<bool, AdminError> {
+        let answer =
+            self.ask(Method::DELETE, &["admin", "realms", &name.to_string()], None, BODY_MAX).await?;
+        self.expect(&answer, &[204, 200, 404])?;
+        Ok(answer.status != 404)
+    }
+
+    /// Makes a realm from its import.
+    pub(crate) async fn import(&self, realm: &RealmWire<'_>) -> Result<(), AdminError> {
+        let what = format!("the realm `{}`", realm.realm);
+        self.make(&["admin", "realms"], realm, what).await
+    }
+
+    /// Adds a client to a realm.
+    pub(crate) async fn add_client(
+        &self,
+        realm: &RealmName,
+        client: &ClientWire<'_>,
+    ) -> Result<(), AdminError> {
+        let what = format!("the client `{}` of the realm `{realm}`", client.client_id);
+        self.make(&["admin", "realms", &realm.to_string(), "clients"], client, what).await
+    }
+
+    /// Adds a user to a realm.
+    pub(crate) async fn add_user(&self, realm: &RealmName, user: &UserWire<'_>) -> Result<(), AdminError> {
+        let what = format!("the user `{}` of the realm `{realm}`", user.username);
+        self.make(&["admin", "realms", &realm.to_string(), "users"], user, what).await
+    }
+
+    async fn make<T: Serialize>(&self, path: &[&str], body: &T, what: String) -> Result<(), AdminError> {
+        let body = serde_json::to_vec(body).map_err(|e| HttpError::Client { why: e.to_string() })?;
+        let answer = self.ask(Method::POST, path, Some(&body), BODY_MAX).await?;
+        if answer.status == 409 {
+            return Err(AdminError::Exists { asked: answer.asked, what });
+        }
+        self.expect(&answer, &[201])
+    }
+
+    /// Asks with the kept token; a 401 means that it has run out.
+    async fn ask(
+        &self,
+        method: Method,
+        path: &[&str],
+        body: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Answer, AdminError> {
+        let url = self.at(path);
+        let token = self.token_other_than(None).await?;
+        let answer = self.ask_once(&method, &url, body, limit, &token).await?;
+        if answer.status != 401 {
+            return Ok(answer);
+        }
+        let token = self.token_other_than(Some(&token)).await?;
+        Ok(self.ask_once(&method, &url, body, limit, &token).await?)
+    }
+
+    async fn ask_once(
+        &self,
+        method: &Method,
+        url: &Url,
+        body: Option<&[u8]>,
+        limit: usize,
+        token: &Secret,
+    ) -> Result<Answer, HttpError> {
+        let make = || {
+            let request = self.wire.request(method.clone(), url).bearer_auth(token.expose());
+            match body {
+                Some(body) => request.header("content-type", "application/json").body(body.to_vec()),
+                None => request,
+            }
+        };
+        if *method == Method::POST {
+            self.wire.send(make(), limit).await
+        } else {
+            self.wire.send_again(make, limit).await
+        }
+    }
+
+    /// The kept token, or a new one if there is none or it is the one that was refused. Of several requests that are
+    /// refused at once, one fetches and the others take what it got.
+    async fn token_other_than(&self, refused: Option<&Secret>) -> Result<Secret, AdminError> {
+        let mut kept = self.token.lock().await;
+        if let Some(token) = kept.as_ref()
+            && refused.is_none_or(|refused| refused.expose() != token.expose())
+        {
+            return Ok(token.clone());
+        }
+        let token = self.fetch_token().await?;
+        *kept = Some(token.clone());
+        Ok(token)
+    }
+
+    async fn fetch_token(&self) -> Result<Secret, AdminError> {
+        let url = self.at(&["realms", "master", "protocol", "openid-connect", "token"]);
+        let form = [
+            ("grant_type", "password"),
+            ("client_id", "admin-cli"),
+            ("username", &self.admin.user),
+            ("password", self.admin.password.expose()),
+        ];
+        let answer = self.wire.send(self.wire.request(Method::POST, &url).form(&form), BODY_MAX).await?;
+        if matches!(answer.status, 400 | 401 | 403) {
+            let why = answer.words(&self.wire.redactor);
+            let (asked, status) = (answer.asked, answer.status);
+            return Err(AdminError::Refused { asked, user: self.admin.user.clone(), status, why });
+        }
+        self.expect(&answer, &[200])?;
+        let token = Secret::new(answer.json::<TokenAnswer>(&self.wire.redactor)?.access_token);
+        self.wire.redactor.learn(&token);
+        Ok(token)
+    }
+
+    fn expect(&self, answer: &Answer, good: &[u16]) -> Result<(), AdminError> {
+        if good.contains(&answer.status) {
+            return Ok(());
+        }
+        let (asked, status) = (answer.asked.clone(), answer.status);
+        Err(AdminError::Unexpected { asked, status, why: answer.words(&self.wire.redactor) })
+    }
+
+    fn at(&self, path: &[&str]) -> Url {
+        let mut url = self.origin.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        url
+    }
+}
+
+/// Attributes as texts; Keycloak may leave the whole map or single values empty.
+fn attributes<'de, D: serde::Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let map: Option<BTreeMap<String, Option<String>>> = Option::deserialize(from)?;
+    Ok(map.unwrap_or_default().into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
+}

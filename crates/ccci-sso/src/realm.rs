@@ -1,0 +1,241 @@
+//! The life of one run's realm: created with its client and user in one request, used, closed.
+//!
+//! The realm's name follows from recipe and run, so a caller can write it down before anything is made. What a
+//! create whose answer was lost left behind goes with [`Realm::sweep`], which looks at the stamp first.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use ccci_core::names::{RecipeName, RunId};
+use ccci_core::secret::{Redactor, Secret};
+
+use crate::admin::{AdminError, ClientWire, CredentialWire, Keycloak, RealmWire, UserWire};
+use crate::name::{Mark, RealmName, Stamp, StateId};
+
+/// What a realm is to have.
+#[derive(Debug, Clone)]
+pub struct RealmSpec {
+    /// The recipe under test.
+    pub recipe: RecipeName,
+    /// The run.
+    pub run: RunId,
+    /// The state directory's id.
+    pub state: StateId,
+    /// Where the app may be returned to after a login; Keycloak allows a `*` at the end.
+    pub redirect_uris: Vec<String>,
+    /// Origins from which a page's script may ask Keycloak.
+    pub web_origins: Vec<String>,
+    /// Whether Keycloak refuses a login without a PKCE challenge (S256).
+    pub pkce: bool,
+}
+
+impl RealmSpec {
+    /// The usual wiring of an app at `origin` (`https://docs-0a1b2c.example.org`): it may be returned to any of its
+    /// paths.
+    pub fn for_app(recipe: &RecipeName, run: &RunId, state: &StateId, origin: &str) -> Self {
+        Self {
+            recipe: recipe.clone(),
+            run: run.clone(),
+            state: state.clone(),
+            redirect_uris: vec![format!("{origin}/*")],
+            web_origins: vec![origin.to_owned()],
+            pkce: false,
+        }
+    }
+
+    /// The realm's name, known before the realm exists.
+    pub fn name(&self) -> RealmName {
+        RealmName::new(&self.recipe, &self.run)
+    }
+
+    /// What the realm's attributes will say.
+    pub fn stamp(&self) -> Stamp {
+        Stamp { state: self.state.clone(), run: self.run.clone() }
+    }
+}
+
+/// An OpenID Connect client of a realm.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// Its id.
+    pub id: String,
+    /// Its secret.
+    pub secret: Secret,
+}
+
+/// A user of a realm.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// The name to log in with.
+    pub name: String,
+    /// The e-mail address, verified.
+    pub email: String,
+    /// The password.
+    pub password: Secret,
+}
+
+/// A realm could not be made or closed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RealmError {
+    /// The system gave no random numbers.
+    #[error("the system gave no random numbers for a realm's secrets: {why}")]
+    Random {
+        /// The system's words.
+        why: String,
+    },
+    /// Keycloak could not or would not.
+    #[error("the realm `{realm}` could not be {done}: {source}")]
+    Admin {
+        /// The realm.
+        realm: RealmName,
+        /// What was tried, as a participle.
+        done: &'static str,
+        /// Why not.
+        #[source]
+        source: Box<AdminError>,
+    },
+    /// The realm of this name was made by somebody else.
+    #[error(
+        "the realm `{realm}` does not carry this run's mark, so it was left as it is: look at it in Keycloak and remove it by hand if it is nobody's"
+    )]
+    NotOurs {
+        /// The realm.
+        realm: RealmName,
+    },
+}
+
+/// A realm with one client and one user.
+#[derive(Debug, Clone)]
+pub struct Realm {
+    /// Its name.
+    pub name: RealmName,
+    /// Its issuer, `https://<keycloak>/realms/<name>`.
+    pub issuer: String,
+    /// The app's client.
+    pub client: Client,
+    /// The user who logs in.
+    pub user: User,
+}
+
+impl Realm {
+    /// Makes the realm with client and user by one import.
+    ///
+    /// After an error that [is open](AdminError::is_open) the realm may exist: [`Realm::sweep`] removes it.
+    pub async fn create(keycloak: &Keycloak, spec: &RealmSpec) -> Result<Self, RealmError> {
+        let name = spec.name();
+        let client = Client { id: spec.recipe.to_string(), secret: draw(keycloak.redactor())? };
+        let email = address_of("tester", &name);
+        let user = User { name: "tester".to_owned(), email, password: draw(keycloak.redactor())? };
+        let stamp = spec.stamp();
+        let import = RealmWire {
+            realm: name.to_string(),
+            enabled: true,
+            default_signature_algorithm: "RS256",
+            attributes: stamp.attributes(),
+            clients: [client_wire(spec, &client)],
+            users: [user_wire(&user)],
+        };
+        keycloak.import(&import).await.map_err(|source| admin(&name, "created", source))?;
+        tracing::debug!(realm = %name, "realm created");
+        Ok(Self { issuer: keycloak.issuer(&name), name, client, user })
+    }
+
+    /// Adds a further client, with the spec's addresses and a secret of its own.
+    pub async fn add_client(
+        &self,
+        keycloak: &Keycloak,
+        id: &str,
+        spec: &RealmSpec,
+    ) -> Result<Client, RealmError> {
+        let client = Client { id: id.to_owned(), secret: draw(keycloak.redactor())? };
+        let made = keycloak.add_client(&self.name, &client_wire(spec, &client)).await;
+        made.map_err(|source| admin(&self.name, "given a client", source))?;
+        Ok(client)
+    }
+
+    /// Adds a further user with a password of its own.
+    pub async fn add_user(&self, keycloak: &Keycloak, name: &str) -> Result<User, RealmError> {
+        let email = address_of(name, &self.name);
+        let user = User { name: name.to_owned(), email, password: draw(keycloak.redactor())? };
+        let made = keycloak.add_user(&self.name, &user_wire(&user)).await;
+        made.map_err(|source| admin(&self.name, "given a user", source))?;
+        Ok(user)
+    }
+
+    /// Removes the realm. Closing twice does no harm.
+    pub async fn close(&self, keycloak: &Keycloak) -> Result<(), RealmError> {
+        let gone = keycloak.delete_realm(&self.name).await.map_err(|e| admin(&self.name, "closed", e))?;
+        tracing::debug!(realm = %self.name, gone, "realm closed");
+        Ok(())
+    }
+
+    /// Removes the realm of this name if it carries exactly this stamp: for a create whose answer was lost, and for a
+    /// recorded run that died. False if there is none.
+    pub async fn sweep(keycloak: &Keycloak, name: &RealmName, stamp: &Stamp) -> Result<bool, RealmError> {
+        let fail = |source| admin(name, "swept", source);
+        let Some(found) = keycloak.realm(name).await.map_err(fail)? else { return Ok(false) };
+        if Stamp::read(&found.attributes) != Mark::Whole(stamp.clone()) {
+            return Err(RealmError::NotOurs { realm: name.clone() });
+        }
+        keycloak.delete_realm(name).await.map_err(fail)
+    }
+}
+
+impl fmt::Display for Realm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name.fmt(f)
+    }
+}
+
+fn admin(realm: &RealmName, done: &'static str, source: AdminError) -> RealmError {
+    RealmError::Admin { realm: realm.clone(), done, source: Box::new(source) }
+}
+
+/// An address of a user in a realm. Only the run is in it: a recipe's name may hold what a mail address may not.
+fn address_of(user: &str, realm: &RealmName) -> String {
+    format!("{user}-{}@example.org", realm.run())
+}
+
+/// Draws a secret of 64 hex digits: letters that no env file, shell or URL takes for its own.
+fn draw(redactor: &Redactor) -> Result<Secret, RealmError> {
+    let half = || {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(|e| RealmError::Random { why: e.to_string() })?;
+        Ok(u128::from_be_bytes(bytes))
+    };
+    let secret = Secret::new(format!("{:032x}{:032x}", half()?, half()?));
+    redactor.learn(&secret);
+    Ok(secret)
+}
+
+fn client_wire<'a>(spec: &'a RealmSpec, client: &'a Client) -> ClientWire<'a> {
+    let mut attributes = BTreeMap::from([("post.logout.redirect.uris", "+")]);
+    if spec.pkce {
+        attributes.insert("pkce.code.challenge.method", "S256");
+    }
+    ClientWire {
+        client_id: &client.id,
+        secret: client.secret.expose(),
+        redirect_uris: &spec.redirect_uris,
+        web_origins: &spec.web_origins,
+        protocol: "openid-connect",
+        enabled: true,
+        public_client: false,
+        standard_flow_enabled: true,
+        direct_access_grants_enabled: true,
+        attributes,
+    }
+}
+
+fn user_wire(user: &User) -> UserWire<'_> {
+    UserWire {
+        username: &user.name,
+        email: &user.email,
+        first_name: "Test",
+        last_name: "User",
+        email_verified: true,
+        enabled: true,
+        credentials: [CredentialWire { r#type: "password", value: user.password.expose(), temporary: false }],
+    }
+}

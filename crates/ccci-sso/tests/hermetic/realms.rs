@@ -1,0 +1,209 @@
+//! A realm's life and what becomes of the realms of dead runs.
+
+use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
+
+use ccci_core::names::RunId;
+use ccci_core::secret::Secret;
+use ccci_core::wait::CancellationToken;
+use ccci_sso::reap::{Decision, Doubt, Kept, Survey};
+use ccci_sso::{AdminError, Realm, RealmError, RealmSpec, Stamp};
+use serde_json::json as js;
+
+use crate::keycloak::{World, state_id};
+
+fn spec(run: &str) -> RealmSpec {
+    RealmSpec::for_app(&"docs".parse().unwrap(), &run.parse().unwrap(), &state_id(), "http://app.lab.test")
+}
+
+fn stamp(state: &str, run: &str) -> serde_json::Value {
+    js!({ "ccci-state": state, "ccci-run": run, "empty": null })
+}
+
+fn workers(n: usize) -> NonZeroUsize {
+    NonZeroUsize::new(n).unwrap()
+}
+
+#[tokio::test]
+async fn a_realm_is_made_with_client_and_user_by_one_request_and_closed_twice() {
+    let world = World::start().await;
+    let keycloak = world.keycloak();
+    keycloak.login().await.unwrap();
+    let before = world.fake.lines().len();
+    let realm = Realm::create(&keycloak, &RealmSpec { pkce: true, ..spec("0a1b2c") }).await.unwrap();
+    assert_eq!(world.fake.lines()[before..], ["POST /admin/realms"]);
+    assert_eq!(realm.to_string(), "docs-0a1b2c");
+    assert_eq!(realm.issuer, format!("{}/realms/docs-0a1b2c", world.origin()));
+
+    let made = world.realm("docs-0a1b2c");
+    assert_eq!(made["attributes"], js!({ "ccci-state": "lab-1", "ccci-run": "0a1b2c" }));
+    assert_eq!(made["clients"][0]["redirectUris"], js!(["http://app.lab.test/*"]));
+    assert_eq!(made["clients"][0]["secret"], realm.client.secret.expose());
+    assert_eq!(made["clients"][0]["attributes"]["pkce.code.challenge.method"], "S256");
+    assert_eq!(made["users"][0]["credentials"][0]["temporary"], false);
+    assert_eq!(made["users"][0]["lastName"], "User");
+
+    realm.close(&keycloak).await.unwrap();
+    assert_eq!(world.realms(), ["master"]);
+    realm.close(&keycloak).await.unwrap();
+}
+
+#[tokio::test]
+async fn failure_49_two_runs_of_one_recipe_have_two_realms_and_nothing_in_common() {
+    let world = World::start().await;
+    let keycloak = world.keycloak();
+    let specs = (spec("aaaaaa"), spec("bbbbbb"));
+    let (a, b) = tokio::join!(Realm::create(&keycloak, &specs.0), Realm::create(&keycloak, &specs.1));
+    let (a, b) = (a.unwrap(), b.unwrap());
+    assert_ne!(a.client.secret.expose(), b.client.secret.expose());
+    assert_ne!(a.user.password.expose(), b.user.password.expose());
+    a.close(&keycloak).await.unwrap();
+    assert_eq!(world.realms(), ["docs-bbbbbb", "master"]);
+}
+
+#[tokio::test]
+async fn further_clients_and_users_can_be_added() {
+    let world = World::start().await;
+    let keycloak = world.keycloak();
+    let realm = Realm::create(&keycloak, &spec("0a1b2c")).await.unwrap();
+    let client = realm.add_client(&keycloak, "second", &spec("0a1b2c")).await.unwrap();
+    let user = realm.add_user(&keycloak, "other").await.unwrap();
+    let made = world.realm("docs-0a1b2c");
+    assert_eq!(made["clients"][1]["secret"], client.secret.expose());
+    assert_eq!(made["users"][1]["email"], user.email.as_str());
+    realm.close(&keycloak).await.unwrap();
+    let error = realm.add_user(&keycloak, "late").await.unwrap_err().to_string();
+    assert!(
+        error.contains("`docs-0a1b2c` could not be given a user") && error.contains("Realm not found"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_realm_that_is_there_already_is_left_as_it_is() {
+    let world = World::start().await;
+    world.put("docs-0a1b2c", &js!({}));
+    let error = Realm::create(&world.keycloak(), &spec("0a1b2c")).await.unwrap_err();
+    let RealmError::Admin { source, .. } = &error else { panic!("{error}") };
+    assert!(matches!(**source, AdminError::Exists { .. }) && !source.is_open(), "{error}");
+    assert_eq!(world.realm("docs-0a1b2c")["attributes"], js!({}));
+}
+
+#[tokio::test]
+async fn failure_50_a_create_whose_answer_was_lost_is_swept_by_its_stamp() {
+    let world = World::start().await;
+    let keycloak = world.keycloak();
+    world.with(|f| f.lose_answer = true);
+    let spec = spec("0a1b2c");
+    let error = Realm::create(&keycloak, &spec).await.unwrap_err();
+    let RealmError::Admin { source, .. } = &error else { panic!("{error}") };
+    assert!(source.is_open(), "{error}");
+    assert_eq!(world.realms(), ["docs-0a1b2c", "master"]);
+
+    let other = Stamp { run: "ffffff".parse().unwrap(), ..spec.stamp() };
+    let error = Realm::sweep(&keycloak, &spec.name(), &other).await.unwrap_err();
+    assert!(matches!(error, RealmError::NotOurs { .. }), "{error}");
+    assert!(Realm::sweep(&keycloak, &spec.name(), &spec.stamp()).await.unwrap());
+    assert!(!Realm::sweep(&keycloak, &spec.name(), &spec.stamp()).await.unwrap());
+    assert_eq!(world.realms(), ["master"]);
+}
+
+#[tokio::test]
+async fn a_survey_changes_nothing_and_a_reaping_takes_exactly_the_dead() {
+    let world = World::start().await;
+    let keycloak = world.keycloak();
+    world.put("docs-aaaaaa", &stamp("lab-1", "aaaaaa"));
+    world.put("docs-bbbbbb", &stamp("lab-1", "bbbbbb"));
+    world.put("wiki-bbbbbb", &stamp("lab-1", "bbbbbb"));
+    world.put("docs-cccccc", &stamp("lab-2", "cccccc"));
+    world.put("custom-html-abc123", &js!({}));
+    world.put("company", &js!(null));
+    let ours = state_id();
+    let survey = || Survey::take(&keycloak, &ours, |run| run.as_str() == "aaaaaa");
+
+    let seen = survey().await.unwrap();
+    let doomed: Vec<_> = seen.doomed().map(ToString::to_string).collect();
+    assert_eq!(doomed, ["docs-bbbbbb", "wiki-bbbbbb"]);
+    assert_eq!(seen.reported().collect::<Vec<_>>(), [("custom-html-abc123", Doubt::NoMark)]);
+    let of = |name: &str| seen.realms.iter().find(|(n, _)| n == name).map(|(_, d)| d.clone()).unwrap();
+    assert_eq!(of("docs-cccccc"), Decision::Leave(Kept::OtherState));
+    assert_eq!(of("company"), Decision::Leave(Kept::Foreign));
+    assert!(world.fake.lines().iter().all(|line| !line.starts_with("DELETE")));
+
+    let reaped = seen.reap(&keycloak, workers(4), &CancellationToken::new()).await;
+    assert_eq!((reaped.gone.len(), reaped.failed.len(), reaped.not_begun.len()), (2, 0, 0));
+    assert_eq!(world.realms(), ["company", "custom-html-abc123", "docs-aaaaaa", "docs-cccccc", "master"]);
+    assert_eq!(survey().await.unwrap().doomed().count(), 0);
+    assert_eq!(world.fake.count("GET /admin/realms"), 2);
+}
+
+#[tokio::test]
+async fn failure_48_runs_are_asked_after_the_listing_so_that_a_run_which_starts_meanwhile_lives() {
+    let world = World::start().await;
+    let keycloak = world.keycloak();
+    world.put("docs-aaaaaa", &stamp("lab-1", "aaaaaa"));
+    world.put("docs-bbbbbb", &stamp("lab-1", "aaaaaa"));
+    let mut asked = Vec::new();
+    let alive = |run: &RunId| {
+        assert_eq!(world.fake.count("GET /admin/realms"), 1, "the realms were not listed first");
+        asked.push(run.to_string());
+        true
+    };
+    let survey = Survey::take(&keycloak, &state_id(), alive).await.unwrap();
+    assert_eq!(survey.doomed().count(), 0);
+    assert_eq!(asked, ["aaaaaa", "bbbbbb"]);
+}
+
+#[tokio::test]
+async fn a_realm_that_sticks_keeps_no_other_and_a_cancel_begins_no_more() {
+    let world = World::start().await;
+    let keycloak = world.keycloak();
+    for run in ["aaaaaa", "bbbbbb", "cccccc"] {
+        world.put(&format!("docs-{run}"), &stamp("lab-1", run));
+    }
+    world.with(|f| f.stuck = Some("docs-bbbbbb".to_owned()));
+    let survey = Survey::take(&keycloak, &state_id(), |_| false).await.unwrap();
+    let cancelled = CancellationToken::new();
+    cancelled.cancel();
+    assert_eq!(survey.reap(&keycloak, workers(2), &cancelled).await.not_begun.len(), 3);
+    let reaped = survey.reap(&keycloak, workers(1), &CancellationToken::new()).await;
+    assert_eq!(reaped.gone.len(), 2);
+    assert_eq!(reaped.failed[0].0.to_string(), "docs-bbbbbb");
+    assert_eq!(world.realms(), ["docs-bbbbbb", "master"]);
+}
+
+#[tokio::test]
+async fn several_workers_reap_at_once() {
+    let world = World::start().await;
+    let keycloak = world.keycloak();
+    keycloak.login().await.unwrap();
+    let mut took = Vec::new();
+    world.with(|f| f.slow_delete = 40);
+    for n in [1, 4] {
+        for run in 0..12u8 {
+            let run = RunId::from_bytes([0, 0, run]);
+            world.put(&format!("docs-{run}"), &stamp("lab-1", run.as_str()));
+        }
+        let survey = Survey::take(&keycloak, &state_id(), |_| false).await.unwrap();
+        let start = Instant::now();
+        let reaped = survey.reap(&keycloak, workers(n), &CancellationToken::new()).await;
+        assert_eq!(reaped.gone.len(), 12);
+        took.push(start.elapsed());
+    }
+    assert!(took[0] >= Duration::from_millis(480), "{took:?}");
+    assert!(took[1] * 2 <= took[0], "{took:?}");
+}
+
+#[tokio::test]
+async fn no_secret_of_a_realm_is_shown_and_all_are_known_to_the_redactor() {
+    let world = World::start().await;
+    let keycloak = world.keycloak();
+    let realm = Realm::create(&keycloak, &spec("0a1b2c")).await.unwrap();
+    let shown = format!("{realm:?} {keycloak:?}");
+    let token = Secret::new("canary-admin-token-1".to_owned());
+    let password = Secret::new(crate::keycloak::PASSWORD.to_owned());
+    for secret in [&realm.client.secret, &realm.user.password, &token, &password] {
+        assert!(!shown.contains(secret.expose()), "{shown}");
+        assert_eq!(world.redactor.clean(secret.expose()), "[redacted]");
+    }
+}
