@@ -171,13 +171,7 @@ impl Answer {
         if self.is_html() {
             return format!("an HTML page ({})", redactor.clean(&title(&self.text())));
         }
-        let value: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
-        let field = |name: &str| value.get(name).and_then(serde_json::Value::as_str);
-        let words = match (field("error"), field("error_description").or_else(|| field("errorMessage"))) {
-            (Some(error), Some(more)) => format!("{error}: {more}"),
-            (Some(words), None) | (None, Some(words)) => words.to_owned(),
-            (None, None) => return "no reason given".to_owned(),
-        };
+        let words = reason(&self.body).unwrap_or_else(|| "no reason given".to_owned());
         short(&redactor.clean(&words))
     }
 
@@ -302,6 +296,16 @@ impl Resolve for Everywhere {
 pub(crate) fn address(text: &str) -> Result<Url, HttpError> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     url.ok_or_else(|| HttpError::Address { url: text.to_owned() })
+}
+
+/// The reason that a JSON body gives for a refusal, in the ways of OAuth and of Keycloak.
+pub(crate) fn reason(body: &[u8]) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let field = |name: &str| value.get(name).and_then(serde_json::Value::as_str);
+    match (field("error"), field("error_description").or_else(|| field("errorMessage"))) {
+        (Some(error), Some(more)) => Some(format!("{error}: {more}")),
+        (words, more) => words.or(more).map(str::to_owned),
+    }
 }
 
 /// The title of an HTML page, for messages.

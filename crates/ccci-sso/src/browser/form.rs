@@ -93,7 +93,9 @@ pub(super) fn message(html: &str) -> Option<String> {
     let told = |tag: &Tag<'_>| {
         let id = tag.get("id").unwrap_or_default();
         let class = tag.get("class").unwrap_or_default();
-        id.starts_with("input-error") || id == "kc-error-message" || class.contains("kc-feedback-text")
+        id.starts_with("input-error") && !id.contains("container")
+            || id == "kc-error-message"
+            || class.contains("kc-feedback-text")
     };
     let mut pieces = Pieces(html);
     while let Some(piece) = pieces.next() {
@@ -328,6 +330,9 @@ mod tests {
             message("<span class='kc-feedback-text'>It&#39;s &lt;late&gt; &unknown;</span>").unwrap(),
             "It's <late> &unknown;"
         );
+        let v2 = r#"<div id="input-error-container-username"> <div class="a"> <div class="b" id="input-error-username">
+            <span class="x kc-feedback-text">  Invalid username or password. </span></div></div></div>"#;
+        assert_eq!(message(v2).unwrap(), "Invalid username or password.");
         assert_eq!(message("<p>hello</p>"), None);
         assert_eq!(message("<span id=input-error></span>"), None);
     }

@@ -176,8 +176,15 @@ fn date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::parse(&format!("{}{rest}", head.replace('-', " "))).ok().map(|at| at.timestamp())
 }
 
+/// Whether `Secure` cookies are at home there. Browsers trust this machine also over plain http.
 fn is_secure(url: &Url) -> bool {
-    url.scheme() == "https"
+    let host = url.host_str().unwrap_or_default();
+    let loopback = || {
+        host == "localhost"
+            || host.ends_with(".localhost")
+            || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    };
+    url.scheme() == "https" || loopback()
 }
 
 fn below(host: &str, domain: &str) -> bool {

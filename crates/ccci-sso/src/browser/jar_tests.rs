@@ -76,6 +76,14 @@ fn secure_cookies_stay_off_plain_http_and_are_not_replaced_from_there() {
 }
 
 #[test]
+fn this_machine_is_trusted_with_secure_cookies_as_in_browsers() {
+    for at in ["http://127.0.0.1:8080/", "http://[::1]/", "http://localhost/", "http://kc.localhost/"] {
+        assert_eq!(typed(&jar(at, &["s=1; Secure; SameSite=None"]), at), "s=1", "{at}");
+    }
+    assert!(!Jar::default().take(&url("http://127.evil.test/"), "s=1; Secure", now()));
+}
+
+#[test]
 fn same_site_decides_what_goes_along_from_another_site() {
     let lines =
         ["strict=1; SameSite=Strict", "lax=1; SameSite=Lax", "plain=1", "none=1; SameSite=None; Secure"];

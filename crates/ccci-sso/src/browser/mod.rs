@@ -56,19 +56,22 @@ pub struct Session {
 }
 
 impl Session {
-    /// Opens a path of the app, such as the one that tells who is logged in. Any status is an answer.
+    /// Opens a path of the app as a person does. Any status is an answer.
     pub async fn get(&mut self, path: &str) -> Result<Page, LoginError> {
-        let url = self
-            .landing
-            .url
-            .join(path)
-            .map_err(|_| self.browser.fault(Step::Session, &self.landing.url, Fault::BadRedirect))?;
+        self.open(path, false).await
+    }
+
+    /// Asks a path of the app as its page's script does, for JSON: such as the one that tells who is logged in.
+    pub async fn ask(&mut self, path: &str) -> Result<Page, LoginError> {
+        self.open(path, true).await
+    }
+
+    async fn open(&mut self, path: &str, script: bool) -> Result<Page, LoginError> {
         let from = self.landing.url.clone();
-        match self
-            .browser
-            .go(Navigation { step: Step::Session, url, form: None, from: Some(from), stop_at: None })
-            .await?
-        {
+        let url =
+            from.join(path).map_err(|_| self.browser.fault(Step::Session, &from, Fault::BadRedirect))?;
+        let to = Navigation { step: Step::Session, url, form: None, from: Some(from), stop_at: None, script };
+        match self.browser.go(to).await? {
             Arrived::Page(page) => Ok(page),
             Arrived::Stopped(url) => Err(self.browser.fault(Step::Session, &url, Fault::BadRedirect)),
         }
@@ -120,6 +123,8 @@ struct Navigation<'a> {
     from: Option<Url>,
     /// An address at which it ends without being asked.
     stop_at: Option<&'a Url>,
+    /// A page's script asks, not a person.
+    script: bool,
 }
 
 enum Arrived {
@@ -152,7 +157,7 @@ impl Browser {
         stop_at: Option<&Url>,
     ) -> Result<Arrived, LoginError> {
         let page = match self
-            .go(Navigation { step: Step::Start, url: start, form: None, from: None, stop_at })
+            .go(Navigation { step: Step::Start, url: start, form: None, from: None, stop_at, script: false })
             .await?
         {
             Arrived::Page(page) => page,
@@ -178,7 +183,14 @@ impl Browser {
             return Err(self.fault(Step::Form, &action, Fault::Foreign));
         }
         let from = Some(page.url);
-        let sent = Navigation { step: Step::Credentials, url: action, form: Some(fields), from, stop_at };
+        let sent = Navigation {
+            step: Step::Credentials,
+            url: action,
+            form: Some(fields),
+            from,
+            stop_at,
+            script: false,
+        };
         let arrived = self.go(sent).await?;
         if let Arrived::Page(page) = &arrived {
             self.judge(page, user)?;
@@ -211,7 +223,7 @@ impl Browser {
 
     /// Follows a navigation to its end, within the app and the issuer.
     async fn go(&mut self, to: Navigation<'_>) -> Result<Arrived, LoginError> {
-        let Navigation { step, mut url, mut form, from, stop_at } = to;
+        let Navigation { step, mut url, mut form, from, stop_at, script } = to;
         self.trail.clear();
         self.returned = false;
         loop {
@@ -229,7 +241,7 @@ impl Browser {
             if let Some(fault) = denied(&url).filter(|_| away) {
                 return Err(self.fault(step, &url, fault));
             }
-            let fetched = self.fetch(&url, form.as_deref(), from.as_ref()).await;
+            let fetched = self.fetch(&url, form.as_deref(), from.as_ref(), script).await;
             let answer = fetched.map_err(|e| self.fault(step, &url, Fault::Http(e)))?;
             let body = answer.text();
             self.last = Some((answer.status, http::title(&body)));
@@ -255,10 +267,12 @@ impl Browser {
         url: &Url,
         form: Option<&[(String, String)]>,
         from: Option<&Url>,
+        script: bool,
     ) -> Result<Answer, HttpError> {
+        // Keycloak shows its errors as JSON to whom JSON is welcome, so only a script asks for it.
+        let accept = if script { "application/json" } else { "text/html,application/xhtml+xml,*/*;q=0.8" };
         let method = if form.is_some() { Method::POST } else { Method::GET };
-        let mut request =
-            self.wire.request(method, url).header(ACCEPT, "text/html,application/json;q=0.9,*/*;q=0.8");
+        let mut request = self.wire.request(method, url).header(ACCEPT, accept);
         if let Some(cookies) = self.jar.header(url, Asker { from, safe: form.is_none() }) {
             request = request.header(COOKIE, cookies);
         }
@@ -273,7 +287,8 @@ impl Browser {
     }
 
     fn message(&self, page: &Page) -> Option<String> {
-        form::message(&page.body).map(|message| http::short(&self.wire.redactor.clean(&message)))
+        let message = form::message(&page.body).or_else(|| http::reason(page.body.as_bytes()));
+        message.map(|message| http::short(&self.wire.redactor.clean(&message)))
     }
 
     fn fault(&self, step: Step, url: &Url, fault: Fault) -> LoginError {

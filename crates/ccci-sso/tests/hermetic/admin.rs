@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use ccci_core::secret::Secret;
-use ccci_sso::{AdminError, AdminLogin, HttpError, Keycloak, Net, Realm, RealmName, RealmSpec};
+use ccci_sso::{AdminError, AdminLogin, Deadlines, HttpError, Keycloak, Net, Realm, RealmName, RealmSpec};
 
 use crate::fake::{Fake, Reply, html, net};
 use crate::keycloak::{PASSWORD, World, state_id};
@@ -135,7 +135,12 @@ async fn broken_answers_are_clean_errors() {
 #[tokio::test]
 async fn a_server_that_stays_silent_or_is_not_there_is_told_in_time() {
     let start = Instant::now();
-    let (_fake, error) = broken(Reply::Silence).await;
+    let fake = Fake::start(|_| Reply::Silence).await;
+    let deadlines = Deadlines { connect: Duration::from_secs(5), whole: Duration::from_millis(300) };
+    let keycloak = Keycloak::new(&Net { deadlines, ..net() }, &fake.origin(), login()).unwrap();
+    let AdminError::Http(error) = keycloak.login().await.unwrap_err() else {
+        panic!("not told as an exchange")
+    };
     assert!(matches!(&error, HttpError::Deadline { .. }), "{error:?}");
     assert!(start.elapsed() < Duration::from_secs(5));
 

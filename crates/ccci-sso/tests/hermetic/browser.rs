@@ -39,7 +39,7 @@ async fn a_login_ends_at_the_app_with_a_session_of_its_own() {
     let realm = realm(&world, false).await;
     let mut session = at(&world, &realm, "login").await.unwrap();
     assert_eq!(session.landing.url.path(), "/app/docs-0a1b2c/home");
-    assert_eq!(session.get("me").await.unwrap().status, 200);
+    assert_eq!(session.ask("me").await.unwrap().status, 200);
     assert_eq!(session.get("nowhere/at/all").await.unwrap().status, 404);
     assert_eq!(session.cookie("docs_sessionid").unwrap().expose(), "canary-session");
     assert!(session.cookie("KEYCLOAK_IDENTITY").is_none());

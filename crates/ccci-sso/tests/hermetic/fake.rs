@@ -83,6 +83,8 @@ pub(crate) struct Fake {
     pub(crate) address: SocketAddr,
     pub(crate) asked: Arc<Mutex<Vec<Request>>>,
     pub(crate) connections: Arc<Mutex<usize>>,
+    /// Slow answers under way, now and at most.
+    pub(crate) slow: Arc<Mutex<(usize, usize)>>,
 }
 
 impl Fake {
@@ -92,13 +94,14 @@ impl Fake {
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let fake = Self { address, asked: Arc::default(), connections: Arc::default() };
+        let fake = Self { address, asked: Arc::default(), connections: Arc::default(), slow: Arc::default() };
         let (asked, connections, answer) = (fake.asked.clone(), fake.connections.clone(), Arc::new(answer));
+        let slow = fake.slow.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 *connections.lock().unwrap() += 1;
-                let (asked, answer) = (asked.clone(), answer.clone());
-                tokio::spawn(async move { serve(stream, &asked, &*answer).await });
+                let (asked, answer, slow) = (asked.clone(), answer.clone(), slow.clone());
+                tokio::spawn(async move { serve(stream, &asked, &slow, &*answer).await });
             }
         });
         fake
@@ -121,6 +124,7 @@ impl Fake {
 async fn serve(
     mut stream: TcpStream,
     asked: &Mutex<Vec<Request>>,
+    slow: &Mutex<(usize, usize)>,
     answer: &(dyn Fn(&Request) -> Reply + Send + Sync),
 ) {
     let mut buffer = Vec::new();
@@ -128,7 +132,10 @@ async fn serve(
         let mut reply = answer(&request);
         asked.lock().unwrap().push(request);
         if let Reply::Slow(time, then) = reply {
+            let (now, most) = *slow.lock().unwrap();
+            *slow.lock().unwrap() = (now + 1, most.max(now + 1));
             ccci_core::wait::pause(time).await;
+            slow.lock().unwrap().0 -= 1;
             reply = *then;
         }
         let Reply::Answer(status, lines, body) = reply else { return misbehave(stream, reply).await };
@@ -191,7 +198,7 @@ fn parse(buffer: &[u8]) -> Option<(Request, usize)> {
 pub(crate) fn net() -> Net {
     Net {
         address: Some("127.0.0.1".parse().unwrap()),
-        deadlines: Deadlines { connect: Duration::from_secs(2), whole: Duration::from_millis(1500) },
+        deadlines: Deadlines { connect: Duration::from_secs(2), whole: Duration::from_secs(10) },
         ..Net::default()
     }
 }

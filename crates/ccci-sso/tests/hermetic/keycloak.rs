@@ -335,6 +335,9 @@ impl Server {
         }
         let action = match self.fault() {
             LoginFault::NoForm => return html(200, "<title>Sign in</title><p>Use your phone</p>"),
+            LoginFault::ErrorPage if request.header("accept").is_some_and(|a| a.contains("json")) => {
+                return json(400, &js!({ "error": "Invalid parameter: redirect_uri" }));
+            }
             LoginFault::ErrorPage => {
                 return html(
                     400,
