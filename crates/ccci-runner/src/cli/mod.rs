@@ -15,11 +15,14 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+/// clap's own line would mix both forms.
+const USAGE: &str = "ccci [OPTIONS] [FILTER]\n       ccci [OPTIONS] <COMMAND>";
+
 /// Tests Co-op Cloud recipes on a real swarm.
 ///
 /// Without a command it runs the tests of one recipe: deploy, upgrade, check, tear down.
 #[derive(Debug, Parser)]
-#[command(name = "ccci", version, subcommand_precedence_over_arg = true, max_term_width = 100)]
+#[command(name = "ccci", version, subcommand_precedence_over_arg = true, override_usage = USAGE, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,

@@ -52,7 +52,7 @@ impl Server {
         let json = tempfile::Builder::new().suffix(".json").tempfile_in(&self.dir).unwrap();
         let (_, json) = json.keep().unwrap();
         std::fs::remove_file(&json).unwrap();
-        command.arg("--json").arg(&json).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.arg("--json").arg(&json);
         Flight::start(command.envs(env.iter().copied()), json, self.runs())
     }
 
@@ -67,7 +67,7 @@ impl Server {
 impl Flight {
     /// Starts a command and reads what it prints.
     pub(crate) fn start(command: &mut std::process::Command, json: PathBuf, runs: PathBuf) -> Self {
-        let mut child = command.spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = Arc::new(Mutex::new(Vec::new()));
         let out = follow(child.stdout.take().unwrap(), Arc::clone(&lines));
         let err = follow(child.stderr.take().unwrap(), Arc::clone(&lines));
@@ -109,7 +109,7 @@ impl Flight {
     /// Waits for its end.
     pub(crate) fn land(mut self) -> Landed {
         let code = self.child.wait().unwrap().code();
-        for reader in self.readers {
+        for reader in std::mem::take(&mut self.readers) {
             // A child that outlives its run holds the pipe, and the lines are there already.
             if code.is_some() {
                 reader.join().unwrap();
@@ -127,6 +127,22 @@ impl Flight {
         self.signal("KILL");
         self.land();
         left
+    }
+}
+
+/// A test that fails leaves no run behind: the server, which is dropped after this, has nothing alive to wait for.
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("cleaning up: {:?}", self.recover());
+        }
     }
 }
 

@@ -71,7 +71,7 @@ fn failure_50_killed_while_abra_deploys_with_secrets_made() {
 fn failure_50_killed_in_its_checks_whose_processes_end_with_it_and_nothing_else_is_touched() {
     let server = server("");
     // Things in the form of ours that are not: a volume of a cold app, and one of another run's stack.
-    let bystanders = [format!("cust-{}_lab_test_content", "0bad0b"), "cust-abcdef_x_content".to_owned()];
+    let bystanders = [format!("cust-{}_lab_test_content", "0bad0b"), "cust-fedcba_x_content".to_owned()];
     let created = |name: &String| docker(&["volume", "inspect", "--format", "{{.CreatedAt}}", name]);
     for name in &bystanders {
         docker(&["volume", "create", name]);

@@ -1,0 +1,168 @@
+//! The engine goes away in the middle of a run: nobody can judge then, and the next start cleans up.
+
+use std::io::{Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::flight::{Flight, assert_swept, eventually, exists};
+use crate::support::{Server, alone, assert_nothing_of, ccci, must, server};
+
+/// A wire to the engine that can be cut: what goes through it is copied, and when it is cut nobody listens any more.
+struct Wire {
+    socket: PathBuf,
+    ends: Arc<Mutex<Option<Vec<UnixStream>>>>,
+}
+
+impl Wire {
+    fn new(dir: &Path) -> Self {
+        let socket = dir.join("engine.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let ends = Arc::new(Mutex::new(Some(Vec::new())));
+        let kept = Arc::clone(&ends);
+        std::thread::spawn(move || {
+            for near in listener.incoming().map_while(Result::ok) {
+                let far = UnixStream::connect("/var/run/docker.sock").unwrap();
+                let mut kept = kept.lock().unwrap();
+                let Some(kept) = kept.as_mut() else { return };
+                kept.extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
+                copy(near.try_clone().unwrap(), far.try_clone().unwrap());
+                copy(far, near);
+            }
+        });
+        Self { socket, ends }
+    }
+
+    fn host(&self) -> String {
+        format!("unix://{}", self.socket.display())
+    }
+
+    fn cut(&self) {
+        let ends = self.ends.lock().unwrap().take().unwrap();
+        std::fs::remove_file(&self.socket).unwrap();
+        for end in ends {
+            end.shutdown(Shutdown::Both).ok();
+        }
+    }
+}
+
+fn copy(mut from: UnixStream, mut to: UnixStream) {
+    std::thread::spawn(move || {
+        let mut buffer = [0; 16384];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            if to.write_all(&buffer[..count]).is_err() {
+                break;
+            }
+        }
+        to.shutdown(Shutdown::Write).ok();
+    });
+}
+
+/// A run whose engine is gone ends soon, judges nothing, and says what to do.
+fn lost(run: Flight) -> (PathBuf, String) {
+    let (dir, stack) = (run.dir(), run.stack());
+    let start = Instant::now();
+    let landed = run.land();
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    landed.assert_inconclusive(3);
+    let checks =
+        landed.report["stages"].as_array().unwrap().iter().flat_map(|s| s["checks"].as_array().unwrap());
+    assert!(checks.into_iter().all(|check| check["status"] != "fail"), "{}", landed.report["stages"]);
+    assert_eq!(landed.report["teardown"]["clean"], false);
+    assert!(
+        landed.said("lost the Docker engine")
+            && landed.said("`docker info`")
+            && landed.said("`ccci recover`")
+    );
+    let record: Value =
+        serde_json::from_str(&std::fs::read_to_string(dir.join("run.json")).unwrap()).unwrap();
+    assert_eq!(record["state"], "open", "the next start finds it");
+    (dir, stack)
+}
+
+/// Cuts the wire once the moment has come, and has the real engine cleaned up.
+fn cut_when(words: &[&str], moment: impl Fn(&Flight) -> bool) {
+    let server = server("");
+    let wire = Wire::new(server.dir.path());
+    let run = server.fly_with(words, &[("DOCKER_HOST", &wire.host())]);
+    eventually("the moment to cut", Duration::from_secs(90), || moment(&run).then_some(()));
+    wire.cut();
+    let (dir, stack) = lost(run);
+    assert!(exists("service", &stack), "the engine goes on by itself");
+    recovered(&server, &dir, &stack);
+}
+
+fn recovered(server: &Server, dir: &Path, stack: &str) {
+    let (code, said) = server.recover();
+    assert_eq!(code, Some(0), "{said}");
+    assert_swept(dir);
+    assert_nothing_of(stack);
+}
+
+/// Whether this was said after that.
+fn said_after(run: &Flight, phase: &str, text: &str) -> bool {
+    run.lines().iter().skip_while(|line| *line != phase).any(|line| line.contains(text))
+}
+
+#[test]
+fn the_engine_is_lost_while_the_first_deploy_is_waited_for() {
+    cut_when(&["--recipe", "custom-html"], |run| said_after(run, "deploy …", "app: 0/1"));
+}
+
+#[test]
+fn the_engine_is_lost_while_the_upgrade_is_waited_for() {
+    let words = ["--recipe", "custom-html", "--ref", "never-healthy"];
+    cut_when(&words, |run| said_after(run, "upgrade …", "app: "));
+}
+
+#[test]
+fn the_engine_is_lost_when_only_the_teardown_is_left() {
+    let server = server("");
+    let wire = Wire::new(server.dir.path());
+    let words = ["--recipe", "custom-html", "--ref", "slow-stop", "--stages", "install,upgrade"];
+    let run = server.fly_with(&words, &[("DOCKER_HOST", &wire.host())]);
+    run.until("removing ");
+    let stack = run.stack();
+    eventually("the services' removal", Duration::from_secs(30), || {
+        (!exists("service", &stack)).then_some(())
+    });
+    wire.cut();
+    let (dir, stack) = lost(run);
+    recovered(&server, &dir, &stack);
+}
+
+fn lab_status() -> Value {
+    serde_json::from_str(&must(&mut ccci(["lab", "status", "--json"]))).unwrap()
+}
+
+/// Once for real. An engine that the lab did not start is not ours to end: then the cut wires above are the test.
+#[test]
+fn the_labs_own_engine_is_killed_and_the_next_start_brings_it_up_and_cleans_up() {
+    let _lab = alone();
+    let status = lab_status();
+    let Some(pid) = status["engine"]["owned"]["started"]["process"]["pid"].as_u64() else {
+        println!("the engine here was not started by the lab ({}), so it is left alone", status["engine"]);
+        return;
+    };
+    let json = tempfile::NamedTempFile::new().unwrap().path().to_owned();
+    let runs = PathBuf::from(status["state_dir"].as_str().unwrap()).join("runs");
+    let words = ["--recipe", "custom-html", "--json"];
+    let start = |json: &Path| Flight::start(ccci(words).arg(json), json.to_owned(), runs.clone());
+    let run = start(&json);
+    eventually("the wait", Duration::from_secs(90), || {
+        said_after(&run, "deploy …", "app: 0/1").then_some(())
+    });
+    must(std::process::Command::new("kill").args(["-9", &pid.to_string()]));
+    let (dir, stack) = lost(run);
+    let next = start(&json).land();
+    assert_eq!(next.code, Some(0), "it brings the engine up again by itself");
+    assert!(
+        next.said(&format!("run {} of custom-html had died", dir.file_name().unwrap().to_str().unwrap()))
+    );
+    assert_swept(&dir);
+    assert_nothing_of(&stack);
+}
