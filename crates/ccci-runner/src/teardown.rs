@@ -2,7 +2,7 @@
 //! sacred"). The same function removes what a dead run left.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ccci_core::abra::{Abra, AbraErrorKind};
 use ccci_core::atomic;
@@ -11,15 +11,17 @@ use ccci_core::lock::Lock;
 use ccci_core::orphans;
 use ccci_core::record::{self, Dead, RecordState, RunRecord};
 use ccci_core::report::Teardown;
-use ccci_core::swarm::{Extra, Limits, Plan, Swarm, SwarmError, WaitFailure};
+use ccci_core::swarm::{Extra, Limits, Plan, Swarm, WaitFailure};
 use ccci_core::verdict::Trouble;
-use ccci_core::wait::CancellationToken;
+use ccci_core::wait::{self, CancellationToken};
 
 use crate::enter::{Locks, Run};
 use crate::world::{World, holder, infrastructure};
 
 /// How long a stack may take to go. Stop grace periods of minutes are real (a database with two).
 const PATIENCE: Duration = Duration::from_secs(300);
+/// Pause between two tries while the engine does not answer.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// Undoes a run, whatever state it is in. Its locks are given back: they are held until its results are written.
 pub(crate) async fn undo(run: Run, world: &World) -> (Teardown, Locks) {
@@ -133,21 +135,32 @@ impl Removal<'_> {
     async fn stack(&self, record: &RunRecord) -> Result<Vec<String>, String> {
         // The record says that the stack is ours, so what carries its name is too: a secret that was made in the
         // moment of a kill is found here.
-        let found = self.swarm.secrets_by_name(&record.stack).await.map_err(|error| lost(&error))?;
-        let extra = Extra { secrets: [found.secrets, record.secrets.clone()].concat(), ..found };
-        let plan = Plan { extra, secrets: true, volumes: true, hurry: true };
         let limits = Limits::new(PATIENCE, self.cancel.clone());
-        match self.swarm.remove_stack(&record.stack, &plan, &limits).await {
-            Ok(removal) => {
-                Ok(removal.remaining.iter().map(|(item, why)| format!("{item} ({why})")).collect())
+        let mut lost: Option<Instant> = None;
+        loop {
+            let error = match self.once(record, &limits).await {
+                Ok(remaining) => return Ok(remaining),
+                Err(WaitFailure::Cancelled { .. }) => return Err("a signal ended the removal".to_owned()),
+                Err(WaitFailure::Engine(error)) => error,
+                Err(other) => return Err(other.to_string()),
+            };
+            // An engine that restarts is waited for; what was removed by then is removed.
+            let since = *lost.get_or_insert_with(Instant::now);
+            if !error.may_pass() || since.elapsed() >= limits.engine_grace {
+                return Err(format!("{error}; look at the engine with `docker info`"));
             }
-            Err(WaitFailure::Cancelled { .. }) => Err("a signal ended the removal".to_owned()),
-            Err(WaitFailure::Engine(error)) => Err(lost(&error)),
-            Err(other) => Err(other.to_string()),
+            tokio::select! {
+                () = wait::pause(RETRY) => {}
+                () = self.cancel.cancelled() => {}
+            }
         }
     }
-}
 
-fn lost(error: &SwarmError) -> String {
-    format!("{error}; look at the engine with `docker info`")
+    async fn once(&self, record: &RunRecord, limits: &Limits) -> Result<Vec<String>, WaitFailure> {
+        let found = self.swarm.secrets_by_name(&record.stack).await?;
+        let extra = Extra { secrets: [found.secrets, record.secrets.clone()].concat(), ..found };
+        let plan = Plan { extra, secrets: true, volumes: true, hurry: true };
+        let removal = self.swarm.remove_stack(&record.stack, &plan, limits).await?;
+        Ok(removal.remaining.iter().map(|(item, why)| format!("{item} ({why})")).collect())
+    }
 }
