@@ -55,7 +55,7 @@ fn lab_settings() -> &'static Path {
 pub(crate) struct Server {
     pub(crate) dir: TempDir,
     pub(crate) settings: PathBuf,
-    _lab: Option<RwLockReadGuard<'static, ()>>,
+    _lab: RwLockReadGuard<'static, ()>,
 }
 
 /// The lab for one test alone.
@@ -67,15 +67,10 @@ pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
 
 /// The lab together with others.
 pub(crate) fn server(extra: &str) -> Server {
-    build(extra, Some(LAB.read().unwrap_or_else(PoisonError::into_inner)))
+    build(extra, LAB.read().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// A server for a test that has the lab alone already.
-pub(crate) fn server_in_guard(extra: &str) -> Server {
-    build(extra, None)
-}
-
-fn build(extra: &str, lab: Option<RwLockReadGuard<'static, ()>>) -> Server {
+fn build(extra: &str, lab: RwLockReadGuard<'static, ()>) -> Server {
     let text = std::fs::read_to_string(lab_settings()).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let settings = dir.path().join("ccci.yaml");
