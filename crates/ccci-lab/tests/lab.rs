@@ -201,7 +201,7 @@ async fn failure_14_other_peoples_things_stay_and_their_stacks_are_a_reason_to_r
 
 /// Two labs on one engine: the second is refused, and may be taken away again without harm to the first.
 #[tokio::test(flavor = "multi_thread")]
-async fn failure_14_a_second_lab_is_refused_and_its_reset_leaves_the_first_alone() {
+async fn a_second_lab_is_refused_and_its_reset_leaves_the_first_alone() {
     let _serial = SERIAL.lock().await;
     let first = LabLayout::default();
     up(&first, true).await.unwrap();

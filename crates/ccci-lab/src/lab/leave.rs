@@ -372,9 +372,8 @@ mod tests {
         assert!(stay(&["not-ours"]) && !layout.build().exists() && !layout.ca().exists());
     }
 
-    /// Failure 14: a reset took a Traefik that another lab had brought up.
     #[test]
-    fn failure_14_the_traefik_of_another_lab_is_not_ours() {
+    fn the_traefik_of_another_lab_is_not_ours() {
         let (ours, foreign) = (Proxy::Ours("x".into()), Proxy::Foreign(serde_json::Value::Null));
         for (recorded, proxy, expected) in [
             (false, &ours, true),
