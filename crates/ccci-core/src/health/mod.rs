@@ -183,7 +183,7 @@ impl Prober {
             Ok(done) => Ok(done?),
             Err(WaitError::Cancelled { what }) => Err(ProbeFailure::Cancelled { probe: what }),
             Err(WaitError::Deadline { what, after, last })
-                if matches!(probe, Probe::Http(_)) && lock(&steady).never_answered() =>
+                if matches!(probe, Probe::Http(_)) && lock(&steady).unreachable() =>
             {
                 Err(ProbeFailure::Unreachable { probe: what, why: last, after: Some(after) })
             }
@@ -285,21 +285,19 @@ fn judge_http(probe: &HttpProbe, exchange: &Exchange, body: &str) -> Answer {
 struct Steady {
     status: Option<u16>,
     mixed: bool,
-    answered: bool,
     count: u32,
 }
 
 impl Steady {
     fn note(&mut self, status: Option<u16>) {
         self.mixed |= self.count > 0 && self.status != status;
-        self.answered |= status.is_some();
         self.status = status;
         self.count += 1;
     }
 
-    /// Asked at least once, and not one status in return.
-    fn never_answered(&self) -> bool {
-        self.count > 0 && !self.answered
+    /// The last try had no status in return: whatever came before, nobody can say now what the app would answer.
+    fn unreachable(&self) -> bool {
+        self.count > 0 && self.status.is_none()
     }
 
     /// The gateway's own 502 to 504 only say that the app is not there yet.
