@@ -85,6 +85,7 @@ pub struct Command {
     cancel: CancellationToken,
     redactor: Redactor,
     log: Option<PathBuf>,
+    whole_group: bool,
 }
 
 /// How a process ended and what it printed, redacted.
@@ -134,7 +135,15 @@ impl Command {
             cancel: CancellationToken::new(),
             redactor: Redactor::default(),
             log: None,
+            whole_group: false,
         }
+    }
+
+    /// When it has ended, ends what it left running in its process group too.
+    #[must_use]
+    pub fn whole_group(mut self) -> Self {
+        self.whole_group = true;
+        self
     }
 
     /// Adds one argument. Never a secret: argument lists are public.
@@ -227,6 +236,8 @@ impl Command {
         };
         if !matches!(ended, Ended::Status(_)) {
             group.end(&mut child).await;
+        } else if self.whole_group {
+            group.signal(Signal::KILL);
         }
         let (stdout, stderr) = (out.finish().await, err.finish().await);
         group.0 = None;
@@ -481,6 +492,13 @@ mod tests {
             sh("echo begun; sleep 60 & wait").deadline(Duration::from_millis(200)).run().await.unwrap_err();
         assert!(matches!(&error, ExecError::Deadline { tail, .. } if tail.contains("begun")), "{error}");
         assert!(start.elapsed() < Duration::from_secs(5));
+    }
+
+    #[tokio::test]
+    async fn what_a_command_leaves_behind_is_ended_where_that_is_asked() {
+        let start = Instant::now();
+        let output = sh("sleep 300 & exit 0").whole_group().run().await.unwrap();
+        assert!(output.ok() && start.elapsed() < DRAIN, "the child held its pipes on");
     }
 
     /// Failure 40: whoever is to be ended may have ended by itself; that changes nothing about how it ended.

@@ -1,7 +1,7 @@
 //! What a run will do, decided before it does anything: request, facts and checks in, ordered steps with reasons out.
 //! Pure; `ccci plan` prints it (rules R1, R2, R7, R12, R13).
 
-use crate::git::{Commit, Tag, Tags};
+use crate::git::{Commit, Tag, Tags, near};
 use crate::stage::{CheckKind, CheckName, StageName};
 use crate::version::RecipeVersion;
 
@@ -58,6 +58,16 @@ impl FoundCheck {
     /// Whether it runs before the mutation of its stage, to prepare what another check looks for afterwards.
     pub fn is_seed(&self) -> bool {
         self.kind == CheckKind::Overlay && self.name.as_str().split("::").nth(2) == Some("before")
+    }
+
+    /// Where it stands in a run: by stage; what prepares first, then generic checks, then the recipe's own.
+    pub fn place(&self) -> (StageName, bool, CheckKind) {
+        (self.stage, !self.is_seed(), self.kind)
+    }
+
+    /// What it is, in the word that lists and plans print.
+    pub fn label(&self) -> &'static str {
+        if self.is_seed() { "before" } else { self.kind.as_str() }
     }
 }
 
@@ -130,6 +140,11 @@ impl Plan {
     /// Whether this stage runs.
     pub fn runs(&self, stage: StageName) -> bool {
         self.stages.iter().any(|s| s.stage == stage && s.skip.is_none())
+    }
+
+    /// The checks of one stage, in the order in which they run.
+    pub fn checks_in(&self, stage: StageName) -> impl Iterator<Item = &FoundCheck> {
+        self.checks.iter().filter(move |c| c.stage == stage)
     }
 
     /// The checks of one stage and kind, in order.
@@ -220,9 +235,8 @@ pub fn choose(
     let candidates: Vec<&FoundCheck> = all.iter().filter(|c| runs(c.stage)).filter(asked).collect();
     if ask.filter.text.is_some() && !candidates.iter().any(|c| ask.filter.wants(&c.name)) {
         let text = ask.filter.text.as_deref().unwrap_or_default();
-        return Err(PlanError::NothingSelected(format!(
-            "no check's name has `{text}` in it; `ccci list` shows them"
-        )));
+        let names = candidates.iter().filter(|c| c.kind == CheckKind::Overlay).map(|c| c.name.as_str());
+        return Err(PlanError::NothingSelected(none_of(text, ask.filter.exact, names)));
     }
     let own = |c: &FoundCheck| c.kind == CheckKind::Overlay && ask.filter.wants(&c.name);
     let last = candidates.iter().filter(|c| own(c)).map(|c| c.stage).max();
@@ -232,11 +246,22 @@ pub fn choose(
     let wanted = |c: &&FoundCheck| c.kind == CheckKind::Generic || own(c) || prepares(c);
     let mut checks: Vec<FoundCheck> = candidates.into_iter().filter(wanted).cloned().collect();
     // Stable: within a stage and kind the order of discovery stays.
-    checks.sort_by_key(|c| (c.stage, c.kind));
+    checks.sort_by_key(FoundCheck::place);
     if checks.is_empty() {
         return Err(PlanError::NothingSelected("no stage that runs has a check".to_owned()));
     }
     Ok(checks)
+}
+
+/// That no check is wanted by this text, and which ones may have been meant.
+fn none_of<'a>(text: &str, exact: bool, names: impl Iterator<Item = &'a str>) -> String {
+    let near = near(text, names);
+    let near = if near.is_empty() { String::new() } else { format!("; near it: `{}`", near.join("`, `")) };
+    if exact {
+        format!("no check is called exactly `{text}`{near}; `ccci list` shows them")
+    } else {
+        format!("no check's name has `{text}` in it{near}; `ccci list` shows them")
+    }
 }
 
 #[cfg(test)]

@@ -252,13 +252,13 @@ async fn failure_34_a_command_in_a_service_gives_its_exit_code() {
     for (yaml, why) in [
         ("command: {service: app, argv: [sh, -c, echo sorry >&2; exit 3]}", "exit code 3: sorry"),
         ("command: {service: app, argv: [echo, hello], text: bye}", "its output has no `bye`: hello"),
-        ("command: {service: db, argv: [true]}", "has no running task"),
+        ("command: {service: db, argv: [true]}", "the recipe has no service `db`; it has app"),
     ] {
         let error = prober.once(&ask(yaml)).await.unwrap_err();
         assert!(matches!(&error, ProbeFailure::Wrong { why: w, .. } if w.contains(why)), "{error}");
     }
     let absent = stage.swarm.exec(&stage.stack, "db", &["true".to_owned()], Duration::from_secs(5)).await;
-    assert!(matches!(absent, Err(SwarmError::NoContainer { .. })));
+    assert!(matches!(absent, Err(SwarmError::NoService { .. })));
     stage.remove().await;
 }
 

@@ -14,8 +14,8 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    /// How a stage ended, by its checks.
-    pub(crate) fn status_of(&self, stage: StageName) -> (Status, Option<String>) {
+    /// How a stage ended, by its checks. `has_own`: whether the recipe has checks in it, chosen or not.
+    pub(crate) fn status_of(&self, stage: StageName, has_own: bool) -> (Status, Option<String>) {
         let checks: Vec<&CheckResult> = self.checks.iter().filter(|c| c.stage == stage).collect();
         if checks.iter().any(|c| matches!(c.outcome, Outcome::Fail(_))) {
             return (Status::Fail, None);
@@ -25,7 +25,14 @@ impl Findings {
         match held_back {
             Some(check) => (Status::Skip, check.outcome.reason().map(str::to_owned)),
             None if passed => (Status::Pass, None),
-            None => (Status::Skip, Some("no check of this stage was tried".to_owned())),
+            None => {
+                let reason = match (checks.is_empty(), has_own) {
+                    (false, _) => "all checks of this stage skipped themselves",
+                    (true, true) => "none of the recipe's checks in this stage was chosen",
+                    (true, false) => "the recipe has no checks in this stage",
+                };
+                (Status::Skip, Some(reason.to_owned()))
+            }
         }
     }
 
@@ -43,5 +50,34 @@ impl Findings {
             teardown: self.teardown.as_ref(),
             trouble,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ccci_core::stage::{CheckKind, CheckName};
+
+    fn ended(outcome: Outcome) -> CheckResult {
+        let (stage, kind) = (StageName::Custom, CheckKind::Overlay);
+        let name = CheckName::overlay(&"blog".parse().unwrap(), stage, "x");
+        CheckResult { name, kind, stage, outcome, seconds: 0.0, gated: false }
+    }
+
+    #[test]
+    fn a_stage_that_tried_nothing_says_why() {
+        let skip = || ended(Outcome::Skip("no port 25".into()));
+        let table = [
+            (vec![], false, Status::Skip, Some("the recipe has no checks in this stage")),
+            (vec![], true, Status::Skip, Some("none of the recipe's checks in this stage was chosen")),
+            (vec![skip(), skip()], true, Status::Skip, Some("all checks of this stage skipped themselves")),
+            (vec![skip(), ended(Outcome::Pass)], true, Status::Pass, None),
+            (vec![skip(), ended(Outcome::Fail("no".into()))], true, Status::Fail, None),
+        ];
+        for (checks, has_own, status, reason) in table {
+            let findings = Findings { checks, ..Findings::default() };
+            let got = findings.status_of(StageName::Custom, has_own);
+            assert_eq!((got.0, got.1.as_deref()), (status, reason), "{:?}", findings.checks);
+        }
     }
 }

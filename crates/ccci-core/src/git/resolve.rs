@@ -152,8 +152,8 @@ fn check_ref(reference: &str) -> Result<(), GitError> {
     Ok(())
 }
 
-/// The names most like the wanted one: first those that contain it, then those a few letters away.
-fn near<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
+/// The names most like the wanted one, for the error that says there is none of this name: first those that contain it, then those a few letters away.
+pub fn near<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
     let low = wanted.to_lowercase();
     let mut scored: Vec<(usize, &str)> = names
         .filter_map(|name| {

@@ -153,7 +153,7 @@ impl Prober {
                         exchange: None,
                     });
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(for_good(probe, error)),
             }
         }
     }
@@ -180,7 +180,7 @@ impl Prober {
             }
         });
         match looked.await {
-            Ok(done) => Ok(done?),
+            Ok(done) => done.map_err(|error| for_good(probe, error)),
             Err(WaitError::Cancelled { what }) => Err(ProbeFailure::Cancelled { probe: what }),
             Err(WaitError::Deadline { what, after, last })
                 if matches!(probe, Probe::Http(_)) && lock(&steady).unreachable() =>
@@ -309,6 +309,21 @@ impl Steady {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An error that asking again would not change: a service that the recipe does not have is the author's, all else is
+/// the engine's.
+fn for_good(probe: &Probe, error: SwarmError) -> ProbeFailure {
+    match error {
+        SwarmError::NoService { .. } => ProbeFailure::Wrong {
+            probe: probe.to_string(),
+            why: error.to_string(),
+            after: None,
+            steady: None,
+            exchange: None,
+        },
+        error => error.into(),
+    }
 }
 
 /// True when the container is just being replaced: the answer says nothing about the app.

@@ -79,7 +79,12 @@ fn a_filter_chooses_overlay_checks_and_an_empty_choice_is_an_error() {
     assert_eq!(plan.checks.iter().filter(|c| c.kind == CheckKind::Overlay).count(), 1);
     assert_eq!(plan.checks.iter().filter(|c| c.kind == CheckKind::Generic).count(), 3);
     assert!(with("no-such-check", false).is_err());
-    assert!(with("custom-html::upgrade", true).is_err(), "exact means the whole name");
+    let said = |text, exact| with(text, exact).unwrap_err().to_string();
+    let text = said("upgrade::mine", true);
+    assert!(text.contains("no check is called exactly `upgrade::mine`"), "{text}");
+    assert!(text.contains("near it: `custom-html::upgrade::mine`"), "{text}");
+    let text = said("zebra", false);
+    assert!(text.contains("no check's name has `zebra` in it; `ccci list` shows them"), "{text}");
 }
 
 #[test]
@@ -92,6 +97,9 @@ fn what_prepares_a_chosen_check_comes_with_it() {
         let plan = plan(&Ask { filter, ..Ask::default() }, &found).unwrap();
         plan.checks.iter().filter(|c| c.is_seed()).count()
     };
+    let everything = plan(&Ask::default(), &found).unwrap();
+    let labels: Vec<_> = everything.checks_in(StageName::Upgrade).map(FoundCheck::label).collect();
+    assert_eq!(labels, ["before", "generic", "overlay"], "a plan reads in the order of the run");
     assert_eq!(seeds("upgrade::mine", &[]), 1);
     assert_eq!(seeds("custom::mine", &[]), 1, "a later stage may look for it too");
     assert_eq!(seeds("install::mine", &[]), 0, "it would run after that stage");

@@ -57,6 +57,14 @@ pub enum SwarmError {
         /// The engine's words.
         message: String,
     },
+    /// The stack has services, and none of this name. Nothing will change that but another name.
+    #[error("the recipe has no service `{service}`; it has {known}")]
+    NoService {
+        /// The name that was asked for.
+        service: String,
+        /// The names that there are.
+        known: String,
+    },
     /// There is no running container to work in.
     #[error("the service `{service}` has no running task with a container on this node")]
     NoContainer {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bollard::exec::{CreateExecOptions, StartExecResults};
 use futures_util::StreamExt as _;
 
-use super::facts::TaskState;
+use super::facts::{StackFacts, TaskState};
 use super::{Swarm, SwarmError};
 use crate::names::StackName;
 
@@ -39,7 +39,7 @@ impl Swarm {
         let what = format!("to run `{}` in {service}", argv.first().map_or("", String::as_str));
         let facts = self.observe(stack).await?;
         let none = || SwarmError::NoContainer { service: stack.scoped(service) };
-        let found = facts.service(service).ok_or_else(none)?;
+        let found = facts.service(service).ok_or_else(|| no_service(&facts, service))?;
         let up = |t: &&super::TaskFacts| t.current && t.state == TaskState::Running;
         let task = facts.tasks_of(found).filter(up).last().ok_or_else(none)?;
         let container = facts.container_of(task).map(|c| c.id.clone()).ok_or_else(none)?;
@@ -80,4 +80,13 @@ impl Swarm {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Ok(ExecResult { code, stdout: text(stdout), stderr: text(stderr), container })
     }
+}
+
+/// Why there is no such service: a wrong name, or a stack that has nothing (yet).
+pub(super) fn no_service(facts: &StackFacts, service: &str) -> SwarmError {
+    if facts.services.is_empty() {
+        return SwarmError::NoContainer { service: facts.stack.scoped(service) };
+    }
+    let known: Vec<&str> = facts.services.iter().map(|s| facts.short(s)).collect();
+    SwarmError::NoService { service: service.to_owned(), known: known.join(", ") }
 }

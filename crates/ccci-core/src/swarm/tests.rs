@@ -80,3 +80,45 @@ fn docker_host_names_a_socket_or_nothing_we_can_use() {
     assert_eq!(socket_of(Some("unix:///run/d.sock")), Some(PathBuf::from("/run/d.sock")));
     assert_eq!(socket_of(Some("tcp://1.2.3.4:2376")), None);
 }
+
+/// A service that the recipe does not have is said at once, with those that it has; a stack that has none is not
+/// there yet.
+#[test]
+fn a_wrong_name_of_a_service_is_told_with_the_right_ones() {
+    let mut facts = StackFacts {
+        stack: "x".parse().unwrap(),
+        at: Timestamp::UNIX_EPOCH,
+        services: Vec::new(),
+        tasks: Vec::new(),
+        containers: Vec::new(),
+        networks: Vec::new(),
+        secrets: Vec::new(),
+        configs: Vec::new(),
+        volumes: Vec::new(),
+    };
+    assert!(matches!(exec::no_service(&facts, "dbb"), SwarmError::NoContainer { .. }));
+    facts.services = ["x_app", "x_db", "x_worker"].map(service).into();
+    let error = exec::no_service(&facts, "dbb");
+    assert_eq!(error.to_string(), "the recipe has no service `dbb`; it has app, db, worker");
+    assert!(!error.may_pass());
+}
+
+fn service(name: &str) -> ServiceFacts {
+    ServiceFacts {
+        id: name.to_owned(),
+        name: name.to_owned(),
+        version: 1,
+        labels: std::collections::BTreeMap::default(),
+        image: String::new(),
+        mode: Mode::Global,
+        restart: Restart::Any,
+        max_attempts: 0,
+        template: serde_json::Value::Null,
+        endpoint: serde_json::Value::Null,
+        update: None,
+        secrets: Vec::new(),
+        configs: Vec::new(),
+        networks: Vec::new(),
+        volumes: Vec::new(),
+    }
+}

@@ -16,11 +16,13 @@ pub(crate) fn lint(recipe: &str, recipes: &Path, out: &mut dyn Write) -> Result<
     let recipe: RecipeName = recipe.parse().map_err(RequestError::from)?;
     let folder = recipes.join(recipe.as_str());
     let (checks, problems) = overlay::inspect(&recipe, &folder).map_err(RoomError::from)?;
-    let (last, code) = match (problems.len(), folder.is_dir()) {
-        (0, true) => (format!("{recipe}: no findings; checks of its own: {}", checks.len()), exit::PASS),
-        (0, false) => (format!("{recipe}: no folder {}, so all is default", folder.display()), exit::PASS),
-        (1, _) => (format!("{recipe}: 1 finding"), exit::USAGE),
-        (count, _) => (format!("{recipe}: {count} findings"), exit::USAGE),
+    let (last, code) = match (problems.len(), overlay::absent(recipes, &recipe)) {
+        (0, None) => (format!("{recipe}: no findings; checks of its own: {}", checks.len()), exit::PASS),
+        // A name that is nearly another's is a slip, and "no findings" for it would be a lie.
+        (_, Some(absent)) if !absent.near.is_empty() => (format!("{recipe}: {absent}"), exit::USAGE),
+        (_, Some(absent)) => (format!("{recipe}: {absent}"), exit::PASS),
+        (1, None) => (format!("{recipe}: 1 finding"), exit::USAGE),
+        (count, None) => (format!("{recipe}: {count} findings"), exit::USAGE),
     };
     let lines = problems.iter().map(ToString::to_string).chain([last]);
     // A reader that has seen enough (`| head`) is no error.
@@ -50,7 +52,16 @@ mod tests {
     fn a_sound_folder_and_none_at_all_are_fine() {
         let (code, text) = lint_with(&[("blog/install/x", "#!/bin/sh\n", 0o755)]);
         assert_eq!((code, text.as_str()), (0, "blog: no findings; checks of its own: 1\n"));
-        assert_eq!(lint_with(&[]), (0, "blog: no folder blog, so all is default\n".to_owned()));
+        assert_eq!(lint_with(&[]), (0, "blog: no folder blog: generic checks only\n".to_owned()));
+    }
+
+    #[test]
+    fn a_name_that_is_nearly_anothers_is_bad_input() {
+        let (code, text) = lint_with(&[("blogs/install/x", "#!/bin/sh\n", 0o755)]);
+        assert_eq!(
+            (code, text.as_str()),
+            (2, "blog: no folder blog: generic checks only; near it: `blogs`\n")
+        );
     }
 
     #[test]
@@ -58,6 +69,8 @@ mod tests {
         let (code, text) = lint_with(&[
             ("blog/install/a.sh", "#!/bin/sh\n", 0o644),
             ("blog/install/b", "echo no first line\n", 0o755),
+            ("blog/install/c", "#!/usr/bin/env python3\r\nprint()\r\n", 0o755),
+            ("blog/install/d", "#!/no/such/interpreter -x\n", 0o755),
             ("blog/notes.txt", "", 0o644),
         ]);
         assert_eq!(code, 2);
@@ -65,7 +78,9 @@ mod tests {
         blog/install/a.sh: it is not an executable file: `chmod +x` it, or let its name begin with `_` if it is not a check
         blog/notes.txt: ccci has no use for it: checks are in install, upgrade or custom; a name that begins with `_` is left alone
         blog/install/b: it has no first line `#!…` and is no program: it cannot be started
-        blog: 3 findings
+        blog/install/c: its first line ends like a Windows file's (CRLF), so it cannot be started: save it with plain line ends
+        blog/install/d: its first line names `/no/such/interpreter`, and there is no such program here
+        blog: 5 findings
         ");
     }
 

@@ -10,6 +10,7 @@ use ccci_core::stage::{CheckKind, StageName};
 use ccci_core::verdict::{Trouble, exit};
 
 use super::dispatch::CommandError;
+use crate::overlay;
 use crate::request::RequestError;
 use crate::room::Room;
 
@@ -28,9 +29,10 @@ pub(crate) fn list_chosen(
 ) -> Result<u8, CommandError> {
     let room = Room::open(recipes, recipe)?;
     let skipped = |stage| room.manifest.skipped(stage);
-    let mut chosen = chosen(&room, ask)?;
-    chosen.sort_by_key(|c| (c.stage, !c.is_seed(), c.kind));
+    let chosen = chosen(&room, ask)?;
+    let note = overlay::absent(recipes, recipe).map(|absent| format!("{recipe}: {absent}\n"));
     // A reader that has seen enough (`| head`) is no error.
+    out.write_all(note.unwrap_or_default().as_bytes()).ok();
     out.write_all(text(&chosen, skipped).as_bytes()).ok();
     Ok(exit::PASS)
 }
@@ -53,13 +55,17 @@ fn text<'a>(checks: &[FoundCheck], skipped: impl Fn(StageName) -> Option<&'a str
         // Writing to a text cannot fail.
         writeln!(text, "{stage}{note}").ok();
         for check in of_stage {
-            let kind = if check.is_seed() { "before" } else { check.kind.as_str() };
-            writeln!(text, "  {kind:<7}  {}", check.name).ok();
+            writeln!(text, "{}", line(check)).ok();
         }
     }
     let generic = checks.iter().filter(|c| c.kind == CheckKind::Generic).count();
     writeln!(text, "{} checks: {generic} generic, {} overlay", checks.len(), checks.len() - generic).ok();
     text
+}
+
+/// One check, as `ccci list` and `ccci plan` print it.
+pub(super) fn line(check: &FoundCheck) -> String {
+    format!("  {:<7}  {}", check.label(), check.name)
 }
 
 #[cfg(test)]
@@ -98,6 +104,16 @@ mod tests {
           overlay  blog::custom::login
         5 checks: 2 generic, 3 overlay
         ");
+    }
+
+    #[test]
+    fn a_recipe_without_a_folder_is_listed_with_a_note_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut out = Vec::new();
+        list("blog", dir.path(), &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let note = format!("blog: no folder {}: generic checks only\n", dir.path().join("blog").display());
+        assert!(text.starts_with(&note), "{text}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use ccci_core::names::{AppDomain, RunId};
 use ccci_core::plan::{BaseDeploy, Filter, Plan, plan as make};
-use ccci_core::stage::{CheckKind, StageName};
+use ccci_core::stage::StageName;
 use ccci_core::verdict::{Trouble, exit};
 use ccci_core::version::RecipeVersion;
 
@@ -71,11 +71,6 @@ fn text(plan: &Plan) -> String {
 }
 
 fn stage_lines(plan: &Plan, stage: StageName) -> Vec<String> {
-    let mut lines = vec![format!("stage {stage}:")];
-    for kind in [CheckKind::Generic, CheckKind::Overlay] {
-        lines.extend(
-            plan.checks_of(stage, kind).map(|check| format!("  {:<8} {}", kind.as_str(), check.name)),
-        );
-    }
-    lines
+    let checks = plan.checks_in(stage).map(super::list::line);
+    std::iter::once(format!("stage {stage}:")).chain(checks).collect()
 }

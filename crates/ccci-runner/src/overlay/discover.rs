@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use ccci_core::manifest::{self, Manifest, check_name};
 use ccci_core::names::RecipeName;
@@ -37,6 +36,13 @@ pub(super) fn discover(
 
 /// A check and the file it comes from.
 type Found = (OverlayCheck, PathBuf);
+
+/// The folder below a stage's that has no meaning, such as `befor`: what stands in it would run at the wrong time.
+fn odd_folder(below: &[String]) -> Option<String> {
+    let (_, folders) = below.split_last()?;
+    let odd = usize::from(folders.first().is_some_and(|first| first == BEFORE));
+    folders.get(odd).map(|_| folders.join("/"))
+}
 
 struct Finder<'a> {
     recipe: &'a RecipeName,
@@ -87,7 +93,10 @@ impl Finder<'_> {
                 self.problems.push(Problem::BeforeInstall { path: path.clone() });
             }
             let mut check = self.check(entry.stage, &entry.path(), Form::Rust);
-            check.deadline = entry.timeout.unwrap_or(check.deadline).max(Duration::from_secs(1));
+            if entry.timeout.is_some_and(|time| time.is_zero()) {
+                self.problems.push(Problem::NoTime { path: path.clone(), check: check.name.to_string() });
+            }
+            check.deadline = entry.timeout.unwrap_or(check.deadline);
             check.requires_deps = entry.requires_deps.iter().map(|d| (*d).to_owned()).collect();
             self.found.push((check, path.clone()));
         }
@@ -108,6 +117,9 @@ impl Finder<'_> {
         let Ok(stage) = stage.parse::<StageName>() else {
             return self.problems.push(Problem::Unknown { path });
         };
+        if let Some(folder) = odd_folder(below) {
+            return self.problems.push(Problem::Folder { path, folder });
+        }
         if !file.executable {
             return self.problems.push(Problem::NotExecutable { path });
         }

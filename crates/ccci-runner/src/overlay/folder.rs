@@ -39,19 +39,33 @@ impl Folder {
         Ok(Self { path: path.to_owned(), files, source_hash: ccci_recipes::source_hash(path)? })
     }
 
-    /// Executables that the system could not start, since they say not what they are written in.
-    pub(super) fn without_a_first_line(&self) -> Result<Vec<Problem>, PathError> {
+    /// Executables that the system could not start: their first line does not say, or not rightly, what reads them.
+    pub(super) fn bad_first_lines(&self) -> Result<Vec<Problem>, PathError> {
         let mut problems = Vec::new();
         for file in self.files.iter().filter(|f| f.executable) {
             let path = self.path.join(&file.path);
             let mut start = Vec::new();
-            std::fs::File::open(&path).and_then(|f| f.take(4).read_to_end(&mut start)).path("read", &path)?;
-            if !start.starts_with(b"#!") && start != *b"\x7fELF" {
-                problems.push(Problem::NoFirstLine { path });
-            }
+            std::fs::File::open(&path)
+                .and_then(|f| f.take(256).read_to_end(&mut start))
+                .path("read", &path)?;
+            problems.extend(first_line(&start, path));
         }
         Ok(problems)
     }
+}
+
+/// What is wrong with the beginning of an executable.
+fn first_line(start: &[u8], path: PathBuf) -> Option<Problem> {
+    if start.starts_with(b"\x7fELF") {
+        return None;
+    }
+    let Some(line) = start.strip_prefix(b"#!") else { return Some(Problem::NoFirstLine { path }) };
+    let line = String::from_utf8_lossy(line.split(|byte| *byte == b'\n').next().unwrap_or_default());
+    if line.ends_with('\r') {
+        return Some(Problem::CarriageReturn { path });
+    }
+    let interpreter = line.split_whitespace().next().unwrap_or_default().to_owned();
+    (!Path::new(&interpreter).is_file()).then_some(Problem::NoInterpreter { path, interpreter })
 }
 
 /// Whether a name is the author's own affair.

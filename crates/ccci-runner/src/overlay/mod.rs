@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ccci_core::atomic::PathError;
+use ccci_core::git;
 use ccci_core::manifest::{Manifest, Probe};
 use ccci_core::names::RecipeName;
 use ccci_core::stage::{CheckName, StageName};
@@ -103,8 +104,41 @@ pub(crate) fn inspect(
         // Without its manifest, what the rest is measured by is not known: more findings would mislead.
         Err(error) => (Vec::new(), vec![Problem::Manifest(error)]),
     };
-    problems.extend(folder.without_a_first_line()?);
+    problems.extend(folder.bad_first_lines()?);
     Ok((checks, problems))
+}
+
+/// That a recipe has no folder here, and which folder may have been meant. Any name could be a recipe's, so this is no
+/// error by itself; `None` when the folder is there.
+pub(crate) fn absent(recipes: &Path, recipe: &RecipeName) -> Option<Absent> {
+    let folder = recipes.join(recipe.as_str());
+    if folder.is_dir() {
+        return None;
+    }
+    let entries = std::fs::read_dir(recipes).into_iter().flatten().flatten();
+    let names = entries.filter(|e| e.path().is_dir()).map(|e| e.file_name().to_string_lossy().into_owned());
+    let names: Vec<String> = names.filter(|name| !name.starts_with(['_', '.'])).collect();
+    let near = git::near(recipe.as_str(), names.iter().map(String::as_str));
+    Some(Absent { folder, near })
+}
+
+/// A recipe without a folder here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Absent {
+    /// Where it would be.
+    folder: PathBuf,
+    /// Folders of nearly this name.
+    pub(crate) near: Vec<String>,
+}
+
+impl std::fmt::Display for Absent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "no folder {}: generic checks only", self.folder.display())?;
+        match self.near.as_slice() {
+            [] => Ok(()),
+            near => write!(f, "; near it: `{}`", near.join("`, `")),
+        }
+    }
 }
 
 /// Reads a recipe's folder. A recipe may have none, but the folder of all recipes must be there.

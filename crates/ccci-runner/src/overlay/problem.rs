@@ -9,11 +9,11 @@ use ccci_core::manifest::ManifestError;
 pub(crate) enum Problem {
     #[error(transparent)]
     Manifest(ManifestError),
-    #[error("{}: it is not part of this program: build ccci again, with this folder in its `recipes`", path.display())]
+    #[error("{}: it is not part of this program: build ccci again (`cargo build -p ccci-runner`), with this folder in its `recipes`", path.display())]
     NotCompiled { path: PathBuf },
-    #[error("{}: it was changed after this program was built: build ccci again", path.display())]
+    #[error("{}: it was changed after this program was built: build ccci again (`cargo build -p ccci-runner`)", path.display())]
     Stale { path: PathBuf },
-    #[error("{}: it is part of this program, but not there: build ccci again, or name the right folder with --recipes", path.display())]
+    #[error("{}: it is part of this program, but not there: build ccci again (`cargo build -p ccci-runner`), or name the right folder with --recipes", path.display())]
     Gone { path: PathBuf },
     #[error("{}: it is not an executable file: `chmod +x` it, or let its name begin with `_` if it is not a check", path.display())]
     NotExecutable { path: PathBuf },
@@ -23,6 +23,10 @@ pub(crate) enum Problem {
     Duplicate { path: PathBuf, other: PathBuf, name: String },
     #[error("{}: nothing is deployed before the install stage, so nothing can run there", path.display())]
     BeforeInstall { path: PathBuf },
+    #[error("{}: the folder `{folder}` means nothing: a stage's folder holds executables and the folder `before`; a name that begins with `_` is left alone", path.display())]
+    Folder { path: PathBuf, folder: String },
+    #[error("{}: {check} would have no time: a timeout is at least one second", path.display())]
+    NoTime { path: PathBuf, check: String },
     #[error("{}: ccci has no use for it: checks are in install, upgrade or custom; a name that begins with `_` is left alone", path.display())]
     Unknown { path: PathBuf },
     #[error("{}: {check} requires {dep}, which recipe.yaml does not list under `deps`", path.display())]
@@ -31,4 +35,8 @@ pub(crate) enum Problem {
     NeverRuns { path: PathBuf, check: String },
     #[error("{}: it has no first line `#!…` and is no program: it cannot be started", path.display())]
     NoFirstLine { path: PathBuf },
+    #[error("{}: its first line ends like a Windows file's (CRLF), so it cannot be started: save it with plain line ends", path.display())]
+    CarriageReturn { path: PathBuf },
+    #[error("{}: its first line names `{interpreter}`, and there is no such program here", path.display())]
+    NoInterpreter { path: PathBuf, interpreter: String },
 }

@@ -70,11 +70,11 @@ async fn ask(probe: &Probe, deadline: Duration, prober: &Prober) -> Outcome {
 
 /// Runs a check that is a process.
 pub(super) async fn start(check: &OverlayCheck, bench: &Bench) -> Outcome {
-    let log = bench.logs.join(format!("{}.log", check.name.as_str().replace("::", ".")));
-    let command = command(check, bench).deadline(check.deadline).log(&log);
+    let log = format!("{}.log", check.name.as_str().replace("::", "."));
+    let command = command(check, bench).deadline(check.deadline).log(bench.logs.join(&log)).whole_group();
     match command.run().await {
-        Ok(output) => judge(&output, &check.form),
-        Err(error) => not_run(&error, &check.form),
+        Ok(output) => judge(&output, &check.form, &log),
+        Err(error) => not_run(&error, &check.form, &log),
     }
 }
 
@@ -102,7 +102,7 @@ fn of_form(check: &OverlayCheck, bench: &Bench) -> Command {
 }
 
 /// The protocol: 0 pass, 77 skip with the last line as the reason, all else a failure.
-fn judge(output: &Output, form: &Form) -> Outcome {
+fn judge(output: &Output, form: &Form, log: &str) -> Outcome {
     match output.code.map(u8::try_from) {
         Some(Ok(protocol::PASS)) => Outcome::Pass,
         Some(Ok(protocol::SKIP)) => {
@@ -110,19 +110,26 @@ fn judge(output: &Output, form: &Form) -> Outcome {
             Outcome::Skip(if reason.is_empty() { "it gave no reason".to_owned() } else { reason })
         }
         Some(Ok(protocol::NOT_HERE)) if *form == Form::Rust => Outcome::Inconclusive(output.tail(LINES)),
-        _ => {
-            let tail = output.tail(LINES);
-            // A check that says what is wrong and ends with 1 needs no word about its code.
-            match (tail.is_empty(), output.code) {
-                (true, _) => Outcome::Fail(format!("{}, and it printed nothing", output.ending())),
-                (false, Some(1)) => Outcome::Fail(tail),
-                (false, _) => Outcome::Fail(format!("{tail}\n({})", output.ending())),
-            }
+        _ => Outcome::Fail(failure(&output.tail(usize::MAX), &output.ending(), log)),
+    }
+}
+
+/// The message of a failed check. Its last line comes first: that is where a program says what was wrong, and reports
+/// often show only one line.
+fn failure(printed: &str, ending: &str, log: &str) -> String {
+    let lines: Vec<&str> = printed.lines().collect();
+    let Some(last) = lines.last() else { return format!("{ending}, and it printed nothing") };
+    let tail = lines[lines.len().saturating_sub(LINES)..].join("\n");
+    match lines.len() {
+        1 => format!("{last}\n({ending}; logs/{log})"),
+        count if count <= LINES => format!("{last}\n{tail}\n({ending}; logs/{log})"),
+        count => {
+            format!("{last}\n{tail}\n({ending}; the last {LINES} of {count} lines, all are in logs/{log})")
         }
     }
 }
 
-fn not_run(error: &ExecError, form: &Form) -> Outcome {
+fn not_run(error: &ExecError, form: &Form, log: &str) -> Outcome {
     match error {
         // The program of a check in Rust is ccci itself.
         ExecError::NotFound { .. } if *form == Form::Rust => {
@@ -130,8 +137,16 @@ fn not_run(error: &ExecError, form: &Form) -> Outcome {
         }
         ExecError::Cancelled { .. } => Outcome::Inconclusive("the run was cancelled".to_owned()),
         ExecError::Deadline { after, tail, .. } => {
-            let text = format!("it took more than {} s and was ended", after.as_secs());
-            Outcome::Fail(if tail.is_empty() { text } else { format!("{text}; its last words:\n{tail}") })
+            let key = if *form == Form::Rust {
+                "`timeouts.check`, or its own `timeout`"
+            } else {
+                "`timeouts.check`"
+            };
+            let text = format!("took more than {} s ({key}) and was ended", after.as_secs());
+            Outcome::Fail(match tail.as_str() {
+                "" => format!("{text}; it printed nothing"),
+                tail => format!("{text}\n{tail}\n(its last lines; all are in logs/{log})"),
+            })
         }
         ExecError::NotFound { program } => {
             Outcome::Fail(format!("{program} cannot be started: what its first line names is not installed"))

@@ -59,7 +59,7 @@ fn checks_of_all_forms_are_named_by_their_path_and_ordered() {
         ("model.rs", "// a module of it"),
         ("compose.ccci.yml", ""),
         ("upgrade/z-last.py*", ""),
-        ("upgrade/db/dump.sh*", ""),
+        ("upgrade/db-dump.sh*", ""),
         ("upgrade/before/fill.sh*", ""),
         ("install/first*", ""),
         ("install/README.md", ""),
@@ -78,7 +78,7 @@ fn checks_of_all_forms_are_named_by_their_path_and_ordered() {
             "blog::upgrade::before::fill",
             "blog::upgrade::answers",
             "blog::upgrade::keeps",
-            "blog::upgrade::db::dump",
+            "blog::upgrade::db-dump",
             "blog::upgrade::z-last",
         ]
     );
@@ -101,10 +101,13 @@ fn a_recipe_without_a_folder_has_no_checks_and_no_problems() {
 /// Nothing that an author wrote is left out in silence.
 #[test]
 fn whatever_cannot_be_understood_is_a_problem() {
-    let table: [(&[(&str, &str)], &str); 10] = [
+    let table: [(&[(&str, &str)], &str); 13] = [
         (&[("upgrade/keeps.sh", "#!/bin/sh\n")], "blog/upgrade/keeps.sh: it is not an executable file"),
         (&[("install/page.html", "")], "blog/install/page.html: it is not an executable file"),
         (&[("upgrde/keeps.sh*", "")], "blog/upgrde/keeps.sh: ccci has no use for it"),
+        (&[("upgrade/befor/x.sh*", "")], "blog/upgrade/befor/x.sh: the folder `befor` means nothing"),
+        (&[("upgrade/lib/x.py", "")], "blog/upgrade/lib/x.py: the folder `lib` means nothing"),
+        (&[("custom/before/a/x*", "")], "blog/custom/before/a/x: the folder `before/a` means nothing"),
         (&[("recipe.yml", "")], "blog/recipe.yml: ccci has no use for it"),
         (&[("model.rs", "")], "blog/model.rs: ccci has no use for it"),
         (&[("install/Bad Name.sh*", "")], "blog/install/Bad Name.sh: `Bad Name` is not the name of a check"),
@@ -134,6 +137,7 @@ fn an_overlay_that_is_not_in_this_program_or_stale_is_never_silence() {
     let (checks, problems) = look(&dir, None);
     assert!(checks.is_empty() && problems[0].starts_with("blog/overlay.rs: it is not part of this program"));
     let old = compiled(&dir, register);
+    assert!(problems[0].contains("`cargo build -p ccci-runner`"), "{problems:?}");
     ccci_core::atomic::write(&dir.path().join("blog/model.rs"), b"// a module came").unwrap();
     let (checks, problems) = look(&dir, Some(&old));
     assert!(
@@ -152,12 +156,14 @@ fn wrong_words_in_rust_are_problems_too() {
     fn wrong(set: &mut Checks) {
         set.before(StageName::Install, "Seeds", |_| async { Ok(()) });
         set.check(StageName::Custom, "sso", |_| async { Ok(()) }).requires_deps(["keycloak"]);
+        set.check(StageName::Custom, "fast", |_| async { Ok(()) }).timeout(0);
     }
     let dir = folder(&[("overlay.rs", "")]);
     let (_, problems) = look(&dir, Some(&compiled(&dir, wrong)));
     let expected = [
         "blog/overlay.rs: `Seeds` is not the name of a check",
         "blog/overlay.rs: nothing is deployed before the install stage",
+        "blog/overlay.rs: blog::custom::fast would have no time",
         "blog/overlay.rs: blog::custom::sso requires keycloak, which recipe.yaml does not list",
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:?}");
@@ -173,6 +179,9 @@ fn the_error_of_a_run_is_one_line_and_points_to_lint() {
     let text = error.to_string();
     assert!(text.ends_with("(and 1 more: `ccci lint blog` lists them)") && !text.contains('\n'), "{text}");
 }
+
+/// Where the output of [`script`] goes, as messages name it.
+const LOG: &str = "logs/blog.custom.db.script.log";
 
 /// Writes an executable through a child process: a file that we hold open for writing cannot be started.
 async fn script(dir: &Path, text: &str) -> OverlayCheck {
@@ -224,14 +233,53 @@ async fn the_exit_code_is_the_verdict() {
     assert_eq!(outcome("#!/bin/sh\nexit 77\n").await, Outcome::Skip("it gave no reason".into()));
     assert_eq!(
         outcome("#!/bin/sh\necho expected blue >&2\nexit 1\n").await,
-        Outcome::Fail("expected blue".into())
+        Outcome::Fail(format!("expected blue\n(exit 1; {LOG})"))
     );
-    assert_eq!(outcome("#!/bin/sh\necho odd\nexit 9\n").await, Outcome::Fail("odd\n(exit 9)".into()));
+    assert_eq!(
+        outcome("#!/bin/sh\necho odd\nexit 9\n").await,
+        Outcome::Fail(format!("odd\n(exit 9; {LOG})"))
+    );
     assert_eq!(outcome("#!/bin/sh\nexit 3\n").await, Outcome::Fail("exit 3, and it printed nothing".into()));
     assert_eq!(
         outcome("#!/bin/sh\nkill -9 $$\n").await,
         Outcome::Fail("killed by a signal, and it printed nothing".into())
     );
+}
+
+/// Reports show the first line of a message: it must be the one that matters.
+#[tokio::test]
+async fn the_last_line_of_a_failed_check_comes_first() {
+    let trace =
+        "#!/bin/sh\necho Traceback\necho '  in line 3'\necho 'AssertionError: one is not two'\nexit 1\n";
+    let Outcome::Fail(text) = outcome(trace).await else { panic!() };
+    let tail = "Traceback\n  in line 3\nAssertionError: one is not two";
+    assert_eq!(text, format!("AssertionError: one is not two\n{tail}\n(exit 1; {LOG})"));
+    let Outcome::Fail(text) = outcome("#!/bin/sh\nseq 30\nexit 1\n").await else { panic!() };
+    assert!(text.starts_with("30\n11\n12\n"), "{text}");
+    assert!(text.ends_with(&format!("(exit 1; the last 20 of 30 lines, all are in {LOG})")), "{text}");
+}
+
+/// Waits for the end of the process whose id a script wrote to `child`: it was told to end, and on a busy machine it
+/// takes a moment until it has.
+async fn child_is_gone(dir: &Path) {
+    use ccci_core::wait::{Bounds, Look, until};
+    let child = std::fs::read_to_string(dir.join("child")).unwrap();
+    let (deadline, pause) = (Duration::from_secs(10), Duration::from_millis(20));
+    let bounds = Bounds { deadline, pause, cancel: CancellationToken::new() };
+    let gone = until("the child's end", &bounds, || async {
+        let state = std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
+        if state.is_empty() || state.contains(") Z ") { Look::Ready(()) } else { Look::NotYet(state) }
+    });
+    gone.await.unwrap();
+}
+
+/// A check that has passed leaves nothing running.
+#[tokio::test]
+async fn what_a_passing_check_leaves_behind_is_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = script(dir.path(), "#!/bin/sh\nsleep 300 &\necho $! >child\nexit 0\n").await;
+    assert_eq!(run::start(&check, &bench(dir.path())).await, Outcome::Pass);
+    child_is_gone(dir.path()).await;
 }
 
 #[tokio::test]
@@ -247,20 +295,9 @@ async fn a_check_that_hangs_is_ended_with_its_children() {
     let mut check = script(dir.path(), text).await;
     check.deadline = Duration::from_millis(1500);
     let Outcome::Fail(text) = run::start(&check, &bench(dir.path())).await else { panic!() };
-    assert_eq!(text, "it took more than 1 s and was ended; its last words:\nwaiting for the moon");
-    let child = std::fs::read_to_string(dir.path().join("child")).unwrap();
-    // It was told to end; on a busy machine it takes a moment until it has.
-    let bounds = ccci_core::wait::Bounds {
-        deadline: Duration::from_secs(10),
-        pause: Duration::from_millis(20),
-        cancel: CancellationToken::new(),
-    };
-    let gone = ccci_core::wait::until("the child's end", &bounds, || async {
-        use ccci_core::wait::Look;
-        let state = std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
-        if state.is_empty() || state.contains(") Z ") { Look::Ready(()) } else { Look::NotYet(state) }
-    });
-    gone.await.unwrap();
+    let expected = "took more than 1 s (`timeouts.check`) and was ended\nwaiting for the moon\n(its last lines; all are in ";
+    assert_eq!(text, format!("{expected}{LOG})"));
+    child_is_gone(dir.path()).await;
 }
 
 #[tokio::test]
@@ -282,9 +319,8 @@ async fn a_check_sees_the_variables_and_nothing_it_prints_is_lost_or_secret() {
     bench.redactor.learn(&Secret::new("canary-s3cret".into()));
     let Outcome::Fail(text) = run::start(&check, &bench).await else { panic!() };
     let here = dir.path().display();
-    let expected =
-        format!("https://blog-0a1b2c.lab.test custom blog::custom::db::script\n{here}\n[redacted]");
-    assert_eq!(text, expected);
+    let seen = format!("https://blog-0a1b2c.lab.test custom blog::custom::db::script\n{here}\n[redacted]");
+    assert_eq!(text, format!("[redacted]\n{seen}\n(exit 1; {LOG})"));
     let log = std::fs::read_to_string(dir.path().join("blog.custom.db.script.log")).unwrap();
     assert_eq!(log.lines().count(), 3, "{log}");
     assert!(!log.contains("canary"), "{log}");
@@ -323,7 +359,7 @@ fn a_copy_of_the_template_is_sound_and_shows_each_form() {
     let read = Folder::read(&template).unwrap();
     let compiled = ccci_recipes::overlay("_template").unwrap();
     let (checks, found) = discover::discover(&recipe(), &read, &manifest, Some(compiled));
-    assert!(found.is_empty() && read.without_a_first_line().unwrap().is_empty(), "{found:?}");
+    assert!(found.is_empty() && read.bad_first_lines().unwrap().is_empty(), "{found:?}");
     let has = |form: fn(&Form) -> bool| checks.iter().any(|c| form(&c.form));
     assert!(has(|f| matches!(f, Form::Rust)) && has(|f| matches!(f, Form::Executable(_))));
     assert!(has(|f| matches!(f, Form::Probe(_))) && checks.iter().any(|c| c.before), "{:?}", names(&checks));
