@@ -34,7 +34,7 @@ enum Mark {
     /// Follows from other facts.
     Inferred,
     /// Remembered, never checked: a run against a real abra has to settle it.
-    Memory,
+    Unverified,
 }
 
 struct Case {
@@ -64,13 +64,13 @@ macro_rules! cases {
 cases! {
     calls::version_has_three_numbers, Observed, [];
     calls::flags_stand_anywhere, Docs, [];
-    calls::unknown_flag_ends_with_one, Memory, [UnknownFlag];
-    calls::help_lists_the_flags_that_are_needed, Memory, [];
+    calls::unknown_flag_ends_with_one, Unverified, [UnknownFlag];
+    calls::help_lists_the_flags_that_are_needed, Unverified, [];
     calls::unknown_app_is_fatal, Inferred, [];
     calls::fatal_is_on_stdout, Observed, [FataOnStdout];
     calls::table_without_terminal_is_fatal, Observed, [Tty];
     calls::table_with_terminal, Observed, [];
-    calls::abra_ci_needs_no_terminal, Memory, [];
+    calls::abra_ci_needs_no_terminal, Unverified, [];
     calls::machine_output_is_json_alone, Source, [MachineQuiet];
     calls::lint_ends_with_zero_and_a_warning, Observed, [];
     calls::lint_cannot_reach_the_origin, Observed, [];
@@ -84,18 +84,18 @@ cases! {
     versions::dirty_tree_blocks_a_pinned_deploy, Observed, [DirtyTree];
     versions::untracked_file_blocks_a_pinned_deploy, Observed, [DirtyTree];
     versions::lightweight_tag_blocks_a_pinned_deploy, Docs, [AnnotatedTags, LintBlocks];
-    versions::lint_error_in_an_unused_file_blocks_too, Memory, [LintBlocks];
-    versions::version_with_chaos_is_refused, Memory, [ChaosWithVersion];
+    versions::lint_error_in_an_unused_file_blocks_too, Unverified, [LintBlocks];
+    versions::version_with_chaos_is_refused, Unverified, [ChaosWithVersion];
     versions::hash_is_a_version, Docs, [];
     versions::unknown_version_is_fatal, Inferred, [];
     versions::newest_release_without_any_other_word, Source, [];
     versions::version_of_the_env_file_comes_first, Docs, [];
     versions::running_version_is_kept_without_a_word, Source, [];
-    versions::unsaved_version_needs_chaos, Memory, [UnsavedVersion];
+    versions::unsaved_version_needs_chaos, Unverified, [UnsavedVersion];
     versions::upgrade_and_rollback_to_a_version, Docs, [TypeRewrite];
     versions::offline_needs_no_origin, Observed, [];
-    deploys::second_pinned_deploy_needs_force, Memory, [AlreadyDeployed];
-    deploys::stack_name_is_cut, Memory, [StackCut];
+    deploys::second_pinned_deploy_needs_force, Unverified, [AlreadyDeployed];
+    deploys::stack_name_is_cut, Unverified, [StackCut];
     deploys::env_file_refers_to_itself, Source, [SelfReference];
     deploys::app_values_reach_service_app, Source, [ExposeEnv];
     deploys::abra_sh_exports_are_used, Source, [AbraShExports];
@@ -110,12 +110,12 @@ cases! {
     secrets::secret_to_be_inserted_has_its_own_words, Source, [NotInserted];
     secrets::generated_values_have_the_length_asked_for, Source, [LengthOption];
     secrets::commented_option_is_lost, Observed, [];
-    secrets::generating_nothing_ends_with_one, Memory, [NothingGenerated];
+    secrets::generating_nothing_ends_with_one, Unverified, [NothingGenerated];
     secrets::one_secret_by_name, Docs, [];
     secrets::list_says_what_is_there, Source, [];
     secrets::inserted_from_a_file, Observed, [];
     secrets::insert_does_not_replace, Docs, [];
-    secrets::removed_by_name, Memory, [];
+    secrets::removed_by_name, Unverified, [];
     lifecycle::undeploy_leaves_volumes_and_secrets, Observed, [];
     lifecycle::undeploy_returns_before_swarm_is_done, Observed, [UndeployEarlyReturn];
     lifecycle::second_undeploy_is_fatal, Source, [NotDeployed];
@@ -124,7 +124,7 @@ cases! {
     lifecycle::list_names_newer_releases, Source, [];
     lifecycle::ps_tells_each_service, Source, [];
     lifecycle::new_leaves_the_release_checked_out, Observed, [];
-    lifecycle::new_needs_a_domain, Memory, [];
+    lifecycle::new_needs_a_domain, Unverified, [];
     lifecycle::fetch_moves_to_the_default_branch, Observed, [];
     lifecycle::remove_takes_volumes_secrets_and_file, Source, [];
 }
