@@ -33,7 +33,7 @@ enum Mark {
     Observed,
     /// Follows from other facts.
     Inferred,
-    /// Remembered, never checked: a run against a real abra has to settle it.
+    /// Nobody has checked it: a run against a real abra has to settle it.
     Unverified,
 }
 
