@@ -88,6 +88,12 @@ pub enum LabError {
         /// What is wrong.
         why: String,
     },
+    /// The lab's directory is another user's.
+    #[error("the lab in {} belongs to another user: run ccci as root", root.display())]
+    OtherUser {
+        /// The directory.
+        root: PathBuf,
+    },
     /// There is no lab.
     #[error("there is no lab in {}: `ccci lab up` makes one", root.display())]
     Absent {
@@ -107,6 +113,7 @@ impl LabError {
             Self::Tool(ToolError::Missing { .. })
             | Self::Image(ImageError::Tools(ToolError::Missing { .. }))
             | Self::Names(NamesError::NotOurs)
+            | Self::OtherUser { .. }
             | Self::Absent { .. } => true,
             _ => false,
         }
@@ -244,6 +251,7 @@ async fn begin(work: &Work<'_>, options: &LabOptions) -> Result<Lock, LabError> 
         // Where the lab cannot be, not even its directory is made.
         engine::examine(work, &options.engine, true).await?;
     }
+    admit_user(work.layout.root())?;
     Ok(work.lock("lab").await?)
 }
 
@@ -275,6 +283,12 @@ async fn bring_up(work: &Work<'_>, options: &LabOptions) -> Result<LabStatus, La
     // Last: a settings file that is there belongs to a lab that was up once.
     place::settings(layout, &settings)?;
     look(work, &options.engine, options.abra.as_deref()).await
+}
+
+/// Refuses a directory that this user may not write, before any of its files says so in its own way.
+fn admit_user(root: &Path) -> Result<(), LabError> {
+    let allowed = !root.is_dir() || rustix::fs::access(root, rustix::fs::Access::WRITE_OK).is_ok();
+    if allowed { Ok(()) } else { Err(LabError::OtherUser { root: root.to_owned() }) }
 }
 
 /// All images that the catalogue's recipes name, and that the lab can build: a branch may name one that cannot be.

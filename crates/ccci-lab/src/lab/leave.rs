@@ -69,6 +69,7 @@ async fn leave(work: &Work<'_>, options: &EngineOptions, reset: Option<Reset>) -
     if !layout.root().is_dir() {
         return Err(LabError::Absent { root: layout.root().to_owned() });
     }
+    super::admit_user(layout.root())?;
     let _lock = work.lock("lab").await?;
     // Runs that have a name are told by it, at once.
     refuse_in_use(layout)?;
