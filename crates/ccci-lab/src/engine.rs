@@ -189,25 +189,26 @@ async fn install(work: &Work<'_>, wanted: &[tools::Tool]) -> Result<(), EngineEr
     Ok(())
 }
 
-/// Where the engine writes its process number.
-const PID_FILE: &str = "/var/run/docker.pid";
+/// Where the engine and its containerd write their process numbers.
+const PID_FILES: [(&str, &str); 2] =
+    [("/var/run/docker.pid", "dockerd"), ("/var/run/docker/containerd/containerd.pid", "containerd")];
 
 /// Removes the file of an engine that was killed: a new one refuses to start while any process has that number, be it a
 /// stranger's by now or the dead engine's own remains.
-fn remove_stale_pid(file: &Path) -> Result<(), EngineError> {
+fn remove_stale_pid(file: &Path, name: &str) -> Result<(), EngineError> {
     let Some(text) = atomic::read_optional(file)? else { return Ok(()) };
     let status = atomic::read_optional(Path::new(&format!("/proc/{}/status", text.trim()))).ok().flatten();
-    if !is_engine(status.as_deref().unwrap_or_default()) {
+    if !is_running(name, status.as_deref().unwrap_or_default()) {
         atomic::remove_file(file)?;
     }
     Ok(())
 }
 
-/// Whether `/proc/<pid>/status` is that of an engine that runs.
-fn is_engine(status: &str) -> bool {
+/// Whether `/proc/<pid>/status` is that of a program of this name that runs.
+fn is_running(name: &str, status: &str) -> bool {
     let field =
         |key: &str| status.lines().find_map(|l| l.strip_prefix(key)).map(str::trim).unwrap_or_default();
-    field("Name:") == "dockerd" && !field("State:").starts_with('Z')
+    field("Name:") == name && !field("State:").starts_with('Z')
 }
 
 async fn start(work: &Work<'_>, socket: &Path, start: Start) -> Result<(), EngineError> {
@@ -223,7 +224,9 @@ async fn start(work: &Work<'_>, socket: &Path, start: Start) -> Result<(), Engin
             None
         }
         Start::Detached => {
-            remove_stale_pid(Path::new(PID_FILE))?;
+            for (file, name) in PID_FILES {
+                remove_stale_pid(Path::new(file), name)?;
+            }
             let pid = work.command("dockerd").start_detached(&log)?;
             record::update(work.layout, |owned| owned.started = Some(start.as_started(Some(pid))))?;
             Some(pid)
@@ -314,14 +317,14 @@ mod stale {
 
     #[test]
     fn only_a_running_engine_keeps_its_pid_file() {
-        assert!(is_engine("Name:\tdockerd\nState:\tS (sleeping)\n"));
-        assert!(!is_engine("Name:\tdockerd\nState:\tZ (zombie)\n"));
-        assert!(!is_engine("Name:\tbash\nState:\tS (sleeping)\n"));
-        assert!(!is_engine(""), "there is no such process");
+        assert!(is_running("dockerd", "Name:\tdockerd\nState:\tS (sleeping)\n"));
+        assert!(!is_running("dockerd", "Name:\tdockerd\nState:\tZ (zombie)\n"));
+        assert!(!is_running("dockerd", "Name:\tbash\nState:\tS (sleeping)\n"));
+        assert!(!is_running("dockerd", ""), "there is no such process");
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("docker.pid");
         atomic::write(&file, std::process::id().to_string().as_bytes()).unwrap();
-        remove_stale_pid(&file).unwrap();
+        remove_stale_pid(&file, "dockerd").unwrap();
         assert!(!file.exists(), "this process is no engine");
     }
 }
