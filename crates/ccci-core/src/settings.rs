@@ -148,11 +148,6 @@ impl Settings {
         Ok(yaml::parse(path, &text)?)
     }
 
-    /// The directory of one run.
-    pub fn run_dir(&self, run: &crate::names::RunId) -> PathBuf {
-        self.runs_dir().join(run.as_str())
-    }
-
     /// The directory of all runs.
     pub fn runs_dir(&self) -> PathBuf {
         self.state_dir.join("runs")

@@ -84,12 +84,6 @@ pub async fn pause(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-/// The blocking form of [`pause`], for code outside the runtime (lock waits).
-#[expect(clippy::disallowed_methods, reason = "this is the one place that sleeps")]
-pub fn pause_blocking(time: Duration) {
-    std::thread::sleep(time);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
