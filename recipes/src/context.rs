@@ -10,7 +10,10 @@ use ccci_core::stage::StageName;
 use ccci_core::swarm::{ExecResult, Swarm, SwarmError};
 use ccci_core::wait;
 
+use ccci_sso::browser::{LoginError, Session};
+
 use crate::protocol::Facts;
+use crate::sso::Sso;
 
 /// How long one request may take; a check that needs more sets its own on the request.
 const REQUEST: Duration = Duration::from_secs(30);
@@ -57,6 +60,14 @@ pub enum ContextError {
         /// The names there are.
         known: String,
     },
+    /// The recipe has no realm.
+    #[error(
+        "the run has no realm: list `keycloak` under `deps` in recipe.yaml, and `.requires_deps([\"keycloak\"])` on the check"
+    )]
+    NoSso,
+    /// The login through Keycloak did not end at the app.
+    #[error(transparent)]
+    Login(#[from] LoginError),
 }
 
 /// What a check knows and can do. It may look at everything and change what a user of the app could change; the
@@ -152,6 +163,17 @@ impl Context {
         let path = dir.join(name);
         Ok(Secret::new(std::fs::read_to_string(&path).path("read", path)?))
     }
+
+    /// The run's realm: its issuer, the app's client, the user who can log in.
+    pub fn sso(&self) -> Result<Sso, ContextError> {
+        let sso = self.facts.sso.as_ref().ok_or(ContextError::NoSso)?;
+        Ok(Sso::read(&self.facts, sso)?)
+    }
+
+    /// Logs the realm's user in through a browser's eyes, from this path of the app. The session has the cookies.
+    pub async fn login(&self, path: &str) -> Result<Session, ContextError> {
+        Ok(self.sso()?.login(&self.url(path)).await?)
+    }
 }
 
 /// The output of a command that ended with 0. An empty answer of one that failed must not pass for data.
@@ -212,6 +234,7 @@ mod tests {
             address: Some("127.0.0.1".parse().unwrap()),
             scratch: dir.join("scratch"),
             secrets_dir: Some(dir.join("secrets")),
+            sso: None,
         };
         atomic::create_dir(&facts.scratch).unwrap();
         atomic::create_dir(&dir.join("secrets")).unwrap();
@@ -238,6 +261,21 @@ mod tests {
         assert!(!format!("{secret:?} {context:?}").contains("hidden-value"));
         let error = context.secret("../../etc/passwd").unwrap_err().to_string();
         assert_eq!(error, "the app has no secret `../../etc/passwd`; it has: db_password");
+    }
+
+    #[test]
+    fn a_check_without_a_realm_is_told_what_to_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut context = context(dir.path());
+        let error = context.sso().unwrap_err().to_string();
+        assert!(error.contains("list `keycloak` under `deps`"), "{error}");
+        context.facts.sso = Some(crate::protocol::tests::sso(dir.path()));
+        atomic::write_private(&dir.path().join("client_secret"), b"hidden-one").unwrap();
+        atomic::write_private(&dir.path().join("user_password"), b"hidden-two").unwrap();
+        let sso = context.sso().unwrap();
+        assert_eq!((sso.client.id.as_str(), sso.client.secret.expose()), ("custom-html", "hidden-one"));
+        assert_eq!((sso.user.name.as_str(), sso.user.password.expose()), ("tester", "hidden-two"));
+        assert!(!format!("{sso:?}").contains("hidden"));
     }
 
     #[test]

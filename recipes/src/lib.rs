@@ -9,11 +9,13 @@ mod child;
 mod context;
 pub mod protocol;
 mod source_hash;
+mod sso;
 
 pub use checks::{Added, Checked, Checks, Entry, Stop};
 pub use child::{main, run_check};
 pub use context::{Context, ContextError};
-pub use protocol::{Facts, ProtocolError};
+pub use protocol::{Facts, ProtocolError, SsoFacts};
+pub use sso::Sso;
 
 /// What an `overlay.rs` needs, in one line.
 pub mod prelude {

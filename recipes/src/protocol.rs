@@ -19,6 +19,11 @@ pub const SKIP: u8 = 77;
 /// The exit code of a ccci that does not have the check: it was built again while the run went on.
 pub const NOT_HERE: u8 = 70;
 
+/// The files in `CCCI_SSO_DIR`.
+pub const CLIENT_SECRET: &str = "client_secret";
+/// See [`CLIENT_SECRET`].
+pub const USER_PASSWORD: &str = "user_password";
+
 /// One variable of a check's environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variable {
@@ -33,6 +38,9 @@ pub struct Variable {
 const fn variable(name: &'static str, when: &'static str, what: &'static str) -> Variable {
     Variable { name, when, what }
 }
+
+/// When a realm's variables are set.
+const SSO: &str = "where `deps` has `keycloak`";
 
 /// Every variable that a check is given, in the order of the documentation.
 pub const VARIABLES: &[Variable] = &[
@@ -59,6 +67,13 @@ pub const VARIABLES: &[Variable] = &[
         "where the app has secrets",
         "a directory with one file for each secret, named after it",
     ),
+    variable("CCCI_SSO_ISSUER", SSO, "the issuer of the run's realm, as tokens name it"),
+    variable("CCCI_SSO_REALM", SSO, "the realm's name"),
+    variable("CCCI_SSO_PROVIDER", SSO, "`https://` and Keycloak's domain, without a slash at the end"),
+    variable("CCCI_SSO_CLIENT_ID", SSO, "the id of the app's client"),
+    variable("CCCI_SSO_USER", SSO, "the name of the user who can log in"),
+    variable("CCCI_SSO_EMAIL", SSO, "the user's e-mail address"),
+    variable("CCCI_SSO_DIR", SSO, "a directory with the files `client_secret` and `user_password`"),
 ];
 
 /// The variables as a Markdown table, as it stands in `docs/recipes.md`.
@@ -115,12 +130,34 @@ pub struct Facts {
     pub scratch: PathBuf,
     /// The directory with the app's secrets, one file each.
     pub secrets_dir: Option<PathBuf>,
+    /// The run's realm, where the recipe needs one.
+    pub sso: Option<SsoFacts>,
+}
+
+/// What a check is told about the run's realm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SsoFacts {
+    /// The realm's issuer.
+    pub issuer: String,
+    /// The realm's name.
+    pub realm: String,
+    /// `https://` and Keycloak's domain.
+    pub provider: String,
+    /// The id of the app's client.
+    pub client_id: String,
+    /// The user's name.
+    pub user: String,
+    /// The user's e-mail address.
+    pub email: String,
+    /// The directory with [`CLIENT_SECRET`] and [`USER_PASSWORD`].
+    pub dir: PathBuf,
 }
 
 impl Facts {
     /// The variables for one check.
     pub fn variables(&self, stage: StageName, check: &str) -> Vec<(&'static str, OsString)> {
         let path = |p: &Option<PathBuf>| p.as_ref().map(|p| p.clone().into_os_string());
+        let sso = |value: fn(&SsoFacts) -> OsString| self.sso.as_ref().map(value);
         let all = [
             Some(self.recipe.as_str().into()),
             Some(self.run.as_str().into()),
@@ -137,6 +174,13 @@ impl Facts {
             self.address.map(|a| a.to_string().into()),
             Some(self.scratch.clone().into_os_string()),
             path(&self.secrets_dir),
+            sso(|s| s.issuer.clone().into()),
+            sso(|s| s.realm.clone().into()),
+            sso(|s| s.provider.clone().into()),
+            sso(|s| s.client_id.clone().into()),
+            sso(|s| s.user.clone().into()),
+            sso(|s| s.email.clone().into()),
+            sso(|s| s.dir.clone().into_os_string()),
         ];
         VARIABLES.iter().zip(all).filter_map(|(v, value)| value.map(|value| (v.name, value))).collect()
     }
@@ -157,12 +201,30 @@ impl Facts {
             address: get("CCCI_ADDRESS").map(|a| parsed("CCCI_ADDRESS", &a)).transpose()?,
             scratch: text("CCCI_SCRATCH")?.into(),
             secrets_dir: get("CCCI_SECRETS_DIR").map(PathBuf::from),
+            sso: get("CCCI_SSO_ISSUER").map(|issuer| SsoFacts::read(issuer, text)).transpose()?,
         })
     }
 
     /// `https://` and the domain.
     pub fn base_url(&self) -> String {
         format!("https://{}", self.domain)
+    }
+}
+
+impl SsoFacts {
+    fn read(
+        issuer: String,
+        text: impl Fn(&'static str) -> Result<String, ProtocolError>,
+    ) -> Result<Self, ProtocolError> {
+        Ok(Self {
+            issuer,
+            realm: text("CCCI_SSO_REALM")?,
+            provider: text("CCCI_SSO_PROVIDER")?,
+            client_id: text("CCCI_SSO_CLIENT_ID")?,
+            user: text("CCCI_SSO_USER")?,
+            email: text("CCCI_SSO_EMAIL")?,
+            dir: text("CCCI_SSO_DIR")?.into(),
+        })
     }
 }
 
@@ -174,8 +236,20 @@ fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    pub(crate) fn sso(dir: &std::path::Path) -> SsoFacts {
+        SsoFacts {
+            issuer: "https://warm-keycloak.lab.test/realms/custom-html-0a1b2c".into(),
+            realm: "custom-html-0a1b2c".into(),
+            provider: "https://warm-keycloak.lab.test".into(),
+            client_id: "custom-html".into(),
+            user: "tester".into(),
+            email: "tester-0a1b2c@example.org".into(),
+            dir: dir.to_owned(),
+        }
+    }
 
     fn facts() -> Facts {
         Facts {
@@ -191,6 +265,7 @@ mod tests {
             address: Some("127.0.0.1".parse().unwrap()),
             scratch: "/scratch".into(),
             secrets_dir: None,
+            sso: None,
         }
     }
 
@@ -209,6 +284,17 @@ mod tests {
         for variable in variables.iter().map(|(name, _)| name) {
             assert!(VARIABLES.iter().any(|v| v.name == *variable));
         }
+    }
+
+    #[test]
+    fn a_realm_is_written_and_read_like_the_rest() {
+        let facts = Facts { sso: Some(sso(std::path::Path::new("/run/sso"))), ..facts() };
+        let variables = facts.variables(StageName::Custom, "x");
+        let get = |name: &str| {
+            variables.iter().find(|(n, _)| *n == name).map(|(_, v)| v.to_string_lossy().into_owned())
+        };
+        assert_eq!(Facts::read(get).unwrap(), facts);
+        assert_eq!(get("CCCI_SSO_DIR").as_deref(), Some("/run/sso"));
     }
 
     #[test]

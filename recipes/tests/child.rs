@@ -45,6 +45,7 @@ fn facts(scratch: &std::path::Path) -> Facts {
         address: None,
         scratch: scratch.to_owned(),
         secrets_dir: None,
+        sso: None,
     }
 }
 

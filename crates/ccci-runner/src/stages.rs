@@ -266,6 +266,7 @@ impl<'a> Live<'a> {
             address: self.world.settings.address,
             scratch: self.run.scratch(),
             secrets_dir: secrets.is_dir().then_some(secrets),
+            sso: None,
         }
     }
 }

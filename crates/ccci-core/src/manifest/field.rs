@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::yaml::Checked;
 
+/// A text with a rule of its own.
 macro_rules! text {
     ($(#[$doc:meta])* $type:ident, $check:expr) => {
         $(#[$doc])*
@@ -18,8 +19,8 @@ macro_rules! text {
         pub struct $type(String);
 
         impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-                source.deserialize_str(Checked("a text", Self::try_from))
+            fn deserialize<D: serde::Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+                source.deserialize_str(crate::yaml::Checked("a text", Self::try_from))
             }
         }
 
@@ -46,6 +47,8 @@ macro_rules! text {
         }
     };
 }
+
+pub(super) use text;
 
 text! {
     /// The path part of an address, from `/`.

@@ -7,6 +7,7 @@
 mod field;
 mod keys;
 mod probe;
+mod sso;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,9 @@ use serde::{Deserialize, Serialize};
 pub use field::{EnvKey, HttpPath, ProbeName, Reason, Seconds, Statuses, check_name};
 pub use keys::{KEYS, KeyDoc, PROBE_KEYS, table as keys_table};
 pub use probe::{CommandProbe, HttpProbe, Probe, TcpProbe};
+pub use sso::{
+    REALM_VALUES, RealmSecret, RealmValue, SecretName, Sso, Template, table as realm_values_table,
+};
 
 use crate::atomic::{self, PathError};
 use crate::names::RecipeName;
@@ -25,6 +29,8 @@ use crate::yaml::{self, YamlError};
 
 /// The name of the file in a recipe's folder.
 pub const FILE: &str = "recipe.yaml";
+/// The recipe that can be depended on: it gives each run a realm for single sign-on.
+pub const PROVIDER: &str = "keycloak";
 /// The format that this version reads.
 const SCHEMA: u32 = 1;
 
@@ -46,6 +52,20 @@ pub enum ManifestError {
         /// The schema it names.
         found: u32,
     },
+    /// A dependency that ccci cannot provide.
+    #[error("{}: `deps` has `{recipe}`, and ccci provides only `{PROVIDER}`", path.display())]
+    Dep {
+        /// The file.
+        path: PathBuf,
+        /// The recipe.
+        recipe: RecipeName,
+    },
+    /// Wiring to a provider that the recipe does not ask for.
+    #[error("{}: `sso` is given and `deps` has no `{PROVIDER}`: add `deps: [{PROVIDER}]`", path.display())]
+    SsoWithoutDep {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 /// What ccci must know about one recipe.
@@ -63,6 +83,8 @@ pub struct Manifest {
     /// Other recipes that this one needs, deployed or provided with the run.
     #[serde(deserialize_with = "field::unique_list")]
     pub deps: Vec<RecipeName>,
+    /// How the app learns of its realm, where it needs Keycloak.
+    pub sso: Sso,
     /// Settings put into the app's `.env` for every deploy.
     #[serde(deserialize_with = "field::unique_map")]
     pub env: BTreeMap<EnvKey, String>,
@@ -165,7 +187,18 @@ impl Manifest {
         if manifest.schema.0 > SCHEMA || manifest.schema.0 == 0 {
             return Err(ManifestError::Schema { path: path.to_owned(), found: manifest.schema.0 });
         }
+        if let Some(recipe) = manifest.deps.iter().find(|dep| dep.as_str() != PROVIDER) {
+            return Err(ManifestError::Dep { path: path.to_owned(), recipe: recipe.clone() });
+        }
+        if manifest.sso != Sso::default() && !manifest.needs_provider() {
+            return Err(ManifestError::SsoWithoutDep { path: path.to_owned() });
+        }
         Ok(manifest)
+    }
+
+    /// Whether the app needs a realm of Keycloak.
+    pub fn needs_provider(&self) -> bool {
+        self.deps.iter().any(|dep| dep.as_str() == PROVIDER)
     }
 
     /// Reads the `recipe.yaml` of a recipe's folder; without one, all is default.

@@ -33,6 +33,7 @@ ready:
   - command: {service: db, argv: [pg_isready, -q]}
 timeouts: {deploy: 1200, http: 600, check: 30}
 deps: [keycloak]
+sso: {redirect: [/callback], pkce: true, env: {ISSUER: '{issuer}'}, secrets: {oidc: client_secret}}
 env: {COMPOSE_FILE: 'compose.yml:compose.smtp.yml'}
 head_env: {NEW: '1'}
 enrolled: true
@@ -71,6 +72,10 @@ fn bad_input_is_refused_with_line_and_column() {
         ("enrolled: true\nenrolled: false\n", "recipe.yaml:1:1: ", "duplicate field `enrolled`"),
         ("deps: [keycloak, keycloak]", "recipe.yaml:1:", "stands twice"),
         ("deps: [../etc]", "recipe.yaml:1:", "not a recipe name"),
+        ("deps: [wiki]", "recipe.yaml: ", "ccci provides only `keycloak`"),
+        ("sso: {pkce: true}", "recipe.yaml: ", "add `deps: [keycloak]`"),
+        ("sso: {env: {A: '{secret}'}}", "recipe.yaml:1:16: ", "`{secret}` is nothing that a realm has"),
+        ("sso: {secrets: {a: token}}", "recipe.yaml:1:20: ", "`token` is no secret of a realm"),
         ("health: {status: []}", "recipe.yaml:1:", "nothing could ever pass"),
         ("health: {status: [20]}", "recipe.yaml:1:19: ", "`20` is not an HTTP status"),
         ("health: {path: login}", "recipe.yaml:1:16: ", "begins with `/`"),
@@ -129,12 +134,13 @@ fn failure_27_the_documented_keys_are_the_keys_of_the_types() {
         ("timeouts: {zz: 1}", "timeouts."),
         ("skip: {zz: 1}", "skip."),
         ("probes: {zz: 1}", "probes."),
+        ("sso: {zz: 1}", "sso."),
     ];
     let mut found = Vec::new();
     for (text, prefix) in groups {
         found.extend(fields(text).into_iter().map(|f| format!("{prefix}{f}")));
     }
-    found.retain(|f| !["health", "timeouts", "skip", "probes"].contains(&f.as_str()));
+    found.retain(|f| !["health", "timeouts", "skip", "probes", "sso"].contains(&f.as_str()));
     let known: Vec<String> = KEYS.iter().map(|k| k.key.trim_end_matches(".<name>").to_owned()).collect();
     found.sort_unstable();
     let mut sorted = known.clone();
@@ -162,7 +168,9 @@ fn the_documented_defaults_and_examples_are_true() {
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/recipes.md");
     let text = std::fs::read_to_string(&path).unwrap();
-    assert!(text.contains(&keys_table()), "docs/recipes.md should contain this table:\n{}", keys_table());
+    for table in [keys_table(), realm_values_table()] {
+        assert!(text.contains(&table), "docs/recipes.md should contain this table:\n{table}");
+    }
 }
 
 /// The fields that the format accepts at one place, from its own error message.

@@ -213,6 +213,7 @@ fn bench(dir: &Path) -> Bench {
         address: None,
         scratch: dir.to_owned(),
         secrets_dir: None,
+        sso: None,
     };
     let (redactor, cancel) = (Redactor::default(), CancellationToken::new());
     Bench { facts, run_dir: dir.to_owned(), exe: dir.join("check"), logs: dir.to_owned(), redactor, cancel }

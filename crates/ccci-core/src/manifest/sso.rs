@@ -1,0 +1,218 @@
+//! How a run's realm is made known to the app: the `sso` key. Values only: a text with names in braces that stand
+//! for what the realm has.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::field::{self, EnvKey, HttpPath};
+use crate::yaml::Checked;
+
+/// The wiring of single sign-on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sso {
+    /// Paths of the app to which a login may return; `*` at the end stands for anything.
+    pub redirect: Vec<HttpPath>,
+    /// Whether a login without a PKCE challenge is refused.
+    pub pkce: bool,
+    /// Lines of the app's `.env`.
+    #[serde(deserialize_with = "field::unique_map")]
+    pub env: BTreeMap<EnvKey, Template>,
+    /// Secrets of the app, by the name that the recipe gives them.
+    #[serde(deserialize_with = "field::unique_map")]
+    pub secrets: BTreeMap<SecretName, RealmSecret>,
+}
+
+impl Default for Sso {
+    fn default() -> Self {
+        let anywhere = HttpPath::try_from("/*".to_owned()).unwrap_or_default();
+        Self { redirect: vec![anywhere], pkce: false, env: BTreeMap::new(), secrets: BTreeMap::new() }
+    }
+}
+
+/// What of a realm may stand in a line of an app's `.env`. None of it is secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RealmValue {
+    /// The realm's issuer, as tokens name it.
+    Issuer,
+    /// The realm's name.
+    Realm,
+    /// `https://` and the provider's domain.
+    Provider,
+    /// Where a login begins.
+    AuthorizationEndpoint,
+    /// Where a code becomes tokens.
+    TokenEndpoint,
+    /// Where a token becomes a user's data.
+    UserinfoEndpoint,
+    /// Where the keys are that tokens are signed with.
+    JwksUri,
+    /// Where a session ends.
+    EndSessionEndpoint,
+    /// The client's id.
+    ClientId,
+    /// The user's name.
+    User,
+    /// The user's e-mail address.
+    Email,
+    /// `https://` and the app's own domain.
+    Origin,
+}
+
+/// Every value with its name in braces, in the order of the documentation.
+pub const REALM_VALUES: &[(&str, RealmValue, &str)] = &[
+    ("issuer", RealmValue::Issuer, "the realm's issuer, as tokens name it"),
+    ("realm", RealmValue::Realm, "the realm's name"),
+    ("provider", RealmValue::Provider, "`https://` and Keycloak's domain"),
+    (
+        "authorization_endpoint",
+        RealmValue::AuthorizationEndpoint,
+        "where a login begins, as the realm's discovery document says",
+    ),
+    ("token_endpoint", RealmValue::TokenEndpoint, "where a code becomes tokens"),
+    ("userinfo_endpoint", RealmValue::UserinfoEndpoint, "where a token becomes a user's data"),
+    ("jwks_uri", RealmValue::JwksUri, "the keys that tokens are signed with"),
+    ("end_session_endpoint", RealmValue::EndSessionEndpoint, "where a session ends"),
+    ("client_id", RealmValue::ClientId, "the client's id"),
+    ("user", RealmValue::User, "the name of the realm's user"),
+    ("email", RealmValue::Email, "the user's e-mail address"),
+    ("origin", RealmValue::Origin, "`https://` and the app's own domain"),
+];
+
+/// The values as a Markdown table, as it stands in `docs/recipes.md`.
+pub fn table() -> String {
+    let row = |(name, _, what): &(&str, RealmValue, &str)| format!("| `{{{name}}}` | {what} |");
+    let rows: Vec<String> = REALM_VALUES.iter().map(row).collect();
+    format!("| in `sso.env` | stands for |\n|---|---|\n{}\n", rows.join("\n"))
+}
+
+/// A secret that a realm has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RealmSecret {
+    /// The client's secret.
+    ClientSecret,
+    /// The user's password.
+    UserPassword,
+}
+
+impl<'de> Deserialize<'de> for RealmSecret {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        source.deserialize_str(Checked("a secret of the realm", |text: String| match text.as_str() {
+            "client_secret" => Ok(Self::ClientSecret),
+            "user_password" => Ok(Self::UserPassword),
+            _ => Err(format!("`{text}` is no secret of a realm: it has `client_secret` and `user_password`")),
+        }))
+    }
+}
+
+/// A text with names of [`RealmValue`]s in braces.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(into = "String")]
+pub struct Template(Vec<Piece>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Value(RealmValue),
+}
+
+impl Template {
+    /// The text, with each name replaced by what `value` gives for it.
+    pub fn fill(&self, value: impl Fn(RealmValue) -> String) -> String {
+        let piece = |piece: &Piece| match piece {
+            Piece::Text(text) => text.clone(),
+            Piece::Value(name) => value(*name),
+        };
+        self.0.iter().map(piece).collect()
+    }
+}
+
+impl<'de> Deserialize<'de> for Template {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        source.deserialize_str(Checked("a text", Self::try_from))
+    }
+}
+
+impl TryFrom<String> for Template {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let mut pieces = Vec::new();
+        let mut rest = text.as_str();
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, tail) =
+                after.split_once('}').ok_or_else(|| format!("`{text}` has a `{{` without `}}`"))?;
+            let known = REALM_VALUES.iter().find(|(known, ..)| *known == name);
+            let (_, value, _) = known.ok_or_else(|| {
+                let all: Vec<&str> = REALM_VALUES.iter().map(|(name, ..)| *name).collect();
+                format!("`{{{name}}}` is nothing that a realm has; it has {}", all.join(", "))
+            })?;
+            pieces.extend([Piece::Text(before.to_owned()), Piece::Value(*value)]);
+            rest = tail;
+        }
+        pieces.push(Piece::Text(rest.to_owned()));
+        pieces.retain(|piece| *piece != Piece::Text(String::new()));
+        Ok(Self(pieces))
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |value| REALM_VALUES.iter().find(|(_, v, _)| *v == value).map_or("", |(name, ..)| name);
+        f.write_str(&self.fill(|value| format!("{{{}}}", name(value))))
+    }
+}
+
+impl From<Template> for String {
+    fn from(template: Template) -> Self {
+        template.to_string()
+    }
+}
+
+field::text! {
+    /// The name of a secret, as the compose file gives it.
+    SecretName, |text| {
+        let form = text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c));
+        if form { Ok(()) } else { Err(format!("`{text}` is not the name of a secret: only a-z, 0-9, `_` and `-`")) }
+    }
+}
+
+impl SecretName {
+    /// The key of the `.env` that holds the secret's version.
+    pub fn version_key(&self) -> String {
+        format!("SECRET_{}_VERSION", self.as_str().to_ascii_uppercase().replace('-', "_"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_braces_are_filled_and_nothing_else_is() {
+        let template = Template::try_from("{issuer}/x?u={user}&$A".to_owned()).unwrap();
+        assert_eq!(template.fill(|value| format!("<{value:?}>")), "<Issuer>/x?u=<User>&$A");
+        assert_eq!(template.to_string(), "{issuer}/x?u={user}&$A");
+        assert_eq!(Template::try_from(String::new()).unwrap().fill(|_| unreachable!()), "");
+        for text in ["{client_secret}", "{issuer", "{}", "{{issuer}}", "{if x}"] {
+            assert!(Template::try_from(text.to_owned()).is_err(), "{text}");
+        }
+        for (name, value, _) in REALM_VALUES {
+            let template = Template::try_from(format!("{{{name}}}")).unwrap();
+            assert_eq!(template, Template(vec![Piece::Value(*value)]));
+        }
+    }
+
+    #[test]
+    fn a_secret_names_the_key_of_its_version() {
+        assert_eq!(
+            SecretName::try_from("oidc_rpcs".to_owned()).unwrap().version_key(),
+            "SECRET_OIDC_RPCS_VERSION"
+        );
+        assert!(SecretName::try_from("a/b".to_owned()).is_err());
+    }
+}

@@ -1,0 +1,59 @@
+//! The run's realm, as a check sees it: who may log in, and the login itself.
+
+use ccci_core::atomic::{PathContext as _, PathError};
+use ccci_core::secret::Secret;
+use ccci_sso::browser::{self, Login, LoginError, Session};
+use ccci_sso::{Client, Issuer, Net, OidcError, User};
+
+use crate::protocol::{CLIENT_SECRET, Facts, SsoFacts, USER_PASSWORD};
+
+/// Single sign-on of one run: its realm with one client, which is the app, and one user.
+#[derive(Debug, Clone)]
+pub struct Sso {
+    /// The realm's name.
+    pub realm: String,
+    /// The realm's issuer, as tokens name it.
+    pub issuer: String,
+    /// `https://` and Keycloak's domain.
+    pub provider: String,
+    /// The app's client.
+    pub client: Client,
+    /// The user who can log in.
+    pub user: User,
+    net: Net,
+}
+
+impl Sso {
+    /// Reads what the run has left for its checks.
+    pub(crate) fn read(facts: &Facts, sso: &SsoFacts) -> Result<Self, PathError> {
+        let secret = |name: &str| {
+            let path = sso.dir.join(name);
+            std::fs::read_to_string(&path).map(Secret::new).path("read", path)
+        };
+        let net = Net { address: facts.address, ca_file: facts.ca_file.clone(), ..Net::default() };
+        Ok(Self {
+            realm: sso.realm.clone(),
+            issuer: sso.issuer.clone(),
+            provider: sso.provider.clone(),
+            client: Client { id: sso.client_id.clone(), secret: secret(CLIENT_SECRET)? },
+            user: User { name: sso.user.clone(), email: sso.email.clone(), password: secret(USER_PASSWORD)? },
+            net,
+        })
+    }
+
+    /// The realm's issuer with its discovery document: grants tokens and verifies them.
+    pub async fn discover(&self) -> Result<Issuer, OidcError> {
+        Issuer::discover(&self.net, &self.issuer).await
+    }
+
+    /// Logs the user in as a browser does, from this address of the app: redirects, cookies, Keycloak's form, and back.
+    pub async fn login(&self, start: &str) -> Result<Session, LoginError> {
+        let login = Login { start, issuer: &self.issuer, user: &self.user, also: &[] };
+        browser::login(&self.net, &login).await
+    }
+
+    /// How servers are reached, for a check that asks Keycloak by itself.
+    pub fn net(&self) -> &Net {
+        &self.net
+    }
+}
