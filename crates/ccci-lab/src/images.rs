@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use ccci_core::atomic::PathError;
-use ccci_core::exec::ExecError;
+use ccci_core::exec::{ExecError, Output};
 use ccci_core::lock::LockError;
 use ccci_core::yaml::{self, YamlError};
 use serde::Deserialize;
@@ -14,10 +14,14 @@ use crate::embedded::{self, IMAGES};
 use crate::work::DockerError;
 
 pub use build::{Built, ensure, present};
+pub use node::Node;
+pub use pip::Wheels;
 
 mod build;
 mod debian;
 mod go;
+mod node;
+mod pip;
 
 /// What stands before every image's name.
 pub const PREFIX: &str = "ccci-lab/";
@@ -84,6 +88,14 @@ pub enum ImageError {
     Path(#[from] PathError),
 }
 
+impl ImageError {
+    /// A tool that ended badly while it made this.
+    fn tool(what: &str, output: Output) -> Self {
+        let (ending, tail) = (output.ending(), output.tail(25));
+        Self::Tool { what: what.to_owned(), command: output.command, ending, tail }
+    }
+}
+
 /// What an image stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Base {
@@ -121,6 +133,10 @@ pub struct ImageSpec {
     pub args: BTreeMap<String, String>,
     /// Programs compiled on the host, by their name in the build context.
     pub programs: BTreeMap<String, Program>,
+    /// Folders of Python packages, by their name in the build context.
+    pub wheels: BTreeMap<String, Wheels>,
+    /// Node and npm packages.
+    pub node: Option<Node>,
     /// Whether the lab's authority lies in the build context.
     pub lab_ca: bool,
 }
@@ -139,6 +155,9 @@ struct Tag {
     args: BTreeMap<String, String>,
     #[serde(default)]
     programs: BTreeMap<String, Program>,
+    #[serde(default)]
+    wheels: BTreeMap<String, Wheels>,
+    node: Option<Node>,
     #[serde(default)]
     lab_ca: bool,
 }
@@ -175,6 +194,8 @@ pub fn find(reference: &str) -> Result<ImageSpec, ImageError> {
         base,
         args: found.args,
         programs: found.programs,
+        wheels: found.wheels,
+        node: found.node,
         lab_ca: found.lab_ca,
     })
 }
@@ -214,6 +235,12 @@ impl ImageSpec {
         }
         for (name, program) in &self.programs {
             part("program", name, format!("{program:?}").as_bytes());
+        }
+        for (name, wheels) in &self.wheels {
+            part("wheels", name, format!("{wheels:?}").as_bytes());
+        }
+        if let Some(node) = &self.node {
+            part("node", "", format!("{node:?}").as_bytes());
         }
         if self.lab_ca {
             part("ca", "", ca.as_bytes());

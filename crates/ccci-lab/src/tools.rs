@@ -64,6 +64,9 @@ pub const GIT: Tool = Tool { program: "git", packages: &["git"] };
 /// Compiles Traefik. An old one fetches a newer one by itself.
 pub const GO: Tool = Tool { program: "go", packages: &["golang-go"] };
 
+/// Fetches Python packages for images, and Node, which comes as one.
+pub const PIP: Tool = Tool { program: "pip3", packages: &["python3-pip"] };
+
 impl Tool {
     /// True when the program is installed.
     pub fn is_there(&self) -> bool {

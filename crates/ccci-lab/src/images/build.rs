@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ccci_core::atomic::{self, PathContext as _};
 
-use super::{Base, ImageError, ImageSpec, debian, find, go};
+use super::{Base, ImageError, ImageSpec, Wheels, debian, file, find, go, node, pip};
 use crate::work::{DockerError, Work, accepted};
 
 /// How long one `docker build` may take.
@@ -112,6 +112,12 @@ async fn make(work: &Work<'_>, spec: &ImageSpec, ca: &str, exact: &str) -> Resul
     for (name, program) in &spec.programs {
         go::compile(work, spec, program, &context.path().join(name)).await?;
     }
+    for (name, wheels) in &spec.wheels {
+        put_wheels(work, spec, wheels, &context.path().join(name)).await?;
+    }
+    if let Some(node) = &spec.node {
+        node::prepare(work, spec, node, context.path()).await?;
+    }
     let what = format!("image {}", spec.reference());
     work.step(what, docker_build(work, spec, &base, context.path(), exact)).await?;
     let built = id(work, exact).await?;
@@ -119,6 +125,20 @@ async fn make(work: &Work<'_>, spec: &ImageSpec, ca: &str, exact: &str) -> Resul
         reference: exact.to_owned(),
         known: "nothing of that name after its build".to_owned(),
     })
+}
+
+/// Puts a folder of wheels into a build context.
+async fn put_wheels(
+    work: &Work<'_>,
+    spec: &ImageSpec,
+    wheels: &Wheels,
+    target: &Path,
+) -> Result<(), ImageError> {
+    let missing = || ImageError::NoFile { folder: spec.name.clone(), file: wheels.requirements.clone() };
+    let requirements = file(&spec.name, &wheels.requirements).ok_or_else(missing)?;
+    let kept = pip::wheels(work, &spec.name, requirements, &wheels.python).await?;
+    let copied = work.command("cp").arg("-a").arg(kept).arg(target).run().await?;
+    if copied.ok() { Ok(()) } else { Err(ImageError::tool(&spec.reference(), copied)) }
 }
 
 fn write_context(spec: &ImageSpec, ca: &str, context: &Path) -> Result<(), ImageError> {
@@ -158,12 +178,7 @@ async fn docker_build(
     if output.ok() {
         return Ok(());
     }
-    Err(ImageError::Tool {
-        what: format!("image {}", spec.reference()),
-        ending: output.ending(),
-        tail: output.tail(25),
-        command: output.command,
-    })
+    Err(ImageError::tool(&format!("image {}", spec.reference()), output))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ccci_core::atomic::{self, PathContext as _};
-use ccci_core::exec::{Command, ExecError, Output};
+use ccci_core::exec::{Command, ExecError};
 
 use super::{ImageError, ImageSpec, Program, files};
 use crate::work::Work;
@@ -70,7 +70,7 @@ async fn build(work: &Work<'_>, spec: &ImageSpec, program: &Program, kept: &Path
         .deadline(COMPILE_DEADLINE);
     let output = command.run().await?;
     if !output.ok() {
-        return Err(failed(&program.package, output));
+        return Err(ImageError::tool(&program.package, output));
     }
     atomic::rename(&part, kept)?;
     // Five gigabytes that nobody needs again: the program itself is kept.
@@ -106,7 +106,7 @@ async fn toolchain(work: &Work<'_>, spec: &ImageSpec) -> Result<PathBuf, ImageEr
     // A module's files are not executable; a Go this old does not know that these must be.
     let chmod = work.command("chmod").args(["-R", "+x"]).args(["bin", "pkg/tool"]).dir(root).run().await?;
     if !chmod.ok() {
-        return Err(failed("Go", chmod));
+        return Err(ImageError::tool("Go", chmod));
     }
     Ok(Path::new(root).join("bin/go"))
 }
@@ -128,11 +128,6 @@ fn go_command(work: &Work<'_>, go: &Path) -> Command {
         // So that the lab's directory can be removed like any other.
         .env("GOFLAGS", "-modcacherw")
         .env("GOTOOLCHAIN", "auto")
-}
-
-fn failed(what: &str, output: Output) -> ImageError {
-    let (ending, tail) = (output.ending(), output.tail(25));
-    ImageError::Tool { what: what.to_owned(), command: output.command, ending, tail }
 }
 
 /// The version in `go version go1.26.8 linux/amd64`.

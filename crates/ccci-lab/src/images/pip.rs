@@ -1,0 +1,134 @@
+//! Python packages for images: the host's pip fetches the wheels that a requirements file pins by hash, for the
+//! image's Python and never the host's own. They are kept in the lab's `build/`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ccci_core::atomic::{self, PathContext as _};
+use ccci_core::exec::Command;
+
+use super::ImageError;
+use crate::work::Work;
+
+/// The newest C library whose wheels run on the lab's oldest Debian: `manylinux_2_36`.
+const GLIBC_MINOR: u32 = 36;
+/// How long one download of all packages may take.
+const DOWNLOAD_DEADLINE: Duration = Duration::from_secs(600);
+
+/// A folder of wheels in a build context.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wheels {
+    /// The file that pins each package and each of its dependencies, with `--hash`.
+    pub requirements: String,
+    /// The image's Python: `3.11`.
+    pub python: String,
+}
+
+/// The kept folder with the wheels of a requirements file, fetched if they are not there.
+pub(super) async fn wheels(
+    work: &Work<'_>,
+    name: &str,
+    requirements: &[u8],
+    python: &str,
+) -> Result<PathBuf, ImageError> {
+    let kept = kept(work, name, requirements, python);
+    if !kept.exists() {
+        crate::tools::install(work, &[crate::tools::PIP]).await?;
+        let what = format!("Python packages of {name}");
+        work.step(&what, fetch(work, &what, requirements, python, &kept)).await?;
+    }
+    Ok(kept)
+}
+
+/// Unpacks the one package in a folder of wheels to `target`; programs in it keep their mode.
+pub(super) async fn unpack(
+    work: &Work<'_>,
+    wheels: &Path,
+    package: &str,
+    target: &Path,
+) -> Result<(), ImageError> {
+    let command = pip(work)
+        .args(["install", "--no-index", "--no-deps", "--no-compile", "--quiet"])
+        .args(["--root-user-action", "ignore", "--find-links"])
+        .arg(wheels)
+        .arg("--target")
+        .arg(target)
+        .arg(package);
+    run(command, package).await
+}
+
+/// Where the wheels are kept: the name has the hash of all that decides which ones they are.
+fn kept(work: &Work<'_>, name: &str, requirements: &[u8], python: &str) -> PathBuf {
+    let mut hash = blake3::Hasher::new();
+    hash.update(format!("{python} {} {GLIBC_MINOR}\n", std::env::consts::ARCH).as_bytes());
+    let hash = hash.update(requirements).finalize().to_hex();
+    work.layout.build().join(format!("wheels-{name}-{}", &hash[..12]))
+}
+
+async fn fetch(
+    work: &Work<'_>,
+    what: &str,
+    requirements: &[u8],
+    python: &str,
+    kept: &Path,
+) -> Result<(), ImageError> {
+    let dir = work.layout.build();
+    let part =
+        tempfile::Builder::new().prefix("wheels-").tempdir_in(&dir).path("create a directory in", &dir)?;
+    let list = part.path().join("requirements.txt");
+    atomic::write(&list, requirements)?;
+    let wheels = part.path().join("wheels");
+    let command = pip(work)
+        .args(["download", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-cache-dir"])
+        .args(["--quiet", "--implementation", "cp", "--python-version", python])
+        .args(platforms(std::env::consts::ARCH).iter().flat_map(|p| ["--platform", p]))
+        .arg("--dest")
+        .arg(&wheels)
+        .arg("--requirement")
+        .arg(&list);
+    run(command, what).await?;
+    Ok(atomic::rename(&wheels, kept)?)
+}
+
+/// The names under which wheels for this architecture are published, since pip does not count downwards itself.
+fn platforms(arch: &str) -> Vec<String> {
+    let minors = (5..=GLIBC_MINOR).rev().map(|minor| format!("manylinux_2_{minor}_{arch}"));
+    minors.chain([format!("manylinux2014_{arch}")]).collect()
+}
+
+fn pip(work: &Work<'_>) -> Command {
+    // A new version of pip itself is nobody's concern here.
+    work.command("pip3").env("PIP_DISABLE_PIP_VERSION_CHECK", "1").deadline(DOWNLOAD_DEADLINE)
+}
+
+async fn run(command: Command, what: &str) -> Result<(), ImageError> {
+    let output = command.run().await?;
+    if output.ok() { Ok(()) } else { Err(ImageError::tool(what, output)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::LabLayout;
+
+    #[test]
+    fn wheels_are_kept_by_what_decides_them() {
+        let layout = LabLayout::new("/x/lab");
+        let work = Work::quiet(&layout);
+        let one = kept(&work, "backend", b"django==5.2 --hash=sha256:1\n", "3.11");
+        assert_eq!(one, kept(&work, "backend", b"django==5.2 --hash=sha256:1\n", "3.11"));
+        assert!(one.starts_with("/x/lab/build"), "{one:?}");
+        assert_ne!(one, kept(&work, "backend", b"django==5.2 --hash=sha256:2\n", "3.11"));
+        assert_ne!(one, kept(&work, "backend", b"django==5.2 --hash=sha256:1\n", "3.13"));
+    }
+
+    #[test]
+    fn every_c_library_up_to_the_images_own_is_asked_for() {
+        let names = platforms("x86_64");
+        assert_eq!(names.first().unwrap(), "manylinux_2_36_x86_64");
+        for name in ["manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"] {
+            assert!(names.iter().any(|n| n == name), "{name}");
+        }
+    }
+}
