@@ -1,5 +1,10 @@
 //! The one deploy path: cold app, canonical, promotion, dependency, reconciler and lab all go through [`apply`] and
 //! [`Applied::settle`]. Every divergence of such paths has become a defect elsewhere (failures 3, 7, 16, 17).
+//! [`stand_up`] brings a whole app up by them.
+
+pub mod stand_up;
+
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,6 +18,8 @@ use crate::images::{self, ImageError};
 use crate::names::{AppDomain, NameError, RecipeName, StackName};
 use crate::swarm::{Converged, Expectation, Limits, StackFacts, Swarm, SwarmError, WaitFailure, Watch};
 use crate::wait::CancellationToken;
+
+pub use secrets::GivenSecret;
 
 /// An app to be deployed: its checkout lies where abra looks for it, its env file is written.
 #[derive(Debug, Clone)]
@@ -66,8 +73,10 @@ pub struct Tools<'a> {
     pub cancel: &'a CancellationToken,
     /// Hears what goes on.
     pub progress: &'a (dyn Fn(&str) + Sync),
-    /// Where the values of the app's secrets are kept for its checks, one private file each.
-    pub secrets_dir: &'a Path,
+    /// Secrets whose values are brought; abra makes the others.
+    pub given: &'a [GivenSecret],
+    /// Where the values of the app's secrets are kept for its checks, one private file each; none keeps no value.
+    pub secrets_dir: Option<&'a Path>,
     /// Writes down the swarm names of secrets *before* they are made.
     pub record: &'a (dyn Fn(&[String]) -> Result<(), PathError> + Sync),
 }
@@ -97,6 +106,19 @@ pub enum DeployError {
         ours: String,
         /// The image without them.
         theirs: String,
+    },
+    /// The app would not read a secret that is brought for it.
+    #[error(
+        "the app asks for version `{asked}` of the secret `{name}`, and its value comes as version `{given}`: the env's \
+         SECRET_…_VERSION and the value must go together"
+    )]
+    OtherSecret {
+        /// The secret's name in the recipe.
+        name: String,
+        /// The version that the app's env asks for.
+        asked: String,
+        /// The version under which the value comes.
+        given: String,
     },
     /// The app's env file cannot be read.
     #[error(transparent)]
@@ -129,6 +151,7 @@ impl DeployError {
             Self::Git(_)
             | Self::Dirty { .. }
             | Self::OtherImage { .. }
+            | Self::OtherSecret { .. }
             | Self::Image(_)
             | Self::Swarm(_)
             | Self::Path(_) => Fault::Infrastructure,
@@ -168,7 +191,7 @@ pub async fn apply(
         compose.check_secret_names()?;
         images::provide(tools.swarm, &compose, tools.pull, tools.cancel, tools.progress).await?;
     }
-    provide_secrets(&app.domain, tools).await?;
+    secrets::provide(&app.domain, tools).await?;
     // Subscribed before the action: nothing that it causes can be missed.
     let watch = tools.swarm.watch(&stack).await?;
     tools.abra.deploy(&app.domain, mode, false).await?;
@@ -235,21 +258,4 @@ fn read_compose(app: &App, tools: &Tools<'_>) -> Result<Option<Compose>, DeployE
             Ok(None)
         }
     }
-}
-
-/// Makes the secrets that are missing, writing their names down first.
-async fn provide_secrets(domain: &AppDomain, tools: &Tools<'_>) -> Result<(), DeployError> {
-    let secrets = tools.abra.secrets(domain).await?;
-    let stack = domain.stack();
-    let names: Vec<String> =
-        secrets.iter().map(|s| stack.secret(&s.name, &s.version)).collect::<Result<_, _>>()?;
-    (tools.record)(&names)?;
-    if secrets.iter().all(|s| s.created) {
-        return Ok(());
-    }
-    atomic::create_dir(tools.secrets_dir)?;
-    for made in tools.abra.generate_secrets(domain).await? {
-        atomic::write_private(&tools.secrets_dir.join(&made.name), made.value.expose().as_bytes())?;
-    }
-    Ok(())
 }

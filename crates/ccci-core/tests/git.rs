@@ -7,6 +7,8 @@
 
 use std::path::{Path, PathBuf};
 
+use ccci_core::abra::Abra;
+use ccci_core::deploy::stand_up::{self, Order};
 use ccci_core::exec::Command;
 use ccci_core::git::{Checkout, Commit, Git, GitError};
 use ccci_core::version::RecipeVersion;
@@ -289,4 +291,36 @@ async fn give_away(dir: &Path) {
         let command = Command::new("chown").args(["-R", "65534:65534"]).arg(dir);
         assert!(command.run().await.unwrap().ok());
     }
+}
+
+/// Bringing an app up begins with a fresh clone where abra looks, at the newest release or at the commit asked for; and
+/// what an earlier clone left there is gone.
+#[tokio::test]
+async fn an_app_is_prepared_at_the_newest_release_or_at_the_commit_asked_for() {
+    let source = Source::new().await;
+    source.commit(".env.sample", "TYPE=wiki\nDOMAIN=wiki.example.com\nURL=https://wiki.example.com\n").await;
+    let abra = Abra::new("abra", source.path("abra"));
+    let (recipe, domain) = ("wiki".parse().unwrap(), "warm-wiki.lab.test".parse().unwrap());
+    let (repository, values) = (source.dir().display().to_string(), [("KEY".into(), "own".into())].into());
+    let order = Order {
+        recipe: &recipe,
+        domain: &domain,
+        source: &repository,
+        commit: None,
+        values: &values,
+        compose_files: &[],
+    };
+    let newest = stand_up::prepare(&order, &Git::default(), &abra).await.unwrap();
+    assert_eq!(newest.version, Some(version("1.10.0+1.26.3")));
+    assert_eq!(newest.commit, source.at("1.10.0+1.26.3").await);
+    assert_eq!(newest.env.get("KEY"), Some("own"));
+    assert_eq!(newest.env.get("DOMAIN"), Some("warm-wiki.lab.test"), "also without a sample");
+    std::fs::write(abra.recipe_dir(&recipe).join("left.txt"), "from before").unwrap();
+    let tip = source.at("HEAD").await;
+    let asked = Order { commit: Some(&tip), ..order };
+    let main = stand_up::prepare(&asked, &Git::default(), &abra).await.unwrap();
+    assert_eq!((main.version, &main.commit), (None, &tip));
+    assert_eq!(main.env.get("URL"), Some("https://warm-wiki.lab.test"));
+    assert!(main.app.checkout.status().await.unwrap().is_empty());
+    assert!(!abra.env_file(&domain).exists(), "nothing is written before the deploy");
 }

@@ -20,8 +20,9 @@ use crate::engine::{self, EngineError, EngineOptions, Need, Owned, neighbours};
 use crate::images::{self, ImageError};
 use crate::layout::{BASE_DOMAIN, LabLayout};
 use crate::names::{self, NamesError};
+use crate::standing::StandingError;
 use crate::tools::{self, ToolError};
-use crate::traefik::{self, TraefikError};
+use crate::traefik;
 use crate::work::{DockerError, Sink, Work};
 
 pub use leave::{Left, down, reset};
@@ -55,9 +56,9 @@ pub enum LabError {
     /// Names.
     #[error(transparent)]
     Names(#[from] NamesError),
-    /// Traefik.
+    /// An app that the lab keeps up.
     #[error(transparent)]
-    Traefik(#[from] TraefikError),
+    Standing(#[from] StandingError),
     /// Programs.
     #[error(transparent)]
     Tool(#[from] ToolError),
@@ -269,17 +270,12 @@ async fn bring_up(work: &Work<'_>, options: &LabOptions) -> Result<LabStatus, La
     let settings = settings(layout, gateway, options)?;
     place::tools(layout, options)?;
     place::abra_dir(layout)?;
-    let around = traefik::Surroundings {
-        abra: settings.abra.binary.clone(),
-        wildcard: &wildcard,
-        env: &settings.env,
-        compose_files: &settings.compose_files,
-    };
     if !engine::record::read(layout)?.traefik {
         // Before the deed: whose Traefik it is decides who may remove its data.
         engine::record::update(layout, |owned| owned.traefik = true)?;
     }
-    Box::pin(traefik::ensure(work, &around)).await?;
+    let traefik = traefik::wanted(&wildcard).map_err(StandingError::from)?;
+    Box::pin(traefik.ensure(work, &settings)).await?;
     // Last: a settings file that is there belongs to a lab that was up once.
     place::settings(layout, &settings)?;
     look(work, &options.engine, options.abra.as_deref()).await
@@ -363,7 +359,7 @@ async fn look(work: &Work<'_>, options: &EngineOptions, abra: Option<&Path>) -> 
     let services = neighbours::services(work).await?;
     let proxy = neighbours::proxy(work).await?;
     status.stacks = neighbours::removable(&services, proxy.our_id()).into_iter().collect();
-    let traefik = traefik::domain().map_err(TraefikError::from)?.stack();
+    let traefik = traefik::domain().map_err(StandingError::from)?.stack();
     status.up.insert(traefik::RECIPE, status.stacks.iter().any(|stack| stack == traefik.as_str()));
     status.up.insert("names", names::is_up(work).await?);
     status.images = images::present(work).await?;

@@ -9,6 +9,7 @@ pub mod images;
 pub mod lab;
 pub mod layout;
 pub mod names;
+pub mod standing;
 pub mod tools;
 pub mod traefik;
 pub mod work;

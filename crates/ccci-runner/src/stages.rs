@@ -170,7 +170,8 @@ impl<'a> Live<'a> {
             pull: world.settings.pull,
             cancel: &world.stop.run,
             progress: &|text| world.events.progress(text),
-            secrets_dir: &run.secrets(),
+            given: &[],
+            secrets_dir: Some(&run.secrets()),
             record: &|names| record_secrets(run, names),
         };
         deploy::apply(tree, mode, &tools).await

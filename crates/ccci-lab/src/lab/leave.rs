@@ -19,7 +19,8 @@ use crate::engine::neighbours::{self, Proxy};
 use crate::engine::{self, EngineOptions, Owned};
 use crate::layout::{LabLayout, PROXY_NETWORK};
 use crate::names;
-use crate::traefik::{self, TraefikError};
+use crate::standing::StandingError;
+use crate::traefik;
 use crate::work::{Sink, Work, accepted};
 
 /// How long somebody who uses the lab without a run is waited for.
@@ -191,7 +192,7 @@ fn recorded(
 ) -> Result<BTreeSet<String>, LabError> {
     let mut stacks = running;
     if traefik {
-        stacks.insert(traefik::domain().map_err(TraefikError::from)?.stack().to_string());
+        stacks.insert(traefik::domain().map_err(StandingError::from)?.stack().to_string());
     }
     for dir in record::run_dirs(&layout.state().join("runs"))? {
         // A record that cannot be read names nothing, and what a clean one named was looked for already.
