@@ -61,7 +61,7 @@ pub const MMDEBSTRAP: Tool =
     Tool { program: "mmdebstrap", packages: &["mmdebstrap", "debian-archive-keyring", "gpg"] };
 /// Makes and reads repositories.
 pub const GIT: Tool = Tool { program: "git", packages: &["git"] };
-/// Compiles Traefik. An old one fetches a newer one by itself.
+/// Compiles Traefik and the programs of ours. An old one fetches a newer one by itself.
 pub const GO: Tool = Tool { program: "go", packages: &["golang-go"] };
 
 /// Fetches Python packages for images, and Node, which comes as one.
