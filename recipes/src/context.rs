@@ -1,10 +1,10 @@
 //! What a check in Rust is handed: the facts of the run, an HTTP client that reaches the app, and a few doors.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ccci_core::atomic::{self, PathContext as _, PathError};
+use ccci_core::http::{self, ClientError, Deadlines, Reach};
 use ccci_core::secret::Secret;
 use ccci_core::stage::StageName;
 use ccci_core::swarm::{ExecResult, Swarm, SwarmError};
@@ -28,7 +28,10 @@ pub enum ContextError {
     /// A file of the run cannot be used.
     #[error(transparent)]
     File(#[from] PathError),
-    /// The HTTP client cannot be built, or a request was not answered.
+    /// The HTTP client cannot be built.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// A request was not answered.
     #[error("{what}: {source}")]
     Http {
         /// What was asked.
@@ -82,9 +85,7 @@ pub struct Context {
 impl Context {
     /// Builds the context of one check.
     pub fn new(facts: Facts, stage: StageName) -> Result<Self, ContextError> {
-        let client = builder(&facts)?
-            .build()
-            .map_err(|source| ContextError::Http { what: "the HTTP client".into(), source })?;
+        let client = http::build(builder(&facts)?)?;
         Ok(Self { facts, stage, client })
     }
 
@@ -103,7 +104,8 @@ impl Context {
         format!("{}{path}", self.facts.base_url())
     }
 
-    /// The HTTP client. It trusts the lab's authority and finds the app's domain also where DNS does not.
+    /// The HTTP client. It trusts the lab's authority and finds the domains of apps also where
+    /// DNS does not.
     pub fn http(&self) -> &reqwest::Client {
         &self.client
     }
@@ -201,19 +203,8 @@ fn names_in(dir: &std::path::Path) -> Result<Vec<String>, PathError> {
 }
 
 fn builder(facts: &Facts) -> Result<reqwest::ClientBuilder, ContextError> {
-    let mut builder = reqwest::Client::builder().timeout(REQUEST).user_agent("ccci-check");
-    if let Some(file) = &facts.ca_file {
-        let text = std::fs::read(file).path("read", file)?;
-        let authorities = reqwest::Certificate::from_pem_bundle(&text).map_err(|source| {
-            ContextError::Http { what: format!("the certificates in {}", file.display()), source }
-        })?;
-        builder = builder.tls_certs_merge(authorities);
-    }
-    if let Some(address) = facts.address {
-        // Port 0 stands for the port of the address that is asked.
-        builder = builder.resolve(facts.domain.as_str(), SocketAddr::new(address, 0));
-    }
-    Ok(builder)
+    let reach = Reach { deadlines: Deadlines::of(REQUEST), ..facts.reach() };
+    Ok(reach.builder()?.user_agent("ccci-check"))
 }
 
 #[cfg(test)]

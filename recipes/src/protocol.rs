@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use ccci_core::http::Reach;
 use ccci_core::names::{AppDomain, RecipeName, RunId, StackName};
 use ccci_core::stage::StageName;
 
@@ -154,6 +155,16 @@ pub struct SsoFacts {
 }
 
 impl Facts {
+    /// How the app is reached, and what is beside it under the same domain, such as the provider of its logins.
+    pub fn reach(&self) -> Reach {
+        Reach {
+            address: self.address,
+            below: self.domain.base(),
+            ca_file: self.ca_file.clone(),
+            ..Reach::default()
+        }
+    }
+
     /// The variables for one check.
     pub fn variables(&self, stage: StageName, check: &str) -> Vec<(&'static str, OsString)> {
         let path = |p: &Option<PathBuf>| p.as_ref().map(|p| p.clone().into_os_string());

@@ -30,7 +30,7 @@ impl Sso {
             let path = sso.dir.join(name);
             std::fs::read_to_string(&path).map(Secret::new).path("read", path)
         };
-        let net = Net { address: facts.address, ca_file: facts.ca_file.clone(), ..Net::default() };
+        let net = Net { reach: facts.reach(), ..Net::default() };
         Ok(Self {
             realm: sso.realm.clone(),
             issuer: sso.issuer.clone(),

@@ -43,6 +43,12 @@ pub fn write_private(path: &Path, content: &[u8]) -> Result<(), PathError> {
 
 /// Replaces the file at `path` as a whole, durably, with this mode.
 pub fn write_with_mode(path: &Path, content: &[u8], mode: u32) -> Result<(), PathError> {
+    staged(path, content, mode)?.persist(path).map_err(|e| e.error).path("replace", path)?;
+    sync_dir(parent(path))
+}
+
+/// The content on disk, beside the place where it is to stand.
+fn staged(path: &Path, content: &[u8], mode: u32) -> Result<tempfile::NamedTempFile, PathError> {
     let dir = parent(path);
     let mut file = tempfile::Builder::new()
         .prefix(".ccci-")
@@ -53,8 +59,18 @@ pub fn write_with_mode(path: &Path, content: &[u8], mode: u32) -> Result<(), Pat
     // The umask took bits away from the mode that was asked for.
     file.as_file().set_permissions(fs::Permissions::from_mode(mode)).path("set the mode of", path)?;
     file.as_file().sync_all().path("sync", path)?;
-    file.persist(path).map_err(|e| e.error).path("replace", path)?;
-    sync_dir(dir)
+    Ok(file)
+}
+
+/// Makes the file at `path` as a whole, durably, readable by all; false, with nothing changed, when there is one. Of
+/// several processes that try at once, exactly one makes it.
+pub fn write_new(path: &Path, content: &[u8]) -> Result<bool, PathError> {
+    let file = staged(path, content, 0o644)?;
+    match file.persist_noclobber(path) {
+        Ok(_) => sync_dir(parent(path)).map(|()| true),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error.error).path("create", path),
+    }
 }
 
 /// Renames `from` to `to` on one file system, durably.
@@ -133,6 +149,17 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"second");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn a_new_file_is_made_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("id");
+        assert!(write_new(&path, b"first").unwrap());
+        assert!(!write_new(&path, b"second").unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
+        assert!(write_new(&dir.path().join("no/such"), b"").is_err());
     }
 
     #[test]

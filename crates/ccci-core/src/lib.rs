@@ -14,6 +14,7 @@ pub mod exec;
 pub mod gate;
 pub mod git;
 pub mod health;
+pub mod http;
 pub mod images;
 pub mod lock;
 pub mod manifest;

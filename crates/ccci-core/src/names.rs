@@ -174,6 +174,14 @@ impl FromStr for BaseDomain {
     }
 }
 
+impl BaseDomain {
+    /// Whether this host is the domain itself or a name below it.
+    pub fn covers(&self, host: &str) -> bool {
+        let above = host.strip_suffix(self.0.as_str());
+        above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+    }
+}
+
 impl FromStr for AppDomain {
     type Err = NameError;
 
@@ -226,6 +234,11 @@ impl AppDomain {
     /// The stable domain `warm-<recipe>.<base>` of a canonical or a live-warm provider (N1).
     pub fn warm(recipe: &RecipeName, base: &BaseDomain) -> Result<Self, NameError> {
         format!("warm-{}.{base}", recipe.as_str().replace('_', "-")).parse()
+    }
+
+    /// The domain under which this one was given, which is all after its first dot; none right below a top-level one.
+    pub fn base(&self) -> Option<BaseDomain> {
+        self.0.split_once('.').and_then(|(_, base)| base.parse().ok())
     }
 
     /// The swarm's name for the app at this domain, cut after 45 characters as abra does (N2).

@@ -11,6 +11,7 @@ mod lint;
 mod observe;
 mod overlay;
 mod pipeline;
+mod provider;
 mod report;
 mod request;
 mod room;

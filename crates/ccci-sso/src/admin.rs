@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 
 use crate::http::{self, Answer, BODY_MAX, HttpError, Net, Wire};
 use crate::name::RealmName;
+use crate::usable::Unusable;
 
 /// The largest list of realms that is read, in bytes: each is told whole, with some ten KiB.
 const LIST_MAX: usize = 64 << 20;
@@ -24,9 +25,7 @@ pub enum AdminError {
     #[error(transparent)]
     Http(#[from] HttpError),
     /// The administrator was not let in.
-    #[error(
-        "{asked}: Keycloak is up but does not let `{user}` in (status {status}, {why}): is the password in its secret still the one in its database?"
-    )]
+    #[error("{asked}: `{user}` is not let in (status {status}, {why})")]
     Refused {
         /// Method and address.
         asked: String,
@@ -166,8 +165,16 @@ impl Keycloak {
         Ok(Self { wire: Wire::new(net)?, origin: http::address(origin)?, admin, token: Mutex::new(None) })
     }
 
-    /// Fetches a token: Keycloak is usable when this works (S4).
-    pub async fn login(&self) -> Result<(), AdminError> {
+    /// Asks once, without a password, whether a Keycloak at this origin is healthy: it shows its realm `master`.
+    pub async fn probe(net: &Net, origin: &str) -> Result<(), AdminError> {
+        let wire = Wire::new(net)?;
+        let url = below(&http::address(origin)?, &["realms", "master"]);
+        let answer = wire.send(wire.request(Method::GET, &url), BODY_MAX).await?;
+        expect(&wire, &answer, &[200])
+    }
+
+    /// Fetches a token: a Keycloak that is healthy is usable when this works (S4).
+    pub async fn login(&self) -> Result<(), Unusable> {
         let mut kept = self.token.lock().await;
         *kept = Some(self.fetch_token().await?);
         Ok(())
@@ -228,7 +235,7 @@ impl Keycloak {
     }
 
     async fn make<T: Serialize>(&self, path: &[&str], body: &T, what: String) -> Result<(), AdminError> {
-        let body = serde_json::to_vec(body).map_err(|e| HttpError::Client { why: e.to_string() })?;
+        let body = serde_json::to_vec(body).map_err(|e| HttpError::Request { why: e.to_string() })?;
         let answer = self.ask(Method::POST, path, Some(&body), BODY_MAX).await?;
         if answer.status == 409 {
             return Err(AdminError::Exists { asked: answer.asked, what });
@@ -311,20 +318,29 @@ impl Keycloak {
     }
 
     fn expect(&self, answer: &Answer, good: &[u16]) -> Result<(), AdminError> {
-        if good.contains(&answer.status) {
-            return Ok(());
-        }
-        let (asked, status) = (answer.asked.clone(), answer.status);
-        Err(AdminError::Unexpected { asked, status, why: answer.words(&self.wire.redactor) })
+        expect(&self.wire, answer, good)
     }
 
     fn at(&self, path: &[&str]) -> Url {
-        let mut url = self.origin.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(path);
-        }
-        url
+        below(&self.origin, path)
     }
+}
+
+fn expect(wire: &Wire, answer: &Answer, good: &[u16]) -> Result<(), AdminError> {
+    if good.contains(&answer.status) {
+        return Ok(());
+    }
+    let (asked, status) = (answer.asked.clone(), answer.status);
+    Err(AdminError::Unexpected { asked, status, why: answer.words(&wire.redactor) })
+}
+
+/// An address below an origin; each part is escaped, so none of them can lead elsewhere.
+fn below(origin: &Url, path: &[&str]) -> Url {
+    let mut url = origin.clone();
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend(path);
+    }
+    url
 }
 
 /// Attributes as texts; Keycloak may leave the whole map or single values empty.

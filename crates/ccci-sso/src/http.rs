@@ -1,16 +1,14 @@
 //! HTTP with every bound that a hostile or broken answer asks for: time, size, no hidden redirects, typed errors
 //! that name what was asked and never a secret. Only requests that change nothing twice are tried again.
 
-use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use ccci_core::http::{ClientError, Reach, build, words};
 use ccci_core::secret::Redactor;
 use ccci_core::settings::Settings;
 use ccci_core::wait;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
-use reqwest::{Certificate, Client, Method, RequestBuilder, Url, redirect};
+use reqwest::{Client, Method, RequestBuilder, Url, redirect};
 use serde::de::DeserializeOwned;
 
 /// The largest body that is read, in bytes.
@@ -22,31 +20,11 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How much of a page's title or of a server's message is told, in characters.
 const TOLD: usize = 200;
 
-/// How long a request may take.
-#[derive(Debug, Clone, Copy)]
-pub struct Deadlines {
-    /// Until the connection stands.
-    pub connect: Duration,
-    /// For the whole exchange.
-    pub whole: Duration,
-}
-
-impl Default for Deadlines {
-    /// Ten seconds and a minute: a loaded Keycloak needs many seconds to import a realm.
-    fn default() -> Self {
-        Self { connect: Duration::from_secs(10), whole: Duration::from_secs(60) }
-    }
-}
-
-/// How the servers are reached.
+/// How the servers are reached, and what is told of them.
 #[derive(Debug, Clone, Default)]
 pub struct Net {
-    /// The address at which every name answers that is asked for; none asks DNS.
-    pub address: Option<IpAddr>,
-    /// Certificates of an authority to be trusted beside the system's, PEM.
-    pub ca_file: Option<PathBuf>,
-    /// How long a request may take.
-    pub deadlines: Deadlines,
+    /// Where names answer, whom to trust, how long to wait.
+    pub reach: Reach,
     /// Learns every secret that is made or received here, and cleans what is told of answers.
     pub redactor: Redactor,
 }
@@ -54,12 +32,7 @@ pub struct Net {
 impl Net {
     /// As a server's settings say.
     pub fn from_settings(settings: &Settings, redactor: &Redactor) -> Self {
-        Self {
-            address: settings.address,
-            ca_file: settings.ca_file.clone(),
-            deadlines: Deadlines::default(),
-            redactor: redactor.clone(),
-        }
+        Self { reach: Reach::from_settings(settings), redactor: redactor.clone() }
     }
 }
 
@@ -67,17 +40,12 @@ impl Net {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
-    /// The authority's certificates cannot be used.
-    #[error("cannot read the certificates in {}: {why}", path.display())]
-    Certificates {
-        /// The file.
-        path: PathBuf,
-        /// The system's or the parser's words.
-        why: String,
-    },
-    /// The client refused its settings.
-    #[error("cannot make an HTTP client: {why}")]
-    Client {
+    /// The client cannot be made.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The request cannot be put together.
+    #[error("cannot make a request: {why}")]
+    Request {
         /// The client's words.
         why: String,
     },
@@ -192,25 +160,8 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) fn new(net: &Net) -> Result<Self, HttpError> {
-        let mut builder = Client::builder()
-            .user_agent("ccci")
-            .redirect(redirect::Policy::none())
-            .connect_timeout(net.deadlines.connect)
-            .timeout(net.deadlines.whole);
-        if let Some(address) = net.address {
-            builder = builder.dns_resolver(Everywhere(address));
-        }
-        if let Some(path) = &net.ca_file {
-            let fail = |why: String| HttpError::Certificates { path: path.clone(), why };
-            let pem = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
-            let certificates = Certificate::from_pem_bundle(&pem).map_err(|e| fail(e.to_string()))?;
-            if certificates.is_empty() {
-                return Err(fail("there is none in it".to_owned()));
-            }
-            builder = builder.tls_certs_merge(certificates);
-        }
-        let client = builder.build().map_err(|e| HttpError::Client { why: words(&e) })?;
-        Ok(Self { client, redactor: net.redactor.clone(), whole: net.deadlines.whole })
+        let client = build(net.reach.builder()?.redirect(redirect::Policy::none()))?;
+        Ok(Self { client, redactor: net.redactor.clone(), whole: net.reach.deadlines.whole })
     }
 
     /// A request that can be given headers and a body.
@@ -220,7 +171,7 @@ impl Wire {
 
     /// Sends once and reads the answer up to `limit` bytes.
     pub(crate) async fn send(&self, request: RequestBuilder, limit: usize) -> Result<Answer, HttpError> {
-        let request = request.build().map_err(|e| HttpError::Client { why: words(&e) })?;
+        let request = request.build().map_err(|e| HttpError::Request { why: words(&e) })?;
         let asked = self.asked(request.method(), request.url());
         let mut answer = self.client.execute(request).await.map_err(|e| self.failed(&asked, e))?;
         let mut body = Vec::new();
@@ -282,16 +233,6 @@ impl Wire {
     }
 }
 
-/// Every name has one address.
-struct Everywhere(IpAddr);
-
-impl Resolve for Everywhere {
-    fn resolve(&self, _: Name) -> Resolving {
-        let one: Addrs = Box::new(std::iter::once(SocketAddr::new(self.0, 0)));
-        Box::pin(std::future::ready(Ok(one)))
-    }
-}
-
 /// An origin or issuer as an address, refused when it is none.
 pub(crate) fn address(text: &str) -> Result<Url, HttpError> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
@@ -325,15 +266,4 @@ pub(crate) fn title(html: &str) -> String {
 /// The first part of a text.
 pub(crate) fn short(text: &str) -> String {
     text.chars().take(TOLD).collect()
-}
-
-/// An error with all its causes: the client's own text hides "connection refused" and the like.
-fn words(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
-    }
-    text
 }

@@ -84,11 +84,33 @@ pub fn decide(realm: &Found, state: &StateId, live: &BTreeSet<RunId>) -> Decisio
     }
 }
 
+impl std::fmt::Display for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Master => "Keycloak's own",
+            Self::Live => "its run is alive",
+            Self::OtherState => "runs of another state directory made it",
+            Self::Foreign => "not made by a run",
+        })
+    }
+}
+
+/// A realm and what is to be done with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// Its name.
+    pub name: String,
+    /// Whose it is, where its attributes say so.
+    pub stamp: Option<Stamp>,
+    /// What is to be done.
+    pub decision: Decision,
+}
+
 /// Every realm of a Keycloak with the decision about it. Made without changing anything: this is the dry run.
 #[derive(Debug)]
 pub struct Survey {
-    /// Realms by name, each with what is to be done.
-    pub realms: Vec<(String, Decision)>,
+    /// The realms, by name.
+    pub realms: Vec<Judged>,
 }
 
 impl Survey {
@@ -102,15 +124,19 @@ impl Survey {
         let found = keycloak.realms().await?;
         let named: BTreeSet<RunId> = found.iter().flat_map(runs_named).collect();
         let live = named.into_iter().filter(|run| alive(run)).collect();
-        let judged = |realm: Found| (realm.name.clone(), decide(&realm, state, &live));
+        let judged = |realm: Found| Judged {
+            decision: decide(&realm, state, &live),
+            stamp: stamp_of(&realm),
+            name: realm.name,
+        };
         let mut realms: Vec<_> = found.into_iter().map(judged).collect();
-        realms.sort_by(|a, b| a.0.cmp(&b.0));
+        realms.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Self { realms })
     }
 
     /// The realms that are to go.
     pub fn doomed(&self) -> impl Iterator<Item = &RealmName> {
-        self.realms.iter().filter_map(|(_, decision)| match decision {
+        self.realms.iter().filter_map(|realm| match &realm.decision {
             Decision::Delete(name) => Some(name),
             _ => None,
         })
@@ -118,8 +144,8 @@ impl Survey {
 
     /// The realms that a person should look at.
     pub fn reported(&self) -> impl Iterator<Item = (&str, Doubt)> {
-        self.realms.iter().filter_map(|(name, decision)| match decision {
-            Decision::Report(doubt) => Some((name.as_str(), *doubt)),
+        self.realms.iter().filter_map(|realm| match realm.decision {
+            Decision::Report(doubt) => Some((realm.name.as_str(), doubt)),
             _ => None,
         })
     }
@@ -168,11 +194,14 @@ pub struct Reaped {
 
 fn runs_named(realm: &Found) -> Vec<RunId> {
     let by_name = realm.name.parse::<RealmName>().ok().map(|name| name.run().clone());
-    let by_mark = match Stamp::read(&realm.attributes) {
-        Mark::Whole(stamp) => Some(stamp.run),
+    by_name.into_iter().chain(stamp_of(realm).map(|stamp| stamp.run)).collect()
+}
+
+fn stamp_of(realm: &Found) -> Option<Stamp> {
+    match Stamp::read(&realm.attributes) {
+        Mark::Whole(stamp) => Some(stamp),
         Mark::None | Mark::Unclear => None,
-    };
-    by_name.into_iter().chain(by_mark).collect()
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,11 @@
 //! One HTTP request with every bound that a hostile or broken answer asks for: time, size, no redirects.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use reqwest::{Certificate, Client, redirect};
+use reqwest::{Client, redirect};
 
 use super::Site;
+use crate::http::{ClientError, Deadlines, Reach, build, words};
 use crate::secret::Redactor;
 
 /// How much of a body is read, in bytes; texts are searched for in this.
@@ -15,26 +14,6 @@ const READ_LIMIT: usize = 1 << 20;
 const KEPT: usize = 2 << 10;
 /// The headers that explain an answer. None of them carries a secret.
 const HEADERS: &[&str] = &["content-type", "location", "server", "date", "retry-after", "www-authenticate"];
-
-/// The HTTP client could not be made.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum HttpError {
-    /// The file of the authority's certificates cannot be read.
-    #[error("cannot read the certificates in {}: {why}", path.display())]
-    Certificates {
-        /// The file.
-        path: PathBuf,
-        /// The system's or the parser's words.
-        why: String,
-    },
-    /// The client refused its settings.
-    #[error("cannot make an HTTP client: {why}")]
-    Client {
-        /// The client's words.
-        why: String,
-    },
-}
 
 /// One request and its answer, as a report shows it. Redacted.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -60,27 +39,16 @@ pub struct Exchange {
 pub(super) struct Http(Client);
 
 impl Http {
-    pub(super) fn new(site: &Site, deadline: Duration) -> Result<Self, HttpError> {
-        let mut builder = Client::builder()
-            .user_agent("ccci")
-            .redirect(redirect::Policy::none())
-            .timeout(deadline)
-            .connect_timeout(deadline)
-            // A kept connection would go on talking to a container that is being replaced.
-            .pool_max_idle_per_host(0);
-        if let Some(address) = site.address {
-            builder = builder.resolve(host_of(&site.origin), SocketAddr::new(address, 0));
-        }
-        if let Some(path) = &site.ca_file {
-            let fail = |why: String| HttpError::Certificates { path: path.clone(), why };
-            let pem = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
-            let certificates = Certificate::from_pem_bundle(&pem).map_err(|e| fail(e.to_string()))?;
-            if certificates.is_empty() {
-                return Err(fail("there is none in it".to_owned()));
-            }
-            builder = builder.tls_certs_merge(certificates);
-        }
-        builder.build().map(Self).map_err(|e| HttpError::Client { why: words(&e) })
+    pub(super) fn new(site: &Site, deadline: Duration) -> Result<Self, ClientError> {
+        let reach = Reach {
+            address: site.address,
+            below: None,
+            ca_file: site.ca_file.clone(),
+            deadlines: Deadlines::of(deadline),
+        };
+        // A kept connection would go on talking to a container that is being replaced.
+        let builder = reach.builder()?.redirect(redirect::Policy::none()).pool_max_idle_per_host(0);
+        build(builder).map(Self)
     }
 
     /// Asks for a path; gives the exchange for the report and the body as far as it was read.
@@ -137,15 +105,4 @@ fn headers(answer: &reqwest::Response, redactor: &Redactor) -> Vec<(String, Stri
 pub(super) fn host_of(origin: &str) -> &str {
     let rest = origin.split_once("://").map_or(origin, |(_, rest)| rest);
     rest.split([':', '/']).next().unwrap_or(rest)
-}
-
-/// An error with all its causes: the client's own text hides "connection refused" and the like.
-fn words(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
-    }
-    text
 }

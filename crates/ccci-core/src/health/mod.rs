@@ -13,8 +13,9 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub use http::{Exchange, HttpError};
+pub use http::Exchange;
 
+use crate::http::ClientError;
 use crate::manifest::{CommandProbe, Health, HttpProbe, Probe};
 use crate::names::StackName;
 use crate::secret::Redactor;
@@ -89,7 +90,7 @@ pub enum ProbeFailure {
     },
     /// The HTTP client could not be made.
     #[error(transparent)]
-    Setup(#[from] HttpError),
+    Setup(#[from] ClientError),
     /// The engine's fault, not the recipe's.
     #[error(transparent)]
     Engine(#[from] SwarmError),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use ccci_core::verdict::{Trouble, exit};
 use tracing_subscriber::EnvFilter;
 
-use super::{Command, GlobalArgs, RunArgs, lint, list, plan, recover, run};
+use super::{Command, GlobalArgs, RunArgs, lint, list, plan, realms, recover, run};
 use crate::report::files::WriteError;
 use crate::request::{RequestError, Surroundings};
 use crate::room::RoomError;
@@ -90,6 +90,11 @@ async fn carry_out(
         }
         Some(Command::Recover) => {
             stoppable(async |stop| recover::recover(global, surroundings, stop, &mut out).await).await
+        }
+        Some(Command::Realms { command }) => {
+            let carry_out =
+                async |stop: Stop| realms::carry_out(command, global, surroundings, stop, &mut out).await;
+            stoppable(carry_out).await
         }
         #[cfg(feature = "lab")]
         Some(Command::Lab { command }) => {

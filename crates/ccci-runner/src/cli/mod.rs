@@ -6,6 +6,7 @@ pub(crate) mod lab;
 pub(crate) mod lint;
 pub(crate) mod list;
 pub(crate) mod plan;
+pub(crate) mod realms;
 pub(crate) mod recover;
 pub(crate) mod run;
 
@@ -151,6 +152,11 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Remove what runs that died have left, and say what it was
     Recover,
+    /// The realms of the live-warm Keycloak
+    Realms {
+        #[command(subcommand)]
+        command: RealmsCommand,
+    },
     /// The local Co-op Cloud on this machine
     #[cfg(feature = "lab")]
     Lab {
@@ -169,6 +175,26 @@ pub(crate) enum Command {
     Abra {
         #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
         args: Vec<String>,
+    },
+}
+
+/// What can be done with realms.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum RealmsCommand {
+    /// List them: whose each is, whether its run is alive, what becomes of it
+    Ls {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove those of dead runs of this server, and no others
+    Reap {
+        /// Say what would be removed, and remove nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 

@@ -3,10 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use ccci_core::http::Reach;
 use ccci_core::secret::Secret;
-use ccci_sso::{AdminError, AdminLogin, Deadlines, HttpError, Keycloak, Net, Realm, RealmName, RealmSpec};
+use ccci_sso::{AdminError, AdminLogin, HttpError, Keycloak, Net, Realm, RealmName, RealmSpec, Unusable};
 
-use crate::fake::{Fake, Reply, html, net};
+use crate::fake::{Fake, Reply, html, net, within};
 use crate::keycloak::{PASSWORD, World, state_id};
 
 const TOKEN: &str = "POST /realms/master/protocol/openid-connect/token";
@@ -28,7 +29,7 @@ fn spec() -> RealmSpec {
 async fn broken(reply: Reply) -> (Fake, HttpError) {
     let fake = Fake::start(move |_| reply.clone()).await;
     let keycloak = Keycloak::new(&net(), &fake.origin(), login()).unwrap();
-    match keycloak.login().await.unwrap_err() {
+    match keycloak.realms().await.unwrap_err() {
         AdminError::Http(error) => (fake, error),
         other => panic!("{other}"),
     }
@@ -76,9 +77,13 @@ async fn of_many_requests_with_an_old_token_one_fetches_the_new() {
 async fn a_keycloak_that_is_up_but_refuses_says_so_without_the_password() {
     let world = World::start().await;
     world.with(|f| f.refuse_admin = true);
+    Keycloak::probe(&world.net(), &world.origin()).await.unwrap();
     let error = world.keycloak().login().await.unwrap_err();
-    let AdminError::Refused { status: 401, user, why, .. } = &error else { panic!("{error}") };
+    let Unusable::Refuses { source: AdminError::Refused { status: 401, user, why, .. }, .. } = &error else {
+        panic!("{error}")
+    };
     assert_eq!((user.as_str(), why.as_str()), ("admin", "invalid_grant: Invalid user credentials"));
+    assert!(error.to_string().contains("the password in the app's secret is not the one"), "{error}");
     assert!(!format!("{error} {error:?}").contains(PASSWORD));
 }
 
@@ -136,9 +141,8 @@ async fn broken_answers_are_clean_errors() {
 async fn a_server_that_stays_silent_or_is_not_there_is_told_in_time() {
     let start = Instant::now();
     let fake = Fake::start(|_| Reply::Silence).await;
-    let deadlines = Deadlines { connect: Duration::from_secs(5), whole: Duration::from_millis(300) };
-    let keycloak = Keycloak::new(&Net { deadlines, ..net() }, &fake.origin(), login()).unwrap();
-    let AdminError::Http(error) = keycloak.login().await.unwrap_err() else {
+    let keycloak = Keycloak::new(&within(Duration::from_millis(300)), &fake.origin(), login()).unwrap();
+    let Unusable::Unhealthy { source: AdminError::Http(error) } = keycloak.login().await.unwrap_err() else {
         panic!("not told as an exchange")
     };
     assert!(matches!(&error, HttpError::Deadline { .. }), "{error:?}");
@@ -147,7 +151,7 @@ async fn a_server_that_stays_silent_or_is_not_there_is_told_in_time() {
     // A port that nobody listens on: bound and freed.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let keycloak = Keycloak::new(&net(), &format!("http://{free}"), login()).unwrap();
-    let error = keycloak.login().await.unwrap_err();
+    let error = keycloak.realms().await.unwrap_err();
     let AdminError::Http(HttpError::Unreachable { why, .. }) = &error else { panic!("{error:?}") };
     assert!(why.contains("refused"), "{why}");
     assert!(!error.is_open());
@@ -159,7 +163,7 @@ async fn settings_that_cannot_be_used_are_told_before_anything_is_asked() {
         let error = Keycloak::new(&net(), origin, login()).unwrap_err();
         assert!(matches!(error, HttpError::Address { .. }), "{origin}");
     }
-    let with = |path: &str| Net { ca_file: Some(path.into()), ..net() };
+    let with = |path: &str| Net { reach: Reach { ca_file: Some(path.into()), ..net().reach }, ..net() };
     let error = Keycloak::new(&with("/no/such/ca.pem"), "https://x.test", login()).unwrap_err();
     assert!(error.to_string().starts_with("cannot read the certificates in /no/such/ca.pem"), "{error}");
     let error = Keycloak::new(&with("/dev/null"), "https://x.test", login()).unwrap_err();
@@ -172,11 +176,11 @@ async fn plain_http_on_a_tls_port_and_redirects_are_not_followed_blindly() {
         Fake::start(|_| Reply::Answer(302, vec!["Location: http://evil.test/".to_owned()], String::new()))
             .await;
     let keycloak = Keycloak::new(&net(), &fake.origin(), login()).unwrap();
-    let error = keycloak.login().await.unwrap_err();
+    let error = keycloak.realms().await.unwrap_err();
     assert!(matches!(error, AdminError::Unexpected { status: 302, .. }), "{error}");
     assert_eq!(fake.lines().len(), 1);
     let tls = format!("https://{}", fake.address);
-    let error = Keycloak::new(&net(), &tls, login()).unwrap().login().await.unwrap_err();
+    let error = Keycloak::new(&net(), &tls, login()).unwrap().realms().await.unwrap_err();
     assert!(
         matches!(error, AdminError::Http(HttpError::Unreachable { .. } | HttpError::Broken { .. })),
         "{error:?}"

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ccci_sso::{Deadlines, Net};
+use ccci_core::http::{Deadlines, Reach};
+use ccci_sso::Net;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -196,9 +197,12 @@ fn parse(buffer: &[u8]) -> Option<(Request, usize)> {
 
 /// Short deadlines; every name answers at the loopback address.
 pub(crate) fn net() -> Net {
-    Net {
-        address: Some("127.0.0.1".parse().unwrap()),
-        deadlines: Deadlines { connect: Duration::from_secs(2), whole: Duration::from_secs(10) },
-        ..Net::default()
-    }
+    within(Duration::from_secs(10))
+}
+
+/// The same with this bound for a whole exchange.
+pub(crate) fn within(whole: Duration) -> Net {
+    let deadlines = Deadlines { connect: Duration::from_secs(2), whole };
+    let reach = Reach { address: Some("127.0.0.1".parse().unwrap()), deadlines, ..Reach::default() };
+    Net { reach, ..Net::default() }
 }

@@ -193,6 +193,7 @@ impl Server {
                 self.admin_token(request)
             }
             (_, ["admin", "realms", rest @ ..]) => self.admin(request, rest),
+            ("GET", ["realms", "master"]) => json(200, &js!({ "realm": "master" })),
             ("GET", ["realms", realm, ".well-known", "openid-configuration"]) => discovery(&host, realm),
             (_, ["realms", realm, rest @ ..]) => self.issuer(request, &host, realm, rest),
             ("GET", ["app", rest @ ..]) => self.app(request, &host, rest),

@@ -124,7 +124,7 @@ async fn a_survey_changes_nothing_and_a_reaping_takes_exactly_the_dead() {
     let doomed: Vec<_> = seen.doomed().map(ToString::to_string).collect();
     assert_eq!(doomed, ["docs-bbbbbb", "wiki-bbbbbb"]);
     assert_eq!(seen.reported().collect::<Vec<_>>(), [("custom-html-abc123", Doubt::NoMark)]);
-    let of = |name: &str| seen.realms.iter().find(|(n, _)| n == name).map(|(_, d)| d.clone()).unwrap();
+    let of = |name: &str| seen.realms.iter().find(|realm| realm.name == name).unwrap().decision.clone();
     assert_eq!(of("docs-cccccc"), Decision::Leave(Kept::OtherState));
     assert_eq!(of("company"), Decision::Leave(Kept::Foreign));
     assert!(world.fake.lines().iter().all(|line| !line.starts_with("DELETE")));
