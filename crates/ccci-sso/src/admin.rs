@@ -15,7 +15,7 @@ use crate::name::RealmName;
 use crate::usable::Unusable;
 
 /// The largest list of realms that is read, in bytes: each is told whole, with some ten KiB.
-const LIST_MAX: usize = 64 << 20;
+const LIST_MAX: usize = 16 << 20;
 
 /// Keycloak could not do what it was asked for, or would not.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +63,10 @@ impl AdminError {
             Self::Http(error) => {
                 matches!(
                     error,
-                    HttpError::Deadline { .. } | HttpError::Broken { .. } | HttpError::TooLarge { .. }
+                    HttpError::Deadline { .. }
+                        | HttpError::Broken { .. }
+                        | HttpError::TooLarge { .. }
+                        | HttpError::Compressed { .. }
                 )
             }
             Self::Unexpected { status, .. } => *status >= 500,
@@ -347,4 +350,31 @@ fn below(origin: &Url, path: &[&str]) -> Url {
 fn attributes<'de, D: serde::Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
     let map: Option<BTreeMap<String, Option<String>>> = Option::deserialize(from)?;
     Ok(map.unwrap_or_default().into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What asks for a realm takes a `RealmName`, which has none of these; and were it otherwise, they would stay one
+    /// part of the path.
+    #[test]
+    fn no_name_leads_to_another_address() {
+        let origin = Url::parse("https://kc.lab.test").unwrap();
+        for (name, path) in [
+            ("docs-0a1b2c", "/admin/realms/docs-0a1b2c"),
+            ("a/../master", "/admin/realms/a%2F..%2Fmaster"),
+            ("x?y=1#z", "/admin/realms/x%3Fy=1%23z"),
+            ("%2e%2e", "/admin/realms/%252e%252e"),
+            ("a b\\c", "/admin/realms/a%20b%5Cc"),
+            ("\u{e4}", "/admin/realms/%C3%A4"),
+        ] {
+            let url = below(&origin, &["admin", "realms", name]);
+            assert_eq!((url.path(), url.query(), url.fragment()), (path, None, None), "{name:?}");
+            assert_eq!(url.host_str(), Some("kc.lab.test"));
+        }
+        // A Keycloak below a path stays there.
+        let origin = Url::parse("https://kc.lab.test/auth/").unwrap();
+        assert_eq!(below(&origin, &["realms", "master"]).path(), "/auth/realms/master");
+    }
 }

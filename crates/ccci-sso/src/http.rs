@@ -7,7 +7,7 @@ use ccci_core::http::{ClientError, Reach, build, words};
 use ccci_core::secret::Redactor;
 use ccci_core::settings::Settings;
 use ccci_core::wait;
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, Method, RequestBuilder, Url, redirect};
 use serde::de::DeserializeOwned;
 
@@ -87,6 +87,16 @@ pub enum HttpError {
         /// What would have been read.
         limit: usize,
     },
+    /// The body is compressed, though nobody asked for that. It is not unpacked: a small one may become endless.
+    #[error(
+        "{asked}: the answer is compressed (`{how}`), which was not asked for: does a proxy in between do that?"
+    )]
+    Compressed {
+        /// Method and address.
+        asked: String,
+        /// How, in the answer's words.
+        how: String,
+    },
     /// The body is not the JSON it should be.
     #[error("{asked}: status {status}, but the body is {what}: is this Keycloak's address?")]
     NotJson {
@@ -111,10 +121,15 @@ pub(crate) struct Answer {
 impl Answer {
     /// The body as JSON of this shape.
     pub(crate) fn json<T: DeserializeOwned>(&self, redactor: &Redactor) -> Result<T, HttpError> {
+        let not = |what| HttpError::NotJson { asked: self.asked.clone(), status: self.status, what };
+        if self.is_html() {
+            return Err(not(format!("an HTML page ({})", redactor.clean(&title(&self.text())))));
+        }
+        if let Some(kind) = self.other_type() {
+            return Err(not(format!("called `{}`, not JSON", redactor.clean(&kind))));
+        }
         serde_json::from_slice(&self.body).map_err(|error| {
-            let what = if self.is_html() {
-                format!("an HTML page ({})", redactor.clean(&title(&self.text())))
-            } else if self.body.is_empty() {
+            not(if self.body.is_empty() {
                 "empty".to_owned()
             } else {
                 // The parser's own words could quote a secret out of the body.
@@ -124,9 +139,16 @@ impl Answer {
                     error.line(),
                     error.column()
                 )
-            };
-            HttpError::NotJson { asked: self.asked.clone(), status: self.status, what }
+            })
         })
+    }
+
+    /// The body's type, where the answer names one and it is not JSON.
+    fn other_type(&self) -> Option<String> {
+        let named = String::from_utf8_lossy(self.headers.get(CONTENT_TYPE)?.as_bytes()).to_ascii_lowercase();
+        let kind = named.split(';').next().unwrap_or_default().trim();
+        let json = kind == "application/json" || kind.ends_with("+json");
+        (!json).then(|| short(kind))
     }
 
     /// The body as text.
@@ -174,6 +196,10 @@ impl Wire {
         let request = request.build().map_err(|e| HttpError::Request { why: words(&e) })?;
         let asked = self.asked(request.method(), request.url());
         let mut answer = self.client.execute(request).await.map_err(|e| self.failed(&asked, e))?;
+        if let Some(how) = answer.headers().get(CONTENT_ENCODING).filter(|how| *how != "identity") {
+            let how = short(&String::from_utf8_lossy(how.as_bytes()));
+            return Err(HttpError::Compressed { asked, how: self.redactor.clean(&how) });
+        }
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(|e| self.failed(&asked, e))? {
             if body.len() + chunk.len() > limit {

@@ -81,8 +81,12 @@ pub struct Discovery {
     pub authorization_endpoint: String,
     /// Where tokens are given.
     pub token_endpoint: String,
+    /// Where a token becomes a user's data.
+    pub userinfo_endpoint: String,
     /// Where its keys are.
     pub jwks_uri: String,
+    /// Where a session ends.
+    pub end_session_endpoint: String,
 }
 
 /// Tokens of one user. Their `Debug` shows none of them.
@@ -125,10 +129,12 @@ impl Issuer {
         let ends = [
             ("authorization end point", &discovery.authorization_endpoint),
             ("token end point", &discovery.token_endpoint),
+            ("user info end point", &discovery.userinfo_endpoint),
             ("key set", &discovery.jwks_uri),
+            ("end of a session", &discovery.end_session_endpoint),
         ];
         for (what, found) in ends {
-            // Passwords go there: a document must not send them anywhere else.
+            // Passwords, codes and tokens go there: a document must not send them anywhere else.
             if !Url::parse(found).is_ok_and(|end| end.origin() == base.origin()) {
                 return Err(OidcError::Elsewhere {
                     issuer: issuer.to_owned(),

@@ -48,7 +48,9 @@ impl From<AdminError> for Unusable {
                 HttpError::Unreachable { .. } | HttpError::Deadline { .. } | HttpError::Broken { .. } => {
                     return Self::Unhealthy { source };
                 }
-                HttpError::TooLarge { .. } | HttpError::NotJson { .. } => SOMETHING_ELSE,
+                HttpError::TooLarge { .. } | HttpError::Compressed { .. } | HttpError::NotJson { .. } => {
+                    SOMETHING_ELSE
+                }
                 HttpError::Client(_) | HttpError::Request { .. } | HttpError::Address { .. } => OUR_SIDE,
             },
         };
@@ -88,6 +90,7 @@ mod tests {
             (unexpected(500), Some(OWN_ERROR)),
             (HttpError::NotJson { asked: asked(), status: 200, what: why() }.into(), Some(SOMETHING_ELSE)),
             (HttpError::TooLarge { asked: asked(), limit: 1 }.into(), Some(SOMETHING_ELSE)),
+            (HttpError::Compressed { asked: asked(), how: "gzip".into() }.into(), Some(SOMETHING_ELSE)),
             (HttpError::Address { url: "x".into() }.into(), Some(OUR_SIDE)),
         ];
         for (error, expected) in table {

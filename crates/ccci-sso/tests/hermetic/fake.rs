@@ -58,8 +58,10 @@ pub(crate) enum Reply {
     Answer(u16, Vec<String>, String),
     /// Bytes as they are, then the connection is closed.
     Raw(Vec<u8>),
-    /// A body without end.
+    /// A body without end, told to have 10 GiB.
     Flood,
+    /// The first, then the second again and again, with a pause between.
+    Again(Vec<u8>, Vec<u8>, Duration),
     /// Nothing, for longer than anybody waits.
     Silence,
     /// The answer after a pause.
@@ -153,13 +155,21 @@ async fn misbehave(mut stream: TcpStream, reply: Reply) {
         Reply::Raw(bytes) => drop(stream.write_all(&bytes).await),
         Reply::Flood => {
             let head =
-                b"HTTP/1.1 200 X\r\nContent-Type: application/json\r\nContent-Length: 10737418240\r\n\r\n[";
-            let mut going = stream.write_all(head).await.is_ok();
-            while going {
-                going = stream.write_all(&[b' '; 1 << 13]).await.is_ok();
-            }
+                "HTTP/1.1 200 X\r\nContent-Type: application/json\r\nContent-Length: 10737418240\r\n\r\n[";
+            again(stream, head.as_bytes(), &[b' '; 1 << 13], Duration::ZERO).await;
         }
+        Reply::Again(first, then, pause) => again(stream, &first, &then, pause).await,
         _ => ccci_core::wait::pause(Duration::from_secs(60)).await,
+    }
+}
+
+async fn again(mut stream: TcpStream, first: &[u8], then: &[u8], pause: Duration) {
+    let mut going = stream.write_all(first).await.is_ok();
+    while going {
+        if !pause.is_zero() {
+            ccci_core::wait::pause(pause).await;
+        }
+        going = stream.write_all(then).await.is_ok();
     }
 }
 

@@ -450,6 +450,7 @@ fn discovery(host: &str, realm: &str) -> Reply {
     let at = |end: &str| format!("{issuer}/protocol/openid-connect/{end}");
     let document = js!({
         "issuer": issuer, "authorization_endpoint": at("auth"), "token_endpoint": at("token"), "jwks_uri": at("certs"),
+        "userinfo_endpoint": at("userinfo"), "end_session_endpoint": at("logout"),
         "code_challenge_methods_supported": ["plain", "S256"],
     });
     json(200, &document)

@@ -5,6 +5,7 @@
 mod admin;
 mod browser;
 mod fake;
+mod hostile;
 mod keycloak;
 mod oidc;
 mod realms;

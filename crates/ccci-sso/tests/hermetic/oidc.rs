@@ -66,16 +66,37 @@ async fn discovered(document: Value) -> OidcError {
     Issuer::discover(&net(), &fake.origin()).await.unwrap_err()
 }
 
+/// A right document of the issuer at this address.
+fn document(at: &str) -> Value {
+    js!({
+        "issuer": at, "authorization_endpoint": format!("{at}/a"), "token_endpoint": format!("{at}/t"),
+        "userinfo_endpoint": format!("{at}/u"), "jwks_uri": format!("{at}/keys"), "end_session_endpoint": format!("{at}/e"),
+    })
+}
+
+fn with(document: &Value, key: &str, value: &str) -> Value {
+    let mut document = document.clone();
+    document[key] = value.into();
+    document
+}
+
 #[tokio::test]
 async fn a_discovery_document_must_name_this_issuer_to_the_letter_and_stay_at_home() {
-    let document = |issuer: &str, token: &str| js!({ "issuer": issuer, "authorization_endpoint": "{}/a", "token_endpoint": token, "jwks_uri": "{}/j" });
     for wrong in ["{}/", "https://other.test/realms/x", "HTTP://127.0.0.1"] {
-        let error = discovered(document(wrong, "{}/t")).await;
+        let error = discovered(with(&document("{}"), "issuer", wrong)).await;
         assert!(matches!(error, OidcError::Issuer { .. }), "{error}");
     }
-    for wrong in ["http://evil.test/t", "/t", "https://127.0.0.1/t"] {
-        let error = discovered(document("{}", wrong)).await;
-        assert!(matches!(error, OidcError::Elsewhere { what: "token end point", .. }), "{error}");
+    for (key, end) in [
+        ("authorization_endpoint", "authorization end point"),
+        ("token_endpoint", "token end point"),
+        ("userinfo_endpoint", "user info end point"),
+        ("jwks_uri", "key set"),
+        ("end_session_endpoint", "end of a session"),
+    ] {
+        for wrong in ["http://evil.test/t", "/t", "https://127.0.0.1/t", "http://127.0.0.1:1@evil.test/t"] {
+            let error = discovered(with(&document("{}"), key, wrong)).await;
+            assert!(matches!(error, OidcError::Elsewhere { what, .. } if what == end), "{error}");
+        }
     }
     let error = discovered(js!({ "issuer": "{}" })).await;
     assert!(error.to_string().contains("not the JSON that was expected"), "{error}");
@@ -190,9 +211,8 @@ async fn an_unknown_key_makes_the_keys_be_fetched_again_once() {
     let (count, origin) = (fetched.clone(), own.clone());
     let (first, second) = (old.jwk(), new.jwk());
     let fake = Fake::start(move |request| {
-        let at = |path: &str| format!("{}{path}", origin.lock().unwrap());
         if request.path != "/keys" {
-            return json(200, &js!({ "issuer": at(""), "authorization_endpoint": at("/a"), "token_endpoint": at("/t"), "jwks_uri": at("/keys") }));
+            return json(200, &document(&origin.lock().unwrap()));
         }
         let keys = if count.fetch_add(1, Ordering::SeqCst) == 0 { &first } else { &second };
         json(200, &js!({ "keys": [keys, { "kty": "OKP", "kid": "odd" }] }))
