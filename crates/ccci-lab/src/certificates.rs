@@ -53,10 +53,7 @@ pub fn ensure(layout: &LabLayout, now: jiff::Timestamp) -> Result<Wildcard, Cert
     let dir = layout.ca();
     atomic::create_dir(&dir)?;
     let ca = Pair { certificate: layout.ca_file(), key: dir.join("ca.key") };
-    let leaf = Pair {
-        certificate: dir.join(format!("{BASE_DOMAIN}.pem")),
-        key: dir.join(format!("{BASE_DOMAIN}.key")),
-    };
+    let leaf = Pair { certificate: layout.wildcard_file(), key: dir.join(format!("{BASE_DOMAIN}.key")) };
     let fresh = !ca.is_good(now)?;
     if fresh {
         make_ca(&ca, now)?;

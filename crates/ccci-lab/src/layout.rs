@@ -45,6 +45,11 @@ impl LabLayout {
         self.ca().join("ca.pem")
     }
 
+    /// The certificate under which the lab's Traefik answers.
+    pub fn wildcard_file(&self) -> PathBuf {
+        self.ca().join(format!("{BASE_DOMAIN}.pem"))
+    }
+
     /// The bare git repositories of the recipes.
     pub fn catalogue(&self) -> PathBuf {
         self.root.join("catalogue")

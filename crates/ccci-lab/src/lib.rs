@@ -1,6 +1,7 @@
 //! A local Co-op Cloud on one machine: engine, images, catalogue, names and certificates, the `abra` stand-in.
 
 pub mod abra;
+pub mod browser;
 pub mod catalogue;
 pub mod certificates;
 pub mod embedded;

@@ -66,6 +66,8 @@ pub const GO: Tool = Tool { program: "go", packages: &["golang-go"] };
 
 /// Fetches Python packages for images, and Node, which comes as one.
 pub const PIP: Tool = Tool { program: "pip3", packages: &["python3-pip"] };
+/// Drives a browser; its package brings the browser of its own version.
+pub const BROWSER: Tool = Tool { program: "chromedriver", packages: &["chromium", "chromium-driver"] };
 
 impl Tool {
     /// True when the program is installed.

@@ -26,6 +26,9 @@ pub(crate) enum CommandError {
     Trouble(Trouble),
     #[error(transparent)]
     Write(#[from] WriteError),
+    #[cfg(feature = "lab")]
+    #[error(transparent)]
+    Browser(#[from] ccci_lab::browser::BrowserError),
     #[error("this process cannot be set up: {0}")]
     Process(#[source] std::io::Error),
     #[error("stopped by signal {signal}: {error}")]
@@ -44,6 +47,14 @@ impl CommandError {
         match self {
             Self::Server(error) if error.is_usage() => exit::USAGE,
             Self::Server(error) if error.is_busy() => exit::BUSY,
+            #[cfg(feature = "lab")]
+            Self::Browser(error) => {
+                if error.is_refusal() {
+                    exit::USAGE
+                } else {
+                    exit::INCONCLUSIVE
+                }
+            }
             Self::Request(_) | Self::Room(_) | Self::Trouble(Trouble::BadInput(_)) => exit::USAGE,
             Self::Server(_)
             | Self::Write(_)

@@ -4,19 +4,22 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use ccci_core::atomic::PathContext as _;
 use ccci_core::lock::Lock;
+use ccci_core::secret::Secret;
 use ccci_core::settings::Settings;
 use ccci_core::verdict::exit;
 use ccci_core::wait::CancellationToken;
+use ccci_lab::browser::{self, BrowserError, Shot};
 use ccci_lab::engine::EngineOptions;
 use ccci_lab::lab::{
     self, LabError, LabOptions, LabStatus, Left, StandIn, down, find_abra, reset, status, up,
 };
 use ccci_lab::layout::{DEFAULT_ROOT, LabLayout};
-use ccci_lab::work::Progress;
+use ccci_lab::work::{Progress, Work};
 
 use super::dispatch::CommandError;
-use super::{GlobalArgs, LabCommand};
+use super::{GlobalArgs, LabCommand, ScreenshotArgs};
 use crate::request::Surroundings;
 use crate::server::{Server, ServerError};
 
@@ -88,9 +91,27 @@ pub(crate) async fn carry_out(
         LabCommand::Reset { images } => {
             left(Box::pin(reset(&layout, &options.engine, images, &show, cancel)).await)?
         }
+        LabCommand::Screenshot(args) => {
+            screenshot(&args, &Work { layout: &layout, progress: &show, cancel }).await?
+        }
     };
     writeln!(out, "{text}").ok();
     Ok(exit::PASS)
+}
+
+/// Takes a picture and says of what.
+async fn screenshot(args: &ScreenshotArgs, work: &Work<'_>) -> Result<String, CommandError> {
+    let password = args.password_file.as_deref().map(password).transpose()?;
+    let login = args.user.as_deref().zip(password.as_ref());
+    let shot = Shot { url: &args.url, login, expect: args.expect.as_deref(), out: &args.out };
+    let page = Box::pin(browser::screenshot(work, &shot)).await?;
+    Ok(format!("{page} is in {}", args.out.display()))
+}
+
+/// The password in a file, without the line break at its end.
+fn password(file: &Path) -> Result<Secret, CommandError> {
+    let text = std::fs::read_to_string(file).path("read", file).map_err(BrowserError::from)?;
+    Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 fn left(done: Result<Left, LabError>) -> Result<String, CommandError> {

@@ -200,7 +200,7 @@ pub(crate) enum RealmsCommand {
 
 /// What can be done with the lab.
 #[cfg(feature = "lab")]
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(crate) enum LabCommand {
     /// Build and start what is missing
     Up,
@@ -218,6 +218,29 @@ pub(crate) enum LabCommand {
         #[arg(long)]
         images: bool,
     },
+    /// Take a picture of a page of the lab with a real browser, logged in through Keycloak
+    Screenshot(ScreenshotArgs),
+}
+
+/// Which page, seen by whom.
+#[cfg(feature = "lab")]
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ScreenshotArgs {
+    /// The address to open; with --user one that leads to Keycloak's form, as a login button does
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: String,
+    /// Who logs in
+    #[arg(long, value_name = "NAME", requires = "password_file")]
+    pub(crate) user: Option<String>,
+    /// The file with the password
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Wait until the page contains this text; without it, for any page of the app
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) expect: Option<String>,
+    /// Where the picture goes, as PNG
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
 }
 
 #[cfg(test)]
