@@ -126,6 +126,17 @@ pub enum DeployError {
     /// Swarm would refuse a name.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// The app does not ask for a secret that it is given.
+    #[error(
+        "a value is given to the secret `{name}`, and the app asks for no secret of that name (it has {known}): compare \
+         `sso.secrets` in recipe.yaml with the `SECRET_…_VERSION` lines of .env.sample and the secrets of the compose files"
+    )]
+    UnknownSecret {
+        /// The secret.
+        name: String,
+        /// The secrets that it asks for.
+        known: String,
+    },
     /// An image cannot be had.
     #[error(transparent)]
     Image(#[from] ImageError),
@@ -147,11 +158,14 @@ impl DeployError {
         match self {
             Self::Abra(error) => error.fault(),
             Self::Env(EnvFileError::Path(_)) => Fault::Infrastructure,
-            Self::Image(ImageError::Missing { .. }) | Self::Name(_) | Self::Env(_) => Fault::Recipe,
+            Self::Image(ImageError::Missing { .. })
+            | Self::Name(_)
+            | Self::Env(_)
+            | Self::OtherSecret { .. }
+            | Self::UnknownSecret { .. } => Fault::Recipe,
             Self::Git(_)
             | Self::Dirty { .. }
             | Self::OtherImage { .. }
-            | Self::OtherSecret { .. }
             | Self::Image(_)
             | Self::Swarm(_)
             | Self::Path(_) => Fault::Infrastructure,

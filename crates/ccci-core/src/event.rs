@@ -14,6 +14,8 @@ pub enum Event {
     Started(Started),
     /// What the run will do is known.
     Planned(Planned),
+    /// A dependency stands.
+    Dependency(Dep),
     /// Something worth saying while it goes on; not part of the record.
     Progress(String),
     /// A phase has begun: "deploy", "teardown".
@@ -82,8 +84,6 @@ pub struct Planned {
     pub version: Version,
     /// The tested commit.
     pub commit: Commit,
-    /// The dependencies.
-    pub deps: Vec<Dep>,
     /// The canonical, as far as the run touches it.
     pub canonical: Canonical,
     /// How many deploys there should be.

@@ -1,7 +1,7 @@
 //! Kernel locks (`flock`) held by guards: run slots, app domains, runs (rules T4 and S3).
 //!
 //! The kernel frees a lock when its process dies, so there is no stale lock and no age or pid to judge by. The text
-//! in a lock file names the holder for people. Order: run slot, then app domains sorted.
+//! in a lock file names the holder for people. Order: run slot, then app domains sorted, then the provider, shared.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write as _;
@@ -162,16 +162,45 @@ pub async fn take_any(
     cancel: &CancellationToken,
     on_wait: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Lock, LockError> {
+    wait_for(&Wanted { what, paths, patience, cancel }, on_wait, || try_any(paths, me)).await
+}
+
+/// Takes a share of the lock at `path`, waiting at most `patience` for whoever has it alone.
+pub async fn share(
+    what: &str,
+    path: &Path,
+    patience: Duration,
+    cancel: &CancellationToken,
+    on_wait: &mut (dyn FnMut(&str) + Send),
+) -> Result<Lock, LockError> {
+    let paths = &[path.to_owned()];
+    wait_for(&Wanted { what, paths, patience, cancel }, on_wait, || Lock::try_share(path)).await
+}
+
+/// What is waited for and how.
+struct Wanted<'a> {
+    what: &'a str,
+    paths: &'a [PathBuf],
+    patience: Duration,
+    cancel: &'a CancellationToken,
+}
+
+async fn wait_for(
+    wanted: &Wanted<'_>,
+    on_wait: &mut (dyn FnMut(&str) + Send),
+    take: impl Fn() -> Result<Option<Lock>, PathError>,
+) -> Result<Lock, LockError> {
+    let Wanted { what, paths, patience, cancel } = *wanted;
     let bounds = Bounds { deadline: patience, pause: RETRY, cancel: cancel.clone() };
-    if let Some(lock) = try_any(paths, me)? {
+    let holders = || paths.iter().map(|p| holder(p)).collect::<Vec<_>>().join(", ");
+    if let Some(lock) = take()? {
         return Ok(lock);
     }
-    let holders = paths.iter().map(|p| holder(p)).collect::<Vec<_>>().join(", ");
     if !patience.is_zero() {
-        on_wait(&format!("waiting for {what}: in use by {holders}"));
+        on_wait(&format!("waiting for {what}: in use by {}", holders()));
     }
     let taken = wait::until(what, &bounds, || async {
-        match try_any(paths, me) {
+        match take() {
             Ok(Some(lock)) => Look::Ready(Ok(lock)),
             Ok(None) => Look::NotYet("held"),
             Err(error) => Look::Ready(Err(error)),
@@ -181,10 +210,7 @@ pub async fn take_any(
     match taken {
         Ok(lock) => Ok(lock?),
         Err(WaitError::Cancelled { .. }) => Err(LockError::Cancelled { what: what.to_owned() }),
-        Err(WaitError::Deadline { .. }) => {
-            let holder = paths.iter().map(|p| holder(p)).collect::<Vec<_>>().join(", ");
-            Err(LockError::Busy { what: what.to_owned(), holder })
-        }
+        Err(WaitError::Deadline { .. }) => Err(LockError::Busy { what: what.to_owned(), holder: holders() }),
     }
 }
 

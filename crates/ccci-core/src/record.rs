@@ -22,16 +22,54 @@ pub struct RunRecord {
     pub run: RunId,
     /// The recipe.
     pub recipe: RecipeName,
-    /// The app's domain.
-    pub domain: AppDomain,
-    /// The app's stack.
-    pub stack: StackName,
-    /// Full swarm names of the secrets the run makes.
-    pub secrets: Vec<String>,
+    /// The app under test.
+    pub app: OwnedApp,
+    /// The provider that was deployed with the run, when the one that stays could not be used.
+    #[serde(default)]
+    pub provider: Option<OwnedApp>,
+    /// The run's realm on a provider that stays.
+    #[serde(default)]
+    pub realm: Option<OwnedRealm>,
     /// When it began, RFC 3339.
     pub started: String,
     /// Whether anything may still be there.
     pub state: RecordState,
+}
+
+/// An app that a run deploys and takes down again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnedApp {
+    /// Its domain.
+    pub domain: AppDomain,
+    /// Its stack.
+    pub stack: StackName,
+    /// Full swarm names of the secrets that are made for it.
+    pub secrets: Vec<String>,
+}
+
+impl OwnedApp {
+    /// An app of which nothing is made yet.
+    pub fn new(domain: AppDomain) -> Self {
+        Self { stack: domain.stack(), domain, secrets: Vec::new() }
+    }
+
+    /// Adds secrets, each once.
+    pub fn add_secrets(&mut self, names: &[String]) {
+        self.secrets.extend(names.iter().cloned());
+        self.secrets.sort();
+        self.secrets.dedup();
+    }
+}
+
+/// A realm that a run makes on a provider which outlives it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnedRealm {
+    /// The provider's domain.
+    pub provider: AppDomain,
+    /// The realm's name.
+    pub name: String,
 }
 
 /// Whether anything of a run may still be there.
@@ -73,14 +111,13 @@ pub enum RecordError {
 impl RunRecord {
     /// A record of a run that has created nothing yet.
     pub fn new(run: RunId, recipe: RecipeName, domain: AppDomain, started: String) -> Self {
-        let stack = domain.stack();
         Self {
             schema: SCHEMA,
             run,
             recipe,
-            domain,
-            stack,
-            secrets: Vec::new(),
+            app: OwnedApp::new(domain),
+            provider: None,
+            realm: None,
             started,
             state: RecordState::Open,
         }
@@ -92,6 +129,22 @@ impl RunRecord {
         let text = serde_json::to_vec_pretty(self)
             .map_err(|source| RecordError::Form { path: path.clone(), source })?;
         Ok(atomic::write(&path, &text)?)
+    }
+
+    /// Changes the record of the run in this directory. The file is the truth: what was written before stays.
+    pub fn amend(run_dir: &Path, change: impl FnOnce(&mut Self)) -> Result<(), RecordError> {
+        let missing = || {
+            let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+            PathError { action: "read", path: run_dir.join("run.json"), source }
+        };
+        let mut record = Self::load(run_dir)?.ok_or_else(missing)?;
+        change(&mut record);
+        record.save(run_dir)
+    }
+
+    /// The apps that the run owns, in the order in which they are taken down.
+    pub fn apps(&self) -> impl Iterator<Item = &OwnedApp> {
+        std::iter::once(&self.app).chain(&self.provider)
     }
 
     /// Reads it; `None` when the directory has none, since nothing was created then.
@@ -319,6 +372,23 @@ mod tests {
         assert_eq!((dead.len(), unreadable.len()), (1, 1));
         assert!(runs.path().join("aaaaaa").exists());
         assert_eq!(prune(runs.path(), 0).unwrap(), 0);
+    }
+
+    #[test]
+    fn what_a_run_adds_to_its_record_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(RunRecord::amend(dir.path(), |_| {}).is_err(), "nothing is made of nothing");
+        record("aaaaaa").save(dir.path()).unwrap();
+        let secrets = ["b".to_owned(), "a".to_owned()];
+        for _ in 0..2 {
+            RunRecord::amend(dir.path(), |r| r.app.add_secrets(&secrets)).unwrap();
+        }
+        let provider = OwnedApp::new("keyc-aaaaaa.lab.test".parse().unwrap());
+        RunRecord::amend(dir.path(), |r| r.provider = Some(provider)).unwrap();
+        let read = RunRecord::load(dir.path()).unwrap().unwrap();
+        assert_eq!(read.app.secrets, ["a", "b"]);
+        let stacks: Vec<&str> = read.apps().map(|app| app.stack.as_str()).collect();
+        assert_eq!(stacks, ["cust-aaaaaa_lab_test", "keyc-aaaaaa_lab_test"]);
     }
 
     #[test]

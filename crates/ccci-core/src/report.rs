@@ -243,10 +243,10 @@ impl RunReport {
                 self.fallback.clone_from(&plan.fallback);
                 self.version = plan.version.clone();
                 self.commit = Some(plan.commit.clone());
-                self.deps.clone_from(&plan.deps);
                 self.canonical = plan.canonical.clone();
                 self.deploys.expected = plan.deploys_expected;
             }
+            Event::Dependency(dep) => self.deps.push(dep.clone()),
             Event::PhaseEnded { name, seconds } => {
                 self.phases.push(Phase { name: (*name).to_owned(), seconds: rounded(*seconds) });
             }

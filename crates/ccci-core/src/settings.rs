@@ -157,6 +157,11 @@ impl Settings {
     pub fn locks_dir(&self) -> PathBuf {
         self.state_dir.join("locks")
     }
+
+    /// The lock of a provider that runs share: who uses it has a share, who may stop it has it alone (rule S6).
+    pub fn provider_lock(&self, provider: &str) -> PathBuf {
+        self.locks_dir().join(format!("provider-{provider}"))
+    }
 }
 
 #[cfg(test)]

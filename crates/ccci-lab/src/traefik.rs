@@ -36,7 +36,12 @@ pub(crate) fn wanted(wildcard: &Wildcard) -> Result<Kept, NameError> {
         // New apps are routed at once; the usual 15 seconds would be paid by every run.
         ("REFRESH_SECONDS", "1"),
     ];
-    let given = |name: &str, value| GivenSecret { name: name.to_owned(), version: version.clone(), value };
+    let given = |name: &str, value| GivenSecret {
+        name: name.to_owned(),
+        version: version.clone(),
+        value,
+        required: true,
+    };
     Ok(Kept {
         recipe: RECIPE,
         domain: domain()?,

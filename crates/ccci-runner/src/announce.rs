@@ -19,7 +19,6 @@ pub(crate) fn planned(plan: &Plan, _subject: &Subject, events: &Events) {
             head: tag(&plan.head_version),
         },
         commit: plan.head.to_string(),
-        deps: Vec::new(),
         canonical: Canonical::default(),
         deploys_expected: plan.deploys,
         checks: plan.checks.iter().map(|c| (c.stage, c.kind, c.name.clone())).collect(),

@@ -2,27 +2,30 @@
 
 use ccci_core::atomic;
 use ccci_core::event::Event;
+use ccci_core::health::Prober;
+use ccci_core::record::RunRecord;
 
-use crate::stages::Live;
+use crate::enter::Run;
 use crate::world::World;
 
-/// Writes tasks, logs and the last HTTP exchange to the run's directory and says where they are.
-pub(crate) async fn diagnose(live: &Live<'_>, world: &World) {
-    let gathered = live.run.swarm.diagnose(&live.run.record.stack, &world.redactor).await;
-    let mut text = match gathered {
-        Ok(diagnosis) => diagnosis.to_string(),
-        Err(error) => format!("the engine could not be asked: {error}\n"),
-    };
-    if let Some(exchange) = live.prober.last_exchange() {
-        text = format!(
-            "{text}
-last HTTP exchange:
-{exchange}
-"
-        );
+/// Writes tasks, logs and the last HTTP exchange to the run's directory and says where they are. `prober` is what asked
+/// the app, if it came to that.
+pub(crate) async fn diagnose(run: &Run, prober: Option<&Prober>, world: &World) {
+    // The file knows the apps that came later.
+    let record = RunRecord::load(&run.dir).ok().flatten().unwrap_or_else(|| run.record.clone());
+    let mut parts = Vec::new();
+    for app in record.apps() {
+        parts.push(match run.swarm.diagnose(&app.stack, &world.redactor).await {
+            Ok(diagnosis) => diagnosis.to_string(),
+            Err(error) => format!("the engine could not be asked: {error}\n"),
+        });
+    }
+    let mut text = parts.join("\n");
+    if let Some(exchange) = prober.and_then(Prober::last_exchange) {
+        text = format!("{text}\nlast HTTP exchange:\n{exchange}\n");
     }
     text = format!("{}\n{text}", machine());
-    let path = live.run.logs().join("diagnosis.txt");
+    let path = run.logs().join("diagnosis.txt");
     let kept = match atomic::write(&path, world.redactor.clean(&text).as_bytes()) {
         Ok(()) => format!("tasks and logs: {}", path.display()),
         Err(error) => format!("tasks and logs could not be kept: {error}"),

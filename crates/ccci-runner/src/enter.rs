@@ -1,7 +1,7 @@
 //! The beginning of a run: its id, directory and record ([`claim`]), then the locks that it shares with others
 //! ([`enter`]). Nothing is created on the engine here.
 //!
-//! Order of locks (T4): the run's own, a run slot, the app's domain.
+//! Order of locks (T4): the run's own, a run slot, the domains of its apps, a share of the provider.
 
 use std::path::{Path, PathBuf};
 
@@ -10,8 +10,9 @@ use ccci_core::atomic::{self, PathContext as _, PathError};
 use ccci_core::clock;
 use ccci_core::event::{Event, Started};
 use ccci_core::lock::{self, Lock, LockError};
+use ccci_core::manifest::PROVIDER;
 use ccci_core::names::{AppDomain, RecipeName, RunId};
-use ccci_core::record::{self, RunRecord};
+use ccci_core::record::{self, OwnedApp, RecordError, RunRecord};
 use ccci_core::report::Mode;
 use ccci_core::swarm::Swarm;
 use ccci_core::verdict::Trouble;
@@ -32,15 +33,19 @@ pub(crate) struct Run {
 /// The locks of a run, freed in this order.
 #[derive(Debug)]
 pub(crate) struct Locks {
-    pub(crate) app: Lock,
+    pub(crate) provider: Option<Lock>,
+    pub(crate) apps: Vec<Lock>,
     pub(crate) slot: Lock,
     pub(crate) run: Lock,
 }
 
 impl Locks {
-    /// Frees the locks in the order of their taking, backwards; the app's name is never used again, so its file goes.
+    /// Frees the locks in the order of their taking, backwards; the apps' names are never used again, so their files go.
     pub(crate) fn free(self) {
-        self.app.retire().ok();
+        drop(self.provider);
+        for app in self.apps {
+            app.retire().ok();
+        }
         drop(self.slot);
         drop(self.run);
     }
@@ -55,6 +60,21 @@ impl Run {
     /// Where the values of the app's secrets are, one private file each.
     pub(crate) fn secrets(&self) -> PathBuf {
         self.dir.join("secrets")
+    }
+
+    /// Where the values of the run's realm are, for its checks.
+    pub(crate) fn sso(&self) -> PathBuf {
+        self.dir.join("sso")
+    }
+
+    /// Writes down what the run is about to make.
+    pub(crate) fn amend(&self, change: impl FnOnce(&mut RunRecord)) -> Result<(), PathError> {
+        RunRecord::amend(&self.dir, change).map_err(|error| match error {
+            RecordError::Path(error) => error,
+            other => {
+                PathError { action: "write", path: self.dir.clone(), source: std::io::Error::other(other) }
+            }
+        })
     }
 
     /// Where a seed leaves what its check looks for.
@@ -114,7 +134,7 @@ impl Claim {
             run: self.record.run.to_string(),
             recipe: self.record.recipe.to_string(),
             requested_mode: Mode::Cold,
-            domain: self.record.domain.to_string(),
+            domain: self.record.app.domain.to_string(),
             at: clock::now(),
         })
     }
@@ -130,8 +150,13 @@ fn withdraw(dir: &Path) -> Result<(), Trouble> {
 }
 
 /// Makes a run of a claim: waits for what others hold. When this fails, nothing of it is left.
-pub(crate) async fn enter(claim: Claim, request: &RunRequest, world: &World) -> Result<Run, Trouble> {
-    let (app, slot, swarm) = match wait_for_others(&claim, request, world).await {
+pub(crate) async fn enter(
+    claim: Claim,
+    needs_provider: bool,
+    request: &RunRequest,
+    world: &World,
+) -> Result<Run, Trouble> {
+    let (slot, apps, provider, swarm) = match wait_for_others(&claim, needs_provider, request, world).await {
         Ok(all) => all,
         Err(trouble) => {
             claim.withdraw()?;
@@ -139,39 +164,78 @@ pub(crate) async fn enter(claim: Claim, request: &RunRequest, world: &World) -> 
         }
     };
     let Claim { dir, record, abra, lock } = claim;
-    Ok(Run { dir, record, swarm, abra, locks: Locks { app, slot, run: lock } })
+    Ok(Run { dir, record, swarm, abra, locks: Locks { provider, apps, slot, run: lock } })
 }
+
+type Taken = (Lock, Vec<Lock>, Option<Lock>, Swarm);
 
 async fn wait_for_others(
     claim: &Claim,
+    needs_provider: bool,
     request: &RunRequest,
     world: &World,
-) -> Result<(Lock, Lock, Swarm), Trouble> {
-    let RunRecord { run, recipe, domain, .. } = &claim.record;
+) -> Result<Taken, Trouble> {
+    let RunRecord { run, recipe, app, .. } = &claim.record;
     let me = holder(run.as_str(), recipe.as_str());
     let locks = world.settings.locks_dir();
     let slots: Vec<PathBuf> =
         (0..world.settings.max_tests.get()).map(|n| locks.join(format!("slot-{n}"))).collect();
     let slot = take("a run slot (max_tests)", &slots, &me, request, world).await?;
-    let app_lock = [locks.join(format!("app-{domain}"))];
-    let app = take(&format!("the app {domain}"), &app_lock, &me, request, world).await?;
-    match empty_swarm(&claim.record, world).await {
-        Ok(swarm) => Ok((app, slot, swarm)),
+    let mut domains = vec![app.domain.clone()];
+    if needs_provider {
+        domains.push(own_provider(&claim.record, world)?);
+    }
+    domains.sort();
+    let mut apps = Vec::new();
+    for domain in domains {
+        let path = [locks.join(format!("app-{domain}"))];
+        apps.push(take(&format!("the app {domain}"), &path, &me, request, world).await?);
+    }
+    let rest = async {
+        let provider = if needs_provider { Some(share_provider(request, world).await?) } else { None };
+        let swarm = world.swarm().await?;
+        check_empty(&swarm, app).await?;
+        Ok((provider, swarm))
+    };
+    match rest.await {
+        Ok((provider, swarm)) => Ok((slot, apps, provider, swarm)),
         Err(trouble) => {
-            app.retire().map_err(infrastructure)?;
+            for app in apps {
+                app.retire().map_err(infrastructure)?;
+            }
             Err(trouble)
         }
     }
 }
 
-/// The engine, on which nothing of this app may be yet: what is there already belongs to somebody whom our records do
-/// not know, and a run removes what it takes for its own.
-async fn empty_swarm(record: &RunRecord, world: &World) -> Result<Swarm, Trouble> {
-    let swarm = world.swarm().await?;
-    let named = swarm.secrets_by_name(&record.stack).await.map_err(|e| lost(&e))?;
-    let there = swarm.inventory(&record.stack, &named).await.map_err(|e| lost(&e))?;
+/// Where a run deploys a provider of its own, when the one that stays cannot be used.
+pub(crate) fn own_provider(record: &RunRecord, world: &World) -> Result<AppDomain, Trouble> {
+    let recipe: RecipeName = PROVIDER.parse().map_err(infrastructure)?;
+    let domain = AppDomain::cold(&recipe, &record.run, &world.settings.base_domain)
+        .map_err(|error| Trouble::BadInput(error.to_string()))?;
+    if domain == record.app.domain {
+        return Err(Trouble::BadInput(format!(
+            "{} begins like `{PROVIDER}`, which it needs: both would be deployed at {domain}",
+            record.recipe
+        )));
+    }
+    Ok(domain)
+}
+
+async fn share_provider(request: &RunRequest, world: &World) -> Result<Lock, Trouble> {
+    let path = world.settings.provider_lock(PROVIDER);
+    let mut on_wait = |text: &str| world.events.progress(text);
+    let (patience, cancel) = (request.patience, &world.stop.run);
+    lock::share(PROVIDER, &path, patience, cancel, &mut on_wait).await.map_err(not_taken)
+}
+
+/// Refuses an engine on which something of this app is already: it belongs to somebody whom our records do not know,
+/// and a run removes what it takes for its own.
+pub(crate) async fn check_empty(swarm: &Swarm, app: &OwnedApp) -> Result<(), Trouble> {
+    let named = swarm.secrets_by_name(&app.stack).await.map_err(|e| lost(&e))?;
+    let there = swarm.inventory(&app.stack, &named).await.map_err(|e| lost(&e))?;
     if there.is_empty() {
-        return Ok(swarm);
+        return Ok(());
     }
     let what: Vec<String> = there.items.iter().map(ToString::to_string).collect();
     let what = what.join(", ");
@@ -189,10 +253,14 @@ async fn take(
 ) -> Result<Lock, Trouble> {
     let mut on_wait = |text: &str| world.events.progress(text);
     let taken = lock::take_any(what, paths, me, request.patience, &world.stop.run, &mut on_wait).await;
-    taken.map_err(|error| match error {
+    taken.map_err(not_taken)
+}
+
+fn not_taken(error: LockError) -> Trouble {
+    match error {
         LockError::Busy { .. } => Trouble::Busy(error.to_string()),
         other => infrastructure(other),
-    })
+    }
 }
 
 /// Draws an id that no run has had: making its directory is the claim, and the lock in it says that it lives.

@@ -2,6 +2,7 @@
 
 mod announce;
 mod cli;
+mod deps;
 mod diagnose;
 mod enter;
 mod findings;

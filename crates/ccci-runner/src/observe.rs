@@ -62,11 +62,18 @@ impl Subject {
         settings.compose_files.iter().chain(self.app.added.keys()).cloned().collect()
     }
 
-    /// The app's env as the `.env.sample` of the checkout makes it.
-    pub(crate) fn fresh_env(&self, settings: &Settings) -> Result<EnvFile, DeployError> {
+    /// The app's env as the `.env.sample` of the checkout makes it; what was provided for the run wins.
+    pub(crate) fn fresh_env(
+        &self,
+        settings: &Settings,
+        provided: &BTreeMap<String, String>,
+    ) -> Result<EnvFile, DeployError> {
         let Self { room, app, .. } = self;
         let own = room.manifest.env.iter().map(|(k, v)| (k.as_str().to_owned(), v.clone()));
-        let values: BTreeMap<String, String> = settings.env.clone().into_iter().chain(own).collect();
+        let values: BTreeMap<String, String> = {
+            let wired = provided.iter().map(|(key, value)| (key.clone(), value.clone()));
+            settings.env.clone().into_iter().chain(own).chain(wired).collect()
+        };
         let checkout = app.checkout.dir();
         let sample = ccci_core::atomic::read_optional(&checkout.join(".env.sample"))?.unwrap_or_default();
         let render = AppEnv {
@@ -84,7 +91,7 @@ impl Subject {
     /// for the run to find out and for abra to say.
     async fn check_names(&self, settings: &Settings) -> Result<(), Trouble> {
         self.app.bring_to(&self.observed.head).await.map_err(infrastructure)?;
-        let Ok(env) = self.fresh_env(settings) else { return Ok(()) };
+        let Ok(env) = self.fresh_env(settings, &BTreeMap::new()) else { return Ok(()) };
         let (values, checkout) = (env.expanded(), self.app.checkout.dir());
         match Compose::load(checkout, &compose_files(&values), &values, &self.app.domain.stack()) {
             Ok(compose) => compose.check_secret_names().map_err(|error| Trouble::BadInput(error.to_string())),

@@ -1,5 +1,6 @@
 //! A run, from request to report. This file reads like the sentence it carries out and decides nothing itself:
-//! claim → observe → plan → enter (locks) → recover → deploy and check, stage by stage → diagnose → teardown → verdict.
+//! claim → observe → plan → enter (locks) → recover → dependencies → deploy and check, stage by stage → diagnose →
+//! teardown → verdict.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -16,7 +17,7 @@ use crate::request::RunRequest;
 use crate::room::Room;
 use crate::stages::Live;
 use crate::world::World;
-use crate::{announce, diagnose, lint, teardown};
+use crate::{announce, deps, diagnose, lint, teardown};
 
 /// Carries out a run. Whatever happens in it, what it made is undone and a verdict is given. A request for what cannot
 /// be is an error instead: found before the run waits for anybody, and nothing of it is left.
@@ -76,7 +77,7 @@ struct Seen {
 async fn look(request: &RunRequest, claim: &Claim, room: Room, world: &World) -> Result<Seen, Trouble> {
     let (target, git) = (&request.target, world.git(Some(&claim.dir)));
     let clone = claim.clone_dir();
-    let subject = observe::subject(target, &claim.record.domain, (&git, &clone), room, world).await?;
+    let subject = observe::subject(target, &claim.record.app.domain, (&git, &clone), room, world).await?;
     let plan = plan(&target.ask, &subject.observed).map_err(|e| Trouble::NothingSelected(e.to_string()))?;
     Ok(Seen { subject, plan })
 }
@@ -88,7 +89,10 @@ async fn admit(
     world: &World,
 ) -> Result<(Run, Seen), Trouble> {
     match looked {
-        Ok(seen) => Ok((enter(claim, request, world).await?, seen)),
+        Ok(seen) => {
+            let needs_provider = seen.subject.room.provider.is_some();
+            Ok((enter(claim, needs_provider, request, world).await?, seen))
+        }
         Err(trouble) => {
             claim.withdraw()?;
             Err(trouble)
@@ -104,12 +108,17 @@ async fn pass(run: &mut Run, seen: Seen, world: &World, findings: &mut Findings)
     announce::planned(&plan, &subject, events);
     findings.deploys.expected = plan.deploys;
     events.phase("lint", lint::record(run, &subject, world)).await;
-    let mut live = Live::new(run, subject, plan, world)?;
+    let provided = deps::provide(run, &subject, world, &mut findings.deploys);
+    let provided = events.phase("dependencies", provided).await;
+    if provided.is_err() {
+        events.phase("diagnose", diagnose::diagnose(run, None, world)).await;
+    }
+    let mut live = Live::new(run, (subject, plan), provided?, world)?;
     for stage in live.stages() {
         Box::pin(live.pass(&stage, findings)).await;
     }
     if findings.troubled() {
-        events.phase("diagnose", diagnose::diagnose(&live, world)).await;
+        events.phase("diagnose", diagnose::diagnose(live.run, Some(&live.prober), world)).await;
     }
     Ok(())
 }

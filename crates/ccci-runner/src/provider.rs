@@ -2,21 +2,22 @@
 //!
 //! Its password is read from the running container and never kept. Whoever uses it holds a share of its lock (S6).
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use ccci_core::names::{AppDomain, NameError, RecipeName};
+use ccci_core::lock;
+use ccci_core::manifest::PROVIDER;
+use ccci_core::names::{AppDomain, NameError, RecipeName, RunId};
+use ccci_core::record;
 use ccci_core::secret::Secret;
 use ccci_core::settings::Settings;
 use ccci_core::swarm::{ExecResult, Swarm, SwarmError};
 use ccci_core::verdict::Trouble;
-use ccci_core::wait::{self, Bounds, Look, WaitError};
-use ccci_sso::{AdminLogin, Keycloak, Net, Unusable};
+use ccci_core::wait::{self, Bounds, CancellationToken, Look, WaitError};
+use ccci_sso::reap::Survey;
+use ccci_sso::{AdminLogin, Keycloak, Net, StateId, Unusable};
 
 use crate::world::{World, infrastructure, lost};
 
-/// The recipe that provides.
-pub(crate) const PROVIDER: &str = "keycloak";
 /// The service in which Keycloak runs, its administrator, and where the container has the password.
 const SERVICE: &str = "app";
 const ADMIN: &str = "admin";
@@ -32,6 +33,8 @@ const EXEC: Duration = Duration::from_secs(20);
 pub(crate) struct Usable {
     pub(crate) keycloak: Keycloak,
     pub(crate) domain: AppDomain,
+    /// How it is reached, for proofs of its realms.
+    pub(crate) net: Net,
 }
 
 /// Why there is no Keycloak to be used.
@@ -64,25 +67,29 @@ impl From<ProviderState> for Trouble {
     }
 }
 
-/// The lock that users of the live-warm Keycloak share, and that whoever may stop it takes alone.
-pub(crate) fn lock_path(settings: &Settings) -> PathBuf {
-    settings.locks_dir().join(format!("provider-{PROVIDER}"))
-}
-
 /// Where the live-warm Keycloak is.
 pub(crate) fn warm_domain(settings: &Settings) -> Result<AppDomain, NameError> {
     let recipe: RecipeName = PROVIDER.parse()?;
     AppDomain::warm(&recipe, &settings.base_domain)
 }
 
-/// The live-warm Keycloak, if it can be used.
-pub(crate) async fn live_warm(swarm: &Swarm, world: &World) -> Result<Usable, ProviderState> {
+/// The live-warm Keycloak, if it can be used. The token ends the look early.
+pub(crate) async fn live_warm(
+    swarm: &Swarm,
+    cancel: &CancellationToken,
+    world: &World,
+) -> Result<Usable, ProviderState> {
     let domain = warm_domain(&world.settings).map_err(|e| Trouble::BadInput(e.to_string()))?;
-    at(domain, swarm, world).await
+    at(domain, swarm, cancel, world).await
 }
 
 /// The Keycloak that is deployed at this domain, if it can be used.
-pub(crate) async fn at(domain: AppDomain, swarm: &Swarm, world: &World) -> Result<Usable, ProviderState> {
+pub(crate) async fn at(
+    domain: AppDomain,
+    swarm: &Swarm,
+    cancel: &CancellationToken,
+    world: &World,
+) -> Result<Usable, ProviderState> {
     let facts = swarm.observe(&domain.stack()).await.map_err(|e| lost(&e))?;
     if facts.services.is_empty() {
         return Err(ProviderState::Absent { domain });
@@ -90,7 +97,7 @@ pub(crate) async fn at(domain: AppDomain, swarm: &Swarm, world: &World) -> Resul
     let net = Net::from_settings(&world.settings, &world.redactor);
     let origin = format!("https://{domain}");
     let unhealthy = |why: String| ProviderState::Unhealthy { domain: domain.clone(), why };
-    let up = patiently("Keycloak's realm `master`", world, || async {
+    let up = patiently("Keycloak's realm `master`", cancel, world, || async {
         match Keycloak::probe(&net, &origin).await {
             Ok(()) => Look::Ready(Ok(())),
             Err(error) => Look::NotYet(error.to_string()),
@@ -98,7 +105,7 @@ pub(crate) async fn at(domain: AppDomain, swarm: &Swarm, world: &World) -> Resul
     });
     up.await?.map_err(&unhealthy)?;
     let argv = ["cat", PASSWORD_FILE].map(str::to_owned);
-    let read = patiently("a container of Keycloak", world, || async {
+    let read = patiently("a container of Keycloak", cancel, world, || async {
         match swarm.exec(&domain.stack(), SERVICE, &argv, EXEC).await {
             Ok(ran) => Look::Ready(Ok(ran)),
             Err(error) if moves(&error) => Look::NotYet(error.to_string()),
@@ -114,7 +121,7 @@ pub(crate) async fn at(domain: AppDomain, swarm: &Swarm, world: &World) -> Resul
     let admin = AdminLogin { user: ADMIN.to_owned(), password };
     let keycloak = Keycloak::new(&net, &origin, admin).map_err(infrastructure)?;
     match keycloak.login().await {
-        Ok(()) => Ok(Usable { keycloak, domain }),
+        Ok(()) => Ok(Usable { keycloak, domain, net }),
         Err(Unusable::Refuses { source, hint }) => Err(refuses(source.to_string(), hint)),
         Err(other) => Err(unhealthy(other.to_string())),
     }
@@ -123,13 +130,36 @@ pub(crate) async fn at(domain: AppDomain, swarm: &Swarm, world: &World) -> Resul
 const NO_PASSWORD: &str = "ccci takes the administrator's password from the secret `admin_password` of the service \
                            `app`: is this the recipe that Keycloak was deployed from?";
 
+/// Judges every realm of a Keycloak that stays. A run whose lock cannot be looked at counts as alive, and is told.
+pub(crate) async fn survey(
+    usable: &Usable,
+    state: &StateId,
+    world: &World,
+) -> Result<(Survey, Vec<String>), Trouble> {
+    let (runs, mut unknown) = (world.settings.runs_dir(), Vec::new());
+    let alive = |run: &RunId| {
+        let held = lock::is_held(&record::lock_path(&runs.join(run.as_str())));
+        held.unwrap_or_else(|error| {
+            unknown.push(format!("run {run} is taken for alive: {error}"));
+            true
+        })
+    };
+    let survey = Survey::take(&usable.keycloak, state, alive).await.map_err(infrastructure)?;
+    Ok((survey, unknown))
+}
+
 /// Looks for a few seconds. The inner error is what was seen last.
-async fn patiently<T, F, Fut>(what: &str, world: &World, look: F) -> Result<Result<T, String>, Trouble>
+async fn patiently<T, F, Fut>(
+    what: &str,
+    cancel: &CancellationToken,
+    world: &World,
+    look: F,
+) -> Result<Result<T, String>, Trouble>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Look<Result<T, Trouble>, String>>,
 {
-    let bounds = Bounds { deadline: PATIENCE, pause: PAUSE, cancel: world.stop.run.clone() };
+    let bounds = Bounds { deadline: PATIENCE, pause: PAUSE, cancel: cancel.clone() };
     match wait::until(what, &bounds, look).await {
         Ok(done) => done.map(Ok),
         Err(WaitError::Deadline { last, .. }) => Ok(Err(last)),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ccci_core::manifest::{Manifest, ManifestError};
+use ccci_core::manifest::{Manifest, ManifestError, PROVIDER};
 use ccci_core::names::RecipeName;
 use ccci_core::plan::FoundCheck;
 use ccci_core::stage::{CheckKind, StageName};
@@ -19,6 +19,8 @@ const OVERLAY_FILE: &str = "compose.ccci.yml";
 pub(crate) struct Room {
     /// What its author declares.
     pub(crate) manifest: Manifest,
+    /// What is declared of the provider, where the recipe needs one.
+    pub(crate) provider: Option<Manifest>,
     /// Its own checks.
     pub(crate) checks: Vec<OverlayCheck>,
     /// Files that go into every checkout: name there → where it is taken from.
@@ -32,10 +34,6 @@ pub(crate) enum RoomError {
     Manifest(#[from] ManifestError),
     #[error(transparent)]
     Overlay(#[from] OverlayError),
-    #[error(
-        "{recipe} needs {deps}, and this version of ccci sets up no dependencies: a run without them would prove nothing"
-    )]
-    Deps { recipe: RecipeName, deps: String },
 }
 
 impl Room {
@@ -43,20 +41,13 @@ impl Room {
     pub(crate) fn open(recipes: &Path, recipe: &RecipeName) -> Result<Self, RoomError> {
         let folder = recipes.join(recipe.as_str());
         let manifest = Manifest::load(&folder)?;
+        let provider =
+            manifest.needs_provider().then(|| Manifest::load(&recipes.join(PROVIDER))).transpose()?;
         let checks = overlay::discover(recipe, &folder, &manifest)?;
         let file = folder.join(OVERLAY_FILE);
         let added =
             if file.is_file() { BTreeMap::from([(OVERLAY_FILE.to_owned(), file)]) } else { BTreeMap::new() };
-        Ok(Self { manifest, checks, added })
-    }
-
-    /// Refuses a recipe whose run could not be what its author declares.
-    pub(crate) fn check_runnable(&self, recipe: &RecipeName) -> Result<(), RoomError> {
-        let deps: Vec<&str> = self.manifest.deps.iter().map(RecipeName::as_str).collect();
-        if deps.is_empty() {
-            return Ok(());
-        }
-        Err(RoomError::Deps { recipe: recipe.clone(), deps: deps.join(", ") })
+        Ok(Self { manifest, provider, checks, added })
     }
 
     /// The checks of one stage that run before its mutation, or after it.
@@ -66,7 +57,7 @@ impl Room {
 
     /// All checks by name, generic ones first (R12).
     pub(crate) fn all_checks(&self) -> Vec<FoundCheck> {
-        let generic = generic::ALL.iter().map(|c| FoundCheck {
+        let generic = generic::of(&self.manifest).map(|c| FoundCheck {
             stage: c.stage,
             kind: CheckKind::Generic,
             name: c.check_name(),

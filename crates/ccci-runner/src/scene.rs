@@ -13,6 +13,8 @@ use ccci_core::stage::Outcome;
 use ccci_core::swarm::{Swarm, WaitFailure};
 use ccci_core::wait::CancellationToken;
 
+use crate::deps::SignOn;
+
 /// The scene after a stage's mutation.
 pub(crate) struct Scene {
     pub(crate) stack: StackName,
@@ -22,6 +24,8 @@ pub(crate) struct Scene {
     pub(crate) manifest: Manifest,
     pub(crate) cancel: CancellationToken,
     pub(crate) mutation: Mutation,
+    /// The run's realm, where the recipe needs one.
+    pub(crate) sign_on: Option<Arc<SignOn>>,
 }
 
 /// How the mutation went.

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use ccci_core::abra::{DeployMode, Fault};
 use ccci_core::atomic::PathError;
-use ccci_core::deploy::{self, DeployError, Tools};
+use ccci_core::deploy::{self, DeployError, GivenSecret, Tools};
 use ccci_core::envfile::EnvFile;
 use ccci_core::event::Event;
 use ccci_core::gate::{self, Admission};
 use ccci_core::git::Commit;
 use ccci_core::health::{Prober, Site};
 use ccci_core::plan::{BaseDeploy, Plan, StagePlan};
-use ccci_core::record::{RecordError, RunRecord};
 use ccci_core::report::{Deploys, Image};
 use ccci_core::stage::{CheckKind, StageName, Status};
 use ccci_core::swarm::{Expectation, Limits, RunningImage, StackFacts};
@@ -19,6 +18,7 @@ use ccci_core::verdict::Trouble;
 use ccci_core::version::RecipeVersion;
 use ccci_recipes::Facts;
 
+use crate::deps::Provided;
 use crate::enter::Run;
 use crate::findings::Findings;
 use crate::generic;
@@ -34,21 +34,27 @@ pub(crate) struct Live<'a> {
     pub(crate) prober: Arc<Prober>,
     subject: Subject,
     plan: Plan,
+    provided: Provided,
     world: &'a World,
     /// The app's env as ccci means it; abra writes its own notes into the file.
     env: Option<EnvFile>,
 }
 
 impl<'a> Live<'a> {
-    pub(crate) fn new(run: &'a Run, subject: Subject, plan: Plan, world: &'a World) -> Result<Self, Trouble> {
+    pub(crate) fn new(
+        run: &'a Run,
+        (subject, plan): (Subject, Plan),
+        provided: Provided,
+        world: &'a World,
+    ) -> Result<Self, Trouble> {
         let site = Site {
-            origin: format!("https://{}", run.record.domain),
+            origin: format!("https://{}", run.record.app.domain),
             address: world.settings.address,
             ca_file: world.settings.ca_file.clone(),
-            stack: run.record.stack.clone(),
+            stack: run.record.app.stack.clone(),
         };
         let prober = Prober::new(site, run.swarm.clone(), world.redactor.clone()).map_err(infrastructure)?;
-        Ok(Self { run, prober: Arc::new(prober), subject, plan, world, env: None })
+        Ok(Self { run, prober: Arc::new(prober), subject, plan, provided, world, env: None })
     }
 
     /// The stages of the plan, in order.
@@ -71,7 +77,10 @@ impl<'a> Live<'a> {
             Admission::Skip(_) => Mutation::None,
         };
         let scene = Arc::new(self.scene(stage, mutation));
-        let mut checks: Vec<HarnessCheck> = generic::of(stage).map(|c| generic_check(c, &scene)).collect();
+        let mut checks: Vec<HarnessCheck> = {
+            let generic = generic::of(&scene.manifest).filter(|check| check.stage == stage);
+            generic.map(|check| generic_check(check, &scene)).collect()
+        };
         checks.extend(self.overlay(stage, false));
         self.world.events.phase(checks_phase(stage), self.harness(stage, "after", checks, findings)).await;
         let has_own = self.subject.room.checks.iter().any(|check| check.stage == stage);
@@ -164,14 +173,18 @@ impl<'a> Live<'a> {
         let tree = app.bring_to(commit).await?;
         self.write_env(stage)?;
         let (run, world) = (self.run, self.world);
+        // The tested commit must take what it is given; the release before it may not know it yet.
+        let required = *commit == self.plan.head;
+        let given: Vec<GivenSecret> =
+            self.provided.given.iter().map(|given| GivenSecret { required, ..given.clone() }).collect();
         let tools = Tools {
             abra: &run.abra,
             swarm: &run.swarm,
             pull: world.settings.pull,
             cancel: &world.stop.run,
             progress: &|text| world.events.progress(text),
-            given: &[],
             secrets_dir: Some(&run.secrets()),
+            given: &given,
             record: &|names| record_secrets(run, names),
         };
         deploy::apply(tree, mode, &tools).await
@@ -192,7 +205,7 @@ impl<'a> Live<'a> {
     fn write_env(&mut self, stage: StageName) -> Result<(), DeployError> {
         let Subject { room, app, .. } = &self.subject;
         let files = self.subject.compose_files(&self.world.settings);
-        let fresh = self.subject.fresh_env(&self.world.settings)?;
+        let fresh = self.subject.fresh_env(&self.world.settings, &self.provided.env)?;
         let checkout = app.checkout.dir();
         let mut env = match self.env.take() {
             None => fresh,
@@ -219,13 +232,14 @@ impl<'a> Live<'a> {
     fn scene(&self, stage: StageName, mutation: Mutation) -> Scene {
         let commit = if stage == StageName::Install { &self.plan.base } else { &self.plan.head };
         Scene {
-            stack: self.run.record.stack.clone(),
+            stack: self.run.record.app.stack.clone(),
             commit: commit.clone(),
             swarm: self.run.swarm.clone(),
             prober: Arc::clone(&self.prober),
             manifest: self.subject.room.manifest.clone(),
             cancel: self.world.stop.run.clone(),
             mutation,
+            sign_on: self.provided.sign_on.clone(),
         }
     }
 
@@ -243,7 +257,7 @@ impl<'a> Live<'a> {
             self.plan.checks_of(stage, CheckKind::Overlay).any(|planned| planned.name == check.name)
         };
         let chosen = self.subject.room.of(stage, before).filter(planned);
-        chosen.map(|check| overlay::ready(check, &bench, &self.prober, &[])).collect()
+        chosen.map(|check| overlay::ready(check, &bench, &self.prober, &self.provided.ready)).collect()
     }
 
     /// What a check is told. Before the upgrade, what is deployed is still the base.
@@ -257,8 +271,8 @@ impl<'a> Live<'a> {
         Facts {
             recipe: self.run.record.recipe.clone(),
             run: self.run.record.run.clone(),
-            domain: self.run.record.domain.clone(),
-            stack: self.run.record.stack.clone(),
+            domain: self.run.record.app.domain.clone(),
+            stack: self.run.record.app.stack.clone(),
             version: tag(version),
             commit: commit.to_string(),
             head_version: tag(&plan.head_version),
@@ -267,7 +281,7 @@ impl<'a> Live<'a> {
             address: self.world.settings.address,
             scratch: self.run.scratch(),
             secrets_dir: secrets.is_dir().then_some(secrets),
-            sso: None,
+            sso: self.provided.facts.clone(),
         }
     }
 }
@@ -311,16 +325,5 @@ fn generic_check(check: &generic::Generic, scene: &Arc<Scene>) -> HarnessCheck {
 
 /// Adds secrets to the run record, before they are made.
 fn record_secrets(run: &Run, names: &[String]) -> Result<(), PathError> {
-    let add = || -> Result<(), RecordError> {
-        // The file is the truth: an upgrade adds to what the base has.
-        let mut record = RunRecord::load(&run.dir)?.unwrap_or_else(|| run.record.clone());
-        record.secrets.extend(names.iter().cloned());
-        record.secrets.sort();
-        record.secrets.dedup();
-        record.save(&run.dir)
-    };
-    add().map_err(|error| match error {
-        RecordError::Path(error) => error,
-        other => PathError { action: "write", path: run.dir.clone(), source: std::io::Error::other(other) },
-    })
+    run.amend(|record| record.app.add_secrets(names))
 }

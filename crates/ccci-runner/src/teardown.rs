@@ -5,17 +5,18 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ccci_core::abra::{Abra, AbraErrorKind};
-use ccci_core::atomic;
+use ccci_core::atomic::{self, PathError};
 use ccci_core::event::Event;
-use ccci_core::lock::Lock;
+use ccci_core::lock::{Holder, Lock};
 use ccci_core::orphans;
-use ccci_core::record::{self, Dead, RecordState, RunRecord};
+use ccci_core::record::{self, Dead, OwnedApp, OwnedRealm, RecordState, RunRecord};
 use ccci_core::report::Teardown;
 use ccci_core::swarm::{Extra, Limits, Plan, Swarm, WaitFailure};
 use ccci_core::verdict::Trouble;
 use ccci_core::wait::{self, CancellationToken};
 
-use crate::enter::{Locks, Run};
+use crate::deps;
+use crate::enter::{self, Locks, Run};
 use crate::world::{World, holder, infrastructure};
 
 /// How long a stack may take to go. Stop grace periods of minutes are real (a database with two).
@@ -26,13 +27,15 @@ const RETRY: Duration = Duration::from_millis(500);
 /// Undoes a run, whatever state it is in. Its locks are given back: they are held until its results are written.
 pub(crate) async fn undo(run: Run, world: &World) -> (Teardown, Locks) {
     let Run { dir, record, swarm, mut abra, locks } = run;
-    // The file knows the secrets that were made meanwhile.
+    // The file knows what was made meanwhile.
     let mut record = RunRecord::load(&dir).ok().flatten().unwrap_or(record);
     // The run's own calls may have been cancelled; the teardown listens to a second signal only.
     abra.cancel = world.stop.teardown.clone();
-    world.events.progress(format!("removing {}", record.domain));
-    undeploy(&abra, &swarm, &record, world).await;
-    let removal = Removal { swarm: &swarm, cancel: &world.stop.teardown };
+    for app in record.apps() {
+        world.events.progress(format!("removing {}", app.domain));
+        undeploy(&abra, &swarm, app, world).await;
+    }
+    let removal = Removal { swarm: &swarm, cancel: &world.stop.teardown, world };
     let (teardown, strays) = removal.of(&dir, &mut record).await;
     if strays > 0 {
         world.events.progress(format!("ended {strays} process(es) that checks had left running"));
@@ -48,16 +51,13 @@ pub(crate) async fn sweep(run_id: &str, swarm: &Swarm, world: &World) -> Result<
     // One record that cannot be read is no reason to test nothing ever again.
     let mut told: Vec<String> = unreadable.iter().map(|error| format!("passed over: {error}")).collect();
     for Dead { dir, mut record, lock } in dead {
-        let removal = Removal { swarm, cancel: &world.stop.run };
+        let removal = Removal { swarm, cancel: &world.stop.run, world };
         let (teardown, orphans) = removal.of(&dir, &mut record).await;
-        let app_lock = world.settings.locks_dir().join(format!("app-{}", record.domain));
-        if let Some(lock) = Lock::try_take(&app_lock, &me).map_err(infrastructure)? {
-            lock.retire().map_err(infrastructure)?;
-        }
+        retire_locks(&record, &me, world).map_err(infrastructure)?;
         let run = format!("run {} of {} had died", record.run, record.recipe);
         let orphans = if orphans == 0 { String::new() } else { format!(", {orphans} process(es) with it") };
         told.push(if teardown.clean {
-            format!("{run}: what it left at {} is removed{orphans}", record.domain)
+            format!("{run}: what it left at {} is removed{orphans}", places(&record))
         } else {
             format!("{run}: still there: {}", teardown.left.join(", "))
         });
@@ -74,13 +74,34 @@ pub(crate) async fn sweep(run_id: &str, swarm: &Swarm, world: &World) -> Result<
     Ok(told)
 }
 
+/// Removes the lock files of a dead run's apps: their names are never used again.
+fn retire_locks(record: &RunRecord, me: &Holder, world: &World) -> Result<(), PathError> {
+    let own_provider = enter::own_provider(record, world).ok();
+    for domain in record.apps().map(|app| &app.domain).chain(&own_provider) {
+        let path = world.settings.locks_dir().join(format!("app-{domain}"));
+        if path.exists()
+            && let Some(lock) = Lock::try_take(&path, me)?
+        {
+            lock.retire()?;
+        }
+    }
+    Ok(())
+}
+
+/// Where a run had things, in words.
+fn places(record: &RunRecord) -> String {
+    let apps = record.apps().map(|app| app.domain.to_string());
+    let realm = record.realm.iter().map(|realm| format!("the realm {} on {}", realm.name, realm.provider));
+    apps.chain(realm).collect::<Vec<_>>().join(" and ")
+}
+
 /// abra's own undeploy first, since that is what a maintainer's users run; whatever it does not do is done after it.
-async fn undeploy(abra: &Abra, swarm: &Swarm, record: &RunRecord, world: &World) {
-    let deployed = swarm.observe(&record.stack).await.is_ok_and(|facts| !facts.services.is_empty());
+async fn undeploy(abra: &Abra, swarm: &Swarm, app: &OwnedApp, world: &World) {
+    let deployed = swarm.observe(&app.stack).await.is_ok_and(|facts| !facts.services.is_empty());
     if !deployed {
         return;
     }
-    if let Err(error) = abra.undeploy(&record.domain).await
+    if let Err(error) = abra.undeploy(&app.domain).await
         && error.kind != AbraErrorKind::NotDeployed
     {
         world
@@ -93,6 +114,7 @@ async fn undeploy(abra: &Abra, swarm: &Swarm, record: &RunRecord, world: &World)
 struct Removal<'a> {
     swarm: &'a Swarm,
     cancel: &'a CancellationToken,
+    world: &'a World,
 }
 
 impl Removal<'_> {
@@ -107,17 +129,25 @@ impl Removal<'_> {
     }
 
     async fn finish(&self, dir: &Path, record: &mut RunRecord, mut left: Vec<String>) -> Teardown {
-        match self.stack(record).await {
-            Ok(remaining) => left.extend(remaining),
-            Err(why) => {
-                // The record stays open, so the next start finds it.
-                let stack = &record.stack;
-                left.push(format!("stack {stack} (not removed: {why}; `ccci recover` removes it)"));
-                return Teardown { clean: false, left };
+        // All of it is tried, whatever fails. What is left keeps the record open, so the next start finds it.
+        for app in record.apps() {
+            match self.stack(app).await {
+                Ok(remaining) => left.extend(remaining),
+                Err(why) => {
+                    let stack = &app.stack;
+                    left.push(format!("stack {stack} (not removed: {why}; `ccci recover` removes it)"));
+                }
             }
         }
+        if let Some(realm) = &record.realm
+            && let Err(why) =
+                deps::remove_realm(realm, &record.run, self.swarm, self.cancel, self.world).await
+        {
+            let OwnedRealm { provider, name } = realm;
+            left.push(format!("realm {name} on {provider} (not removed: {why}; `ccci recover` removes it)"));
+        }
         // abra's directory holds the env file and the private clone; logs and results stay.
-        for part in ["abra", "scratch", "secrets"] {
+        for part in ["abra", "scratch", "secrets", "sso"] {
             if let Err(error) = atomic::remove_dir(&dir.join(part)) {
                 left.push(error.to_string());
             }
@@ -132,13 +162,13 @@ impl Removal<'_> {
     }
 
     /// Removes the stack; gives what would not go, or why nothing is known.
-    async fn stack(&self, record: &RunRecord) -> Result<Vec<String>, String> {
+    async fn stack(&self, app: &OwnedApp) -> Result<Vec<String>, String> {
         // The record says that the stack is ours, so what carries its name is too: a secret that was made in the
         // moment of a kill is found here.
         let limits = Limits::new(PATIENCE, self.cancel.clone());
         let mut lost: Option<Instant> = None;
         loop {
-            let error = match self.once(record, &limits).await {
+            let error = match self.once(app, &limits).await {
                 Ok(remaining) => return Ok(remaining),
                 Err(WaitFailure::Cancelled { .. }) => return Err("a signal ended the removal".to_owned()),
                 Err(WaitFailure::Engine(error)) => error,
@@ -156,11 +186,11 @@ impl Removal<'_> {
         }
     }
 
-    async fn once(&self, record: &RunRecord, limits: &Limits) -> Result<Vec<String>, WaitFailure> {
-        let found = self.swarm.secrets_by_name(&record.stack).await?;
-        let extra = Extra { secrets: [found.secrets, record.secrets.clone()].concat(), ..found };
+    async fn once(&self, app: &OwnedApp, limits: &Limits) -> Result<Vec<String>, WaitFailure> {
+        let found = self.swarm.secrets_by_name(&app.stack).await?;
+        let extra = Extra { secrets: [found.secrets, app.secrets.clone()].concat(), ..found };
         let plan = Plan { extra, secrets: true, volumes: true, hurry: true };
-        let removal = self.swarm.remove_stack(&record.stack, &plan, limits).await?;
+        let removal = self.swarm.remove_stack(&app.stack, &plan, limits).await?;
         Ok(removal.remaining.iter().map(|(item, why)| format!("{item} ({why})")).collect())
     }
 }

@@ -16,6 +16,8 @@ pub struct GivenSecret {
     pub version: String,
     /// Its value.
     pub value: Secret,
+    /// Whether the app must ask for it. Where it need not, an older release may not know it yet.
+    pub required: bool,
 }
 
 /// What is to be done about an app's secrets.
@@ -52,10 +54,17 @@ pub(super) async fn provide(domain: &AppDomain, tools: &Tools<'_>) -> Result<(),
     Ok(())
 }
 
-/// What is missing of what the app asks for. A given secret that it does not ask for is not made: an older release may
-/// not know it yet. One that it asks for in another version would silently not be used.
+/// What is missing of what the app asks for. A given secret that it does not ask for is not made. One that it asks for
+/// in another version would silently not be used.
 fn wanted<'a>(listed: &[SecretEntry], given: &'a [GivenSecret]) -> Result<Wanted<'a>, DeployError> {
     let mut wanted = Wanted { insert: Vec::new(), generate: false };
+    let unknown =
+        |given: &&GivenSecret| given.required && !listed.iter().any(|entry| entry.name == given.name);
+    if let Some(given) = given.iter().find(unknown) {
+        let known: Vec<&str> = listed.iter().map(|entry| entry.name.as_str()).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        return Err(DeployError::UnknownSecret { name: given.name.clone(), known });
+    }
     for entry in listed {
         let Some(given) = given.iter().find(|given| given.name == entry.name) else {
             wanted.generate |= !entry.created;
@@ -99,6 +108,7 @@ mod tests {
                 name: (*name).to_owned(),
                 version: (*version).to_owned(),
                 value: Secret::new("value".to_owned()),
+                required: *name == "needed",
             })
             .collect();
         let wanted = wanted(&listed, &given).map_err(|error| error.to_string())?;
@@ -119,6 +129,13 @@ mod tests {
         ] {
             assert_eq!(decide(listed, &given), Ok((names(insert), generate)), "{listed:?}");
         }
+    }
+
+    #[test]
+    fn a_given_secret_that_must_be_asked_for_and_is_not_is_named() {
+        let error = decide(&[("db", "v1", true)], &[("needed", "r0a1b2c")]).unwrap_err();
+        assert!(error.contains("`needed`") && error.contains("it has db"), "{error}");
+        assert!(decide(&[("db", "v1", true)], &[("client", "r0a1b2c")]).is_ok(), "an older release");
     }
 
     #[test]

@@ -199,7 +199,7 @@ fn recorded(
         if let Ok(Some(record)) = RunRecord::load(&dir)
             && record.state == RecordState::Open
         {
-            stacks.insert(record.stack.to_string());
+            stacks.extend(record.apps().map(|app| app.stack.to_string()));
         }
     }
     Ok(stacks)

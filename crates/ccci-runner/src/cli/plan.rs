@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use ccci_core::manifest::PROVIDER;
 use ccci_core::names::{AppDomain, RunId};
 use ccci_core::plan::{BaseDeploy, Filter, Plan, plan as make};
 use ccci_core::stage::StageName;
@@ -30,8 +31,6 @@ pub(crate) async fn plan(
         Target::parse(&args.recipe, reference, args.src.as_deref(), &args.stages, Filter::default())?;
     let recipes_dir = surroundings.recipes_dir(global)?;
     let room = Room::open(&recipes_dir, &target.recipe)?;
-    // What a run would refuse has no plan.
-    room.check_runnable(&target.recipe)?;
     let settings = server::to_plan(global, surroundings, &stop.run).await?;
     let world = &World::quiet(settings, surroundings, stop);
     let dir = tempfile::tempdir().map_err(infrastructure)?;
@@ -41,12 +40,13 @@ pub(crate) async fn plan(
     let subject =
         observe::subject(&target, &domain, (&world.git(None), &dir.path().join("clone")), room, world)
             .await?;
+    let needs_provider = subject.room.provider.is_some();
     let plan = make(&target.ask, &subject.observed).map_err(|e| Trouble::NothingSelected(e.to_string()))?;
-    write!(out, "{}", text(&plan)).ok();
+    write!(out, "{}", text(&plan, needs_provider)).ok();
     Ok(exit::PASS)
 }
 
-fn text(plan: &Plan) -> String {
+fn text(plan: &Plan, needs_provider: bool) -> String {
     let named = |version: &Option<RecipeVersion>| {
         version.as_ref().map_or("no release", RecipeVersion::tag).to_owned()
     };
@@ -60,6 +60,11 @@ fn text(plan: &Plan) -> String {
         },
         format!("deploys: {}", plan.deploys),
     ];
+    if needs_provider {
+        lines.push(format!(
+            "needs {PROVIDER}: a realm of the run's own on the one that stays, or one deployed with the run (then one deploy more)"
+        ));
+    }
     for stage in &plan.stages {
         match &stage.skip {
             Some(reason) => lines.push(format!("stage {}: skipped: {reason}", stage.stage)),

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 
 use ccci_core::lock::{self, Lock};
-use ccci_core::names::{AppDomain, RunId};
-use ccci_core::record;
+use ccci_core::manifest::PROVIDER;
+use ccci_core::names::AppDomain;
 use ccci_core::verdict::{Trouble, exit};
 use ccci_sso::reap::{Decision, Judged, Kept, Reaped, Survey};
 use ccci_sso::{RealmName, StateId};
@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::dispatch::CommandError;
 use super::{GlobalArgs, RealmsCommand};
-use crate::provider::{self, Usable};
+use crate::provider;
 use crate::request::Surroundings;
 use crate::server::{self, Server};
 use crate::signals::Stop;
@@ -37,9 +37,9 @@ pub(crate) async fn carry_out(
     let world = &World::quiet(settings, surroundings, stop);
     let _share = share(world)?;
     let swarm = world.swarm().await?;
-    let usable = provider::live_warm(&swarm, world).await.map_err(Trouble::from)?;
+    let usable = provider::live_warm(&swarm, &world.stop.run, world).await.map_err(Trouble::from)?;
     let state = StateId::of(&world.settings.state_dir).map_err(infrastructure)?;
-    let (survey, unknown) = survey(&usable, &state, world).await?;
+    let (survey, unknown) = provider::survey(&usable, &state, world).await?;
     let (json, done) = match command {
         RealmsCommand::Ls { json } => (json, Done::Listed),
         RealmsCommand::Reap { dry_run: true, json } => (json, Done::Tried),
@@ -58,23 +58,9 @@ pub(crate) async fn carry_out(
 
 /// Keeps whoever may stop Keycloak from doing so meanwhile.
 fn share(world: &World) -> Result<Lock, Trouble> {
-    let path = provider::lock_path(&world.settings);
+    let path = world.settings.provider_lock(PROVIDER);
     let taken = Lock::try_share(&path).map_err(infrastructure)?;
     taken.ok_or_else(|| Trouble::Busy(format!("Keycloak is in use by {}", lock::holder(&path))))
-}
-
-/// Judges every realm. A run whose lock cannot be looked at counts as alive, and is told.
-async fn survey(usable: &Usable, state: &StateId, world: &World) -> Result<(Survey, Vec<String>), Trouble> {
-    let (runs, mut unknown) = (world.settings.runs_dir(), Vec::new());
-    let alive = |run: &RunId| {
-        let held = lock::is_held(&record::lock_path(&runs.join(run.as_str())));
-        held.unwrap_or_else(|error| {
-            unknown.push(format!("run {run} is taken for alive: {error}"));
-            true
-        })
-    };
-    let survey = Survey::take(&usable.keycloak, state, alive).await.map_err(infrastructure)?;
-    Ok((survey, unknown))
 }
 
 /// What was done with the realms of dead runs.

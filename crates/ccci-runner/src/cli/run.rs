@@ -30,7 +30,6 @@ pub(crate) async fn run(
     }
     // Everything that can be wrong in the arguments and the recipe's folder is found before the server is touched.
     let room = Room::open(&recipes_dir, &request.target.recipe)?;
-    room.check_runnable(&request.target.recipe)?;
     list::chosen(&room, &request.target.ask)?;
     let redactor = Redactor::default();
     // Held to the end of the run.

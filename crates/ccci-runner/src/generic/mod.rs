@@ -1,10 +1,13 @@
-//! The generic checks: they hold for every recipe. A new one is one function here and one line in [`ALL`].
+//! The generic checks: they hold for every recipe, or for every one that needs a provider. A new one is one function
+//! here and one line in [`ALL`].
 
 mod checks;
+mod sso;
 
 use std::pin::Pin;
 use std::sync::Arc;
 
+use ccci_core::manifest::Manifest;
 use ccci_core::stage::{CheckName, Outcome, StageName};
 
 use crate::scene::Scene;
@@ -14,6 +17,8 @@ pub(crate) struct Generic {
     pub(crate) stage: StageName,
     pub(crate) name: &'static str,
     pub(crate) run: fn(Arc<Scene>) -> Asserted,
+    /// Which recipes it holds for.
+    holds_for: fn(&Manifest) -> bool,
 }
 
 /// What a check comes to, once it has looked.
@@ -26,38 +31,39 @@ impl Generic {
     }
 }
 
+/// A check of every recipe.
+const fn every(stage: StageName, name: &'static str, run: fn(Arc<Scene>) -> Asserted) -> Generic {
+    Generic { stage, name, run, holds_for: |_| true }
+}
+
+/// A check of every recipe that needs single sign-on. Last: by then all else is known to work.
+const fn sign_on(name: &'static str, run: fn(Arc<Scene>) -> Asserted) -> Generic {
+    Generic { stage: StageName::Custom, name, run, holds_for: Manifest::needs_provider }
+}
+
 /// What a check that need not wait comes to.
 fn ready(outcome: Outcome) -> Asserted {
     Box::pin(std::future::ready(outcome))
 }
 
 /// All generic checks, in the order in which they run.
-pub(crate) const ALL: &[Generic] = &[
-    Generic { stage: StageName::Install, name: "deployed", run: |scene| ready(checks::deployed(&scene)) },
-    Generic { stage: StageName::Install, name: "converged", run: |scene| ready(checks::converged(&scene)) },
-    Generic { stage: StageName::Install, name: "version", run: |scene| ready(checks::version(&scene)) },
-    Generic { stage: StageName::Install, name: "serving", run: |scene| Box::pin(checks::serving(scene)) },
-    Generic {
-        stage: StageName::Install,
-        name: "undisturbed",
-        run: |scene| Box::pin(checks::undisturbed(scene)),
-    },
-    Generic { stage: StageName::Upgrade, name: "deployed", run: |scene| ready(checks::deployed(&scene)) },
-    Generic {
-        stage: StageName::Upgrade,
-        name: "reconverged",
-        run: |scene| ready(checks::reconverged(&scene)),
-    },
-    Generic { stage: StageName::Upgrade, name: "moved", run: |scene| Box::pin(checks::moved(scene)) },
-    Generic { stage: StageName::Upgrade, name: "serving", run: |scene| Box::pin(checks::serving(scene)) },
-    Generic {
-        stage: StageName::Upgrade,
-        name: "undisturbed",
-        run: |scene| Box::pin(checks::undisturbed(scene)),
-    },
+const ALL: &[Generic] = &[
+    every(StageName::Install, "deployed", |scene| ready(checks::deployed(&scene))),
+    every(StageName::Install, "converged", |scene| ready(checks::converged(&scene))),
+    every(StageName::Install, "version", |scene| ready(checks::version(&scene))),
+    every(StageName::Install, "serving", |scene| Box::pin(checks::serving(scene))),
+    every(StageName::Install, "undisturbed", |scene| Box::pin(checks::undisturbed(scene))),
+    every(StageName::Upgrade, "deployed", |scene| ready(checks::deployed(&scene))),
+    every(StageName::Upgrade, "reconverged", |scene| ready(checks::reconverged(&scene))),
+    every(StageName::Upgrade, "moved", |scene| Box::pin(checks::moved(scene))),
+    every(StageName::Upgrade, "serving", |scene| Box::pin(checks::serving(scene))),
+    every(StageName::Upgrade, "undisturbed", |scene| Box::pin(checks::undisturbed(scene))),
+    sign_on("sso-discovery", |scene| Box::pin(sso::discovery(scene))),
+    sign_on("sso-grant", |scene| Box::pin(sso::grant(scene))),
+    sign_on("sso-token", |scene| Box::pin(sso::token(scene))),
 ];
 
-/// The generic checks of one stage.
-pub(crate) fn of(stage: StageName) -> impl Iterator<Item = &'static Generic> {
-    ALL.iter().filter(move |check| check.stage == stage)
+/// The generic checks of a recipe.
+pub(crate) fn of(manifest: &Manifest) -> impl Iterator<Item = &'static Generic> {
+    ALL.iter().filter(move |check| (check.holds_for)(manifest))
 }

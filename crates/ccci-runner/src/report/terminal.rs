@@ -5,7 +5,7 @@
 use std::io::Write;
 
 use ccci_core::event::{Consumer, Event, Planned, Started};
-use ccci_core::report::{Deploys, Lint, Phase};
+use ccci_core::report::{Dep, Deploys, Lint, Phase};
 use ccci_core::secret::Redactor;
 use ccci_core::stage::{CheckKind, CheckResult, Outcome, StageName, Status};
 use ccci_core::verdict::{Judgement, Verdict};
@@ -90,6 +90,11 @@ impl Terminal {
         if let Some(why) = &plan.fallback {
             self.result(&format!("mode cold, requested quick: {why}"));
         }
+    }
+
+    fn dependency(&mut self, dep: &Dep) {
+        let realm = dep.realm.as_ref().map_or_else(String::new, |realm| format!(", realm {realm}"));
+        self.say(&format!("  {} {} at https://{}{realm}", dep.recipe, dep.kind, dep.domain));
     }
 
     fn linted(&mut self, lint: &Lint) {
@@ -198,6 +203,7 @@ impl Consumer for Terminal {
         match event {
             Event::Started(started) => self.started(started),
             Event::Planned(plan) => self.planned(plan),
+            Event::Dependency(dep) => self.dependency(dep),
             Event::Progress(text) => self.say(&format!("  {text}")),
             Event::PhaseStarted(name) => self.say(&format!("{name} …")),
             Event::PhaseEnded { name, seconds } => {

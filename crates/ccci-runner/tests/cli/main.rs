@@ -199,14 +199,14 @@ async fn bad_input_waits_for_nobody() {
 #[tokio::test]
 async fn a_plan_is_refused_where_a_run_is() {
     let place = Place::new().await;
-    place.recipe_file("blog", "recipe.yaml", "deps: [keycloak]\n", 0o644);
+    place.recipe_file("blog", "recipe.yaml", "deps: [wiki]\n", 0o644);
     // Told before the settings are read.
     place.settings("nonsense: true\n");
     for words in ["plan blog", "--recipe blog"] {
         place.refused(words, 2).await;
     }
     let said = place.transcript();
-    assert_eq!(said.matches("blog needs keycloak").count(), 2, "{said}");
+    assert_eq!(said.matches("ccci provides only `keycloak`").count(), 2, "{said}");
 }
 
 /// Without settings a plan makes the lab's catalogue and nothing else; there is no engine here to ask.

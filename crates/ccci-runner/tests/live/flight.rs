@@ -173,11 +173,11 @@ pub(crate) fn assert_swept(run_dir: &Path) {
     let record: Value =
         serde_json::from_str(&std::fs::read_to_string(run_dir.join("run.json")).unwrap()).unwrap();
     assert_eq!(record["state"], "clean");
-    for part in ["abra", "secrets", "scratch"] {
+    for part in ["abra", "secrets", "sso", "scratch"] {
         assert!(!run_dir.join(part).exists(), "{part} is left");
     }
     assert!(run_dir.join("logs").is_dir(), "the logs stay");
-    let lock = format!("app-{}", record["domain"].as_str().unwrap());
+    let lock = format!("app-{}", record["app"]["domain"].as_str().unwrap());
     assert!(!run_dir.join("../../locks").join(lock).exists(), "the app's lock file is left");
     assert_eq!(processes_of(run_dir), Vec::<String>::new());
 }

@@ -1,0 +1,279 @@
+//! What a recipe depends on, provided before its app is deployed: a realm of the run's own on the live-warm Keycloak,
+//! or, where that is not healthy, on one that is deployed with the run (S2, S4). The realm's values become lines of
+//! the app's env and secrets of the app; nothing here knows what they mean to it.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use ccci_core::atomic::{self, PathError};
+use ccci_core::deploy::stand_up::{self, Order, Standing};
+use ccci_core::deploy::{GivenSecret, Tools};
+use ccci_core::event::Event;
+use ccci_core::health::Site;
+use ccci_core::manifest::{Manifest, PROVIDER, RealmSecret, RealmValue, Sso};
+use ccci_core::names::{AppDomain, RecipeName, RunId};
+use ccci_core::record::{OwnedApp, OwnedRealm};
+use ccci_core::report::{Dep, Deploys};
+use ccci_core::swarm::Swarm;
+use ccci_core::verdict::Trouble;
+use ccci_core::wait::CancellationToken;
+use ccci_recipes::SsoFacts;
+use ccci_recipes::protocol::{CLIENT_SECRET, USER_PASSWORD};
+use ccci_sso::{Discovery, Issuer, Net, Realm, RealmError, RealmName, RealmSpec, Stamp, StateId};
+
+use crate::enter::{self, Run};
+use crate::observe::Subject;
+use crate::provider::{self, ProviderState, Usable};
+use crate::world::{World, infrastructure};
+
+/// How many realms of dead runs are removed at once.
+const REAPERS: NonZeroUsize = NonZeroUsize::new(4).expect("four is not zero");
+
+/// What the app is deployed with, and what its checks are told.
+#[derive(Debug, Default)]
+pub(crate) struct Provided {
+    /// Lines of the app's env.
+    pub(crate) env: BTreeMap<String, String>,
+    /// Secrets of the app.
+    pub(crate) given: Vec<GivenSecret>,
+    /// The realm, as checks are told of it.
+    pub(crate) facts: Option<SsoFacts>,
+    /// The realm itself.
+    pub(crate) sign_on: Option<Arc<SignOn>>,
+    /// The dependencies that stand.
+    pub(crate) ready: Vec<RecipeName>,
+}
+
+/// A run's realm and the way to it.
+#[derive(Debug)]
+pub(crate) struct SignOn {
+    pub(crate) realm: Realm,
+    pub(crate) net: Net,
+}
+
+/// Provides all that the recipe depends on. Whatever fails here is the server's fault, not the recipe's (R11).
+pub(crate) async fn provide(
+    run: &Run,
+    subject: &Subject,
+    world: &World,
+    deploys: &mut Deploys,
+) -> Result<Provided, Trouble> {
+    let Some(manifest) = &subject.room.provider else { return Ok(Provided::default()) };
+    let state = StateId::of(&world.settings.state_dir).map_err(infrastructure)?;
+    let (usable, stays) = match provider::live_warm(&run.swarm, &world.stop.run, world).await {
+        Ok(usable) => (usable, true),
+        Err(down @ (ProviderState::Absent { .. } | ProviderState::Unhealthy { .. })) => {
+            world.events.progress(format!("{down}: {PROVIDER} is deployed with the run"));
+            (deploy_own(run, manifest, world, deploys).await?, false)
+        }
+        Err(other) => return Err(other.into()),
+    };
+    let spec = spec(run, &subject.room.manifest.sso, &state);
+    if stays {
+        let (provider, name) = (usable.domain.clone(), spec.name().to_string());
+        run.amend(|record| record.realm = Some(OwnedRealm { provider, name })).map_err(infrastructure)?;
+        reap(&usable, &spec.state, world).await;
+    }
+    let realm = Realm::create(&usable.keycloak, &spec).await.map_err(infrastructure)?;
+    world.events.send(Event::Dependency(Dep {
+        recipe: PROVIDER.to_owned(),
+        kind: if stays { "live-warm" } else { "cold" }.to_owned(),
+        domain: usable.domain.to_string(),
+        realm: Some(realm.name.to_string()),
+    }));
+    let issuer = Issuer::discover(&usable.net, &realm.issuer).await.map_err(infrastructure)?;
+    let facts = facts(run, &realm, &usable.domain).map_err(infrastructure)?;
+    let wiring = Wiring { realm: &realm, facts: &facts, discovery: issuer.discovery() };
+    let origin = format!("https://{}", run.record.app.domain);
+    let (env, given) = wiring.of(&subject.room.manifest.sso, &origin, &run.record.run);
+    let ready = vec![PROVIDER.parse().map_err(infrastructure)?];
+    let sign_on = Some(Arc::new(SignOn { realm, net: usable.net }));
+    Ok(Provided { env, given, facts: Some(facts), sign_on, ready })
+}
+
+/// Removes a run's realm from a provider that stays. One that somebody else made is none of ours, whatever its name.
+pub(crate) async fn remove_realm(
+    owned: &OwnedRealm,
+    run: &RunId,
+    swarm: &Swarm,
+    cancel: &CancellationToken,
+    world: &World,
+) -> Result<(), String> {
+    let name: RealmName = owned.name.parse().map_err(|error: ccci_sso::RealmNameError| error.to_string())?;
+    let state = StateId::of(&world.settings.state_dir).map_err(|error| error.to_string())?;
+    let usable =
+        provider::at(owned.provider.clone(), swarm, cancel, world).await.map_err(|e| e.to_string())?;
+    match Realm::sweep(&usable.keycloak, &name, &Stamp { state, run: run.clone() }).await {
+        Ok(_) => Ok(()),
+        Err(foreign @ RealmError::NotOurs { .. }) => {
+            world.events.progress(foreign.to_string());
+            Ok(())
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Deploys a provider at a domain of the run's own: the newest release, by the same path as every app.
+async fn deploy_own(
+    run: &Run,
+    manifest: &Manifest,
+    world: &World,
+    deploys: &mut Deploys,
+) -> Result<Usable, Trouble> {
+    let domain = enter::own_provider(&run.record, world)?;
+    let owned = OwnedApp::new(domain.clone());
+    enter::check_empty(&run.swarm, &owned).await?;
+    run.amend(|record| record.provider = Some(owned)).map_err(infrastructure)?;
+    deploys.expected += 1;
+    world.events.send(Event::Deploys(*deploys));
+    let first = stand_up(run, manifest, &domain, world).await?;
+    deploys.counted += u32::from(first);
+    world.events.send(Event::Deploys(*deploys));
+    Ok(provider::at(domain, &run.swarm, &world.stop.run, world).await?)
+}
+
+/// Brings it up; true when nothing of it was deployed before.
+async fn stand_up(
+    run: &Run,
+    manifest: &Manifest,
+    domain: &AppDomain,
+    world: &World,
+) -> Result<bool, Trouble> {
+    let recipe: RecipeName = PROVIDER.parse().map_err(infrastructure)?;
+    let settings = &world.settings;
+    let own = manifest.env.iter().map(|(key, value)| (key.as_str().to_owned(), value.clone()));
+    let order = Order {
+        recipe: &recipe,
+        domain,
+        source: &settings.recipes.of(&recipe),
+        commit: None,
+        values: &settings.env.clone().into_iter().chain(own).collect(),
+        compose_files: &settings.compose_files,
+    };
+    let failed = |error: stand_up::StandUpError| {
+        infrastructure(format!("{PROVIDER} could not be deployed with the run: {error}"))
+    };
+    let prepared = stand_up::prepare(&order, &world.git(Some(&run.dir)), &run.abra).await.map_err(failed)?;
+    let tools = Tools {
+        abra: &run.abra,
+        swarm: &run.swarm,
+        pull: settings.pull,
+        cancel: &world.stop.run,
+        progress: &|text| world.events.progress(text),
+        secrets_dir: None,
+        given: &[],
+        record: &|names| {
+            run.amend(|record| record.provider.iter_mut().for_each(|app| app.add_secrets(names)))
+        },
+    };
+    let standing = Standing {
+        site: Site {
+            origin: format!("https://{domain}"),
+            address: settings.address,
+            ca_file: settings.ca_file.clone(),
+            stack: domain.stack(),
+        },
+        health: manifest.health.clone(),
+        deploy: manifest.timeouts.deploy.duration(),
+        http: manifest.timeouts.http.duration(),
+    };
+    let deployed = prepared.stand_up(&tools, &standing).await.map_err(failed)?;
+    Ok(deployed.before.services.is_empty())
+}
+
+/// The realm that the app's author asks for.
+fn spec(run: &Run, sso: &Sso, state: &StateId) -> RealmSpec {
+    let (record, origin) = (&run.record, format!("https://{}", run.record.app.domain));
+    let usual = RealmSpec::for_app(&record.recipe, &record.run, state, &origin);
+    let redirect_uris = sso.redirect.iter().map(|path| format!("{origin}{}", path.as_str())).collect();
+    RealmSpec { redirect_uris, pkce: sso.pkce, ..usual }
+}
+
+/// Removes realms that dead runs of this server left and that no record names any more, and tells of doubtful ones. A
+/// run does not depend on it.
+async fn reap(usable: &Usable, state: &StateId, world: &World) {
+    match provider::survey(usable, state, world).await {
+        Ok((survey, unknown)) => {
+            for line in unknown {
+                world.events.progress(line);
+            }
+            for (name, doubt) in survey.reported() {
+                world
+                    .events
+                    .progress(format!("the realm {name} on {} is left alone: {doubt}", usable.domain));
+            }
+            let reaped = survey.reap(&usable.keycloak, REAPERS, &world.stop.run).await;
+            for name in &reaped.gone {
+                world.events.progress(format!("the realm {name} of a run that died is removed"));
+            }
+        }
+        Err(error) => world.events.progress(format!("old realms could not be looked through: {error}")),
+    }
+}
+
+/// Leaves the realm's values for the run's checks.
+fn facts(run: &Run, realm: &Realm, provider: &AppDomain) -> Result<SsoFacts, PathError> {
+    let dir = run.sso();
+    atomic::create_dir(&dir)?;
+    for (name, secret) in [(CLIENT_SECRET, &realm.client.secret), (USER_PASSWORD, &realm.user.password)] {
+        atomic::write_private(&dir.join(name), secret.expose().as_bytes())?;
+    }
+    Ok(SsoFacts {
+        issuer: realm.issuer.clone(),
+        realm: realm.name.to_string(),
+        provider: format!("https://{provider}"),
+        client_id: realm.client.id.clone(),
+        user: realm.user.name.clone(),
+        email: realm.user.email.clone(),
+        dir,
+    })
+}
+
+/// What a realm has that an app may want to know.
+struct Wiring<'a> {
+    realm: &'a Realm,
+    facts: &'a SsoFacts,
+    discovery: &'a Discovery,
+}
+
+impl Wiring<'_> {
+    /// The lines and secrets that the app is deployed with. Each secret gets a version of the run's own, so that none
+    /// that is there is overwritten.
+    fn of(&self, sso: &Sso, origin: &str, run: &RunId) -> (BTreeMap<String, String>, Vec<GivenSecret>) {
+        let lines = sso.env.iter().map(|(key, template)| {
+            (key.as_str().to_owned(), template.fill(|value| self.value(value, origin).to_owned()))
+        });
+        let version = format!("r{run}");
+        let versions = sso.secrets.keys().map(|name| (name.version_key(), version.clone()));
+        let given = sso.secrets.iter().map(|(name, secret)| GivenSecret {
+            name: name.as_str().to_owned(),
+            version: version.clone(),
+            value: match secret {
+                RealmSecret::ClientSecret => self.realm.client.secret.clone(),
+                RealmSecret::UserPassword => self.realm.user.password.clone(),
+            },
+            // Whether it must is known when a commit is deployed.
+            required: false,
+        });
+        (lines.chain(versions).collect(), given.collect())
+    }
+
+    fn value<'v>(&'v self, value: RealmValue, origin: &'v str) -> &'v str {
+        let Self { facts, discovery, .. } = self;
+        match value {
+            RealmValue::Issuer => &facts.issuer,
+            RealmValue::Realm => &facts.realm,
+            RealmValue::Provider => &facts.provider,
+            RealmValue::AuthorizationEndpoint => &discovery.authorization_endpoint,
+            RealmValue::TokenEndpoint => &discovery.token_endpoint,
+            RealmValue::UserinfoEndpoint => &discovery.userinfo_endpoint,
+            RealmValue::JwksUri => &discovery.jwks_uri,
+            RealmValue::EndSessionEndpoint => &discovery.end_session_endpoint,
+            RealmValue::ClientId => &facts.client_id,
+            RealmValue::User => &facts.user,
+            RealmValue::Email => &facts.email,
+            RealmValue::Origin => origin,
+        }
+    }
+}
