@@ -1,6 +1,6 @@
 //! A run, from request to report. This file reads like the sentence it carries out and decides nothing itself:
 //! claim → observe → plan → enter (locks) → recover → dependencies → deploy and check, stage by stage → diagnose →
-//! teardown → verdict.
+//! stay, if asked → teardown → verdict.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -47,7 +47,7 @@ pub(crate) async fn run(
     let (trouble, place) = match admitted {
         Ok((mut run, seen)) => {
             let dir = run.dir.clone();
-            let passed = Box::pin(pass(&mut run, seen, world, &mut findings)).await;
+            let passed = Box::pin(pass(&mut run, seen, request.stay, world, &mut findings)).await;
             let undone = Box::pin(world.events.phase("teardown", teardown::undo(run, world))).await;
             findings.teardown = Some(undone.0);
             (passed.err(), Some(Place { dir, locks: undone.1 }))
@@ -100,7 +100,13 @@ async fn admit(
     }
 }
 
-async fn pass(run: &mut Run, seen: Seen, world: &World, findings: &mut Findings) -> Result<(), Trouble> {
+async fn pass(
+    run: &mut Run,
+    seen: Seen,
+    stay: bool,
+    world: &World,
+    findings: &mut Findings,
+) -> Result<(), Trouble> {
     let events = &world.events;
     let swept = teardown::sweep(run.record.run.as_str(), &run.swarm, world);
     events.phase("recover", swept).await?;
@@ -119,6 +125,9 @@ async fn pass(run: &mut Run, seen: Seen, world: &World, findings: &mut Findings)
     }
     if findings.troubled() {
         events.phase("diagnose", diagnose::diagnose(live.run, Some(&live.prober), world)).await;
+    }
+    if stay {
+        events.phase("stay", live.stay()).await;
     }
     Ok(())
 }

@@ -45,6 +45,8 @@ pub(crate) struct Target {
 pub(crate) struct RunRequest {
     pub(crate) target: Target,
     pub(crate) json: Option<JsonTarget>,
+    /// Whether the app stays up after its checks until a signal comes.
+    pub(crate) stay: bool,
     /// How long to wait for what somebody else holds; zero: not at all.
     pub(crate) patience: Duration,
 }
@@ -145,10 +147,14 @@ impl RunRequest {
     pub(crate) fn parse(args: &RunArgs) -> Result<Self, RequestError> {
         let recipe = args.recipe.as_deref().ok_or(RequestError::NoRecipe)?;
         let filter = Filter { text: args.filter.clone(), exact: args.exact, skip: args.skip.clone() };
-        let target =
+        let mut target =
             Target::parse(recipe, args.reference.as_deref(), args.src.as_deref(), &args.stages, filter)?;
+        if args.stay && target.ask.stages.is_empty() {
+            // Who wants to look at the app wants it soon.
+            target.ask.stages.push(StageName::Install);
+        }
         let json = args.json.as_deref().map(json_target).transpose()?;
         let patience = if args.no_wait { Duration::ZERO } else { Duration::from_secs(args.wait) };
-        Ok(Self { target, json, patience })
+        Ok(Self { target, json, stay: args.stay, patience })
     }
 }

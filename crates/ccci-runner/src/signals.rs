@@ -2,8 +2,8 @@
 //! repair it.
 
 use std::io::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ccci_core::wait::CancellationToken;
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,6 +16,8 @@ pub(crate) struct Stop {
     /// Ends the teardown too.
     pub(crate) teardown: CancellationToken,
     number: Arc<AtomicU8>,
+    /// What the next signal ends instead of the run.
+    stay: Arc<Mutex<Option<CancellationToken>>>,
 }
 
 /// Said at once and by itself: the event stream may be waiting for what the signal is to end.
@@ -29,7 +31,8 @@ impl Stop {
         let stop = Self {
             run: CancellationToken::new(),
             teardown: CancellationToken::new(),
-            number: Arc::new(AtomicU8::new(0)),
+            number: Arc::default(),
+            stay: Arc::default(),
         };
         let kinds = [(SignalKind::interrupt(), 2), (SignalKind::terminate(), 15), (SignalKind::hangup(), 1)];
         for (kind, number) in kinds {
@@ -44,7 +47,10 @@ impl Stop {
     }
 
     fn received(&self, number: u8) {
-        if self.number.compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+        if let Some(stay) = self.stay().take() {
+            say("the stay is over: what the run has made is removed");
+            stay.cancel();
+        } else if self.number.compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
             say(
                 "stopping: what the run has made is removed first; a second signal leaves that to `ccci recover`",
             );
@@ -54,8 +60,49 @@ impl Stop {
         }
     }
 
-    /// The first signal, if there was one.
+    /// Waits for a signal, which ends this wait and is no stop of the run. One that came before ends it too.
+    pub(crate) async fn stayed(&self) {
+        let end = CancellationToken::new();
+        *self.stay() = Some(end.clone());
+        tokio::select! {
+            () = end.cancelled() => {}
+            () = self.run.cancelled() => *self.stay() = None,
+        }
+    }
+
+    fn stay(&self) -> MutexGuard<'_, Option<CancellationToken>> {
+        self.stay.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first signal that asked for a stop, if there was one.
     pub(crate) fn signal(&self) -> Option<u8> {
         Some(self.number.load(Ordering::SeqCst)).filter(|n| *n != 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_signal_ends_the_stay_and_only_the_next_one_the_run() {
+        let stop = Stop::listen().unwrap();
+        let stayed = tokio::spawn({
+            let stop = stop.clone();
+            async move { stop.stayed().await }
+        });
+        while stop.stay().is_none() {
+            tokio::task::yield_now().await;
+        }
+        stop.received(2);
+        stayed.await.unwrap();
+        assert_eq!((stop.signal(), stop.run.is_cancelled()), (None, false), "the run goes on");
+        stop.received(15);
+        assert_eq!((stop.signal(), stop.run.is_cancelled()), (Some(15), true));
+        assert!(!stop.teardown.is_cancelled());
+        // A run that is being stopped does not stay.
+        stop.stayed().await;
+        stop.received(2);
+        assert!(stop.teardown.is_cancelled(), "it is the second signal of the run");
     }
 }

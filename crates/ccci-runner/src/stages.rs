@@ -10,13 +10,15 @@ use ccci_core::event::Event;
 use ccci_core::gate::{self, Admission};
 use ccci_core::git::Commit;
 use ccci_core::health::{Prober, Site};
+use ccci_core::names::AppDomain;
 use ccci_core::plan::{BaseDeploy, Plan, StagePlan};
 use ccci_core::report::{Deploys, Image};
 use ccci_core::stage::{CheckKind, StageName, Status};
 use ccci_core::swarm::{Expectation, Limits, RunningImage, StackFacts};
 use ccci_core::verdict::Trouble;
 use ccci_core::version::RecipeVersion;
-use ccci_recipes::Facts;
+use ccci_recipes::protocol::USER_PASSWORD;
+use ccci_recipes::{Facts, SsoFacts};
 
 use crate::deps::Provided;
 use crate::enter::Run;
@@ -38,6 +40,8 @@ pub(crate) struct Live<'a> {
     world: &'a World,
     /// The app's env as ccci means it; abra writes its own notes into the file.
     env: Option<EnvFile>,
+    /// Whether there is anything of the app to look at.
+    deployed: bool,
 }
 
 impl<'a> Live<'a> {
@@ -54,12 +58,23 @@ impl<'a> Live<'a> {
             stack: run.record.app.stack.clone(),
         };
         let prober = Prober::new(site, run.swarm.clone(), world.redactor.clone()).map_err(infrastructure)?;
-        Ok(Self { run, prober: Arc::new(prober), subject, plan, provided, world, env: None })
+        Ok(Self { run, prober: Arc::new(prober), subject, plan, provided, world, env: None, deployed: false })
     }
 
     /// The stages of the plan, in order.
     pub(crate) fn stages(&self) -> Vec<StagePlan> {
         self.plan.stages.clone()
+    }
+
+    /// Keeps the app up for whoever wants to look at it, until a signal comes.
+    pub(crate) async fn stay(&self) {
+        let Self { run, world, provided, .. } = self;
+        if self.deployed {
+            world.events.progress(invitation(&run.record.app.domain, provided.facts.as_ref()));
+            world.stop.stayed().await;
+        } else {
+            world.events.progress("nothing was deployed that could stay");
+        }
     }
 
     /// Passes one stage.
@@ -143,6 +158,7 @@ impl<'a> Live<'a> {
     ) -> Mutation {
         match self.apply(stage, commit, mode).await {
             Ok(applied) => {
+                self.deployed = true;
                 // Counted by what was there before, so that a second deploy cannot pass for a redeploy.
                 deploys.counted += u32::from(applied.is_first());
                 self.world.events.send(Event::Deploys(*deploys));
@@ -284,6 +300,15 @@ impl<'a> Live<'a> {
             sso: self.provided.facts.clone(),
         }
     }
+}
+
+/// Where the app is, and who can log in: the password's place, never the password.
+fn invitation(domain: &AppDomain, sso: Option<&SsoFacts>) -> String {
+    let login = sso.map_or_else(String::new, |sso| {
+        let file = sso.dir.join(USER_PASSWORD);
+        format!("; log in as {}, the password is in {}", sso.user, file.display())
+    });
+    format!("https://{domain} stays up until Ctrl-C or SIGTERM{login}")
 }
 
 /// What runs after a deploy, for the record.

@@ -99,6 +99,9 @@ pub(crate) struct RunArgs {
     /// List the checks and stop; needs no server
     #[arg(long, requires = "recipe")]
     pub(crate) list: bool,
+    /// Keep the app up after its checks until Ctrl-C or SIGTERM; without --stages after the install stage
+    #[arg(long, requires = "recipe")]
+    pub(crate) stay: bool,
     /// Write the record of the run to this file, or to standard output with `-`
     #[arg(long, value_name = "FILE", requires = "recipe")]
     pub(crate) json: Option<String>,
