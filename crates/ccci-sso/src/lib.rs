@@ -3,6 +3,45 @@
 //! [`Keycloak`] is the door to the admin API. A [`Realm`] is created, used and closed; [`reap::Survey`] finds what
 //! dead runs left. [`Issuer`] holds the proofs of OpenID Connect (discovery, password grant, signed tokens), and
 //! [`browser`] logs in as a person does: redirects, cookies, the form. Nothing here knows a recipe or a command line.
+//!
+//! # From another program
+//!
+//! A program of its own needs three things: how servers are reached, an administrator, and an id for what it calls its
+//! state, so that its realms are never taken for another's. `examples/realm.rs` runs against a server of ccci.
+//!
+//! ```no_run
+//! # async fn life() -> Result<(), Box<dyn std::error::Error>> {
+//! use ccci_core::{http::Reach, secret::Secret};
+//! use ccci_sso::browser::{self, Login};
+//! use ccci_sso::{AdminLogin, Keycloak, Net, Realm, RealmSpec, StateId};
+//!
+//! let net = Net { reach: Reach { ca_file: Some("ca.pem".into()), ..Reach::default() }, ..Net::default() };
+//! let admin = AdminLogin { user: "admin".to_owned(), password: Secret::new("…".to_owned()) };
+//! let keycloak = Keycloak::new(&net, "https://keycloak.example.org", admin)?;
+//! keycloak.login().await?; // not healthy, or healthy and refusing: `Unusable` tells which, and where to look
+//!
+//! let state = StateId::of("/var/lib/my-tests".as_ref())?;
+//! let spec = RealmSpec::for_app(&"wiki".parse()?, &"0a1b2c".parse()?, &state, "https://wiki.example.org");
+//! let realm = Realm::create(&keycloak, &spec).await?;
+//! let start = "https://wiki.example.org/login";
+//! let login = Login { start, issuer: &realm.issuer, user: &realm.user, also: &[] };
+//! let session = browser::login(&net, &login).await; // says where it ended and what was seen there
+//! realm.close(&keycloak).await?;
+//! # session?; Ok(()) }
+//! ```
+//!
+//! Whatever becomes of a program between `create` and `close`, its realm is found again: it carries the
+//! [`Stamp`] of state and run, and [`reap::Survey`] removes those whose run is not alive, which the caller decides.
+//!
+//! # What it holds to
+//!
+//! - Each request has a deadline, each answer a largest size; redirects are followed by [`browser`] alone, and by that to
+//!   the app and the issuer only; nothing is unpacked, and JSON is taken from what is called JSON only.
+//! - What changes something is sent once. Only GET and DELETE are repeated, where a connection or a gateway failed; a
+//!   token that ran out is fetched anew, once.
+//! - Passwords, client secrets, codes and tokens are [`Secret`](ccci_core::secret::Secret)s; all of them are told to the
+//!   [`Net`]'s redactor, which cleans whatever an error quotes.
+//! - `master` cannot be named: what asks for a realm takes a [`RealmName`], which always ends in a run's six digits.
 
 mod admin;
 pub mod browser;

@@ -7,6 +7,8 @@
 mod engine;
 mod flight;
 mod foreign;
+mod provider;
+mod realms;
 mod safety;
 mod secrets;
 mod support;

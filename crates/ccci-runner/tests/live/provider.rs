@@ -1,0 +1,78 @@
+//! The lab's live-warm Keycloak, as tests see it. It is shared with whoever uses the lab: a test removes what it made,
+//! by name, and nothing else.
+
+use std::collections::BTreeSet;
+
+use ccci_core::secret::{Redactor, Secret};
+use ccci_core::settings::Settings;
+use ccci_sso::{AdminLogin, Keycloak, Net};
+use serde_json::Value;
+
+use super::support::{Server, docker};
+
+/// The live-warm Keycloak: through ccci-sso, and bare.
+pub(crate) struct Provider {
+    pub(crate) keycloak: Keycloak,
+    pub(crate) net: Net,
+    pub(crate) origin: String,
+    /// The administrator's.
+    pub(crate) password: String,
+    bare: reqwest::Client,
+}
+
+impl Provider {
+    /// That of this server.
+    pub(crate) fn of(server: &Server) -> Self {
+        let settings = Settings::load(&server.settings).unwrap();
+        Self::at(&settings, &format!("warm-keycloak.{}", settings.base_domain))
+    }
+
+    /// The Keycloak that is deployed at this domain.
+    pub(crate) fn at(settings: &Settings, domain: &str) -> Self {
+        let origin = format!("https://{domain}");
+        let service = domain.replace('.', "_") + "_app";
+        let filter = format!("label=com.docker.swarm.service.name={service}");
+        let container = docker(&["ps", "--quiet", "--filter", &filter]);
+        let password = docker(&["exec", &container, "cat", "/run/secrets/admin_password"]);
+        let net = Net::from_settings(settings, &Redactor::default());
+        let admin = AdminLogin { user: "admin".to_owned(), password: Secret::new(password.clone()) };
+        let keycloak = Keycloak::new(&net, &origin, admin).unwrap();
+        let bare = net.reach.builder().unwrap().build().unwrap();
+        Self { keycloak, net, origin, password, bare }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.origin)
+    }
+
+    /// A token as anybody would fetch it.
+    pub(crate) async fn bare_token(&self) -> String {
+        let form = [
+            ("grant_type", "password"),
+            ("client_id", "admin-cli"),
+            ("username", "admin"),
+            ("password", &self.password),
+        ];
+        let url = self.url("/realms/master/protocol/openid-connect/token");
+        let answer: Value = self.bare.post(url).form(&form).send().await.unwrap().json().await.unwrap();
+        answer["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// One request with a token; its status.
+    pub(crate) async fn bare(&self, method: &str, path: &str, token: &str, body: Option<&Value>) -> u16 {
+        let request = self.bare.request(method.parse().unwrap(), self.url(path)).bearer_auth(token);
+        let request = match body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        answer.bytes().await.unwrap();
+        status
+    }
+
+    /// The names of all realms.
+    pub(crate) async fn names(&self) -> BTreeSet<String> {
+        self.keycloak.realms().await.unwrap().into_iter().map(|realm| realm.name).collect()
+    }
+}
