@@ -18,6 +18,7 @@ pub use node::Node;
 pub use pip::Wheels;
 
 mod build;
+mod cargo;
 mod debian;
 mod go;
 mod node;
@@ -133,6 +134,8 @@ pub struct ImageSpec {
     pub args: BTreeMap<String, String>,
     /// Programs compiled on the host, by their name in the build context.
     pub programs: BTreeMap<String, Program>,
+    /// Programs compiled on the host from a sub-folder with a Rust project, by their name in the build context.
+    pub crates: BTreeMap<String, String>,
     /// Folders of Python packages, by their name in the build context.
     pub wheels: BTreeMap<String, Wheels>,
     /// Node and npm packages.
@@ -155,6 +158,8 @@ struct Tag {
     args: BTreeMap<String, String>,
     #[serde(default)]
     programs: BTreeMap<String, Program>,
+    #[serde(default)]
+    crates: BTreeMap<String, String>,
     #[serde(default)]
     wheels: BTreeMap<String, Wheels>,
     node: Option<Node>,
@@ -194,6 +199,7 @@ pub fn find(reference: &str) -> Result<ImageSpec, ImageError> {
         base,
         args: found.args,
         programs: found.programs,
+        crates: found.crates,
         wheels: found.wheels,
         node: found.node,
         lab_ca: found.lab_ca,
@@ -235,6 +241,9 @@ impl ImageSpec {
         }
         for (name, program) in &self.programs {
             part("program", name, format!("{program:?}").as_bytes());
+        }
+        for (name, project) in &self.crates {
+            part("crate", name, project.as_bytes());
         }
         for (name, wheels) in &self.wheels {
             part("wheels", name, format!("{wheels:?}").as_bytes());

@@ -69,11 +69,21 @@ pub const PIP: Tool = Tool { program: "pip3", packages: &["python3-pip"] };
 /// Drives a browser; its package brings the browser of its own version.
 pub const BROWSER: Tool = Tool { program: "chromedriver", packages: &["chromium", "chromium-driver"] };
 
+/// Compiles small servers for images. Whoever builds ccci has it; a distribution's may be too old.
+pub const CARGO: Tool = Tool { program: "cargo", packages: &["cargo"] };
+
 impl Tool {
     /// True when the program is installed.
     pub fn is_there(&self) -> bool {
         find(self.program).is_some()
     }
+}
+
+/// What a user of rustup may have set to say where it is, which no other program needs.
+#[expect(clippy::disallowed_methods, reason = "these say where a program is, as PATH does")]
+pub(crate) fn rust_settings() -> Vec<(&'static str, std::ffi::OsString)> {
+    let names = ["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
+    names.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))).collect()
 }
 
 /// Where a program is: on our PATH or among the system's administrators' programs.

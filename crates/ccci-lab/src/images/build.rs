@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ccci_core::atomic::{self, PathContext as _};
 
-use super::{Base, ImageError, ImageSpec, Wheels, debian, file, find, go, node, pip};
+use super::{Base, ImageError, ImageSpec, Wheels, cargo, debian, file, find, go, node, pip};
 use crate::work::{DockerError, Work, accepted};
 
 /// How long one `docker build` may take.
@@ -111,6 +111,9 @@ async fn make(work: &Work<'_>, spec: &ImageSpec, ca: &str, exact: &str) -> Resul
     write_context(spec, ca, context.path())?;
     for (name, program) in &spec.programs {
         go::compile(work, spec, program, &context.path().join(name)).await?;
+    }
+    for (name, project) in &spec.crates {
+        cargo::compile(work, spec, name, project, &context.path().join(name)).await?;
     }
     for (name, wheels) in &spec.wheels {
         put_wheels(work, spec, wheels, &context.path().join(name)).await?;

@@ -65,17 +65,82 @@ async fn build(
         atomic::write(&file, content)?;
     }
     let target = scratch.path().join("target");
-    let command = Command::new(cargo)
+    let mut command = Command::new(cargo)
         .cancel(work.cancel.clone())
         .args(["build", "--release", "--locked", "--quiet", "--bin", program, "--target-dir"])
         .arg(&target)
-        .envs(tools::settings_of(tools::CARGO))
         .dir(scratch.path())
         .deadline(COMPILE_DEADLINE);
+    for (name, value) in tools::rust_settings() {
+        command = command.env(name, value);
+    }
     let output = command.run().await?;
     if !output.ok() {
-        let (ending, tail) = (output.ending(), output.tail(25));
-        return Err(ImageError::Tool { what: program.to_owned(), command: output.command, ending, tail });
+        return Err(ImageError::tool(program, output));
     }
     Ok(atomic::rename(&target.join("release").join(program), kept)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::LabLayout;
+
+    const S3: (&str, &str, &str) = ("s3", "s3", "server");
+
+    /// A lab in a fresh directory, and a `cargo` that does this.
+    fn scripted(script: &str) -> (tempfile::TempDir, LabLayout, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = LabLayout::new(dir.path());
+        atomic::create_dir(&layout.build()).unwrap();
+        let cargo = dir.path().join("cargo");
+        atomic::write_with_mode(&cargo, format!("#!/bin/sh\n{script}\n").as_bytes(), 0o755).unwrap();
+        (dir, layout, cargo)
+    }
+
+    #[tokio::test]
+    async fn a_program_is_compiled_from_its_locked_sources_and_only_itself_is_kept() {
+        let script = r#"
+            test -s Cargo.toml && test -s src/main.rs && test -s Cargo.lock || exit 3
+            case "$*" in *--locked*) ;; *) exit 4 ;; esac
+            while [ "$1" != --target-dir ]; do shift; done
+            mkdir -p "$2/release" && echo compiled >"$2/release/s3""#;
+        let (_dir, layout, cargo) = scripted(script);
+        let work = Work::quiet(&layout);
+        let kept = kept(&work, S3.0, S3.1, S3.2);
+        build(&work, &cargo, S3, &kept).await.unwrap();
+        assert_eq!(std::fs::read_to_string(&kept).unwrap(), "compiled\n");
+        let left: Vec<_> = std::fs::read_dir(layout.build()).unwrap().map(|e| e.unwrap().path()).collect();
+        assert_eq!(left, [kept], "neither sources nor objects stay");
+    }
+
+    #[tokio::test]
+    async fn a_compiler_that_fails_is_told_in_its_own_words_and_nothing_is_kept() {
+        let (_dir, layout, cargo) = scripted("echo 'error[E0425]: cannot find value' >&2; exit 101");
+        let work = Work::quiet(&layout);
+        let kept = kept(&work, S3.0, S3.1, S3.2);
+        let error = build(&work, &cargo, S3, &kept).await.unwrap_err().to_string();
+        assert!(error.contains("exit 101") && error.contains("E0425"), "{error}");
+        assert!(!kept.exists());
+    }
+
+    #[test]
+    fn every_project_is_a_workspace_of_its_own_whose_lock_file_is_complete() {
+        for spec in super::super::all().unwrap() {
+            for project in spec.crates.values() {
+                let text = |path: &str| {
+                    let found = sources(&spec.name, project).into_iter().find(|(p, _)| *p == path);
+                    String::from_utf8(found.unwrap_or_else(|| panic!("{project}/{path}")).1.to_vec()).unwrap()
+                };
+                assert!(text("Cargo.toml").contains("[workspace]"), "{project}");
+                let lock = text("Cargo.lock");
+                let (sources, sums) =
+                    (lock.matches("source = ").count(), lock.matches("checksum = ").count());
+                assert!(
+                    sources > 0 && sources == sums,
+                    "{project}: each package of the registry has its checksum"
+                );
+            }
+        }
+    }
 }
