@@ -135,6 +135,28 @@ async fn the_branches_are_there_each_one_commit_after_its_start() {
 }
 
 #[tokio::test]
+async fn lasuite_docs_has_the_upgrade_that_moves_contents_and_the_branches_that_fail_in_one_way_each() {
+    let built = Built::new().await;
+    let wanted = [
+        "broken-migration",
+        "drops-documents",
+        "literal-upstream",
+        "literal-upstream-rollback",
+        "main",
+        "oidc-misconfigured",
+    ];
+    let branches = built.git("lasuite-docs", &["branch", "--format=%(refname:short)"]);
+    assert_eq!(branches.lines().collect::<Vec<_>>(), wanted);
+    let conf = |at: &str| built.git("lasuite-docs", &["show", &format!("{at}:nginx.conf.tmpl")]);
+    let [a, b, c] = ["0.9.0+v4.8.0", "1.0.0+v5.0.0", "1.0.1+v5.0.0"].map(conf);
+    assert_eq!(a, b, "the upgrade to 5 keeps the literal upstreams");
+    assert!(b.contains("upstream docs_backend") && !c.contains("upstream docs_backend"));
+    for branch in ["literal-upstream", "literal-upstream-rollback"] {
+        assert_eq!(conf(branch), b, "{branch}: as it was before the cure");
+    }
+}
+
+#[tokio::test]
 async fn custom_html_has_three_releases_between_which_the_software_really_changes() {
     let releases = catalogue::history("custom-html").unwrap().releases;
     let images: BTreeSet<&str> = releases

@@ -41,6 +41,7 @@ TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP
 ROOT_URLCONF = "impress.urls"
 ASGI_APPLICATION = "impress.asgi.application"
 USE_TZ = True
+TIME_ZONE = "UTC"
 AUTH_USER_MODEL = "core.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
