@@ -74,6 +74,7 @@ pub(crate) enum Colour {
 
 /// Options of a run.
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct RunArgs {
     /// The recipe to test
     #[arg(long, value_name = "NAME")]
