@@ -93,20 +93,26 @@ pub(super) struct Docs {
 }
 
 impl Docs {
-    /// Logs the realm's user in as a browser does.
+    /// Logs the realm's user in as a browser does, and sees that the app knows of it: Docs sends people back to its
+    /// front page also after a login that it did not accept.
     pub(super) async fn login(context: &Context) -> Result<Self, Stop> {
-        let session = context.login(LOGIN).await?;
-        let place = Url::parse(&context.url("/"))?;
+        let mut session = context.login(LOGIN).await?;
+        let me = session.ask(ME).await?;
+        let (end, status) = (&session.landing.url, session.landing.status);
+        ensure!(
+            me.status == 200,
+            "the login ended at {}{} with {status}, but {ME} gives {}, not 200: the app did not accept what Keycloak \
+             said; look at the log of `backend` around the callback, and at OIDC_RP_SIGN_ALGO and the token end point",
+            end.origin().ascii_serialization(),
+            end.path(),
+            me.status
+        );
         let none = |name: &str| {
-            let seen = &session.landing;
-            Stop::fail(format!(
-                "the login ended at {} ({}) without a cookie `{name}`: look at the log of `backend` around {LOGIN}",
-                seen.url, seen.status
-            ))
+            Stop::fail(format!("the login left no cookie `{name}`; look at the service `backend`"))
         };
+        let cookies = session.cookie_header(&Url::parse(&context.url("/"))?).ok_or_else(|| none(SESSION))?;
         session.cookie(SESSION).ok_or_else(|| none(SESSION))?;
         let csrf = session.cookie(CSRF).ok_or_else(|| none(CSRF))?;
-        let cookies = session.cookie_header(&place).ok_or_else(|| none(SESSION))?;
         Ok(Self { context: context.clone(), cookies, csrf })
     }
 

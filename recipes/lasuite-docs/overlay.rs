@@ -78,7 +78,10 @@ async fn nobody_is_logged_in_by_default(context: Context) -> Checked {
 
 async fn the_user_logs_in(context: Context) -> Checked {
     let docs = Docs::login(&context).await?;
-    let me = docs.get(api::ME).await?.json(200, "the session that the login left is not known to the app")?;
+    let me = docs
+        .get(api::ME)
+        .await?
+        .json(200, "the session that the login left was forgotten at once; look at the service `redis`")?;
     let (email, expected) = (me["email"].as_str().unwrap_or_default(), context.sso()?.user.email);
     ensure!(
         email == expected,

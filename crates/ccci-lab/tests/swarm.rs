@@ -186,14 +186,20 @@ async fn failure_51_a_crash_loop_is_certain_within_60_s_and_diagnosed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_dies_until_its_database_is_up_is_a_fault_and_no_failure() {
     let stage = Stage::new("twice").await;
-    let app = stage.service("app", "0", &format!("[ -e /data/up ] || exit 1; {SERVER}"), QUICK);
+    let app = stage.service(
+        "app",
+        "0",
+        &format!("[ -e /data/up ] || {{ echo no database yet; exit 1; }}; {SERVER}"),
+        QUICK,
+    );
     let db = stage.service("db", "0", &format!("sleep 4; touch /data/up; {SERVER}"), "");
     let data = "    volumes: [\"data:/data\"]\n";
     let converged = stage.converge(&[format!("{app}{data}"), format!("{db}{data}")]).await.unwrap();
-    let [Fault::Restarts { service, times, .. }] = converged.faults.as_slice() else {
+    let [fault @ Fault::Restarts { service, times, .. }] = converged.faults.as_slice() else {
         panic!("{:?}", converged.faults)
     };
     assert!(service == "app" && *times >= 2, "{service} {times}");
+    assert!(fault.to_string().ends_with("; its last log line: no database yet"), "{fault}");
     stage.remove().await;
 }
 

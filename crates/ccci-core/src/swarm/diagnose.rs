@@ -4,8 +4,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use bollard::query_parameters::LogsOptionsBuilder;
-use futures_util::StreamExt as _;
+use bollard::container::LogOutput;
+use bollard::query_parameters::{LogsOptions, LogsOptionsBuilder};
+use futures_util::{Stream, StreamExt as _};
 
 use super::facts::{ServiceFacts, StackFacts, TaskFacts};
 use super::{Swarm, SwarmError};
@@ -14,6 +15,8 @@ use crate::secret::Redactor;
 
 /// How many log lines of each service are kept.
 const LINES: usize = 200;
+/// Among how many lines of a task the last one is looked for that is not empty.
+const TASK_LINES: usize = 10;
 /// No log line is longer, in bytes.
 const LINE_LIMIT: usize = 2000;
 /// How long one service's log may take. Swarm never ends the log of a task that has no container.
@@ -95,30 +98,47 @@ impl Swarm {
         }
     }
 
+    /// The last line that one task has written, dead or alive. Not redacted.
+    pub async fn last_task_line(&self, task: &str) -> Option<String> {
+        let (lines, _) = read(self.docker().task_logs(task, Some(options(TASK_LINES))), TASK_LINES).await;
+        lines.into_iter().rev().find(|line| !line.trim().is_empty())
+    }
+
     async fn log(&self, service: &str, limit: usize) -> (Vec<String>, Option<String>) {
-        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).timestamps(true);
-        let options = options.tail(&limit.to_string()).build();
-        let mut stream = Box::pin(self.docker().service_logs(service, Some(options)));
-        let (mut raw, mut note) = (Vec::new(), None);
-        let reading = async {
-            // The tail counts for each task, so more may come than is wanted.
-            while let Some(part) = stream.next().await {
-                match part {
-                    Ok(part) => raw.extend(stamped_lines(&part.into_bytes())),
-                    Err(error) => {
-                        note = Some(error.to_string());
-                        break;
-                    }
+        read(self.docker().service_logs(service, Some(options(limit))), limit).await
+    }
+}
+
+fn options(limit: usize) -> LogsOptions {
+    let options = LogsOptionsBuilder::default().stdout(true).stderr(true).timestamps(true);
+    options.tail(&limit.to_string()).build()
+}
+
+/// The last lines of a log in the order of time, and why it is not whole.
+async fn read(
+    stream: impl Stream<Item = Result<LogOutput, bollard::errors::Error>>,
+    limit: usize,
+) -> (Vec<String>, Option<String>) {
+    let mut stream = Box::pin(stream);
+    let (mut raw, mut note) = (Vec::new(), None);
+    let reading = async {
+        // The tail counts for each task, so more may come than is wanted.
+        while let Some(part) = stream.next().await {
+            match part {
+                Ok(part) => raw.extend(stamped_lines(&part.into_bytes())),
+                Err(error) => {
+                    note = Some(error.to_string());
+                    break;
                 }
             }
-        };
-        if tokio::time::timeout(LOG_DEADLINE, reading).await.is_err() {
-            note = Some(format!("the engine did not end it within {} s", LOG_DEADLINE.as_secs()));
         }
-        raw.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let lines: Vec<String> = raw.into_iter().map(|(_, line)| line).collect();
-        (lines[lines.len().saturating_sub(limit)..].to_vec(), note)
+    };
+    if tokio::time::timeout(LOG_DEADLINE, reading).await.is_err() {
+        note = Some(format!("the engine did not end it within {} s", LOG_DEADLINE.as_secs()));
     }
+    raw.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let lines: Vec<String> = raw.into_iter().map(|(_, line)| line).collect();
+    (lines[lines.len().saturating_sub(limit)..].to_vec(), note)
 }
 
 /// Splits a piece of log into its lines with their time stamps, which lead each line.

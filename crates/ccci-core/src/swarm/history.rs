@@ -14,6 +14,8 @@ use super::standing::{Standing, standing};
 /// One failed attempt to run a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
+    /// The task that failed.
+    pub task: String,
     /// The slot or node it was for.
     pub place: String,
     /// When the attempt was made.
@@ -91,6 +93,7 @@ impl History {
             return;
         }
         let failure = Failure {
+            task: task.id.clone(),
             place: task.place.clone(),
             created: task.created,
             at: task.changed,

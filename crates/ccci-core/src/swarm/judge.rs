@@ -61,7 +61,7 @@ pub enum Progress {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// Tasks died before the service was up.
-    #[error("service `{service}`: {times} failed start(s) before it was up; the last: {last}")]
+    #[error("service `{service}`: {times} failed start(s) before it was up; the last: {last}{}", said(line.as_deref()))]
     Restarts {
         /// The service's name within the stack.
         service: String,
@@ -69,6 +69,10 @@ pub enum Fault {
         times: usize,
         /// The last failure's words.
         last: String,
+        /// The task that failed last.
+        task: String,
+        /// The last line that this task wrote, once it was asked for.
+        line: Option<String>,
     },
     /// Swarm paused the update, but the new tasks run.
     #[error("service `{service}`: swarm paused the update ({message}), then the task came up")]
@@ -153,6 +157,10 @@ pub enum Certain {
         /// Swarm's words.
         message: String,
     },
+}
+
+fn said(line: Option<&str>) -> String {
+    line.map(|line| format!("; its last log line: {line}")).unwrap_or_default()
 }
 
 fn shown(log: &[String]) -> String {
@@ -320,8 +328,9 @@ fn faults(facts: &StackFacts, history: &History) -> Vec<Fault> {
         let name = facts.short(service).to_owned();
         let failures = history.failures(service);
         if let Some(last) = failures.last() {
-            let (times, last) = (failures.len(), last.words());
-            faults.push(Fault::Restarts { service: name.clone(), times, last });
+            let (times, task) = (failures.len(), last.task.clone());
+            let (service, last) = (name.clone(), last.words());
+            faults.push(Fault::Restarts { service, times, last, task, line: None });
         }
         if let Some(update) = service.update.as_ref().filter(|u| u.state == UpdateState::Paused) {
             faults.push(Fault::PausedUpdate { service: name, message: update.message.clone() });

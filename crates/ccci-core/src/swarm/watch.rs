@@ -182,7 +182,11 @@ impl Watch {
         loop {
             let facts = self.look(limits, &pace).await?;
             match self.judged(&facts, expect).await? {
-                Next::Done(faults) => return Ok(Converged { facts, faults, took: start.elapsed() }),
+                Next::Done(mut faults) => {
+                    let took = start.elapsed();
+                    self.quote(&mut faults).await;
+                    return Ok(Converged { facts, faults, took });
+                }
                 Next::Waiting { on, look_again } => {
                     pace.tell(on, &mut tell);
                     self.pause(&pace, look_again).await?;
@@ -259,6 +263,15 @@ impl Watch {
         let event = self.pause(&pace, None).await?;
         let facts = self.look(limits, &pace).await?;
         Ok(Sight { facts, event })
+    }
+
+    /// Lets each task that failed on the way say why, before swarm forgets it. Without its words the fault is the same.
+    async fn quote(&self, faults: &mut [Fault]) {
+        for fault in faults {
+            if let Fault::Restarts { task, line, .. } = fault {
+                *line = self.swarm.last_task_line(task).await;
+            }
+        }
     }
 
     /// Notes and judges one observation; a certain failure gets its log lines here.

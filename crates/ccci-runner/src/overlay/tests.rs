@@ -386,4 +386,9 @@ async fn the_executables_of_the_template_pass() {
         check.form = Form::Executable(template.join(path));
         assert_eq!(run::start(&check, &bench).await, Outcome::Pass, "{path}");
     }
+    // Without a realm there is nobody to ask about: that is said, and no failure.
+    let mut check = script(scratch.path(), "").await;
+    check.form = Form::Executable(template.join("custom/realm-knows-the-user"));
+    let reason = "recipe.yaml does not list keycloak under deps".to_owned();
+    assert_eq!(run::start(&check, &bench).await, Outcome::Skip(reason));
 }
