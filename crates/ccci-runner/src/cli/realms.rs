@@ -213,6 +213,27 @@ mod tests {
         insta::assert_snapshot!(told.join("\n\n"));
     }
 
+    /// The page for operators shows a list and a reaping: they are what is really said.
+    #[test]
+    fn the_documents_show_what_is_said() {
+        let (live, dead) = ("lasuite-docs-0a1b2c", "lasuite-docs-904d16");
+        let survey = Survey {
+            realms: vec![
+                judged("custom-html-abc123", Decision::Report(Doubt::NoMark), None),
+                judged(live, Decision::Leave(Kept::Live), Some(("ours", "0a1b2c"))),
+                judged(dead, Decision::Delete(dead.parse().unwrap()), Some(("ours", "904d16"))),
+                judged("master", Decision::Leave(Kept::Master), None),
+            ],
+        };
+        let domain = "warm-keycloak.lab.test".parse().unwrap();
+        let gone = Done::Reaped(Reaped { gone: vec![dead.parse().unwrap()], ..Reaped::default() });
+        for (command, done) in [("ls", Done::Listed), ("reap", gone)] {
+            let said = Report::new(&domain, &"ours".parse().unwrap(), &survey, &done, Vec::new()).shown();
+            let shown = format!("$ ccci realms {command}\n{said}\n");
+            assert!(include_str!("../../../../docs/operations.md").contains(&shown), "{shown}");
+        }
+    }
+
     #[test]
     fn the_json_reads_so() {
         let report = report(&reaped(), vec!["run 0a1b2c is taken for alive: no access".to_owned()]);

@@ -241,6 +241,25 @@ async fn without_settings_and_lab_there_is_nothing_to_recover() {
     assert_eq!(place.ccci_with_lab("recover").await.code, Some(3));
 }
 
+#[tokio::test]
+async fn realms_are_asked_for_where_a_keycloak_can_be_and_nobody_has_it_alone() {
+    use ccci_core::lock::{Holder, Lock};
+    let place = Place::new().await;
+    for words in ["realms", "realms prune", "realms reap docs-0a1b2c", "realms ls --dry-run"] {
+        place.refused(words, 2).await;
+    }
+    let path = place.path("state/locks/provider-keycloak");
+    let me = Holder { run: "lab down".into(), recipe: String::new(), pid: 1, since: "now".into() };
+    let alone = Lock::try_take(&path, &me).unwrap().unwrap();
+    assert_eq!(place.ccci("realms reap").await.code, Some(75));
+    drop(alone);
+    // With others it goes on, as far as the engine.
+    let _share = Lock::try_share(&path).unwrap().unwrap();
+    assert_eq!(place.ccci("realms ls --json").await.code, Some(3));
+    assert_eq!(place.ccci_with_lab("realms ls").await.code, Some(0));
+    insta::assert_snapshot!(place.transcript());
+}
+
 /// A signal while the lab comes up is told by the exit code, as one in a run is.
 #[tokio::test]
 async fn a_signal_ends_the_wait_for_the_lab_with_its_own_code() {
