@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_run_adds_to_its_record_stays() {
+    fn failure_52_a_dead_run_is_removed_with_its_provider() {
         let dir = tempfile::tempdir().unwrap();
         assert!(RunRecord::amend(dir.path(), |_| {}).is_err(), "nothing is made of nothing");
         record("aaaaaa").save(dir.path()).unwrap();

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "what a run said is shown where its test fails")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 
+mod deps;
 mod engine;
 mod flight;
 mod foreign;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use ccci_core::secret::{Redactor, Secret};
 use ccci_core::settings::Settings;
 use ccci_sso::{AdminLogin, Keycloak, Net};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::support::{Server, docker};
 
@@ -45,13 +45,17 @@ impl Provider {
         format!("{}{path}", self.origin)
     }
 
-    /// A token as anybody would fetch it.
+    /// A token of the administrator as anybody would fetch it.
     pub(crate) async fn bare_token(&self) -> String {
+        self.token("admin", &self.password).await
+    }
+
+    async fn token(&self, user: &str, password: &str) -> String {
         let form = [
             ("grant_type", "password"),
             ("client_id", "admin-cli"),
-            ("username", "admin"),
-            ("password", &self.password),
+            ("username", user),
+            ("password", password),
         ];
         let url = self.url("/realms/master/protocol/openid-connect/token");
         let answer: Value = self.bare.post(url).form(&form).send().await.unwrap().json().await.unwrap();
@@ -60,6 +64,10 @@ impl Provider {
 
     /// One request with a token; its status.
     pub(crate) async fn bare(&self, method: &str, path: &str, token: &str, body: Option<&Value>) -> u16 {
+        self.ask(method, path, token, body).await.0
+    }
+
+    async fn ask(&self, method: &str, path: &str, token: &str, body: Option<&Value>) -> (u16, Value) {
         let request = self.bare.request(method.parse().unwrap(), self.url(path)).bearer_auth(token);
         let request = match body {
             Some(body) => request.json(body),
@@ -67,8 +75,40 @@ impl Provider {
         };
         let answer = request.send().await.unwrap();
         let status = answer.status().as_u16();
-        answer.bytes().await.unwrap();
-        status
+        let body = answer.bytes().await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    /// Whether it answers.
+    pub(crate) async fn is_healthy(&self) -> bool {
+        Keycloak::probe(&self.net, &self.origin).await.is_ok()
+    }
+
+    /// Gives the administrator another password for as long as this takes. A second administrator, who is gone
+    /// afterwards, puts the first one's back.
+    pub(crate) async fn with_another_password<T>(&self, meanwhile: impl FnOnce() -> T) -> T {
+        const USERS: &str = "/admin/realms/master/users";
+        let credential = |value: &str| json!({"type": "password", "value": value, "temporary": false});
+        let token = self.bare_token().await;
+        let keeper = json!({"username": "ccci-test-keeper", "enabled": true, "credentials": [credential("keeper-of-keys")]});
+        assert_eq!(self.bare("POST", USERS, &token, Some(&keeper)).await, 201);
+        let id = async |name: &str| {
+            let (_, found) =
+                self.ask("GET", &format!("{USERS}?exact=true&username={name}"), &token, None).await;
+            format!("{USERS}/{}", found[0]["id"].as_str().unwrap())
+        };
+        let (admin, keeper) = (id("admin").await, id("ccci-test-keeper").await);
+        let (_, role) = self.ask("GET", "/admin/realms/master/roles/admin", &token, None).await;
+        let mapping = format!("{keeper}/role-mappings/realm");
+        assert_eq!(self.bare("POST", &mapping, &token, Some(&json!([role]))).await, 204);
+        let reset = format!("{admin}/reset-password");
+        assert_eq!(self.bare("PUT", &reset, &token, Some(&credential("another-one"))).await, 204);
+        let done = meanwhile();
+        // The first token may be too old by now.
+        let token = self.token("ccci-test-keeper", "keeper-of-keys").await;
+        assert_eq!(self.bare("PUT", &reset, &token, Some(&credential(&self.password))).await, 204);
+        assert_eq!(self.bare("DELETE", &keeper, &token, None).await, 204);
+        done
     }
 
     /// The names of all realms.

@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use ccci_core::secret::REDACTED;
 use serde_json::Value;
 
+use crate::provider::Provider;
 use crate::support::{must, server, workspace};
 
 /// Prints each secret of the app in several ways, keeps it and what Docker tells about the app outside of the run's
@@ -15,11 +16,13 @@ use crate::support::{must, server, workspace};
 const LEAK: &str = r#"#!/bin/sh
 set -e
 mkdir -p "KEEP/values"
-cp "$CCCI_SECRETS_DIR"/* "KEEP/values/"
+for file in "${CCCI_SECRETS_DIR:-/nowhere}"/* "${CCCI_SSO_DIR:-/nowhere}"/*; do
+  if [ -f "$file" ]; then cp "$file" "KEEP/values/"; fi
+done
 docker service inspect $(docker service ls -q --filter "label=com.docker.stack.namespace=$CCCI_STACK") >KEEP/inspect
 docker inspect $(docker ps -q --filter "label=com.docker.stack.namespace=$CCCI_STACK") >>KEEP/inspect
 docker secret inspect $(docker secret ls -q --filter "name=$CCCI_STACK") >>KEEP/inspect
-for file in "$CCCI_SECRETS_DIR"/*; do
+for file in "KEEP/values/"*; do
   echo "plain: $(cat "$file")"
   echo "in a list: {\"password\": \"$(cat "$file")\"}" >&2
   echo "as curl shows it: Authorization: Basic $(printf 'admin:%s' "$(cat "$file")" | base64 -w0)"
@@ -105,26 +108,31 @@ fn traced(command: &Command, trace: &Path) -> Command {
     traced
 }
 
-/// The recipes of this repository with one more check, which leaks.
-fn leaky_recipes(dir: &Path, keep: &Path) -> PathBuf {
+/// The recipes of this repository with one more check of this recipe, which leaks.
+fn leaky_recipes(recipe: &str, dir: &Path, keep: &Path) -> PathBuf {
     let recipes = dir.join("recipes");
     must(Command::new("cp").arg("-r").arg(workspace().join("recipes")).arg(&recipes));
-    let check = recipes.join("custom-html/custom/leaks");
+    let check = recipes.join(recipe).join("custom/leaks");
     std::fs::create_dir_all(check.parent().unwrap()).unwrap();
     std::fs::write(&check, LEAK.replace("KEEP", &keep.display().to_string())).unwrap();
     std::fs::set_permissions(&check, std::fs::Permissions::from_mode(0o755)).unwrap();
     recipes
 }
 
-/// The branch adds a secret, which is generated before the upgrade.
-#[test]
-fn a_generated_secret_is_in_no_log_record_output_or_argument_list() {
+/// What a traced run of a recipe with a leaking check has said and left, and the secrets that the check saw.
+struct Leaky {
+    evidence: Evidence,
+    secrets: Vec<(String, String)>,
+}
+
+/// Runs a recipe, at this reference, with a check that prints all it can.
+fn leaky_run(recipe: &str, reference: &str) -> Leaky {
     let server = server("");
     let outside = tempfile::tempdir().unwrap();
     let (keep, trace) = (outside.path().join("keep"), outside.path().join("trace"));
     std::fs::create_dir(&keep).unwrap();
-    let recipes = leaky_recipes(outside.path(), &keep);
-    let mut command = server.command(&["--recipe", "custom-html", "--ref", "adds-things", "--json", "-"]);
+    let recipes = leaky_recipes(recipe, outside.path(), &keep);
+    let mut command = server.command(&["--recipe", recipe, "--ref", reference, "--json", "-"]);
     command.arg("--recipes").arg(&recipes).env("CCCI_LOG", "debug");
     let output = traced(&command, &trace).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -134,27 +142,47 @@ fn a_generated_secret_is_in_no_log_record_output_or_argument_list() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((output.status.code(), &report["verdict"]), (Some(1), &Value::from("fail")), "{said}");
     assert_eq!(report["teardown"]["clean"], true, "{report}");
-    let secrets: Vec<String> = std::fs::read_dir(keep.join("values"))
-        .unwrap()
-        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
-        .collect();
-    assert!(
-        !secrets.is_empty() && secrets.iter().all(|s| s.len() >= 8),
-        "the run had no secret worth the name"
-    );
+    let read = |file: std::fs::DirEntry| {
+        (file.file_name().into_string().unwrap(), std::fs::read_to_string(file.path()).unwrap())
+    };
+    let secrets: Vec<(String, String)> =
+        std::fs::read_dir(keep.join("values")).unwrap().map(|file| read(file.unwrap())).collect();
+    assert!(secrets.iter().all(|(_, s)| s.len() >= 8), "the run had a secret not worth the name");
 
     let mut evidence = Evidence::default();
     evidence.add_process(&output, &trace);
     evidence.add_dir(&server.dir.path().join("state"));
     evidence.add("what Docker tells about the app", std::fs::read(keep.join("inspect")).unwrap());
-    for secret in &secrets {
-        assert_eq!(evidence.places_of(secret), Vec::<&str>::new(), "the secret is there");
+    for (name, secret) in &secrets {
+        assert_eq!(evidence.places_of(secret), Vec::<&str>::new(), "{name} is there");
     }
     // The check did leak, and its words came through without the secret.
-    let log = server.runs().join(report["run"].as_str().unwrap()).join("logs/custom-html.custom.leaks.log");
+    let log = format!("logs/{recipe}.custom.leaks.log");
+    let log = server.runs().join(report["run"].as_str().unwrap()).join(log);
     let log = std::fs::read_to_string(log).unwrap();
     assert!(log.contains(&format!("plain: {REDACTED}")), "{log}");
     assert!(said.contains(&format!("it is {REDACTED}")), "{said}");
+    Leaky { evidence, secrets }
+}
+
+/// The branch adds a secret, which is generated before the upgrade.
+#[test]
+fn a_generated_secret_is_in_no_log_record_output_or_argument_list() {
+    assert!(!leaky_run("custom-html", "adds-things").secrets.is_empty(), "the run had no secret");
+}
+
+/// What single sign-on brings: the client's secret and the user's password, made for the run; the password of
+/// Keycloak's administrator, which the run only reads; and tokens, whose first part says in base64 that they are some.
+#[test]
+fn no_secret_of_single_sign_on_and_no_token_is_in_any_log_record_output_or_argument_list() {
+    let Leaky { evidence, secrets } = leaky_run("specimen-sso", "main");
+    for name in ["client_secret", "user_password"] {
+        assert!(secrets.iter().any(|(known, _)| known == name), "the run had no {name}");
+    }
+    let admin = Provider::of(&server("")).password;
+    assert_eq!(evidence.places_of(&admin), Vec::<&str>::new(), "the administrator's password is there");
+    // Every token that Keycloak signs begins so: its algorithm, in base64.
+    assert_eq!(evidence.places_of("eyJhbGciOiJSUzI1NiIs"), Vec::<&str>::new(), "a token is there");
 }
 
 /// The search above finds what it is meant to find: a program that leaks in each way is caught in each place.

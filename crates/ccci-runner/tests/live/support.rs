@@ -55,7 +55,15 @@ fn lab_settings() -> &'static Path {
 pub(crate) struct Server {
     pub(crate) dir: TempDir,
     pub(crate) settings: PathBuf,
-    _lab: RwLockReadGuard<'static, ()>,
+    _lab: Lab,
+}
+
+/// How a test has the lab.
+pub(crate) enum Lab {
+    /// Together with others.
+    Shared { _guard: RwLockReadGuard<'static, ()> },
+    /// Alone.
+    Alone { _guard: RwLockWriteGuard<'static, ()> },
 }
 
 /// The lab for one test alone.
@@ -67,10 +75,15 @@ pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
 
 /// The lab together with others.
 pub(crate) fn server(extra: &str) -> Server {
-    build(extra, LAB.read().unwrap_or_else(PoisonError::into_inner))
+    build(extra, Lab::Shared { _guard: LAB.read().unwrap_or_else(PoisonError::into_inner) })
 }
 
-fn build(extra: &str, lab: RwLockReadGuard<'static, ()>) -> Server {
+/// The same for one test alone: it changes something that others use.
+pub(crate) fn server_alone(extra: &str) -> Server {
+    build(extra, Lab::Alone { _guard: alone() })
+}
+
+fn build(extra: &str, lab: Lab) -> Server {
     let text = std::fs::read_to_string(lab_settings()).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let settings = dir.path().join("ccci.yaml");
