@@ -1,11 +1,14 @@
 //! A thin typed client of Keycloak's admin API: realms, clients and users, no more than a run needs.
 //!
 //! One token serves many requests. When Keycloak says 401 it is fetched anew, once, and the request goes out again:
-//! a refused request changed nothing. Apart from that only GET and DELETE are repeated.
+//! a refused request changed nothing. Where the connection or a gateway failed, only GET and DELETE are repeated; what
+//! lost a race inside Keycloak is repeated where it has changed nothing ([`Race`]).
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use ccci_core::secret::{Redactor, Secret};
+use ccci_core::wait;
 use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
@@ -16,6 +19,12 @@ use crate::usable::Unusable;
 
 /// The largest list of realms that is read, in bytes: each is told whole, with some ten KiB.
 const LIST_MAX: usize = 16 << 20;
+
+/// How long a request that lost a race is tried again, how often where it may not be a race, and the pause before the
+/// second try; it grows with each.
+const RACE: Duration = Duration::from_secs(15);
+const RACE_TRIES: u32 = 4;
+const RACE_PAUSE: Duration = Duration::from_millis(150);
 
 /// Keycloak could not do what it was asked for, or would not.
 #[derive(Debug, thiserror::Error)]
@@ -209,16 +218,33 @@ impl Keycloak {
 
     /// Removes a run's realm; false if there was none. Asks nobody whose it is: see [`crate::reap`].
     pub async fn delete_realm(&self, name: &RealmName) -> Result<bool, AdminError> {
-        let answer =
-            self.ask(Method::DELETE, &["admin", "realms", &name.to_string()], None, BODY_MAX).await?;
-        self.expect(&answer, &[204, 200, 404])?;
-        Ok(answer.status != 404)
+        let mut race = Race::new();
+        loop {
+            let path = ["admin", "realms", &name.to_string()];
+            let answer = self.ask(Method::DELETE, &path, None, BODY_MAX).await?;
+            if !race.lost(answer.status).await {
+                self.expect(&answer, &[204, 200, 404])?;
+                return Ok(answer.status != 404);
+            }
+        }
     }
 
-    /// Makes a realm from its import.
-    pub(crate) async fn import(&self, realm: &RealmWire<'_>) -> Result<(), AdminError> {
-        let what = format!("the realm `{}`", realm.realm);
-        self.make(&["admin", "realms"], realm, what).await
+    /// Makes a realm of this name from its import.
+    pub(crate) async fn import(&self, name: &RealmName, realm: &RealmWire<'_>) -> Result<(), AdminError> {
+        let mut race = Race::new();
+        loop {
+            let what = format!("the realm `{name}`");
+            let Err(error) = self.make(&["admin", "realms"], realm, what).await else { return Ok(()) };
+            let status = match &error {
+                AdminError::Exists { .. } => 409,
+                AdminError::Unexpected { status, .. } => *status,
+                _ => return Err(error),
+            };
+            // An import is all or nothing: where the realm is not there, it may be sent again.
+            if !race.lost(status).await || !matches!(self.realm(name).await, Ok(None)) {
+                return Err(error);
+            }
+        }
     }
 
     /// Adds a client to a realm.
@@ -344,6 +370,35 @@ fn below(origin: &Url, path: &[&str]) -> Url {
         segments.pop_if_empty().extend(path);
     }
     url
+}
+
+/// Requests for several realms at once race inside Keycloak: each changes the realm `master` too, where every realm has
+/// a client and roles. Who loses is answered 409 or 500 with nothing changed, and asks again.
+struct Race {
+    start: Instant,
+    tries: u32,
+}
+
+impl Race {
+    fn new() -> Self {
+        Self { start: Instant::now(), tries: 0 }
+    }
+
+    /// Whether this status may mean a lost race, and another try is due. Passes the pause before it.
+    async fn lost(&mut self, status: u16) -> bool {
+        self.tries += 1;
+        let again = match status {
+            409 => self.start.elapsed() < RACE,
+            // It may as well be for good.
+            500 => self.tries < RACE_TRIES,
+            _ => false,
+        };
+        if again {
+            tracing::debug!(status, tries = self.tries, "lost a race in Keycloak");
+            wait::pause(RACE_PAUSE * self.tries).await;
+        }
+        again
+    }
 }
 
 /// Attributes as texts; Keycloak may leave the whole map or single values empty.

@@ -38,7 +38,8 @@
 //! - Each request has a deadline, each answer a largest size; redirects are followed by [`browser`] alone, and by that to
 //!   the app and the issuer only; nothing is unpacked, and JSON is taken from what is called JSON only.
 //! - What changes something is sent once. Only GET and DELETE are repeated, where a connection or a gateway failed; a
-//!   token that ran out is fetched anew, once.
+//!   token that ran out is fetched anew, once. Keycloak itself loses races between realms that are made or removed at one
+//!   time, with nothing changed: those requests are sent again, for a while.
 //! - Passwords, client secrets, codes and tokens are [`Secret`](ccci_core::secret::Secret)s; all of them are told to the
 //!   [`Net`]'s redactor, which cleans whatever an error quotes.
 //! - `master` cannot be named: what asks for a realm takes a [`RealmName`], which always ends in a run's six digits.

@@ -136,7 +136,7 @@ impl Realm {
             clients: [client_wire(spec, &client)],
             users: [user_wire(&user)],
         };
-        keycloak.import(&import).await.map_err(|source| admin(&name, "created", source))?;
+        keycloak.import(&name, &import).await.map_err(|source| admin(&name, "created", source))?;
         tracing::debug!(realm = %name, "realm created");
         Ok(Self { issuer: keycloak.issuer(&name), name, client, user })
     }

@@ -75,6 +75,8 @@ pub(crate) struct Faults {
     pub(crate) unavailable: usize,
     /// Realms are imported, but the answer is lost.
     pub(crate) lose_answer: bool,
+    /// The next so many imports and DELETEs are answered with this status, and nothing is done.
+    pub(crate) races: (usize, u16),
     /// DELETE of this realm is answered 500.
     pub(crate) stuck: Option<String>,
     /// Each DELETE takes this long, in milliseconds.
@@ -222,6 +224,12 @@ impl Server {
         if faults.unavailable > 0 {
             self.faults.lock().unwrap().unavailable -= 1;
             return html(503, "<title>no available server</title>");
+        }
+        let changes = matches!((request.method.as_str(), rest), ("POST", []) | ("DELETE", [_]));
+        if changes && faults.races.0 > 0 {
+            self.faults.lock().unwrap().races.0 -= 1;
+            let why = js!({ "error": "conflict", "error_description": "Duplicate resource error" });
+            return json(faults.races.1, &why);
         }
         let mut state = self.state.lock().unwrap();
         match (request.method.as_str(), rest) {
