@@ -85,6 +85,9 @@ impl Answer {
     }
 }
 
+/// Where the session of one check is left for the next.
+const KEPT: &str = "session.json";
+
 /// Docs, as somebody who is logged in.
 pub(super) struct Docs {
     context: Context,
@@ -93,6 +96,23 @@ pub(super) struct Docs {
 }
 
 impl Docs {
+    /// Docs as the realm's user: in the session that an earlier check has left, as long as the app knows it, since a
+    /// login takes seconds on a busy machine; else after a login.
+    pub(super) async fn open(context: &Context) -> Result<Self, Stop> {
+        if let Ok(kept) = context.load(KEPT) {
+            let kept: (String, String) = serde_json::from_str(&kept)?;
+            let docs = Self::with(context, Secret::new(kept.0), Secret::new(kept.1));
+            if docs.get(ME).await?.status == 200 {
+                return Ok(docs);
+            }
+        }
+        Self::login(context).await
+    }
+
+    fn with(context: &Context, cookies: Secret, csrf: Secret) -> Self {
+        Self { context: context.clone(), cookies, csrf }
+    }
+
     /// Logs the realm's user in as a browser does, and sees that the app knows of it: Docs sends people back to its
     /// front page also after a login that it did not accept.
     pub(super) async fn login(context: &Context) -> Result<Self, Stop> {
@@ -113,7 +133,8 @@ impl Docs {
         let cookies = session.cookie_header(&Url::parse(&context.url("/"))?).ok_or_else(|| none(SESSION))?;
         session.cookie(SESSION).ok_or_else(|| none(SESSION))?;
         let csrf = session.cookie(CSRF).ok_or_else(|| none(CSRF))?;
-        Ok(Self { context: context.clone(), cookies, csrf })
+        context.save(KEPT, &json!([cookies.expose(), csrf.expose()]).to_string())?;
+        Ok(Self::with(context, cookies, csrf))
     }
 
     /// The cookies, as a header has them.

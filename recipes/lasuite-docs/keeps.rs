@@ -15,7 +15,7 @@ const LOST: &str = "it was there before the upgrade: look at the migrations in t
 
 /// Makes what must outlive the upgrade, and proves that it is there before it.
 pub(super) async fn write(context: Context) -> Checked {
-    let docs = Docs::login(&context).await?;
+    let docs = Docs::open(&context).await?;
     let run = context.facts().run.as_str();
     let title = format!("Kept by {run}, ümlaut and all");
     let made = docs.create(&title).await?;
@@ -53,7 +53,7 @@ fn field<'a>(note: &'a Value, name: &str) -> &'a str {
 
 /// The document is there, with its title and its content to the letter.
 pub(super) async fn the_document(context: Context) -> Checked {
-    let docs = Docs::login(&context).await?;
+    let docs = Docs::open(&context).await?;
     let note = note(&context)?;
     let (id, content) = (field(&note, "id"), field(&note, "content"));
     let found = docs.get(&api::document(id)).await?.json(200, LOST)?;
@@ -68,7 +68,7 @@ pub(super) async fn the_document(context: Context) -> Checked {
 
 /// The attachment is there, byte by byte.
 pub(super) async fn the_attachment(context: Context) -> Checked {
-    let docs = Docs::login(&context).await?;
+    let docs = Docs::open(&context).await?;
     let note = note(&context)?;
     let answer = docs.get(field(&note, "file")).await?;
     answer.expect(
@@ -86,7 +86,7 @@ pub(super) async fn the_attachment(context: Context) -> Checked {
 
 /// An attachment opens for its owner and for nobody else.
 pub(super) async fn an_attachment_needs_a_login(context: Context) -> Checked {
-    let docs = Docs::login(&context).await?;
+    let docs = Docs::open(&context).await?;
     let made = docs.create("With an attachment").await?;
     let bytes = picture("custom");
     let file = docs.attach(api::id(&made), "mine.png", &bytes).await?;

@@ -14,11 +14,11 @@ const WORKER: Duration = Duration::from_secs(30);
 
 /// Two browsers in the room of one document see each other's edits.
 pub(super) async fn edits_are_shared(context: Context) -> Checked {
-    let (first, second) = (Docs::login(&context).await?, Docs::login(&context).await?);
-    let made = first.create("Written together").await?;
+    let docs = Docs::open(&context).await?;
+    let made = docs.create("Written together").await?;
     let id = api::id(&made);
-    let mut one = enter(&context, &first, id).await?;
-    let mut two = enter(&context, &second, id).await?;
+    let mut one = enter(&context, &docs, id).await?;
+    let mut two = enter(&context, &docs, id).await?;
     one.write("from one, ").await?;
     two.reads("from one, ").await?;
     two.write("from two").await?;
@@ -37,7 +37,7 @@ async fn enter(context: &Context, docs: &Docs, id: &str) -> Result<Box<Room>, St
 
 /// A room opens for those who may see its document, and for nobody else.
 pub(super) async fn foreign_rooms_are_closed(context: Context) -> Checked {
-    let docs = Docs::login(&context).await?;
+    let docs = Docs::open(&context).await?;
     let made = docs.create("Mine alone").await?;
     let id = api::id(&made);
     // That the way is open to its owner: else every refusal below would prove nothing.
@@ -61,7 +61,7 @@ pub(super) async fn foreign_rooms_are_closed(context: Context) -> Checked {
 
 /// The worker has seen a new document: the words of its title are there.
 pub(super) async fn titles_are_indexed(context: Context) -> Checked {
-    let docs = Docs::login(&context).await?;
+    let docs = Docs::open(&context).await?;
     let word = format!("whale{}", context.facts().run);
     let made = docs.create(&format!("A {word} surfaces")).await?;
     let path = api::document(api::id(&made));
