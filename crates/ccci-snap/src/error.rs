@@ -1,0 +1,241 @@
+//! What can go wrong with a snapshot, in words that say what is untouched and what to do.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ccci_core::atomic::PathError;
+
+/// A snapshot that could not be taken, read or restored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SnapError {
+    /// The system refused an operation on a file of ours.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The system refused an operation on an entry of a tree.
+    #[error("cannot {action} `{entry}` of {}: {source}", tree.display())]
+    Entry {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The tree's root.
+        tree: PathBuf,
+        /// The entry's path in the tree, escaped.
+        entry: String,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// A snapshot or a staged copy is not what was written.
+    #[error("{} is damaged: {why}; nothing was restored from it", path.display())]
+    Damaged {
+        /// The file or tree.
+        path: PathBuf,
+        /// What differs, with the entry.
+        why: String,
+    },
+    /// A tree changed while it was read: somebody uses the volume.
+    #[error("`{entry}` of {} changed while it was read; something still writes to the volume", tree.display())]
+    Changed {
+        /// The tree's root.
+        tree: PathBuf,
+        /// The entry's path in the tree, escaped.
+        entry: String,
+    },
+    /// A tree holds what a snapshot cannot keep.
+    #[error("`{entry}` of {} cannot be kept: {why}", tree.display())]
+    Unsupported {
+        /// The tree's root.
+        tree: PathBuf,
+        /// The entry's path in the tree, escaped.
+        entry: String,
+        /// What it is.
+        why: String,
+    },
+    /// The disk has no room for the copy. Nothing was begun.
+    #[error("{} needs {needed} {unit} and has {free} free; make room and try again", place.display())]
+    NoSpace {
+        /// A directory on the file system.
+        place: PathBuf,
+        /// `bytes` or `files`.
+        unit: &'static str,
+        /// How many are needed.
+        needed: u64,
+        /// How many are free.
+        free: u64,
+    },
+    /// The volume does not belong to the stack that was proved to be undeployed.
+    #[error("the volume {volume} is not among those of {stack}, which was proved to be undeployed")]
+    NotProved {
+        /// The volume.
+        volume: String,
+        /// The stack.
+        stack: String,
+    },
+    /// A name that cannot be a volume's.
+    #[error("`{name}` is not the name of a volume")]
+    BadName {
+        /// The name.
+        name: String,
+    },
+    /// There is no snapshot.
+    #[error("there is no snapshot at {}", path.display())]
+    None {
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// The snapshot does not have this volume, or it has one that nobody gave a place for.
+    #[error("the snapshot at {} and the volumes given differ: {why}", path.display())]
+    Volumes {
+        /// The snapshot.
+        path: PathBuf,
+        /// Which.
+        why: String,
+    },
+    /// The snapshot was written by a newer ccci.
+    #[error("{} has schema {found}; this ccci reads {known}: use the newer one, or remove the snapshot", path.display())]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: u64,
+        /// Ours.
+        known: u64,
+    },
+    /// The file system cannot exchange two directories in one step.
+    #[error("the file system of {} cannot exchange directories; use ext4, xfs or btrfs there", path.display())]
+    NoExchange {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The volume's files cannot be reached from here.
+    #[error("the files of the volume {volume} cannot be reached: {why}")]
+    Unreachable {
+        /// The volume.
+        volume: String,
+        /// Why.
+        why: String,
+    },
+    /// The engine refused or was lost.
+    #[error("the engine failed {what}: {message}")]
+    Engine {
+        /// What was asked, with "to".
+        what: String,
+        /// Its answer.
+        message: String,
+    },
+    /// The run was cancelled; what was begun is left for the next start to remove.
+    #[error("the snapshot was cancelled")]
+    Cancelled,
+}
+
+impl SnapError {
+    pub(crate) fn damaged(path: &Path, why: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_owned(), why: why.into() }
+    }
+
+    /// True when the disk was full, also where that was found only by writing.
+    pub fn is_full(&self) -> bool {
+        let source = match self {
+            Self::NoSpace { .. } => return true,
+            Self::Path(error) => &error.source,
+            Self::Entry { source, .. } => source,
+            _ => return false,
+        };
+        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
+    /// True when the snapshot or the staged copy itself is to blame.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::None { .. } | Self::Schema { .. })
+    }
+}
+
+/// Bytes of a path as they can be printed on one line: odd ones as `\xNN`.
+pub(crate) fn show(path: &[u8]) -> String {
+    if path.is_empty() {
+        return ".".to_owned();
+    }
+    let text: String = path
+        .utf8_chunks()
+        .flat_map(|chunk| {
+            let valid = chunk.valid().chars().flat_map(|c| -> Box<dyn Iterator<Item = char>> {
+                if c.is_control() || c == '\\' {
+                    Box::new(c.escape_default())
+                } else {
+                    Box::new(std::iter::once(c))
+                }
+            });
+            let odd = chunk.invalid().iter().flat_map(|b| format!("\\x{b:02x}").chars().collect::<Vec<_>>());
+            valid.chain(odd).collect::<Vec<_>>()
+        })
+        .collect();
+    match text.char_indices().nth(200) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// Where an operation happens: a tree and the path of an entry in it.
+#[derive(Clone, Copy)]
+pub(crate) struct At<'a> {
+    pub(crate) tree: &'a Path,
+    pub(crate) entry: &'a [u8],
+}
+
+impl At<'_> {
+    /// An error of the system here.
+    pub(crate) fn failed(self, action: &'static str, source: impl Into<io::Error>) -> SnapError {
+        SnapError::Entry {
+            action,
+            tree: self.tree.to_owned(),
+            entry: show(self.entry),
+            source: source.into(),
+        }
+    }
+
+    /// The entry is not what it was.
+    pub(crate) fn changed(self) -> SnapError {
+        SnapError::Changed { tree: self.tree.to_owned(), entry: show(self.entry) }
+    }
+
+    /// The entry cannot be kept.
+    pub(crate) fn unsupported(self, why: impl Into<String>) -> SnapError {
+        SnapError::Unsupported { tree: self.tree.to_owned(), entry: show(self.entry), why: why.into() }
+    }
+
+    /// The entry is not what was written.
+    pub(crate) fn damaged(self, why: &str) -> SnapError {
+        SnapError::damaged(self.tree, format!("`{}`: {why}", show(self.entry)))
+    }
+}
+
+/// Gives a system call's result the place where it happened.
+pub(crate) trait Here<T> {
+    fn here(self, at: At<'_>, action: &'static str) -> Result<T, SnapError>;
+}
+
+impl<T, E: Into<io::Error>> Here<T> for Result<T, E> {
+    fn here(self, at: At<'_>, action: &'static str) -> Result<T, SnapError> {
+        self.map_err(|e| at.failed(action, e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_names_are_one_printable_line() {
+        for (path, shown) in [
+            (&b""[..], "."),
+            (b"a/b c", "a/b c"),
+            (b"new\nline", "new\\nline"),
+            (b"\xff\xfe", "\\xff\\xfe"),
+            ("Straße".as_bytes(), "Straße"),
+            (b"back\\slash", "back\\\\slash"),
+        ] {
+            assert_eq!(show(path), shown);
+        }
+        assert!(show(&[b'x'; 5000]).chars().count() < 210);
+    }
+}

@@ -1,0 +1,192 @@
+//! `meta.json`: what a snapshot holds, of what, and from when. Its last key seals all the others.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ccci_core::atomic;
+use ccci_core::git::Commit;
+use ccci_core::names::{AppDomain, RecipeName};
+use ccci_core::version::RecipeVersion;
+
+use crate::backend::Method;
+use crate::error::SnapError;
+
+/// The file's name.
+pub const META: &str = "meta.json";
+/// The schema that this ccci writes and reads.
+pub const SCHEMA: u64 = 1;
+/// The one algorithm of all digests.
+const ALGORITHM: &str = "blake3";
+
+/// What a snapshot holds.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Meta {
+    /// The form of this file and of all beside it.
+    pub schema: u64,
+    /// The recipe.
+    pub recipe: RecipeName,
+    /// Its version; none for an untagged commit.
+    pub version: Option<RecipeVersion>,
+    /// The recipe's commit to which the data belongs.
+    pub commit: Commit,
+    /// The domain at which the app was deployed.
+    pub domain: AppDomain,
+    /// When it was taken, RFC 3339 in UTC.
+    pub time: String,
+    /// The swarm secrets without which the data is of no use.
+    pub secrets: Vec<SecretMeta>,
+    /// The algorithm of every digest here and in the manifests.
+    pub algorithm: String,
+    /// The digest of the file `env`.
+    pub env: String,
+    /// The volumes, by name. None for a stateless recipe.
+    pub volumes: Vec<VolumeMeta>,
+    /// The digest of this file without this key.
+    #[serde(default)]
+    pub seal: String,
+}
+
+/// A swarm secret, by what identifies it; never its value.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretMeta {
+    /// The name in the recipe.
+    pub name: String,
+    /// The version in the app's env.
+    pub version: String,
+    /// The engine's id.
+    pub id: String,
+}
+
+/// One kept volume.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VolumeMeta {
+    /// The full name.
+    pub name: String,
+    /// How it is kept.
+    pub method: Method,
+    /// Bytes of data, holes not counted.
+    pub size: u64,
+    /// Entries, the root directory included.
+    pub files: u64,
+    /// The digest of the manifest; of the stream, for `archive`.
+    pub digest: String,
+    /// The digest of the stamps of a clone tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamps: Option<String>,
+    /// What may have been lost on the way, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<String>,
+    /// The volume's labels, to make it again with.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+}
+
+impl VolumeMeta {
+    /// What lies below `volumes/` of it.
+    pub(crate) fn names(&self) -> Vec<std::path::PathBuf> {
+        let mut names = vec![self.method.data(Path::new(""), &self.name)];
+        if self.method != Method::Archive {
+            names.push(format!("{}.manifest", self.name).into());
+        }
+        if self.stamps.is_some() {
+            names.push(format!("{}.stamps", self.name).into());
+        }
+        names
+    }
+}
+
+/// What the caller knows of the state that is kept.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The recipe.
+    pub recipe: RecipeName,
+    /// Its version.
+    pub version: Option<RecipeVersion>,
+    /// The recipe's commit.
+    pub commit: Commit,
+    /// The app's domain.
+    pub domain: AppDomain,
+    /// The moment.
+    pub time: jiff::Timestamp,
+    /// The secrets it needs.
+    pub secrets: Vec<SecretMeta>,
+    /// The app's env, with placeholders where a run puts its own values.
+    pub env: Vec<u8>,
+}
+
+impl Meta {
+    /// From the facts and the volumes that were kept.
+    pub(crate) fn new(facts: &Facts, volumes: Vec<VolumeMeta>) -> Self {
+        Self {
+            schema: SCHEMA,
+            recipe: facts.recipe.clone(),
+            version: facts.version.clone(),
+            commit: facts.commit.clone(),
+            domain: facts.domain.clone(),
+            time: ccci_core::clock::rfc3339(facts.time),
+            secrets: facts.secrets.clone(),
+            algorithm: ALGORITHM.to_owned(),
+            env: blake3::hash(&facts.env).to_hex().to_string(),
+            volumes,
+            seal: String::new(),
+        }
+    }
+
+    /// The file's text, sealed.
+    pub(crate) fn sealed(mut self) -> (Self, String) {
+        self.seal = self.digest();
+        let text = self.text();
+        (self, text)
+    }
+
+    fn text(&self) -> String {
+        serde_json::to_string_pretty(self).expect("plain data has a JSON form") + "\n"
+    }
+
+    fn digest(&self) -> String {
+        let open = Self { seal: String::new(), ..self.clone() };
+        let text = serde_json::to_vec(&open).expect("plain data has a JSON form");
+        blake3::hash(&text).to_hex().to_string()
+    }
+
+    /// Reads the file of a snapshot.
+    pub(crate) fn read(snapshot: &Path) -> Result<Self, SnapError> {
+        let path = snapshot.join(META);
+        let Some(text) = atomic::read_optional(&path).or_else(|e| unreadable(&path, e))? else {
+            return Err(SnapError::damaged(&path, "it is missing"));
+        };
+        match serde_json::from_str::<Schema>(&text) {
+            Ok(Schema { schema }) if schema > SCHEMA => {
+                return Err(SnapError::Schema { path, found: schema, known: SCHEMA });
+            }
+            _ => {}
+        }
+        let meta: Self = serde_json::from_str(&text)
+            .map_err(|e| SnapError::damaged(&path, format!("it does not read: {e}")))?;
+        if meta.digest() != meta.seal
+            || meta.text() != text
+            || meta.algorithm != ALGORITHM
+            || meta.schema != SCHEMA
+        {
+            return Err(SnapError::damaged(&path, "its seal is not that of its content"));
+        }
+        Ok(meta)
+    }
+}
+
+/// What every schema has.
+#[derive(serde::Deserialize)]
+struct Schema {
+    schema: u64,
+}
+
+/// A file that is no text is damaged, not unreadable.
+fn unreadable(path: &Path, error: atomic::PathError) -> Result<Option<String>, SnapError> {
+    if error.source.kind() == std::io::ErrorKind::InvalidData {
+        return Err(SnapError::damaged(path, "it is no text"));
+    }
+    Err(error.into())
+}

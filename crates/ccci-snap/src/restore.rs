@@ -1,0 +1,123 @@
+//! Bringing volumes back to the known-good: a proved copy of each is exchanged with the volume.
+
+use ccci_core::swarm::Undeployed;
+
+use crate::error::SnapError;
+use crate::exchange::swap;
+use crate::job::{Job, Point};
+use crate::meta::VolumeMeta;
+use crate::place::Place;
+use crate::stage::{Stage, StageState, stage_state};
+use crate::store::Snapshot;
+
+/// What a restore did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// Volumes whose copy was ready before.
+    pub ready: Vec<String>,
+    /// Volumes whose copy was made now.
+    pub copied: Vec<String>,
+    /// Volumes that an interrupted restore had exchanged and that nobody has changed since.
+    pub already: Vec<String>,
+}
+
+impl Snapshot {
+    /// Makes the copies from which a later restore is one exchange a volume. One that is ready is kept.
+    pub fn stage(&self, job: &Job<'_>, places: &[Place]) -> Result<(), SnapError> {
+        for (place, volume) in self.pairs(places)? {
+            let stage = Stage::of(place);
+            if stage_state(&stage.look(), &volume.digest) != StageState::Ready {
+                stage.make(job, self, volume)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the volumes what they were when the snapshot was taken, entries added since removed. The copies are all
+    /// made and proved before the first volume is touched; each volume changes in one step. What the volumes were is
+    /// kept until [`Snapshot::sweep`]. Calling it again goes on where it ended.
+    pub fn restore(
+        &self,
+        job: &Job<'_>,
+        proof: &Undeployed,
+        places: &[Place],
+    ) -> Result<Restored, SnapError> {
+        for place in places {
+            place.must_be_of(proof)?;
+        }
+        let mut done = Restored::default();
+        let pairs = self.pairs(places)?;
+        let mut to_do = Vec::new();
+        for (place, volume) in &pairs {
+            let stage = Stage::of(place);
+            let names = match self.prepared(job, &stage, place, volume)? {
+                StageState::Exchanged => &mut done.already,
+                StageState::Ready => {
+                    to_do.push(*place);
+                    &mut done.ready
+                }
+                StageState::Absent | StageState::Refuse => {
+                    stage.make(job, self, volume)?;
+                    to_do.push(*place);
+                    &mut done.copied
+                }
+            };
+            names.push(place.volume.clone());
+        }
+        job.reach(Point::AllReady);
+        for place in to_do {
+            swap(&Stage::of(place).tree(), &place.tree)?;
+            job.reach(Point::Exchanged);
+        }
+        job.reach(Point::Restored);
+        Ok(done)
+    }
+
+    /// Removes what the volumes were before the restore, and any unfinished copy.
+    pub fn sweep(&self, job: &Job<'_>, places: &[Place]) -> Result<(), SnapError> {
+        for place in places {
+            Stage::of(place).sweep()?;
+        }
+        job.reach(Point::Swept);
+        Ok(())
+    }
+
+    /// What is beside the volume, proved; what does not hold is made anew.
+    fn prepared(
+        &self,
+        job: &Job<'_>,
+        stage: &Stage<'_>,
+        place: &Place,
+        volume: &VolumeMeta,
+    ) -> Result<StageState, SnapError> {
+        let state = stage_state(&stage.look(), &volume.digest);
+        let tree = match state {
+            StageState::Ready => stage.tree(),
+            StageState::Exchanged => place.tree.clone(),
+            StageState::Absent | StageState::Refuse => return Ok(state),
+        };
+        match stage.prove(job, self, volume, &tree) {
+            Ok(()) => Ok(state),
+            Err(error) if error.is_damage() => {
+                tracing::warn!(volume = %volume.name, %error, "the staged copy is made anew");
+                Ok(StageState::Refuse)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Each volume of the snapshot with its place; an error when the two do not match.
+    fn pairs<'a>(&'a self, places: &'a [Place]) -> Result<Vec<(&'a Place, &'a VolumeMeta)>, SnapError> {
+        let of = |name: &str| places.iter().find(|p| p.volume == name);
+        let differ = |why: String| SnapError::Volumes { path: self.dir().to_owned(), why };
+        if let Some(place) = places.iter().find(|p| self.meta().volumes.iter().all(|v| v.name != p.volume)) {
+            return Err(differ(format!("it has no volume {}", place.volume)));
+        }
+        let pair = |volume: &'a VolumeMeta| {
+            of(&volume.name)
+                .map(|place| (place, volume))
+                .ok_or_else(|| differ(format!("the volume {} was not given", volume.name)))
+        };
+        self.meta().volumes.iter().map(pair).collect()
+    }
+}

@@ -1,0 +1,98 @@
+//! Room on the disk, and what a file system can do: asked before anything is begun.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags};
+
+use crate::error::{At, Here as _, SnapError};
+use crate::walk::{Step, Walker, file_type};
+
+/// What a copy needs beside its data for each entry: a header, or an inode with its name.
+const ENTRY_COST: u64 = 2048;
+/// What is left free for everybody else.
+const MARGIN: u64 = 16 << 20;
+
+/// What a copy will need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Need {
+    /// Bytes of data.
+    pub(crate) bytes: u64,
+    /// Entries.
+    pub(crate) files: u64,
+}
+
+impl Need {
+    /// Of a tree, counted.
+    fn of(tree: &Path) -> Result<Self, SnapError> {
+        let (mut walker, _) = Walker::new(tree)?;
+        let mut need = Self { bytes: 0, files: 1 };
+        while let Some(step) = walker.next()? {
+            let Step::Entry(stat) = step else { continue };
+            need.files += 1;
+            match file_type(&stat) {
+                rustix::fs::FileType::Directory => walker.enter(&stat)?,
+                rustix::fs::FileType::RegularFile => {
+                    need.bytes += u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
+                }
+                _ => {}
+            }
+        }
+        Ok(need)
+    }
+}
+
+/// Refuses when `place` has no room for a copy of these trees. They are counted only when the file system they are on
+/// holds more than `place` has free; `None` for a copy that shares its blocks.
+pub(crate) fn for_trees(place: &Path, trees: &[&Path]) -> Result<(), SnapError> {
+    let stat = statvfs(place)?;
+    let free = stat.f_bavail * stat.f_frsize;
+    let mut held = 0;
+    for tree in trees {
+        let there = statvfs(tree)?;
+        held += (there.f_blocks - there.f_bfree) * there.f_frsize;
+    }
+    // All that is on a file system, twice over: what is shared there is not shared in the copy.
+    if held.saturating_mul(2) + MARGIN <= free {
+        return Ok(());
+    }
+    let mut need = Need::default();
+    for tree in trees {
+        let one = Need::of(tree)?;
+        need.bytes += one.bytes;
+        need.files += one.files;
+    }
+    // The stream takes no inode an entry.
+    room(place, Need { files: 0, bytes: need.bytes + need.files * ENTRY_COST })
+}
+
+/// Refuses when `place` has no room for this.
+pub(crate) fn room(place: &Path, need: Need) -> Result<(), SnapError> {
+    let stat = statvfs(place)?;
+    let free = stat.f_bavail * stat.f_frsize;
+    let needed = need.bytes + need.files * ENTRY_COST + MARGIN;
+    let no = |unit, needed, free| SnapError::NoSpace { place: place.to_owned(), unit, needed, free };
+    if needed > free {
+        return Err(no("bytes", needed, free));
+    }
+    // Some file systems make inodes as they are needed and say 0.
+    if stat.f_files > 0 && need.files > stat.f_favail {
+        return Err(no("files", need.files, stat.f_favail));
+    }
+    Ok(())
+}
+
+fn statvfs(place: &Path) -> Result<rustix::fs::StatVfs, SnapError> {
+    rustix::fs::statvfs(place).here(At { tree: place, entry: b"" }, "ask for the room on")
+}
+
+/// True when a file in `into` can share the blocks of one in `from`. Tried with two files that never get a name.
+pub(crate) fn clones(from: &Path, into: &Path) -> bool {
+    let nameless = |dir: &Path| -> Option<OwnedFd> {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        rustix::fs::openat(CWD, dir, flags, Mode::RUSR | Mode::WUSR).ok()
+    };
+    let (Some(from), Some(into)) = (nameless(from), nameless(into)) else { return false };
+    rustix::io::pwrite(&from, &[1; 4096], 0).is_ok_and(|n| n == 4096)
+        && rustix::fs::ioctl_ficlone(&into, &from).is_ok()
+}

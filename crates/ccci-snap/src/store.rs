@@ -1,0 +1,312 @@
+//! The known-good of one app on disk: one directory, replaced as a whole in one step.
+//!
+//! ```text
+//! <state>/<label>/snapshot/       meta.json, env, volumes/<volume>.manifest with <volume>.tar or <volume>/
+//! <state>/<label>/snapshot.new/   being written, or the one before, which is about to go
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use ccci_core::atomic;
+use ccci_core::swarm::Undeployed;
+
+use crate::backend::{LOSSES, Method};
+use crate::capture;
+use crate::check::{self, Stamps};
+use crate::error::SnapError;
+use crate::exchange::sync_dir;
+use crate::fill;
+use crate::job::{Job, Point};
+use crate::manifest::Reader;
+use crate::meta::{Facts, META, Meta, VolumeMeta};
+use crate::place::Place;
+use crate::space;
+
+/// The name of the one snapshot.
+pub const SNAPSHOT: &str = "snapshot";
+/// The name of what is being written.
+pub const STAGING: &str = "snapshot.new";
+const ENV: &str = "env";
+const VOLUMES: &str = "volumes";
+
+/// Where the snapshot of one app lives: `<state>/<label>`.
+#[derive(Debug, Clone)]
+pub struct Store {
+    dir: PathBuf,
+}
+
+/// A snapshot that is in its place and whose `meta.json` and `env` were proved.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    dir: PathBuf,
+    meta: Meta,
+}
+
+/// A complete snapshot that nobody sees yet.
+#[derive(Debug)]
+#[must_use = "a snapshot that is not published is removed by the next start"]
+pub struct Staged {
+    store: Store,
+    meta: Meta,
+}
+
+/// What is seen in a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// `snapshot/` is there.
+    pub snapshot: bool,
+    /// `snapshot.new/` is there.
+    pub staging: bool,
+}
+
+/// What is to be done about what is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leftover {
+    /// Nothing.
+    None,
+    /// Remove `snapshot.new/`: it was never in its place, or it was replaced. In both cases nothing refers to it.
+    RemoveStaging,
+}
+
+/// The rule for leftovers. What is in its place is whole, since it came there in one step; whatever lies beside it is
+/// refuse, whether it was never finished, finished and not published, or replaced and not yet removed.
+pub fn leftover(seen: Seen) -> Leftover {
+    if seen.staging { Leftover::RemoveStaging } else { Leftover::None }
+}
+
+impl Store {
+    /// The store in this directory, which is made with the first snapshot.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
+    fn staging(&self) -> PathBuf {
+        self.dir.join(STAGING)
+    }
+
+    /// Where the snapshot is, or would be.
+    pub fn snapshot_dir(&self) -> PathBuf {
+        self.dir.join(SNAPSHOT)
+    }
+
+    /// The snapshot; an error when there is none or it is damaged.
+    pub fn open(&self) -> Result<Snapshot, SnapError> {
+        let dir = self.snapshot_dir();
+        if !dir.is_dir() {
+            return Err(SnapError::None { path: dir });
+        }
+        let meta = Meta::read(&dir)?;
+        let snapshot = Snapshot { dir, meta };
+        snapshot.env()?;
+        Ok(snapshot)
+    }
+
+    /// What is there.
+    pub fn look(&self) -> Seen {
+        Seen { snapshot: self.snapshot_dir().exists(), staging: self.staging().exists() }
+    }
+
+    /// Removes what an interrupted operation left; true when there was something.
+    pub fn sweep(&self) -> Result<bool, SnapError> {
+        match leftover(self.look()) {
+            Leftover::None => Ok(false),
+            Leftover::RemoveStaging => crate::remove::tree(&self.staging()).map(|()| true),
+        }
+    }
+
+    /// Keeps the volumes as they are. Nothing is seen of it before [`Staged::publish`].
+    pub fn capture(
+        &self,
+        job: &Job<'_>,
+        proof: &Undeployed,
+        places: &[Place],
+        facts: &Facts,
+    ) -> Result<Staged, SnapError> {
+        for place in places {
+            place.must_be_of(proof)?;
+        }
+        atomic::create_dir(&self.dir)?;
+        self.sweep()?;
+        self.room(places)?;
+        job.reach(Point::CaptureBegun);
+        let staging = self.staging();
+        private_dir(&staging)?;
+        let volumes = staging.join(VOLUMES);
+        private_dir(&volumes)?;
+        let mut kept = Vec::new();
+        for place in places {
+            kept.push(keep(job, place, &volumes)?);
+            job.reach(Point::VolumeKept);
+        }
+        kept.sort_by(|a, b| a.name.cmp(&b.name));
+        atomic::write_private(&staging.join(ENV), &facts.env)?;
+        sync_dir(&volumes)?;
+        job.reach(Point::DataKept);
+        let (meta, text) = Meta::new(facts, kept).sealed();
+        atomic::write_private(&staging.join(META), text.as_bytes())?;
+        sync_dir(&staging)?;
+        job.reach(Point::Complete);
+        Ok(Staged { store: self.clone(), meta })
+    }
+
+    fn room(&self, places: &[Place]) -> Result<(), SnapError> {
+        let copied: Vec<&Path> =
+            places.iter().filter(|p| p.method != Method::Clone).map(|p| p.tree.as_path()).collect();
+        if copied.is_empty() { Ok(()) } else { space::for_trees(&self.dir, &copied) }
+    }
+}
+
+fn keep(job: &Job<'_>, place: &Place, volumes: &Path) -> Result<VolumeMeta, SnapError> {
+    let name = &place.volume;
+    let sum = capture::volume(job, &place.tree, volumes, name, place.method)?;
+    let digest = sum.digest.to_hex().to_string();
+    let mut stamps = None;
+    if place.method == Method::Clone {
+        let tree = place.method.data(volumes, name);
+        stamps = Some(stamp(job, &tree, volumes, name, &digest, &volumes.join(format!("{name}.stamps")))?);
+    }
+    Ok(VolumeMeta {
+        name: name.clone(),
+        method: place.method,
+        size: sum.bytes,
+        files: sum.entries,
+        digest,
+        stamps,
+        losses: match place.method {
+            Method::Archive => LOSSES.iter().map(|l| (*l).to_owned()).collect(),
+            _ => Vec::new(),
+        },
+        labels: place.labels.clone(),
+    })
+}
+
+/// Looks at all of a new tree and writes down its stamps.
+pub(crate) fn stamp(
+    job: &Job<'_>,
+    tree: &Path,
+    volumes: &Path,
+    name: &str,
+    digest: &str,
+    path: &Path,
+) -> Result<String, SnapError> {
+    let mut manifest = Reader::open(&capture::manifest_path(volumes, name), digest)?;
+    let mut stamps = Stamps::create(path)?;
+    check::tree(job, tree, &mut manifest, &mut stamps)?;
+    Ok(stamps.finish()?.map(|h| h.to_hex().to_string()).unwrap_or_default())
+}
+
+/// Refuses a directory in which there is something else.
+fn only(dir: &Path, expected: &[PathBuf]) -> Result<(), SnapError> {
+    use ccci_core::atomic::PathContext as _;
+    for entry in std::fs::read_dir(dir).path("list", dir)? {
+        let name = PathBuf::from(entry.path("list", dir)?.file_name());
+        if !expected.contains(&name) {
+            return Err(SnapError::damaged(&dir.join(name), "nobody put it there"));
+        }
+    }
+    Ok(())
+}
+
+/// A directory that only we can enter: volumes hold setuid programs and secrets.
+fn private_dir(path: &Path) -> Result<(), SnapError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+
+    use ccci_core::atomic::PathContext as _;
+    Ok(std::fs::DirBuilder::new().mode(0o700).create(path).path("create", path)?)
+}
+
+impl Staged {
+    /// What it holds.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// Puts it in its place in one step: before it, the old snapshot is the snapshot; after it, this one is.
+    pub fn publish(self, job: &Job<'_>) -> Result<Snapshot, SnapError> {
+        let dir = self.store.snapshot_dir();
+        let staging = self.store.staging();
+        crate::exchange::into_place(&staging, &dir)?;
+        job.reach(Point::Published);
+        self.store.sweep()?;
+        job.reach(Point::OldRemoved);
+        Ok(Snapshot { dir, meta: self.meta })
+    }
+}
+
+impl Snapshot {
+    /// What it holds.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) fn volumes(&self) -> PathBuf {
+        self.dir.join(VOLUMES)
+    }
+
+    /// The kept env, proved.
+    pub fn env(&self) -> Result<Vec<u8>, SnapError> {
+        use ccci_core::atomic::PathContext as _;
+        let path = self.dir.join(ENV);
+        let env = match std::fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(SnapError::damaged(&path, "it is missing"));
+            }
+            other => other.path("read", &path)?,
+        };
+        if blake3::hash(&env).to_hex().as_str() != self.meta.env {
+            return Err(SnapError::damaged(&path, "its digest is not the one in meta.json"));
+        }
+        Ok(env)
+    }
+
+    /// Reads every byte and proves it against its digest, and that nothing is there that does not belong.
+    pub fn verify(&self, job: &Job<'_>) -> Result<(), SnapError> {
+        self.env()?;
+        let volumes = self.volumes();
+        only(&self.dir, &[META, ENV, VOLUMES].map(PathBuf::from))?;
+        let expected: Vec<PathBuf> = self.meta.volumes.iter().flat_map(VolumeMeta::names).collect();
+        only(&volumes, &expected)?;
+        for volume in &self.meta.volumes {
+            self.verify_stamps(job, volume)?;
+            fill::volume(job, &volumes, &volume.name, (volume.method, &volume.digest), None, true)?;
+        }
+        Ok(())
+    }
+
+    /// Proves that a clone tree is the one that was made; other forms are proved as they are read.
+    pub(crate) fn verify_stamps(&self, job: &Job<'_>, volume: &VolumeMeta) -> Result<(), SnapError> {
+        let Some(digest) = &volume.stamps else { return Ok(()) };
+        let volumes = self.volumes();
+        let mut manifest = Reader::open(&capture::manifest_path(&volumes, &volume.name), &volume.digest)?;
+        let mut stamps = Stamps::open(&volumes.join(format!("{}.stamps", volume.name)), digest)?;
+        check::tree(job, &volume.method.data(&volumes, &volume.name), &mut manifest, &mut stamps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failure_9_what_lies_beside_a_snapshot_is_refuse_and_siblings_stay() {
+        for snapshot in [false, true] {
+            assert_eq!(leftover(Seen { snapshot, staging: false }), Leftover::None);
+            assert_eq!(leftover(Seen { snapshot, staging: true }), Leftover::RemoveStaging);
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path());
+        for name in ["snapshot.new", "snapshot"] {
+            private_dir(&dir.path().join(name)).unwrap();
+        }
+        atomic::write(&dir.path().join("last_good"), b"kept").unwrap();
+        assert!(store.sweep().unwrap());
+        assert!(!store.sweep().unwrap());
+        assert_eq!(store.look(), Seen { snapshot: true, staging: false });
+        assert!(dir.path().join("last_good").exists());
+    }
+}

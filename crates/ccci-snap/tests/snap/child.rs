@@ -1,0 +1,69 @@
+//! This test binary as a process of its own: to be killed at a named point, or to have its memory measured.
+
+use std::path::Path;
+
+use ccci_snap::{Job, Method, Point};
+use tokio_util::sync::CancellationToken;
+
+use crate::world::{World, facts, run};
+
+/// Where the child finds what it shall do, and where it says how it went.
+const ORDER: &str = "order";
+const PEAK: &str = "peak";
+
+/// What a child did.
+pub(crate) struct Done {
+    /// It came to its end.
+    pub(crate) ended: bool,
+    /// Its peak memory, in KiB.
+    pub(crate) peak: u64,
+}
+
+/// Lets a child work on the world below `root`. `what` is `capture` or `restore`; with a point, it kills itself there
+/// the `nth` time.
+pub(crate) fn work(world: &World, what: &str, point: Option<(Point, u32)>) -> Done {
+    let (name, nth) = point.map_or(("-", 0), |(p, n)| (p.name(), n));
+    let order = format!("{what} {name} {nth} {}", world.volumes.join(","));
+    #[expect(clippy::disallowed_methods, reason = "a note from test to test")]
+    std::fs::write(world.root.join(ORDER), order).unwrap();
+    let exe = std::env::current_exe().unwrap();
+    let args = ["--exact", "child::the_child", "--ignored", "--test-threads=1"];
+    let (ended, _) = run(&world.root, exe.to_str().unwrap(), &args);
+    let peak = std::fs::read_to_string(world.root.join(PEAK)).unwrap_or_default();
+    Done { ended, peak: peak.trim().parse().unwrap_or(0) }
+}
+
+/// The child. Started by [`work`] only.
+#[test]
+#[ignore = "is started by other tests"]
+fn the_child() {
+    let order = std::fs::read_to_string(ORDER).unwrap();
+    let words: Vec<&str> = order.split(' ').collect();
+    let root = Path::new(".").canonicalize().unwrap();
+    let world = World::at(&root, &words[3].split(',').collect::<Vec<_>>());
+    let left = std::sync::Mutex::new(words[2].parse::<u32>().unwrap());
+    let reach = |point: Point| {
+        if point.name() == words[1] {
+            let mut left = left.lock().unwrap();
+            *left -= 1;
+            if *left == 0 {
+                // As kill -9: no destructor, no flush.
+                std::process::abort();
+            }
+        }
+    };
+    let job = Job::new(CancellationToken::new(), &reach);
+    let (proof, places) = (world.proof(), world.places(Method::Tar));
+    if words[0] == "capture" {
+        let staged = world.store.capture(&job, &proof, &places, &facts("second")).unwrap();
+        staged.publish(&job).unwrap();
+    } else {
+        let snapshot = world.store.open().unwrap();
+        snapshot.restore(&job, &proof, &places).unwrap();
+        snapshot.sweep(&job, &places).unwrap();
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a note from test to test")]
+    std::fs::write(PEAK, peak.trim().trim_end_matches(" kB")).unwrap();
+}

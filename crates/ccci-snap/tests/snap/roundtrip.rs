@@ -1,0 +1,62 @@
+//! Every kind of entry there and back, on every file system and by every back end.
+
+use ccci_snap::{Job, Method};
+
+use crate::kinds;
+use crate::lister::{diff, list};
+use crate::world::{Fs, World, sh};
+
+/// What a run may do to a volume.
+const RUIN: &str = "rm -rf kind-0* kind-1*; echo changed > kind-21/new; touch added; mkdir -p more/dirs; \
+    find . -type f -size -100k | head -50 | while read -r f; do echo x >> \"$f\" || true; done 2>/dev/null; \
+    setfattr -x user.root .; setfacl -b .; chown 0:0 .; chmod 777 .; rm -f kind-33/f; ln -s /etc link";
+
+fn there_and_back(fs: Fs, method: Method) {
+    let world = World::new(fs, 400, &["app_data"]);
+    let tree = world.tree("app_data");
+    kinds::make(&tree);
+    let before = list(&tree);
+    let snapshot = world.keep(method);
+    assert_eq!(diff(&before, &list(&tree)), [""; 0], "a capture changes nothing");
+    let job = Job::default();
+    snapshot.verify(&job).unwrap();
+    for staged in [false, true] {
+        let places = world.places(method);
+        if staged {
+            snapshot.stage(&job, &places).unwrap();
+        }
+        sh(&tree, RUIN);
+        assert!(diff(&before, &list(&tree)).len() > 100);
+        let restored = snapshot.restore(&job, &world.proof(), &places).unwrap();
+        assert_eq!(restored.ready.len(), usize::from(staged));
+        assert_eq!(diff(&before, &list(&tree)), [""; 0], "{fs:?} {method:?} staged {staged}");
+        snapshot.sweep(&job, &places).unwrap();
+        assert_eq!(sh(tree.parent().unwrap(), "ls -A"), "_data\n", "nothing is left beside the volume");
+    }
+    snapshot.verify(&job).unwrap();
+}
+
+#[test]
+fn all_kinds_on_ext4_as_tar() {
+    there_and_back(Fs::Ext4, Method::Tar);
+}
+
+#[test]
+fn all_kinds_on_xfs_as_tar() {
+    there_and_back(Fs::Xfs, Method::Tar);
+}
+
+#[test]
+fn all_kinds_on_btrfs_as_tar() {
+    there_and_back(Fs::Btrfs, Method::Tar);
+}
+
+#[test]
+fn all_kinds_on_xfs_as_clones() {
+    there_and_back(Fs::Xfs, Method::Clone);
+}
+
+#[test]
+fn all_kinds_on_btrfs_as_clones() {
+    there_and_back(Fs::Btrfs, Method::Clone);
+}
