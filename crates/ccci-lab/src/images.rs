@@ -14,6 +14,7 @@ use crate::embedded::{self, IMAGES};
 use crate::work::DockerError;
 
 pub use build::{Built, ensure, present};
+pub use maven::Archive;
 pub use node::Node;
 pub use pip::Wheels;
 
@@ -21,6 +22,7 @@ mod build;
 mod cargo;
 mod debian;
 mod go;
+mod maven;
 mod node;
 mod pip;
 
@@ -73,6 +75,16 @@ pub enum ImageError {
     /// A tool is missing and could not be installed.
     #[error(transparent)]
     Tools(#[from] crate::tools::ToolError),
+    /// What was fetched is not what was asked for.
+    #[error("{what} was fetched and is not what image.yaml names: its sha256 is {found}, wanted is {wanted}")]
+    Checksum {
+        /// What was fetched.
+        what: String,
+        /// The checksum it should have.
+        wanted: String,
+        /// The one it has.
+        found: String,
+    },
     /// Go is missing or too old, and none could be had.
     #[error("cannot compile {what}: {why}; install Go 1.21 or newer and put it on PATH")]
     NoGo {
@@ -138,6 +150,8 @@ pub struct ImageSpec {
     pub crates: BTreeMap<String, String>,
     /// Folders of Python packages, by their name in the build context.
     pub wheels: BTreeMap<String, Wheels>,
+    /// Archives from Maven repositories, by their name in the build context.
+    pub maven: BTreeMap<String, Archive>,
     /// Node and npm packages.
     pub node: Option<Node>,
     /// Whether the lab's authority lies in the build context.
@@ -162,6 +176,8 @@ struct Tag {
     crates: BTreeMap<String, String>,
     #[serde(default)]
     wheels: BTreeMap<String, Wheels>,
+    #[serde(default)]
+    maven: BTreeMap<String, Archive>,
     node: Option<Node>,
     #[serde(default)]
     lab_ca: bool,
@@ -201,6 +217,7 @@ pub fn find(reference: &str) -> Result<ImageSpec, ImageError> {
         programs: found.programs,
         crates: found.crates,
         wheels: found.wheels,
+        maven: found.maven,
         node: found.node,
         lab_ca: found.lab_ca,
     })
@@ -247,6 +264,9 @@ impl ImageSpec {
         }
         for (name, wheels) in &self.wheels {
             part("wheels", name, format!("{wheels:?}").as_bytes());
+        }
+        for (name, archive) in &self.maven {
+            part("maven", name, format!("{archive:?}").as_bytes());
         }
         if let Some(node) = &self.node {
             part("node", "", format!("{node:?}").as_bytes());

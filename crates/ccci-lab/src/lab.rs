@@ -9,29 +9,31 @@ use ccci_core::atomic::{self, PathError};
 use ccci_core::clock;
 use ccci_core::lock::{self, Lock, LockError};
 use ccci_core::settings::{AbraSettings, RecipeSource, Settings};
-use ccci_core::swarm::{SwarmError, WaitFailure};
+use ccci_core::swarm::{Swarm, SwarmError, WaitFailure};
 use ccci_core::wait::CancellationToken;
 use ccci_core::yaml;
 use serde::Serialize;
 
 use crate::catalogue::{self, CatalogueError};
-use crate::certificates::{self, CertificateError};
+use crate::certificates::{self, CertificateError, Wildcard};
 use crate::engine::{self, EngineError, EngineOptions, Need, Owned, neighbours};
 use crate::images::{self, ImageError};
+use crate::keycloak;
 use crate::layout::{BASE_DOMAIN, LabLayout};
 use crate::names::{self, NamesError};
-use crate::standing::StandingError;
+use crate::standing::{Kept, StandingError};
 use crate::tools::{self, ToolError};
 use crate::traefik;
 use crate::work::{DockerError, Sink, Work};
 
 pub use leave::{Left, down, reset};
+pub(crate) use leave::{sharers, someone};
 
 mod leave;
 mod place;
 
 /// The programs that the first `up` needs beside Docker's.
-const TOOLS: [tools::Tool; 4] = [tools::GIT, tools::MMDEBSTRAP, tools::GO, tools::PIP];
+const TOOLS: [tools::Tool; 5] = [tools::GIT, tools::MMDEBSTRAP, tools::GO, tools::PIP, tools::MAVEN];
 /// The lock that runs share and `down` and `reset` need alone.
 const USE: &str = "use";
 /// The compose file with what a small machine's kernel lacks, in each of the lab's recipes.
@@ -75,8 +77,10 @@ pub enum LabError {
     #[error(transparent)]
     Lock(#[from] LockError),
     /// A run is under way.
-    #[error("the lab is in use by {holder}: wait for it, or end it")]
+    #[error("{what} is in use by {holder}: wait for it, or end it")]
     InUse {
+        /// What is in use.
+        what: String,
         /// Who uses it.
         holder: String,
     },
@@ -163,7 +167,7 @@ pub struct LabStatus {
     pub engine: Option<EngineStatus>,
     /// The abra in use.
     pub abra: AbraStatus,
-    /// Whether each part of the lab is up: `names`, `traefik`.
+    /// Whether each part of the lab is up: `names`, `traefik`, `keycloak`.
     pub up: BTreeMap<&'static str, bool>,
     /// The lab's stacks.
     pub stacks: Vec<String>,
@@ -198,7 +202,7 @@ pub fn find_abra() -> Option<PathBuf> {
     tools::find("abra")
 }
 
-/// Brings the whole lab up: engine, authority, catalogue, images, names, Traefik. Quick where all of it is there.
+/// Brings the whole lab up: engine, authority, catalogue, images, names, Traefik, Keycloak. Quick where all of it is there.
 pub async fn up(
     layout: &LabLayout,
     options: &LabOptions,
@@ -227,7 +231,8 @@ pub async fn enter(
 /// Holds the lab as it is: while the lock lives, nobody takes it down.
 pub fn hold(layout: &LabLayout) -> Result<Lock, LabError> {
     let path = layout.lock(USE);
-    Lock::try_share(&path)?.ok_or_else(|| LabError::InUse { holder: lock::holder(&path) })
+    Lock::try_share(&path)?
+        .ok_or_else(|| LabError::InUse { what: "the lab".to_owned(), holder: lock::holder(&path) })
 }
 
 /// Builds the catalogue and nothing else, and gives settings that suffice to look at its recipes. Needs git, and no
@@ -274,11 +279,18 @@ async fn bring_up(work: &Work<'_>, options: &LabOptions) -> Result<LabStatus, La
         // Before the deed: whose Traefik it is decides who may remove its data.
         engine::record::update(layout, |owned| owned.traefik = true)?;
     }
-    let traefik = traefik::wanted(&wildcard).map_err(StandingError::from)?;
-    Box::pin(traefik.ensure(work, &settings)).await?;
+    for app in kept(layout, &wildcard)? {
+        Box::pin(app.ensure(work, &settings)).await?;
+    }
     // Last: a settings file that is there belongs to a lab that was up once.
     place::settings(layout, &settings)?;
     look(work, &options.engine, options.abra.as_deref()).await
+}
+
+/// The apps that the lab keeps up, in the order in which they need each other.
+fn kept(layout: &LabLayout, wildcard: &Wildcard) -> Result<[Kept; 2], LabError> {
+    let traefik = traefik::wanted(wildcard).map_err(StandingError::from)?;
+    Ok([traefik, keycloak::wanted(layout).map_err(StandingError::from)?])
 }
 
 /// Refuses a directory that this user may not write, before any of its files says so in its own way.
@@ -345,7 +357,7 @@ async fn look(work: &Work<'_>, options: &EngineOptions, abra: Option<&Path>) -> 
         ca_file: layout.ca_file(),
         engine: None,
         abra: AbraStatus { binary: place::abra_binary(layout, abra), stand_in: abra.is_none() },
-        up: [("names", false), (traefik::RECIPE, false)].into(),
+        up: [("names", false), (traefik::RECIPE, false), (keycloak::RECIPE, false)].into(),
         stacks: Vec::new(),
         images: Vec::new(),
         recipes: catalogue::recipes(),
@@ -359,8 +371,13 @@ async fn look(work: &Work<'_>, options: &EngineOptions, abra: Option<&Path>) -> 
     let services = neighbours::services(work).await?;
     let proxy = neighbours::proxy(work).await?;
     status.stacks = neighbours::removable(&services, proxy.our_id()).into_iter().collect();
-    let traefik = traefik::domain().map_err(StandingError::from)?.stack();
-    status.up.insert(traefik::RECIPE, status.stacks.iter().any(|stack| stack == traefik.as_str()));
+    for place in [traefik::place(), keycloak::place()] {
+        let place = place.map_err(StandingError::from)?;
+        // Another lab's would be called the same.
+        let ours = status.stacks.iter().any(|stack| stack == place.domain.stack().as_str());
+        let up = ours && place.serves(layout, &Swarm::connect().await?).await?;
+        status.up.insert(place.recipe, up);
+    }
     status.up.insert("names", names::is_up(work).await?);
     status.images = images::present(work).await?;
     Ok(status)

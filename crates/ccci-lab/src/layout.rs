@@ -85,6 +85,11 @@ impl LabLayout {
         self.root.join("state")
     }
 
+    /// The lock that runs share while they use a live-warm provider; whoever may stop it needs it alone.
+    pub fn provider_lock(&self, recipe: &str) -> PathBuf {
+        self.state().join("locks").join(format!("provider-{recipe}"))
+    }
+
     /// The settings file of this lab.
     pub fn settings(&self) -> PathBuf {
         self.root.join("ccci.yaml")
@@ -121,6 +126,7 @@ mod tests {
             lab.build(),
             lab.engine(),
             lab.state(),
+            lab.provider_lock("a"),
             lab.settings(),
             lab.lock("lab"),
         ];

@@ -7,6 +7,7 @@ pub mod certificates;
 pub mod embedded;
 pub mod engine;
 pub mod images;
+pub mod keycloak;
 pub mod lab;
 pub mod layout;
 pub mod names;

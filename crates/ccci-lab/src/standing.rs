@@ -2,19 +2,24 @@
 //! there is something to do.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ccci_core::abra::Abra;
 use ccci_core::atomic::{self, PathError};
 use ccci_core::deploy::stand_up::{self, Order, Prepared, StandUpError, Standing};
 use ccci_core::deploy::{GivenSecret, Tools};
-use ccci_core::git::Git;
+use ccci_core::git::{Git, Tag};
 use ccci_core::health::Site;
+use ccci_core::lock::{self, Lock};
 use ccci_core::manifest::{Health, HttpPath, Statuses};
 use ccci_core::names::{AppDomain, NameError, RecipeName};
+use ccci_core::secret::Redactor;
 use ccci_core::settings::Settings;
 use ccci_core::swarm::{Swarm, SwarmError};
 
+use crate::lab::{sharers, someone};
+use crate::layout::LabLayout;
 use crate::work::Work;
 
 /// An app of the lab's own that cannot be kept up.
@@ -48,85 +53,42 @@ pub enum StandingError {
     Path(#[from] PathError),
 }
 
-/// One app that the lab keeps up.
-pub(crate) struct Kept {
+/// Where one app of the lab's own is, and how it is seen to be up.
+pub(crate) struct Place {
     /// Its recipe.
     pub(crate) recipe: &'static str,
     /// Its domain.
     pub(crate) domain: AppDomain,
-    /// Values of its env, beside those that every app of the lab gets.
-    pub(crate) values: Vec<(&'static str, String)>,
-    /// Secrets whose values the lab brings.
-    pub(crate) given: Vec<GivenSecret>,
     /// A path that tells whether it serves.
     pub(crate) health: &'static str,
     /// How long it may take until swarm has converged, and again until it serves.
     pub(crate) patience: Duration,
 }
 
-impl Kept {
-    /// Brings the app up where it is not, does not serve, or is not what it should be.
-    pub(crate) async fn ensure(&self, work: &Work<'_>, settings: &Settings) -> Result<(), StandingError> {
-        let recipe: RecipeName = self.recipe.parse()?;
-        let swarm = Swarm::connect().await?;
-        let abra =
-            Abra { cancel: work.cancel.clone(), ..Abra::new(&settings.abra.binary, work.layout.abra()) };
-        let mut values = settings.env.clone();
-        values.extend(self.values.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
-        let order = Order {
-            recipe: &recipe,
-            domain: &self.domain,
-            source: &settings.recipes.of(&recipe),
-            commit: None,
-            values: &values,
-            compose_files: &settings.compose_files,
-        };
-        let git = Git { cancel: work.cancel.clone(), ..Git::default() };
-        let prepared = stand_up::prepare(&order, &git, &abra).await.map_err(|e| self.failed(e))?;
-        let standing = self.standing(work)?;
-        // abra writes the version into the env file, so the first text is kept beside it for the comparison.
-        let wanted = work.layout.abra().join(format!("{}.wanted", self.recipe));
-        let text = prepared.env.text();
-        let facts = swarm.observe(&self.domain.stack()).await?;
-        let same = atomic::read_optional(&wanted)?.as_deref() == Some(text.as_str());
-        if same && prepared.running(&facts).is_some() && standing.serves(&swarm, &abra.redactor).await.is_ok()
-        {
-            return Ok(());
-        }
-        let version = prepared.version.as_ref().map(ToString::to_string).unwrap_or_default();
-        let up = self.stand_up(work, &prepared, &standing, (&abra, &swarm));
-        work.step(format!("{} {version}", self.domain), up).await?;
-        Ok(atomic::write(&wanted, text.as_bytes())?)
+/// One app that the lab keeps up.
+pub(crate) struct Kept {
+    /// Where it is.
+    pub(crate) place: Place,
+    /// Values of its env, beside those that every app of the lab gets.
+    pub(crate) values: Vec<(&'static str, String)>,
+    /// Secrets whose values the lab brings.
+    pub(crate) given: Vec<GivenSecret>,
+    /// The lock that its users share, where it has users that hold one.
+    pub(crate) users: Option<PathBuf>,
+}
+
+impl Place {
+    /// Whether the app serves.
+    pub(crate) async fn serves(&self, layout: &LabLayout, swarm: &Swarm) -> Result<bool, StandingError> {
+        Ok(self.standing(layout)?.serves(swarm, &Redactor::default()).await.is_ok())
     }
 
-    async fn stand_up(
-        &self,
-        work: &Work<'_>,
-        prepared: &Prepared,
-        standing: &Standing,
-        (abra, swarm): (&Abra, &Swarm),
-    ) -> Result<(), StandingError> {
-        let tools = Tools {
-            abra,
-            swarm,
-            pull: false,
-            cancel: &work.cancel,
-            progress: &|text| work.note(text),
-            given: &self.given,
-            secrets_dir: None,
-            // The lab removes the secrets of its stacks by their names.
-            record: &|_| Ok(()),
-        };
-        prepared.stand_up(&tools, standing).await.map_err(|e| self.failed(e))?;
-        Ok(())
-    }
-
-    fn standing(&self, work: &Work<'_>) -> Result<Standing, StandingError> {
+    fn standing(&self, layout: &LabLayout) -> Result<Standing, StandingError> {
         let wrong = |why| StandingError::Health { recipe: self.recipe, why };
         let site = Site {
             origin: format!("https://{}", self.domain),
             address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            ca_file: Some(work.layout.ca_file()),
+            ca_file: Some(layout.ca_file()),
             stack: self.domain.stack(),
         };
         let path = HttpPath::try_from(self.health.to_owned()).map_err(wrong)?;
@@ -136,5 +98,188 @@ impl Kept {
 
     fn failed(&self, source: StandUpError) -> StandingError {
         StandingError::StandUp { recipe: self.recipe, source: Box::new(source) }
+    }
+}
+
+/// What there is to do about an app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Todo {
+    /// It stands as it should.
+    Nothing,
+    /// Nothing of it runs.
+    Deploy,
+    /// It runs, and does not serve or is not what it should be.
+    Redeploy,
+}
+
+/// What of an app runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Runs {
+    Nothing,
+    /// Something that is no release of the catalogue.
+    Unknown,
+    /// A release.
+    Release,
+}
+
+/// Decides it; `same` is whether its settings are those wanted.
+fn todo(runs: Runs, same: bool, serves: bool) -> Todo {
+    match runs {
+        Runs::Nothing => Todo::Deploy,
+        Runs::Release if same && serves => Todo::Nothing,
+        Runs::Release | Runs::Unknown => Todo::Redeploy,
+    }
+}
+
+/// The doors through which one app is brought up.
+struct Doors {
+    abra: Abra,
+    git: Git,
+    swarm: Swarm,
+}
+
+impl Kept {
+    /// Brings the app up where it is not, does not serve, or has other settings than it should. An app that runs stays
+    /// at its release, also when there is a newer one.
+    pub(crate) async fn ensure(&self, work: &Work<'_>, settings: &Settings) -> Result<(), StandingError> {
+        let doors = Doors {
+            abra: Abra {
+                cancel: work.cancel.clone(),
+                ..Abra::new(&settings.abra.binary, work.layout.abra())
+            },
+            git: Git { cancel: work.cancel.clone(), ..Git::default() },
+            swarm: Swarm::connect().await?,
+        };
+        let (prepared, runs) = self.prepare(work, settings, &doors).await?;
+        let standing = self.place.standing(work.layout)?;
+        // abra writes the version into the env file, so the first text is kept beside it for the comparison.
+        let wanted = work.layout.abra().join(format!("{}.wanted", self.place.recipe));
+        let text = prepared.env.text();
+        let same = atomic::read_optional(&wanted)?.as_deref() == Some(text.as_str());
+        let serves = same && standing.serves(&doors.swarm, &doors.abra.redactor).await.is_ok();
+        let todo = todo(runs, same, serves);
+        if todo == Todo::Nothing {
+            return Ok(());
+        }
+        let _alone = match self.alone(todo)? {
+            Users::None(lock) => lock,
+            Users::Some(who) => {
+                work.note(format!("{} is left as it is: in use by {who}", self.place.domain));
+                return Ok(());
+            }
+        };
+        let version = prepared.version.as_ref().map(ToString::to_string).unwrap_or_default();
+        let what = format!("{} {version}", self.place.domain);
+        work.step(what, self.stand_up(work, &prepared, &standing, &doors)).await?;
+        Ok(atomic::write(&wanted, text.as_bytes())?)
+    }
+
+    /// The app at the release that runs, else at the newest, and what runs of it.
+    async fn prepare(
+        &self,
+        work: &Work<'_>,
+        settings: &Settings,
+        doors: &Doors,
+    ) -> Result<(Prepared, Runs), StandingError> {
+        let Place { recipe, domain, .. } = &self.place;
+        let recipe: RecipeName = recipe.parse()?;
+        let mut values = settings.env.clone();
+        values.extend(self.values.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+        let newest = Order {
+            recipe: &recipe,
+            domain,
+            source: &settings.recipes.of(&recipe),
+            commit: None,
+            values: &values,
+            compose_files: &settings.compose_files,
+        };
+        let failed = |error| self.place.failed(error);
+        let prepared = stand_up::prepare(&newest, &doors.git, &doors.abra).await.map_err(failed)?;
+        let facts = doors.swarm.observe(&domain.stack()).await?;
+        let Some(Tag { commit, version, .. }) = prepared.running(&facts) else {
+            let runs = if facts.services.is_empty() { Runs::Nothing } else { Runs::Unknown };
+            return Ok((prepared, runs));
+        };
+        if *commit == prepared.commit {
+            return Ok((prepared, Runs::Release));
+        }
+        let latest = prepared.version.as_ref().map(ToString::to_string).unwrap_or_default();
+        work.note(format!("{domain} stays at {version}; the newest release is {latest}"));
+        let running = Order { commit: Some(commit), ..newest };
+        let prepared = stand_up::prepare(&running, &doors.git, &doors.abra).await.map_err(failed)?;
+        Ok((prepared, Runs::Release))
+    }
+
+    /// Keeps users away while what they use is deployed again.
+    fn alone(&self, todo: Todo) -> Result<Users, StandingError> {
+        let Some(path) = self.users.as_deref().filter(|_| todo == Todo::Redeploy) else {
+            return Ok(Users::None(None));
+        };
+        Ok(match Lock::try_take(path, &someone("lab up"))? {
+            Some(lock) => Users::None(Some(lock)),
+            None => Users::Some(sharers(path).unwrap_or_else(|| lock::holder(path))),
+        })
+    }
+
+    async fn stand_up(
+        &self,
+        work: &Work<'_>,
+        prepared: &Prepared,
+        standing: &Standing,
+        doors: &Doors,
+    ) -> Result<(), StandingError> {
+        let tools = Tools {
+            abra: &doors.abra,
+            swarm: &doors.swarm,
+            pull: false,
+            cancel: &work.cancel,
+            progress: &|text| work.note(text),
+            given: &self.given,
+            secrets_dir: None,
+            // The lab removes the secrets of its stacks by their names.
+            record: &|_| Ok(()),
+        };
+        prepared.stand_up(&tools, standing).await.map_err(|e| self.place.failed(e))?;
+        Ok(())
+    }
+}
+
+/// Whether anybody uses an app.
+enum Users {
+    /// Nobody, as long as this lock lives.
+    None(Option<Lock>),
+    /// These do.
+    Some(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_app_is_deployed_only_where_there_is_something_to_do() {
+        for (runs, same, serves, expected) in [
+            (Runs::Release, true, true, Todo::Nothing),
+            (Runs::Release, true, false, Todo::Redeploy),
+            (Runs::Release, false, true, Todo::Redeploy),
+            (Runs::Unknown, true, true, Todo::Redeploy),
+            (Runs::Nothing, true, true, Todo::Deploy),
+            (Runs::Nothing, false, false, Todo::Deploy),
+        ] {
+            assert_eq!(todo(runs, same, serves), expected, "{runs:?} {same} {serves}");
+        }
+    }
+
+    #[test]
+    fn a_provider_that_is_in_use_is_not_deployed_again_under_its_users() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = LabLayout::new(dir.path());
+        let keycloak = crate::keycloak::wanted(&layout).unwrap();
+        let share = Lock::try_share(&layout.provider_lock("keycloak")).unwrap();
+        let Users::Some(who) = keycloak.alone(Todo::Redeploy).unwrap() else { panic!("nobody is told") };
+        assert_eq!(who, format!("process {}", std::process::id()));
+        assert!(matches!(keycloak.alone(Todo::Deploy).unwrap(), Users::None(None)), "nothing to be used");
+        drop(share);
+        assert!(matches!(keycloak.alone(Todo::Redeploy).unwrap(), Users::None(Some(_))));
     }
 }

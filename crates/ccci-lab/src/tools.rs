@@ -68,6 +68,8 @@ pub const GO: Tool = Tool { program: "go", packages: &["golang-go"] };
 pub const PIP: Tool = Tool { program: "pip3", packages: &["python3-pip"] };
 /// Drives a browser; its package brings the browser of its own version.
 pub const BROWSER: Tool = Tool { program: "chromedriver", packages: &["chromium", "chromium-driver"] };
+/// Fetches archives from Maven repositories; it brings a Java of its own.
+pub const MAVEN: Tool = Tool { program: "mvn", packages: &["maven"] };
 
 /// Compiles small servers for images. Whoever builds ccci has it; a distribution's may be too old.
 pub const CARGO: Tool = Tool { program: "cargo", packages: &["cargo"] };

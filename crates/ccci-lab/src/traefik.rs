@@ -8,7 +8,7 @@ use ccci_core::secret::Secret;
 
 use crate::certificates::Wildcard;
 use crate::layout::BASE_DOMAIN;
-use crate::standing::Kept;
+use crate::standing::{Kept, Place};
 
 /// The recipe, which is also the first label of the app's domain.
 pub(crate) const RECIPE: &str = "traefik";
@@ -20,6 +20,11 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// The domain of the lab's Traefik.
 pub fn domain() -> Result<AppDomain, NameError> {
     format!("{RECIPE}.{BASE_DOMAIN}").parse()
+}
+
+/// Where Traefik is.
+pub(crate) fn place() -> Result<Place, NameError> {
+    Ok(Place { recipe: RECIPE, domain: domain()?, health: HEALTH, patience: PATIENCE })
 }
 
 /// Traefik as the lab wants it. Another certificate is another version of its secrets, so Traefik is deployed with it.
@@ -43,14 +48,12 @@ pub(crate) fn wanted(wildcard: &Wildcard) -> Result<Kept, NameError> {
         required: true,
     };
     Ok(Kept {
-        recipe: RECIPE,
-        domain: domain()?,
+        place: place()?,
         values: own.map(|(key, value)| (key, value.to_owned())).into(),
         given: vec![
             given("ssl_cert", Secret::new(wildcard.certificate.clone())),
             given("ssl_key", wildcard.key.clone()),
         ],
-        health: HEALTH,
-        patience: PATIENCE,
+        users: None,
     })
 }

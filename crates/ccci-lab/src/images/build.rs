@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ccci_core::atomic::{self, PathContext as _};
 
-use super::{Base, ImageError, ImageSpec, Wheels, cargo, debian, file, find, go, node, pip};
+use super::{Base, ImageError, ImageSpec, Wheels, cargo, debian, file, find, go, maven, node, pip};
 use crate::work::{DockerError, Work, accepted};
 
 /// How long one `docker build` may take.
@@ -117,6 +117,9 @@ async fn make(work: &Work<'_>, spec: &ImageSpec, ca: &str, exact: &str) -> Resul
     }
     for (name, wheels) in &spec.wheels {
         put_wheels(work, spec, wheels, &context.path().join(name)).await?;
+    }
+    for (name, archive) in &spec.maven {
+        maven::archive(work, spec, archive, &context.path().join(name)).await?;
     }
     if let Some(node) = &spec.node {
         node::prepare(work, spec, node, context.path()).await?;

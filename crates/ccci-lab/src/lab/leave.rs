@@ -2,7 +2,7 @@
 //! under way. An engine or swarm that the lab made stays as long as anybody else uses it.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ccci_core::atomic::{self, PathContext as _, PathError};
@@ -17,6 +17,7 @@ use serde::Serialize;
 use super::{LabError, USE};
 use crate::engine::neighbours::{self, Proxy};
 use crate::engine::{self, EngineOptions, Owned};
+use crate::keycloak;
 use crate::layout::{LabLayout, PROXY_NETWORK};
 use crate::names;
 use crate::standing::StandingError;
@@ -74,9 +75,12 @@ async fn leave(work: &Work<'_>, options: &EngineOptions, reset: Option<Reset>) -
     let _lock = work.lock("lab").await?;
     // Runs that have a name are told by it, at once.
     refuse_in_use(layout)?;
-    let _alone = alone(work, if reset.is_some() { "lab reset" } else { "lab down" }).await?;
+    let command = if reset.is_some() { "lab reset" } else { "lab down" };
+    let _alone = alone(work, "the lab", layout.lock(USE), command).await?;
     // A run may have begun meanwhile by settings of its own.
     refuse_in_use(layout)?;
+    let keycloak = keycloak::RECIPE;
+    let _provider = alone(work, "the lab's Keycloak", layout.provider_lock(keycloak), command).await?;
     let socket = engine::decide::socket_path(options.docker_host.as_deref());
     let mut left = Left::default();
     if reset.is_some() && engine::record::read(layout)?.made_the_engine() {
@@ -95,22 +99,29 @@ async fn leave(work: &Work<'_>, options: &EngineOptions, reset: Option<Reset>) -
     Ok(left)
 }
 
-/// Takes the lab alone. A process that has just brought it up shares it before it has a run.
-async fn alone(work: &Work<'_>, command: &str) -> Result<Lock, LabError> {
-    let path = work.layout.lock(USE);
-    let since = clock::rfc3339(clock::now());
-    let me = Holder { run: command.to_owned(), recipe: String::new(), pid: std::process::id(), since };
-    let users = || {
-        let all: Vec<String> = lock::sharers(&path).iter().map(ToString::to_string).collect();
-        if all.is_empty() { "another process".to_owned() } else { format!("process {}", all.join(", ")) }
-    };
-    let mut tell = |_: &str| work.note(format!("waiting for the lab: in use by {}", users()));
+/// Takes what others share alone. A process that has just brought the lab up shares it before it has a run.
+async fn alone(work: &Work<'_>, what: &str, path: PathBuf, command: &str) -> Result<Lock, LabError> {
+    let me = someone(command);
+    let users = || sharers(&path).unwrap_or_else(|| "another process".to_owned());
+    let mut tell = |_: &str| work.note(format!("waiting for {what}: in use by {}", users()));
     let paths = [path.clone()];
-    let taken = lock::take_any("the lab", &paths, &me, PATIENCE, &work.cancel, &mut tell).await;
+    let taken = lock::take_any(what, &paths, &me, PATIENCE, &work.cancel, &mut tell).await;
     taken.map_err(|error| match error {
-        LockError::Busy { .. } => LabError::InUse { holder: users() },
+        LockError::Busy { .. } => LabError::InUse { what: what.to_owned(), holder: users() },
         other => other.into(),
     })
+}
+
+/// A command of the lab, as the holder of a lock.
+pub(crate) fn someone(command: &str) -> Holder {
+    let since = clock::rfc3339(clock::now());
+    Holder { run: command.to_owned(), recipe: String::new(), pid: std::process::id(), since }
+}
+
+/// Who shares the lock at `path`, in words, as far as the kernel shows them.
+pub(crate) fn sharers(path: &Path) -> Option<String> {
+    let all: Vec<String> = lock::sharers(path).iter().map(ToString::to_string).collect();
+    if all.is_empty() { None } else { Some(format!("process {}", all.join(", "))) }
 }
 
 /// Runs hold kernel locks in the state directory.
@@ -120,7 +131,7 @@ fn refuse_in_use(layout: &LabLayout) -> Result<(), LabError> {
     locks.extend(entries(&layout.state().join("locks"))?);
     for path in locks {
         if lock::is_held(&path)? {
-            return Err(LabError::InUse { holder: lock::holder(&path) });
+            return Err(LabError::InUse { what: "the lab".to_owned(), holder: lock::holder(&path) });
         }
     }
     Ok(())
@@ -140,11 +151,8 @@ async fn clear(work: &Work<'_>, reset: Option<Reset>, left: &mut Left) -> Result
     let services = neighbours::services(work).await?;
     let running = neighbours::removable(&services, proxy.our_id());
     let owned = engine::record::read(work.layout)?;
-    let stacks = if reset.is_some() {
-        recorded(work.layout, running, traefik_is_ours(&owned, &proxy))?
-    } else {
-        running
-    };
+    let stacks =
+        if reset.is_some() { recorded(work.layout, running, kept_is_ours(&owned, &proxy))? } else { running };
     if !stacks.is_empty() {
         let swarm = Swarm::connect().await?;
         for name in &stacks {
@@ -174,9 +182,9 @@ async fn clear(work: &Work<'_>, reset: Option<Reset>, left: &mut Left) -> Result
     Ok(())
 }
 
-/// Whether the stack of Traefik, or what it left, is this lab's. All labs call it the same, so the network decides;
-/// where there is none, the record of having brought it up.
-fn traefik_is_ours(owned: &Owned, proxy: &Proxy) -> bool {
+/// Whether the stacks of Traefik and Keycloak, or what they left, are this lab's. All labs call them the same, so the
+/// network decides; where there is none, the record of having brought them up.
+fn kept_is_ours(owned: &Owned, proxy: &Proxy) -> bool {
     match proxy {
         Proxy::Ours(_) => true,
         Proxy::Absent => owned.traefik,
@@ -184,15 +192,14 @@ fn traefik_is_ours(owned: &Owned, proxy: &Proxy) -> bool {
     }
 }
 
-/// All stacks that may have left something: those that run, Traefik's if it is ours, and those of runs that died.
-fn recorded(
-    layout: &LabLayout,
-    running: BTreeSet<String>,
-    traefik: bool,
-) -> Result<BTreeSet<String>, LabError> {
+/// All stacks that may have left something: those that run, Traefik's and Keycloak's if they are ours, and those of runs
+/// that died.
+fn recorded(layout: &LabLayout, running: BTreeSet<String>, kept: bool) -> Result<BTreeSet<String>, LabError> {
     let mut stacks = running;
-    if traefik {
-        stacks.insert(traefik::domain().map_err(StandingError::from)?.stack().to_string());
+    if kept {
+        for domain in [traefik::domain(), keycloak::domain()] {
+            stacks.insert(domain.map_err(StandingError::from)?.stack().to_string());
+        }
     }
     for dir in record::run_dirs(&layout.state().join("runs"))? {
         // A record that cannot be read names nothing, and what a clean one named was looked for already.
@@ -351,7 +358,7 @@ mod tests {
         assert!(error.is_busy() && error.to_string().contains(&me), "{error}");
         drop(held);
         let work = Work::quiet(&layout);
-        let alone = alone(&work, "lab down").await.unwrap();
+        let alone = alone(&work, "the lab", layout.lock(USE), "lab down").await.unwrap();
         let error = super::super::hold(&layout).unwrap_err();
         assert!(error.is_busy() && error.to_string().contains("lab down (process"), "{error}");
         drop(alone);
@@ -375,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn the_traefik_of_another_lab_is_not_ours() {
+    fn the_traefik_and_the_keycloak_of_another_lab_are_not_ours() {
         let (ours, foreign) = (Proxy::Ours("x".into()), Proxy::Foreign(serde_json::Value::Null));
         for (recorded, proxy, expected) in [
             (false, &ours, true),
@@ -386,13 +393,13 @@ mod tests {
             (false, &foreign, false),
         ] {
             let owned = Owned { traefik: recorded, ..Owned::default() };
-            assert_eq!(traefik_is_ours(&owned, proxy), expected, "{recorded} {proxy:?}");
+            assert_eq!(kept_is_ours(&owned, proxy), expected, "{recorded} {proxy:?}");
         }
         let dir = tempfile::tempdir().unwrap();
         let layout = LabLayout::new(dir.path());
-        let stacks = |traefik| recorded(&layout, BTreeSet::from(["a_lab_test".to_owned()]), traefik).unwrap();
-        assert_eq!(stacks(false).into_iter().collect::<Vec<_>>(), ["a_lab_test"]);
-        assert_eq!(stacks(true).into_iter().collect::<Vec<_>>(), ["a_lab_test", "traefik_lab_test"]);
+        let stacks = |kept| recorded(&layout, BTreeSet::from(["a_lab_test".to_owned()]), kept).unwrap();
+        assert_eq!(stacks(false).len(), 1);
+        assert!(stacks(true).iter().eq(["a_lab_test", "traefik_lab_test", "warm-keycloak_lab_test"]));
     }
 
     #[test]
