@@ -20,6 +20,9 @@ use crate::usable::Unusable;
 /// The largest list of realms that is read, in bytes: each is told whole, with some ten KiB.
 const LIST_MAX: usize = 16 << 20;
 
+/// How many times the usual deadline an admin request may take: a realm's keys are made when it is, and a machine with
+/// much else to do was seen to need more than a minute for that.
+const PATIENCE: u32 = 3;
 /// How long a request that lost a race is tried again, how often where it may not be a race, and the pause before the
 /// second try; it grows with each.
 const RACE: Duration = Duration::from_secs(15);
@@ -300,6 +303,7 @@ impl Keycloak {
     ) -> Result<Answer, HttpError> {
         let make = || {
             let request = self.wire.request(method.clone(), url).bearer_auth(token.expose());
+            let request = request.timeout(self.wire.whole * PATIENCE);
             match body {
                 Some(body) => request.header("content-type", "application/json").body(body.to_vec()),
                 None => request,

@@ -177,7 +177,7 @@ impl Answer {
 pub(crate) struct Wire {
     client: Client,
     pub(crate) redactor: Redactor,
-    whole: Duration,
+    pub(crate) whole: Duration,
 }
 
 impl Wire {
@@ -195,13 +195,14 @@ impl Wire {
     pub(crate) async fn send(&self, request: RequestBuilder, limit: usize) -> Result<Answer, HttpError> {
         let request = request.build().map_err(|e| HttpError::Request { why: words(&e) })?;
         let asked = self.asked(request.method(), request.url());
-        let mut answer = self.client.execute(request).await.map_err(|e| self.failed(&asked, e))?;
+        let within = request.timeout().copied().unwrap_or(self.whole);
+        let mut answer = self.client.execute(request).await.map_err(|e| self.failed(&asked, within, e))?;
         if let Some(how) = answer.headers().get(CONTENT_ENCODING).filter(|how| *how != "identity") {
             let how = short(&String::from_utf8_lossy(how.as_bytes()));
             return Err(HttpError::Compressed { asked, how: self.redactor.clean(&how) });
         }
         let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|e| self.failed(&asked, e))? {
+        while let Some(chunk) = answer.chunk().await.map_err(|e| self.failed(&asked, within, e))? {
             if body.len() + chunk.len() > limit {
                 return Err(HttpError::TooLarge { asked, limit });
             }
@@ -247,11 +248,11 @@ impl Wire {
         self.redactor.clean(&format!("{bare}{query}"))
     }
 
-    fn failed(&self, asked: &str, error: reqwest::Error) -> HttpError {
+    fn failed(&self, asked: &str, within: Duration, error: reqwest::Error) -> HttpError {
         let asked = asked.to_owned();
         // A deadline first: one that passes while connecting counts as both.
         if error.is_timeout() && !error.is_connect() {
-            return HttpError::Deadline { asked, after: self.whole };
+            return HttpError::Deadline { asked, after: within };
         }
         let connect = error.is_connect();
         let why = self.redactor.clean(&words(&error.without_url()));

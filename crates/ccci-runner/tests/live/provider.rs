@@ -2,6 +2,7 @@
 //! by name, and nothing else.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use ccci_core::secret::{Redactor, Secret};
 use ccci_core::settings::Settings;
@@ -37,7 +38,7 @@ impl Provider {
         let net = Net::from_settings(settings, &Redactor::default());
         let admin = AdminLogin { user: "admin".to_owned(), password: Secret::new(password.clone()) };
         let keycloak = Keycloak::new(&net, &origin, admin).unwrap();
-        let bare = net.reach.builder().unwrap().build().unwrap();
+        let bare = net.reach.builder().unwrap().timeout(Duration::from_secs(180)).build().unwrap();
         Self { keycloak, net, origin, password, bare }
     }
 
@@ -114,5 +115,24 @@ impl Provider {
     /// The names of all realms.
     pub(crate) async fn names(&self) -> BTreeSet<String> {
         self.keycloak.realms().await.unwrap().into_iter().map(|realm| realm.name).collect()
+    }
+
+    /// The same until it has this status: who loses a race inside Keycloak is answered 409 or 500, and asks again.
+    pub(crate) async fn bare_until(
+        &self,
+        wanted: u16,
+        (method, path): (&str, &str),
+        token: &str,
+        body: Option<&Value>,
+    ) {
+        let mut status = 0;
+        for _ in 0..20 {
+            status = self.bare(method, path, token, body).await;
+            if !matches!(status, 409 | 500) {
+                break;
+            }
+            ccci_core::wait::pause(Duration::from_millis(150)).await;
+        }
+        assert_eq!(status, wanted, "{method} {path}");
     }
 }
