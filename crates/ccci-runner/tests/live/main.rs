@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "what a run said is shown where its test fails")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 
+mod browser;
 mod deps;
 mod engine;
 mod flight;
@@ -12,5 +13,6 @@ mod provider;
 mod realms;
 mod safety;
 mod secrets;
+mod sso;
 mod support;
 mod verdicts;
