@@ -40,8 +40,8 @@ pub struct Shot<'a> {
     pub url: &'a str,
     /// Who logs in, and with which password.
     pub login: Option<(&'a str, &'a Secret)>,
-    /// A text that the page must contain before the picture is taken: apps fill their pages by scripts.
-    pub expect: Option<&'a str>,
+    /// What the page must contain before the picture is taken: apps fill their pages by scripts.
+    pub expect: &'a [String],
     /// Where the picture goes, as PNG.
     pub out: &'a Path,
 }
@@ -107,10 +107,9 @@ async fn look(
     if let Some((user, password)) = shot.login {
         log_in(session, user, password, bounds).await?;
     }
-    let what = match shot.expect {
-        Some(text) => format!("a page of {} with `{text}`", host(url)),
-        None => format!("a page of {}", host(url)),
-    };
+    let with =
+        if shot.expect.is_empty() { String::new() } else { format!(" with `{}`", shot.expect.join("`, `")) };
+    let what = format!("a page of {}{with}", host(url));
     let page = wait::until(&what, bounds, || async {
         match arrived(session, url, shot).await {
             Ok(Look::NotYet(seen)) => Look::NotYet(seen),
@@ -162,11 +161,18 @@ async fn arrived(
 ) -> Result<Look<String, String>, BrowserError> {
     let address = session.address().await?;
     let there = host(&address) == host(url);
-    let expected = match shot.expect {
-        Some(text) if there => session.source().await?.contains(text),
-        _ => there,
+    let missing = match shot.expect {
+        [] => None,
+        texts => {
+            let source = session.source().await?;
+            texts.iter().find(|text| !source.contains(*text))
+        }
     };
-    Ok(if expected { Look::Ready(shown(&address)) } else { Look::NotYet(seen(session).await) })
+    Ok(if there && missing.is_none() {
+        Look::Ready(shown(&address))
+    } else {
+        Look::NotYet(seen(session).await)
+    })
 }
 
 /// Where the browser is, in words.

@@ -103,7 +103,7 @@ pub(crate) async fn carry_out(
 async fn screenshot(args: &ScreenshotArgs, work: &Work<'_>) -> Result<String, CommandError> {
     let password = args.password_file.as_deref().map(password).transpose()?;
     let login = args.user.as_deref().zip(password.as_ref());
-    let shot = Shot { url: &args.url, login, expect: args.expect.as_deref(), out: &args.out };
+    let shot = Shot { url: &args.url, login, expect: &args.expect, out: &args.out };
     let page = Box::pin(browser::screenshot(work, &shot)).await?;
     Ok(format!("{page} is in {}", args.out.display()))
 }

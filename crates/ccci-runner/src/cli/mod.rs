@@ -239,9 +239,9 @@ pub(crate) struct ScreenshotArgs {
     /// The file with the password
     #[arg(long, value_name = "FILE", requires = "user")]
     pub(crate) password_file: Option<PathBuf>,
-    /// Wait until the page contains this text; without it, for any page of the app
+    /// Wait until the page contains this text (may be given again); without it, for any page of the app
     #[arg(long, value_name = "TEXT")]
-    pub(crate) expect: Option<String>,
+    pub(crate) expect: Vec<String>,
     /// Where the picture goes, as PNG
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,

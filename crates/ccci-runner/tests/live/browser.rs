@@ -68,7 +68,7 @@ fn a_person_opens_an_app_that_stays_and_logs_in() {
     let server = server("");
     let stay = stay(&server, "specimen-sso");
     let password = std::fs::read_to_string(&stay.password).unwrap();
-    let email = format!("{}@", stay.user);
+    let email = format!("{}-{}@", stay.user, stay.run.id());
 
     let (code, said, picture) = stay.screenshot("/login", &stay.password, &email);
     assert_eq!(code, Some(0), "{said}");
