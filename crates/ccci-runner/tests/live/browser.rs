@@ -1,9 +1,11 @@
 //! A person looks at an app: the run stays up for them, and a real browser logs in.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use crate::flight::{Flight, processes_of};
-use crate::support::{Server, assert_nothing_of, ccci, server};
+use crate::flight::{Flight, eventually, processes_of};
+use crate::support::{Server, assert_nothing_of, ccci, must, server, workspace};
 
 /// What a PNG begins with.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
@@ -18,13 +20,19 @@ struct Stay {
 
 fn stay(server: &Server, recipe: &str) -> Stay {
     let run = server.fly(&["--recipe", recipe, "--stay"]);
-    let line = run.until(" stays up until Ctrl-C or SIGTERM");
+    let line = invitation(&run);
     let after = |mark: &str| {
         let rest = line.split(mark).nth(1).unwrap_or_else(|| panic!("no `{mark}` in: {line}"));
         rest.split([',', ' ']).next().unwrap().to_owned()
     };
     let origin = line.trim().split(' ').next().unwrap().to_owned();
     Stay { origin, user: after("log in as "), password: after("the password is in ").into(), run }
+}
+
+/// The line that says where the app is.
+fn invitation(run: &Flight) -> String {
+    let line = || run.lines().into_iter().find(|line| line.contains(" stays up until Ctrl-C or SIGTERM"));
+    eventually("the app stays", Duration::from_secs(240), line)
 }
 
 impl Stay {
@@ -99,8 +107,14 @@ fn a_person_opens_an_app_that_stays_and_logs_in() {
 #[test]
 fn a_stay_ends_by_its_first_signal_and_is_red_where_a_check_was() {
     let server = server("");
-    let run = server.fly(&["--recipe", "custom-html", "--ref", "http-500", "--stay"]);
-    let line = run.until(" stays up until ");
+    let recipes = server.dir.path().join("recipes");
+    must(std::process::Command::new("cp").arg("-r").arg(workspace().join("recipes")).arg(&recipes));
+    let check = recipes.join("custom-html/install/zz-fails");
+    std::fs::write(&check, "#!/bin/sh\nexit 1\n").unwrap();
+    std::fs::set_permissions(&check, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let recipes = recipes.display().to_string();
+    let run = server.fly(&["--recipes", &recipes, "--recipe", "custom-html", "--stay"]);
+    let line = invitation(&run);
     assert!(!line.contains("log in"), "there is nothing to log in with: {line}");
     let stack = run.stack();
     run.signal("INT");
