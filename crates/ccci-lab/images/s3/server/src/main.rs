@@ -13,6 +13,7 @@ use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::LevelFilter;
 
 /// How long open connections may take to end.
 const GRACE: Duration = Duration::from_secs(3);
@@ -21,7 +22,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    tracing_subscriber::fmt().with_env_filter("warn").with_ansi(false).init();
+    tracing_subscriber::fmt().with_max_level(LevelFilter::WARN).with_ansi(false).init();
     let mut args = std::env::args().skip(1);
     let (Some(address), Some(root)) = (args.next(), args.next()) else {
         return Err("usage: s3 <address> <directory>".into());
