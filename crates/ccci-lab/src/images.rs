@@ -347,6 +347,27 @@ mod tests {
     }
 
     #[test]
+    fn every_python_package_is_pinned_by_version_and_hash() {
+        let mut seen = 0;
+        for spec in all().unwrap() {
+            for wheels in spec.wheels.values() {
+                let text = file(&spec.name, &wheels.requirements).map(String::from_utf8_lossy).unwrap();
+                let joined = text.replace("\\\n", " ");
+                for line in joined.lines().filter(|l| !l.is_empty() && !l.starts_with('#')) {
+                    let (package, hashes) = line.split_once(' ').unwrap_or((line, ""));
+                    assert!(package.contains("=="), "{}: {line}", spec.reference());
+                    let sums: Vec<&str> = hashes.split_whitespace().collect();
+                    let whole =
+                        |sum: &&str| sum.strip_prefix("--hash=sha256:").is_some_and(|h| h.len() == 64);
+                    assert!(!sums.is_empty() && sums.iter().all(whole), "{}: {line}", spec.reference());
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > 30, "{seen}");
+    }
+
+    #[test]
     fn an_unknown_image_is_an_error_that_lists_the_known_ones() {
         let error = find("ccci-lab/nothing:1").unwrap_err().to_string();
         assert!(error.contains("ccci-lab/dns:1"), "{error}");
