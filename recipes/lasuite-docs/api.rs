@@ -21,6 +21,8 @@ const DOCUMENTS: &str = "/api/v1.0/documents/";
 const SESSION: &str = "docs_sessionid";
 /// The cookie whose value every change must repeat in a header.
 const CSRF: &str = "csrftoken";
+/// Among how many lines of a log an error is looked for: it brings a traceback.
+const LOG: usize = 200;
 /// How much of a body is told.
 const TOLD: usize = 300;
 
@@ -116,16 +118,20 @@ impl Docs {
     /// Logs the realm's user in as a browser does, and sees that the app knows of it: Docs sends people back to its
     /// front page also after a login that it did not accept.
     pub(super) async fn login(context: &Context) -> Result<Self, Stop> {
-        let mut session = context.login(LOGIN).await?;
+        let mut session = match context.login(LOGIN).await {
+            Ok(session) => session,
+            Err(why) => return Err(Stop::fail(format!("{why}{}", last_error(context).await))),
+        };
         let me = session.ask(ME).await?;
         let (end, status) = (&session.landing.url, session.landing.status);
         ensure!(
             me.status == 200,
             "the login ended at {}{} with {status}, but {ME} gives {}, not 200: the app did not accept what Keycloak \
-             said; look at the log of `backend` around the callback, and at OIDC_RP_SIGN_ALGO and the token end point",
+             said{}",
             end.origin().ascii_serialization(),
             end.path(),
-            me.status
+            me.status,
+            last_error(context).await
         );
         let none = |name: &str| {
             Stop::fail(format!("the login left no cookie `{name}`; look at the service `backend`"))
@@ -206,6 +212,15 @@ impl Docs {
             answer.asked
         );
         Ok(file)
+    }
+}
+
+/// What the backend's log last called an error: the page that people see says only that there was one.
+async fn last_error(context: &Context) -> String {
+    let lines = context.log("backend", LOG).await.unwrap_or_default();
+    match lines.iter().rev().find(|line| line.starts_with("ERROR")) {
+        Some(line) => format!("; the log of `backend` has: {line}"),
+        None => "; the log of `backend` has no error".to_owned(),
     }
 }
 

@@ -154,6 +154,13 @@ impl Context {
         output(ran, service, &argv)
     }
 
+    /// The last lines that the tasks of a service have logged, dead ones too: to say why a check failed. A check that
+    /// looks there for what must hold would test the wording.
+    pub async fn log(&self, service: &str, lines: usize) -> Result<Vec<String>, ContextError> {
+        let service = format!("{}_{service}", self.facts.stack);
+        Ok(Swarm::connect().await?.last_log_lines(&service, lines).await?)
+    }
+
     /// A secret of the app, by the name that the recipe gives it.
     pub fn secret(&self, name: &str) -> Result<Secret, ContextError> {
         let none = |known| ContextError::NoSecret { name: name.to_owned(), known };

@@ -21,6 +21,7 @@ mod server;
 mod signals;
 mod stages;
 mod teardown;
+mod waiting;
 mod world;
 
 use std::process::ExitCode;

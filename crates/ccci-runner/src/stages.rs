@@ -28,6 +28,7 @@ use crate::harness::{self, HarnessCheck, StageChecks};
 use crate::observe::Subject;
 use crate::overlay::{self, Bench, OverlayCheck};
 use crate::scene::{Mutation, Scene};
+use crate::waiting::Waiting;
 use crate::world::{World, infrastructure};
 
 /// A run in its body: what it tests, and the app as it stands.
@@ -210,7 +211,8 @@ impl<'a> Live<'a> {
         let limits =
             Limits::new(self.subject.room.manifest.timeouts.deploy.duration(), self.world.stop.run.clone());
         let events = &self.world.events;
-        let tell = |on: &[String]| events.progress(on.join("; "));
+        let mut waiting = Waiting::default();
+        let tell = |on: &[String]| events.progress(waiting.line(on));
         match applied.settle(&Expectation::default(), &limits, tell).await {
             Ok(deployed) => Mutation::Settled(Box::new(deployed)),
             Err(failure) => Mutation::Unsettled(failure),

@@ -6,6 +6,7 @@
 
 mod browser;
 mod deps;
+mod docs;
 mod engine;
 mod flight;
 mod foreign;
