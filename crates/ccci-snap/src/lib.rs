@@ -8,9 +8,11 @@
 //! A volume was written by strangers: nothing here follows its links, leaves its directory or trusts its sizes.
 //! docs/snapshots.md has the forms on disk and what is kept of each kind of entry.
 
+mod archive;
 mod backend;
 mod capture;
 mod check;
+mod engine;
 mod error;
 mod exchange;
 mod extents;
@@ -31,6 +33,7 @@ mod tar;
 mod walk;
 
 pub use backend::{LOSSES, Method};
+pub use engine::Engine;
 pub use error::SnapError;
 pub use job::{Job, Point};
 pub use meta::{Facts, META, Meta, SCHEMA, SecretMeta, VolumeMeta};

@@ -9,6 +9,7 @@ use ccci_core::names::{AppDomain, RecipeName};
 use ccci_core::version::RecipeVersion;
 
 use crate::backend::Method;
+use crate::engine::VolumeFacts;
 use crate::error::SnapError;
 
 /// The file's name.
@@ -67,9 +68,9 @@ pub struct VolumeMeta {
     pub name: String,
     /// How it is kept.
     pub method: Method,
-    /// Bytes of data, holes not counted.
+    /// Bytes of data, holes not counted; of the stream, for `archive`.
     pub size: u64,
-    /// Entries, the root directory included.
+    /// Entries, the root directory included; not counted (0) for `archive`.
     pub files: u64,
     /// The digest of the manifest; of the stream, for `archive`.
     pub digest: String,
@@ -79,12 +80,25 @@ pub struct VolumeMeta {
     /// What may have been lost on the way, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<String>,
-    /// The volume's labels, to make it again with.
-    #[serde(default)]
+    /// The volume's driver, options and labels, to make it again with.
+    pub driver: String,
+    /// See `driver`.
+    pub options: BTreeMap<String, String>,
+    /// See `driver`.
     pub labels: BTreeMap<String, String>,
 }
 
 impl VolumeMeta {
+    /// What a volume must be like to take it.
+    pub(crate) fn like(&self) -> VolumeFacts {
+        VolumeFacts {
+            driver: self.driver.clone(),
+            options: self.options.clone(),
+            labels: self.labels.clone(),
+            ..VolumeFacts::default()
+        }
+    }
+
     /// What lies below `volumes/` of it.
     pub(crate) fn names(&self) -> Vec<std::path::PathBuf> {
         let mut names = vec![self.method.data(Path::new(""), &self.name)];

@@ -1,26 +1,40 @@
 //! Where a volume's files are.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ccci_core::swarm::Undeployed;
 
 use crate::backend::Method;
+use crate::engine::{Engine, VolumeFacts, change_times, out_of_reach};
 use crate::error::SnapError;
 use crate::exchange::parent;
 use crate::space;
 
-/// A volume whose files can be reached.
+/// A volume, and the way to its files.
 #[derive(Debug, Clone)]
 pub struct Place {
-    /// The full name.
-    pub volume: String,
-    /// Its root directory: `…/volumes/<volume>/_data`.
-    pub tree: PathBuf,
-    /// How it is to be kept.
-    pub method: Method,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
+    pub(crate) volume: String,
+    /// Its root directory, `…/volumes/<volume>/_data`; of no meaning for a volume that cannot be reached.
+    pub(crate) tree: PathBuf,
+    pub(crate) method: Method,
+    /// What the engine says of it, to make it again with.
+    pub(crate) facts: VolumeFacts,
+    away: Option<Away>,
+}
+
+/// The way to a volume whose files cannot be reached.
+#[derive(Debug, Clone)]
+pub(crate) struct Away {
+    pub(crate) engine: Engine,
+    runtime: tokio::runtime::Handle,
+    why: String,
+}
+
+impl Away {
+    /// Waits for the engine from blocking code.
+    pub(crate) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
 }
 
 impl Place {
@@ -35,20 +49,63 @@ impl Place {
         ccci_core::atomic::create_dir(store)?;
         let clones = space::clones(parent(&tree), store);
         let method = if clones { Method::Clone } else { Method::Tar };
-        Ok(Self { volume: volume.to_owned(), tree, method, labels: BTreeMap::new() })
+        let facts = VolumeFacts { driver: "local".to_owned(), ..VolumeFacts::default() };
+        Ok(Self { volume: volume.to_owned(), tree, method, facts, away: None })
+    }
+
+    /// A volume of an engine. Where its files can be reached, which is proved, they are; elsewhere the engine's archive
+    /// API is used, with what it loses. Capture and restore then wait for the engine, so they must not run on a thread
+    /// of the runtime (`spawn_blocking` is the place).
+    pub async fn find(engine: &Engine, volume: &str, store: &Path) -> Result<Self, SnapError> {
+        let Some(facts) = engine.volume(volume).await? else {
+            return Err(SnapError::Unreachable {
+                volume: volume.to_owned(),
+                why: "it does not exist".to_owned(),
+            });
+        };
+        let mut place = Self::new(volume, &facts.mountpoint, store)?;
+        let why = out_of_reach(&facts, change_times(&facts.mountpoint));
+        place.facts = facts;
+        Ok(match why {
+            Some(why) => place.through(engine, why),
+            None => place,
+        })
+    }
+
+    /// The same volume through the engine's archive API. To be called on the runtime that shall wait for the engine.
+    #[must_use]
+    pub fn through(mut self, engine: &Engine, why: String) -> Self {
+        self.method = Method::Archive;
+        self.away = Some(Away { engine: engine.clone(), runtime: tokio::runtime::Handle::current(), why });
+        self
+    }
+
+    /// The volume's full name.
+    pub fn volume(&self) -> &str {
+        &self.volume
+    }
+
+    /// How it is kept.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// Why its files cannot be reached; `None` when they can.
+    pub fn out_of_reach(&self) -> Option<&str> {
+        self.away.as_ref().map(|a| a.why.as_str())
+    }
+
+    pub(crate) fn away(&self) -> Result<&Away, SnapError> {
+        self.away.as_ref().ok_or_else(|| SnapError::Unreachable {
+            volume: self.volume.clone(),
+            why: "it was kept through an engine, and none was given".to_owned(),
+        })
     }
 
     /// The same, kept in this way.
     #[must_use]
     pub fn by(mut self, method: Method) -> Self {
         self.method = method;
-        self
-    }
-
-    /// The same, with the volume's labels.
-    #[must_use]
-    pub fn labelled(mut self, labels: BTreeMap<String, String>) -> Self {
-        self.labels = labels;
         self
     }
 

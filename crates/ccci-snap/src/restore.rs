@@ -2,6 +2,9 @@
 
 use ccci_core::swarm::Undeployed;
 
+use crate::archive;
+use crate::backend::Method;
+use crate::engine::Engine;
 use crate::error::SnapError;
 use crate::exchange::swap;
 use crate::job::{Job, Point};
@@ -24,7 +27,7 @@ pub struct Restored {
 impl Snapshot {
     /// Makes the copies from which a later restore is one exchange a volume. One that is ready is kept.
     pub fn stage(&self, job: &Job<'_>, places: &[Place]) -> Result<(), SnapError> {
-        for (place, volume) in self.pairs(places)? {
+        for (place, volume) in self.pairs(places)?.into_iter().filter(|(_, v)| v.method != Method::Archive) {
             let stage = Stage::of(place);
             if stage_state(&stage.look(), &volume.digest) != StageState::Ready {
                 stage.make(job, self, volume)?;
@@ -48,7 +51,13 @@ impl Snapshot {
         let mut done = Restored::default();
         let pairs = self.pairs(places)?;
         let mut to_do = Vec::new();
-        for (place, volume) in &pairs {
+        let (streams, trees): (Vec<_>, Vec<_>) =
+            pairs.into_iter().partition(|(_, v)| v.method == Method::Archive);
+        for (place, volume) in &streams {
+            place.away()?;
+            archive::prove(&self.volumes(), volume)?;
+        }
+        for (place, volume) in &trees {
             let stage = Stage::of(place);
             let names = match self.prepared(job, &stage, place, volume)? {
                 StageState::Exchanged => &mut done.already,
@@ -69,13 +78,18 @@ impl Snapshot {
             swap(&Stage::of(place).tree(), &place.tree)?;
             job.reach(Point::Exchanged);
         }
+        for (place, volume) in streams {
+            archive::restore(place, &self.volumes(), volume)?;
+            done.copied.push(volume.name.clone());
+            job.reach(Point::Exchanged);
+        }
         job.reach(Point::Restored);
         Ok(done)
     }
 
     /// Removes what the volumes were before the restore, and any unfinished copy.
     pub fn sweep(&self, job: &Job<'_>, places: &[Place]) -> Result<(), SnapError> {
-        for place in places {
+        for place in places.iter().filter(|p| p.out_of_reach().is_none()) {
             Stage::of(place).sweep()?;
         }
         job.reach(Point::Swept);
@@ -118,6 +132,30 @@ impl Snapshot {
                 .map(|place| (place, volume))
                 .ok_or_else(|| differ(format!("the volume {} was not given", volume.name)))
         };
-        self.meta().volumes.iter().map(pair).collect()
+        let pairs: Vec<_> = self.meta().volumes.iter().map(pair).collect::<Result<_, _>>()?;
+        let lost = pairs
+            .iter()
+            .find_map(|(p, v)| Some((p, p.out_of_reach().filter(|_| v.method != Method::Archive)?)));
+        match lost {
+            Some((place, why)) => {
+                Err(SnapError::Unreachable { volume: place.volume.clone(), why: why.to_owned() })
+            }
+            None => Ok(pairs),
+        }
+    }
+}
+
+impl Snapshot {
+    /// Makes those volumes of the snapshot that do not exist any more, empty, with their driver, options and labels.
+    /// A restore then fills them; it needs a proof that names them.
+    pub async fn make_missing(&self, engine: &Engine) -> Result<Vec<String>, SnapError> {
+        let mut made = Vec::new();
+        for volume in &self.meta().volumes {
+            if engine.volume(&volume.name).await?.is_none() {
+                engine.make(&volume.name, &volume.like()).await?;
+                made.push(volume.name.clone());
+            }
+        }
+        Ok(made)
     }
 }

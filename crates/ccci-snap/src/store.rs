@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use ccci_core::atomic;
 use ccci_core::swarm::Undeployed;
 
+use crate::archive;
 use crate::backend::{LOSSES, Method};
 use crate::capture;
 use crate::check::{self, Stamps};
@@ -151,14 +152,17 @@ impl Store {
 
     fn room(&self, places: &[Place]) -> Result<(), SnapError> {
         let copied: Vec<&Path> =
-            places.iter().filter(|p| p.method != Method::Clone).map(|p| p.tree.as_path()).collect();
+            places.iter().filter(|p| p.method == Method::Tar).map(|p| p.tree.as_path()).collect();
         if copied.is_empty() { Ok(()) } else { space::for_trees(&self.dir, &copied) }
     }
 }
 
 fn keep(job: &Job<'_>, place: &Place, volumes: &Path) -> Result<VolumeMeta, SnapError> {
     let name = &place.volume;
-    let sum = capture::volume(job, &place.tree, volumes, name, place.method)?;
+    let sum = match place.method {
+        Method::Archive => archive::keep(place, volumes)?,
+        method => capture::volume(job, &place.tree, volumes, name, method)?,
+    };
     let digest = sum.digest.to_hex().to_string();
     let mut stamps = None;
     if place.method == Method::Clone {
@@ -176,7 +180,9 @@ fn keep(job: &Job<'_>, place: &Place, volumes: &Path) -> Result<VolumeMeta, Snap
             Method::Archive => LOSSES.iter().map(|l| (*l).to_owned()).collect(),
             _ => Vec::new(),
         },
-        labels: place.labels.clone(),
+        driver: place.facts.driver.clone(),
+        options: place.facts.options.clone(),
+        labels: place.facts.labels.clone(),
     })
 }
 
@@ -272,6 +278,10 @@ impl Snapshot {
         let expected: Vec<PathBuf> = self.meta.volumes.iter().flat_map(VolumeMeta::names).collect();
         only(&volumes, &expected)?;
         for volume in &self.meta.volumes {
+            if volume.method == Method::Archive {
+                archive::prove(&volumes, volume)?;
+                continue;
+            }
             self.verify_stamps(job, volume)?;
             fill::volume(job, &volumes, &volume.name, (volume.method, &volume.digest), None, true)?;
         }

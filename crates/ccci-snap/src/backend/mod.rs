@@ -26,7 +26,7 @@ pub enum Method {
 }
 
 /// What the engine's archive API does not carry.
-pub const LOSSES: &[&str] = &[
+pub const LOSSES: [&str; 6] = [
     "extended attributes",
     "ACLs",
     "holes (they become zeros)",

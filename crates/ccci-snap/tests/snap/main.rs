@@ -3,10 +3,12 @@
 #![expect(
     clippy::unwrap_used,
     clippy::print_stderr,
+    clippy::print_stdout,
     clippy::unnecessary_debug_formatting,
     reason = "a test fails where it stands"
 )]
 
+mod bench;
 mod child;
 mod crash;
 mod damage;
@@ -16,6 +18,7 @@ mod gnu;
 mod hostile;
 mod kinds;
 mod lister;
+mod live;
 mod random;
 mod roundtrip;
 mod world;

@@ -1,0 +1,180 @@
+//! Volumes of a real engine: found, kept with a real proof, made again, and kept through the archive API.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bollard::Docker;
+use ccci_core::swarm::{Limits, Swarm, Undeployed};
+use ccci_lab::engine::{self, EngineOptions};
+use ccci_lab::layout::LabLayout;
+use ccci_lab::work::Work;
+use ccci_snap::{Engine, Job, LOSSES, Method, Place, SnapError, Snapshot, Store};
+use tokio_util::sync::CancellationToken;
+
+use crate::kinds;
+use crate::lister::{diff, list, skeleton};
+use crate::world::{facts, sh};
+
+/// A stack with one volume on the lab's engine, taken away when the test is over.
+struct Live {
+    docker: Docker,
+    swarm: Swarm,
+    engine: Engine,
+    stack: String,
+    volume: String,
+    state: tempfile::TempDir,
+}
+
+impl Live {
+    async fn new(name: &str, options: &[(&str, &str)]) -> Self {
+        let layout = LabLayout::default();
+        let work = Work::quiet(&layout);
+        let insist = EngineOptions { insist: true, ..EngineOptions::from_env() };
+        let socket = engine::ready(&work, &insist).await.unwrap().socket;
+        let docker =
+            Docker::connect_with_unix(socket.to_str().unwrap(), 60, bollard::API_DEFAULT_VERSION).unwrap();
+        let docker = docker.negotiate_version().await.unwrap();
+        let stack = format!("snt-{name}");
+        let volume = format!("{stack}_data");
+        let live = Self {
+            docker,
+            swarm: Swarm::connect_to(&socket).await.unwrap(),
+            engine: Engine::connect_to(&socket).await.unwrap(),
+            stack,
+            volume,
+            state: tempfile::tempdir().unwrap(),
+        };
+        live.remove().await;
+        let request = bollard::models::VolumeCreateRequest {
+            name: Some(live.volume.clone()),
+            labels: Some(HashMap::from([("com.docker.stack.namespace".to_owned(), live.stack.clone())])),
+            driver_opts: Some(options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()),
+            ..Default::default()
+        };
+        live.docker.create_volume(request).await.unwrap();
+        live
+    }
+
+    async fn remove(&self) {
+        self.engine.remove_helper(&self.volume).await.unwrap();
+        let gently = bollard::query_parameters::RemoveVolumeOptionsBuilder::default().force(false).build();
+        drop(self.docker.remove_volume(&self.volume, Some(gently)).await);
+    }
+
+    async fn tree(&self) -> PathBuf {
+        self.docker.inspect_volume(&self.volume).await.unwrap().mountpoint.into()
+    }
+
+    async fn proof(&self) -> Undeployed {
+        let mut watch = self.swarm.watch(&self.stack.parse().unwrap()).await.unwrap();
+        let limits = Limits::new(Duration::from_secs(20), CancellationToken::new());
+        watch.until_undeployed(&[], false, &limits, |_| {}).await.unwrap()
+    }
+
+    async fn find(&self) -> Place {
+        Place::find(&self.engine, &self.volume, self.state.path()).await.unwrap()
+    }
+
+    async fn keep(&self, place: Place) -> Snapshot {
+        let (proof, store) = (self.proof().await, Store::new(self.state.path().join("app")));
+        blocking(move || {
+            let job = Job::default();
+            store.capture(&job, &proof, &[place], &facts("live")).unwrap().publish(&job).unwrap()
+        })
+        .await
+    }
+
+    async fn restore(&self, snapshot: &Snapshot, place: Place) -> Result<(), SnapError> {
+        let (proof, snapshot) = (self.proof().await, snapshot.clone());
+        blocking(move || {
+            let (job, places) = (Job::default(), [place]);
+            snapshot.verify(&job)?;
+            snapshot.restore(&job, &proof, &places)?;
+            snapshot.sweep(&job, &places)
+        })
+        .await
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_of_the_engine_is_found_kept_restored_and_made_again() {
+    let live = Live::new("found", &[]).await;
+    let tree = live.tree().await;
+    kinds::make(&tree);
+    let before = list(&tree);
+    let place = live.find().await;
+    assert_eq!((place.method() != Method::Archive, place.out_of_reach()), (true, None));
+    let snapshot = live.keep(place.clone()).await;
+    sh(&tree, "rm -r kind-0*; echo new > new; chmod 777 .");
+    live.restore(&snapshot, place).await.unwrap();
+    assert_eq!(diff(&before, &list(&tree)), [""; 0]);
+    live.remove().await;
+    assert!(!tree.exists());
+    let made = snapshot.make_missing(&live.engine).await.unwrap();
+    assert_eq!(made, std::slice::from_ref(&live.volume));
+    let labels = live.docker.inspect_volume(&live.volume).await.unwrap().labels;
+    assert_eq!(labels.get("com.docker.stack.namespace"), Some(&live.stack));
+    live.restore(&snapshot, live.find().await).await.unwrap();
+    assert_eq!(diff(&before, &list(&tree)), [""; 0]);
+    live.remove().await;
+}
+
+/// The lines of a list without what the stream is declared to lose: fractions of seconds.
+fn whole_seconds(tree: &Path) -> Vec<String> {
+    let cut = |line: &String| match line.split_once('.') {
+        Some((head, tail)) if line.starts_with('"') => {
+            format!("{head} {}", tail.split_once(' ').map_or("", |(_, rest)| rest))
+        }
+        _ => line.clone(),
+    };
+    skeleton(tree).iter().map(cut).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_out_of_reach_is_kept_by_the_archive_api_with_its_declared_losses() {
+    let live = Live::new("stream", &[]).await;
+    let tree = live.tree().await;
+    sh(
+        &tree,
+        "mkdir d; echo x > d/f; ln d/f g; ln -s /etc l; mkfifo p; mknod c c 1 3; cp /bin/true su; chown 7:8 su; \
+        chmod 4755 su; chown 5:6 . d; touch -d 2020-01-01 d/f; chmod 2710 .; touch -d 2021-01-01 .",
+    );
+    let before = whole_seconds(&tree);
+    let place = live.find().await.through(&live.engine, "as if it were elsewhere".to_owned());
+    let snapshot = live.keep(place.clone()).await;
+    let kept = &snapshot.meta().volumes[0];
+    assert_eq!((kept.method, &*kept.losses), (Method::Archive, &LOSSES.map(str::to_owned)[..]));
+    sh(&tree, "rm -r d; echo new > new; chmod 777 .");
+    live.restore(&snapshot, place.clone()).await.unwrap();
+    assert_eq!(diff(&before, &whole_seconds(&tree)), [""; 0]);
+    // A damaged stream is found before the volume is removed.
+    sh(
+        snapshot.dir(),
+        "printf z | dd of=volumes/snt-stream_data.engine.tar bs=1 seek=600 conv=notrunc status=none",
+    );
+    sh(&tree, "echo dirty > dirty");
+    assert!(live.restore(&snapshot, place).await.unwrap_err().is_damage());
+    assert!(tree.join("dirty").exists());
+    live.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_whose_content_outlives_it_is_not_restored_by_halves() {
+    let outside = tempfile::tempdir().unwrap();
+    let device = outside.path().to_str().unwrap();
+    let live = Live::new("bind", &[("type", "none"), ("o", "bind"), ("device", device)]).await;
+    sh(outside.path(), "echo good > file");
+    let place = live.find().await;
+    assert!(place.out_of_reach().unwrap().contains("options"));
+    let snapshot = live.keep(place.clone()).await;
+    sh(outside.path(), "echo dirty > file; echo more > more");
+    let error = live.restore(&snapshot, place).await.unwrap_err();
+    assert!(matches!(error, SnapError::Unreachable { .. }), "{error}");
+    assert_eq!(sh(outside.path(), "cat file more"), "dirty\nmore\n");
+    live.remove().await;
+}
