@@ -116,6 +116,11 @@ fn locked(path: &Path, lock: impl Fn(&File) -> Result<(), TryLockError>) -> Resu
     }
 }
 
+/// The lock of a provider below a state directory: who uses it has a share, who may stop it has it alone (rule S6).
+pub fn of_provider(state_dir: &Path, provider: &str) -> PathBuf {
+    state_dir.join("locks").join(format!("provider-{provider}"))
+}
+
 /// The processes that have a share of the lock at `path`, as far as the kernel shows them.
 pub fn sharers(path: &Path) -> Vec<u32> {
     let inode = std::fs::metadata(path).map_or(0, |file| file.ino());

@@ -227,8 +227,13 @@ impl RunId {
 impl AppDomain {
     /// The domain of a cold app: the first four letters of the recipe and the run (N1).
     pub fn cold(recipe: &RecipeName, run: &RunId, base: &BaseDomain) -> Result<Self, NameError> {
+        format!("{}-{run}.{base}", Self::cold_head(recipe)).parse()
+    }
+
+    /// What the domains of a recipe's cold apps begin with: its first four letters.
+    pub fn cold_head(recipe: &RecipeName) -> String {
         let head: String = recipe.as_str().chars().filter(|c| *c != '_').take(4).collect();
-        format!("{}-{run}.{base}", head.trim_end_matches('-')).parse()
+        head.trim_end_matches('-').to_owned()
     }
 
     /// The stable domain `warm-<recipe>.<base>` of a canonical or a live-warm provider (N1).

@@ -70,6 +70,8 @@ pub struct OwnedRealm {
     pub provider: AppDomain,
     /// The realm's name.
     pub name: String,
+    /// Whether its making was seen to end. Until then it may still come.
+    pub made: bool,
 }
 
 /// Whether anything of a run may still be there.

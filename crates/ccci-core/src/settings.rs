@@ -160,7 +160,7 @@ impl Settings {
 
     /// The lock of a provider that runs share: who uses it has a share, who may stop it has it alone (rule S6).
     pub fn provider_lock(&self, provider: &str) -> PathBuf {
-        self.locks_dir().join(format!("provider-{provider}"))
+        crate::lock::of_provider(&self.state_dir, provider)
     }
 }
 

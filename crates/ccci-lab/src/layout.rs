@@ -87,7 +87,7 @@ impl LabLayout {
 
     /// The lock that runs share while they use a live-warm provider; whoever may stop it needs it alone.
     pub fn provider_lock(&self, recipe: &str) -> PathBuf {
-        self.state().join("locks").join(format!("provider-{recipe}"))
+        ccci_core::lock::of_provider(&self.state(), recipe)
     }
 
     /// The settings file of this lab.

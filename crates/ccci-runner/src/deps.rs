@@ -2,22 +2,23 @@
 //! or, where that is not healthy, on one that is deployed with the run (S2, S4). The realm's values become lines of
 //! the app's env and secrets of the app; nothing here knows what they mean to it.
 
-use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ccci_core::atomic::{self, PathError};
 use ccci_core::deploy::stand_up::{self, Order, Standing};
 use ccci_core::deploy::{GivenSecret, Tools};
 use ccci_core::event::Event;
 use ccci_core::health::Site;
+use ccci_core::lock::{self, Lock};
 use ccci_core::manifest::{Manifest, PROVIDER, RealmSecret, RealmValue, Sso};
 use ccci_core::names::{AppDomain, RecipeName, RunId};
 use ccci_core::record::{OwnedApp, OwnedRealm};
 use ccci_core::report::{Dep, Deploys};
-use ccci_core::swarm::Swarm;
+use ccci_core::swarm::{Swarm, SwarmError, TaskState};
 use ccci_core::verdict::Trouble;
-use ccci_core::wait::CancellationToken;
+use ccci_core::wait::{self, Bounds, CancellationToken, Look, WaitError};
 use ccci_recipes::SsoFacts;
 use ccci_recipes::protocol::{CLIENT_SECRET, USER_PASSWORD};
 use ccci_sso::{Discovery, Issuer, Net, Realm, RealmError, RealmName, RealmSpec, Stamp, StateId};
@@ -27,8 +28,10 @@ use crate::observe::Subject;
 use crate::provider::{self, ProviderState, Usable};
 use crate::world::{World, infrastructure};
 
-/// How many realms of dead runs are removed at once.
-const REAPERS: NonZeroUsize = NonZeroUsize::new(4).expect("four is not zero");
+/// How long a realm is looked for whose making was begun and not seen to end: Keycloak may be making it still.
+const LATE: Duration = Duration::from_secs(15);
+/// The pause between two looks.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What the app is deployed with, and what its checks are told.
 #[derive(Debug, Default)]
@@ -50,6 +53,10 @@ pub(crate) struct Provided {
 pub(crate) struct SignOn {
     pub(crate) realm: Realm,
     pub(crate) net: Net,
+    /// The provider's domain.
+    domain: AppDomain,
+    /// The containers in which it ran when the realm was made.
+    containers: BTreeSet<String>,
 }
 
 /// Provides all that the recipe depends on. Whatever fails here is the server's fault, not the recipe's (R11).
@@ -60,6 +67,17 @@ pub(crate) async fn provide(
     deploys: &mut Deploys,
 ) -> Result<Provided, Trouble> {
     let Some(manifest) = &subject.room.provider else { return Ok(Provided::default()) };
+    let provided = Box::pin(provide_realm(run, subject, manifest, world, deploys));
+    world.events.phase("dependencies", provided).await
+}
+
+async fn provide_realm(
+    run: &Run,
+    subject: &Subject,
+    manifest: &Manifest,
+    world: &World,
+    deploys: &mut Deploys,
+) -> Result<Provided, Trouble> {
     let state = StateId::of(&world.settings.state_dir).map_err(infrastructure)?;
     let (usable, stays) = match provider::live_warm(&run.swarm, &world.stop.run, world).await {
         Ok(usable) => (usable, true),
@@ -72,10 +90,15 @@ pub(crate) async fn provide(
     let spec = spec(run, &subject.room.manifest.sso, &state);
     if stays {
         let (provider, name) = (usable.domain.clone(), spec.name().to_string());
-        run.amend(|record| record.realm = Some(OwnedRealm { provider, name })).map_err(infrastructure)?;
+        let owned = OwnedRealm { provider, name, made: false };
+        run.amend(|record| record.realm = Some(owned)).map_err(infrastructure)?;
         reap(&usable, &spec.state, world).await;
     }
-    let realm = Realm::create(&usable.keycloak, &spec).await.map_err(infrastructure)?;
+    let created = unless_cancelled(&world.stop.run, Realm::create(&usable.keycloak, &spec));
+    let realm = created.await.map_err(infrastructure)?.map_err(infrastructure)?;
+    run.amend(|record| record.realm.iter_mut().for_each(|realm| realm.made = true))
+        .map_err(infrastructure)?;
+    let containers = containers(&run.swarm, &usable.domain).await.map_err(infrastructure)?;
     world.events.send(Event::Dependency(Dep {
         recipe: PROVIDER.to_owned(),
         kind: if stays { "live-warm" } else { "cold" }.to_owned(),
@@ -88,8 +111,48 @@ pub(crate) async fn provide(
     let origin = format!("https://{}", run.record.app.domain);
     let (env, given) = wiring.of(&subject.room.manifest.sso, &origin, &run.record.run);
     let ready = vec![PROVIDER.parse().map_err(infrastructure)?];
-    let sign_on = Some(Arc::new(SignOn { realm, net: usable.net }));
+    let sign_on = Some(Arc::new(SignOn { realm, net: usable.net, domain: usable.domain, containers }));
     Ok(Provided { env, given, facts: Some(facts), sign_on, ready })
+}
+
+impl Provided {
+    /// Asked when a check has failed: whether the provider did its part all the time. Where it did not, nobody knows
+    /// whose fault the failure is (R11).
+    pub(crate) async fn still_stands(&self, run: &Run, world: &World) -> Result<(), Trouble> {
+        let Some(sign_on) = &self.sign_on else { return Ok(()) };
+        let domain = &sign_on.domain;
+        let lost = |why: String| {
+            infrastructure(format!("checks failed, and {PROVIDER} at {domain} did not do its part: {why}"))
+        };
+        provider::at(domain.clone(), &run.swarm, &world.stop.run, world)
+            .await
+            .map_err(|state| lost(state.to_string()))?;
+        let now = containers(&run.swarm, domain).await.map_err(infrastructure)?;
+        if now == sign_on.containers {
+            return Ok(());
+        }
+        Err(lost(
+            "it was started anew meanwhile; run ccci again, and look at its log if that goes on".to_owned(),
+        ))
+    }
+}
+
+/// The running containers of an app.
+async fn containers(swarm: &Swarm, domain: &AppDomain) -> Result<BTreeSet<String>, SwarmError> {
+    let facts = swarm.observe(&domain.stack()).await?;
+    let running = facts.tasks.into_iter().filter(|task| task.state == TaskState::Running);
+    Ok(running.filter_map(|task| task.container).collect())
+}
+
+/// What comes of it, unless a signal comes first.
+async fn unless_cancelled<T>(
+    cancel: &CancellationToken,
+    work: impl Future<Output = T>,
+) -> Result<T, &'static str> {
+    tokio::select! {
+        done = work => Ok(done),
+        () = cancel.cancelled() => Err("a signal came first"),
+    }
 }
 
 /// Removes a run's realm from a provider that stays. One that somebody else made is none of ours, whatever its name.
@@ -102,15 +165,31 @@ pub(crate) async fn remove_realm(
 ) -> Result<(), String> {
     let name: RealmName = owned.name.parse().map_err(|error: ccci_sso::RealmNameError| error.to_string())?;
     let state = StateId::of(&world.settings.state_dir).map_err(|error| error.to_string())?;
+    let lock = world.settings.provider_lock(PROVIDER);
+    // A run that needs the provider has a share already; another one never hurts.
+    let Some(_share) = Lock::try_share(&lock).map_err(|error| error.to_string())? else {
+        return Err(format!("{PROVIDER} is in use by {}", lock::holder(&lock)));
+    };
     let usable =
         provider::at(owned.provider.clone(), swarm, cancel, world).await.map_err(|e| e.to_string())?;
-    match Realm::sweep(&usable.keycloak, &name, &Stamp { state, run: run.clone() }).await {
-        Ok(_) => Ok(()),
-        Err(foreign @ RealmError::NotOurs { .. }) => {
-            world.events.progress(foreign.to_string());
-            Ok(())
+    let stamp = Stamp { state, run: run.clone() };
+    let patience = if owned.made { Duration::ZERO } else { LATE };
+    let bounds = Bounds { deadline: patience, pause: PAUSE, cancel: cancel.clone() };
+    let swept = wait::until("the realm", &bounds, || async {
+        match Realm::sweep(&usable.keycloak, &name, &stamp).await {
+            Ok(true) => Look::Ready(Ok(())),
+            Ok(false) => Look::NotYet("not there"),
+            Err(foreign @ RealmError::NotOurs { .. }) => {
+                world.events.progress(foreign.to_string());
+                Look::Ready(Ok(()))
+            }
+            Err(error) => Look::Ready(Err(error.to_string())),
         }
-        Err(error) => Err(error.to_string()),
+    });
+    match unless_cancelled(cancel, swept).await? {
+        Ok(swept) => swept,
+        Err(WaitError::Deadline { .. }) => Ok(()),
+        Err(_) => Err("a signal came first".to_owned()),
     }
 }
 
@@ -199,11 +278,16 @@ async fn reap(usable: &Usable, state: &StateId, world: &World) {
                 world.events.progress(line);
             }
             for (name, doubt) in survey.reported() {
+                // Anybody may have named a realm: no name may steer the terminal.
+                let name = name.escape_debug();
                 world
                     .events
                     .progress(format!("the realm {name} on {} is left alone: {doubt}", usable.domain));
             }
-            let reaped = survey.reap(&usable.keycloak, REAPERS, &world.stop.run).await;
+            let reaped = survey.reap(&usable.keycloak, provider::REAPERS, &world.stop.run).await;
+            for (name, error) in &reaped.failed {
+                world.events.progress(format!("the realm {name} of a run that died is still there: {error}"));
+            }
             for name in &reaped.gone {
                 world.events.progress(format!("the realm {name} of a run that died is removed"));
             }

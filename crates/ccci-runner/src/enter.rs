@@ -187,11 +187,11 @@ async fn wait_for_others(
     }
     domains.sort();
     let mut apps = Vec::new();
-    for domain in domains {
-        let path = [locks.join(format!("app-{domain}"))];
-        apps.push(take(&format!("the app {domain}"), &path, &me, request, world).await?);
-    }
     let rest = async {
+        for domain in domains {
+            let path = [locks.join(format!("app-{domain}"))];
+            apps.push(take(&format!("the app {domain}"), &path, &me, request, world).await?);
+        }
         let provider = if needs_provider { Some(share_provider(request, world).await?) } else { None };
         let swarm = world.swarm().await?;
         check_empty(&swarm, app).await?;
@@ -211,15 +211,8 @@ async fn wait_for_others(
 /// Where a run deploys a provider of its own, when the one that stays cannot be used.
 pub(crate) fn own_provider(record: &RunRecord, world: &World) -> Result<AppDomain, Trouble> {
     let recipe: RecipeName = PROVIDER.parse().map_err(infrastructure)?;
-    let domain = AppDomain::cold(&recipe, &record.run, &world.settings.base_domain)
-        .map_err(|error| Trouble::BadInput(error.to_string()))?;
-    if domain == record.app.domain {
-        return Err(Trouble::BadInput(format!(
-            "{} begins like `{PROVIDER}`, which it needs: both would be deployed at {domain}",
-            record.recipe
-        )));
-    }
-    Ok(domain)
+    AppDomain::cold(&recipe, &record.run, &world.settings.base_domain)
+        .map_err(|error| Trouble::BadInput(error.to_string()))
 }
 
 async fn share_provider(request: &RunRequest, world: &World) -> Result<Lock, Trouble> {

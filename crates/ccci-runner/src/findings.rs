@@ -11,6 +11,8 @@ pub(crate) struct Findings {
     pub(crate) checks: Vec<CheckResult>,
     pub(crate) deploys: Deploys,
     pub(crate) teardown: Option<Teardown>,
+    /// That the provider did not do its part while checks failed.
+    pub(crate) provider: Option<Trouble>,
 }
 
 impl Findings {
@@ -34,6 +36,11 @@ impl Findings {
                 (Status::Skip, Some(reason.to_owned()))
             }
         }
+    }
+
+    /// Whether a check of this stage failed.
+    pub(crate) fn failed_in(&self, stage: StageName) -> bool {
+        self.checks.iter().any(|c| c.stage == stage && matches!(c.outcome, Outcome::Fail(_)))
     }
 
     /// Whether anything went wrong that a person will want to look into.

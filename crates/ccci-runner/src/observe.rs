@@ -7,7 +7,7 @@ use ccci_core::compose::Compose;
 use ccci_core::deploy::{App, DeployError};
 use ccci_core::envfile::{AppEnv, EnvFile, compose_files};
 use ccci_core::git::{Checkout, Commit, Git, GitError};
-use ccci_core::names::AppDomain;
+use ccci_core::names::{AppDomain, RunId};
 use ccci_core::plan::Observed;
 use ccci_core::settings::Settings;
 use ccci_core::stage::StageName;
@@ -87,11 +87,15 @@ impl Subject {
         Ok(render.render()?)
     }
 
-    /// Refuses names that swarm would refuse in the middle of the run (N2). Whatever else is wrong with these files is
+    /// Refuses names that swarm would refuse in the middle of the run (N2), those of wired secrets among them. Whatever else is wrong with these files is
     /// for the run to find out and for abra to say.
     async fn check_names(&self, settings: &Settings) -> Result<(), Trouble> {
+        // Any run's version of a wired secret has the same length.
+        let version = format!("r{}", RunId::from_bytes([0; 3]));
+        let secrets = self.room.manifest.sso.secrets.keys();
+        let wired = secrets.map(|name| (name.version_key(), version.clone())).collect();
         self.app.bring_to(&self.observed.head).await.map_err(infrastructure)?;
-        let Ok(env) = self.fresh_env(settings, &BTreeMap::new()) else { return Ok(()) };
+        let Ok(env) = self.fresh_env(settings, &wired) else { return Ok(()) };
         let (values, checkout) = (env.expanded(), self.app.checkout.dir());
         match Compose::load(checkout, &compose_files(&values), &values, &self.app.domain.stack()) {
             Ok(compose) => compose.check_secret_names().map_err(|error| Trouble::BadInput(error.to_string())),

@@ -114,8 +114,7 @@ async fn pass(
     announce::planned(&plan, &subject, events);
     findings.deploys.expected = plan.deploys;
     events.phase("lint", lint::record(run, &subject, world)).await;
-    let provided = deps::provide(run, &subject, world, &mut findings.deploys);
-    let provided = events.phase("dependencies", provided).await;
+    let provided = deps::provide(run, &subject, world, &mut findings.deploys).await;
     if provided.is_err() {
         events.phase("diagnose", diagnose::diagnose(run, None, world)).await;
     }
@@ -129,5 +128,5 @@ async fn pass(
     if stay {
         events.phase("stay", live.stay()).await;
     }
-    Ok(())
+    findings.provider.take().map_or(Ok(()), Err)
 }

@@ -2,6 +2,7 @@
 //!
 //! Its password is read from the running container and never kept. Whoever uses it holds a share of its lock (S6).
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use ccci_core::lock;
@@ -25,6 +26,8 @@ const PASSWORD_FILE: &str = "/run/secrets/admin_password";
 /// How long a Keycloak that stumbles is given, and the pause between two looks.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(250);
+/// How many realms of dead runs are removed at once.
+pub(crate) const REAPERS: NonZeroUsize = NonZeroUsize::new(4).expect("four is not zero");
 /// How long one command in its container may take.
 const EXEC: Duration = Duration::from_secs(20);
 

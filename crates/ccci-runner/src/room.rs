@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ccci_core::manifest::{Manifest, ManifestError, PROVIDER};
-use ccci_core::names::RecipeName;
+use ccci_core::names::{AppDomain, RecipeName};
 use ccci_core::plan::FoundCheck;
 use ccci_core::stage::{CheckKind, StageName};
 
@@ -34,6 +34,10 @@ pub(crate) enum RoomError {
     Manifest(#[from] ManifestError),
     #[error(transparent)]
     Overlay(#[from] OverlayError),
+    #[error(
+        "{recipe} begins like `{PROVIDER}`, which it needs: where both are deployed with one run, they would have one domain"
+    )]
+    SameDomain { recipe: RecipeName },
 }
 
 impl Room {
@@ -41,6 +45,11 @@ impl Room {
     pub(crate) fn open(recipes: &Path, recipe: &RecipeName) -> Result<Self, RoomError> {
         let folder = recipes.join(recipe.as_str());
         let manifest = Manifest::load(&folder)?;
+        let of_provider =
+            PROVIDER.parse().is_ok_and(|p| AppDomain::cold_head(&p) == AppDomain::cold_head(recipe));
+        if manifest.needs_provider() && of_provider {
+            return Err(RoomError::SameDomain { recipe: recipe.clone() });
+        }
         let provider =
             manifest.needs_provider().then(|| Manifest::load(&recipes.join(PROVIDER))).transpose()?;
         let checks = overlay::discover(recipe, &folder, &manifest)?;

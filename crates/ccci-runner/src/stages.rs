@@ -99,6 +99,9 @@ impl<'a> Live<'a> {
         };
         checks.extend(self.overlay(stage, false));
         self.world.events.phase(checks_phase(stage), self.harness(stage, "after", checks, findings)).await;
+        if findings.provider.is_none() && findings.failed_in(stage) {
+            findings.provider = self.provided.still_stands(self.run, self.world).await.err();
+        }
         let has_own = self.subject.room.checks.iter().any(|check| check.stage == stage);
         let (status, reason) = findings.status_of(stage, has_own);
         self.ended(stage, status, reason, findings);

@@ -143,7 +143,7 @@ impl Removal<'_> {
             && let Err(why) =
                 deps::remove_realm(realm, &record.run, self.swarm, self.cancel, self.world).await
         {
-            let OwnedRealm { provider, name } = realm;
+            let OwnedRealm { provider, name, .. } = realm;
             left.push(format!("realm {name} on {provider} (not removed: {why}; `ccci recover` removes it)"));
         }
         // abra's directory holds the env file and the private clone; logs and results stay.

@@ -19,7 +19,8 @@ pub use field::{EnvKey, HttpPath, ProbeName, Reason, Seconds, Statuses, check_na
 pub use keys::{KEYS, KeyDoc, PROBE_KEYS, table as keys_table};
 pub use probe::{CommandProbe, HttpProbe, Probe, TcpProbe};
 pub use sso::{
-    REALM_VALUES, RealmSecret, RealmValue, SecretName, Sso, Template, table as realm_values_table,
+    REALM_VALUES, RealmSecret, RealmValue, RedirectPath, SecretName, Sso, Template,
+    table as realm_values_table,
 };
 
 use crate::atomic::{self, PathError};

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::field::{self, EnvKey, HttpPath};
+use super::field::{self, EnvKey};
 use crate::yaml::Checked;
 
 /// The wiring of single sign-on.
@@ -14,7 +14,7 @@ use crate::yaml::Checked;
 #[serde(deny_unknown_fields, default)]
 pub struct Sso {
     /// Paths of the app to which a login may return; `*` at the end stands for anything.
-    pub redirect: Vec<HttpPath>,
+    pub redirect: Vec<RedirectPath>,
     /// Whether a login without a PKCE challenge is refused.
     pub pkce: bool,
     /// Lines of the app's `.env`.
@@ -27,7 +27,7 @@ pub struct Sso {
 
 impl Default for Sso {
     fn default() -> Self {
-        let anywhere = HttpPath::try_from("/*".to_owned()).unwrap_or_default();
+        let anywhere = RedirectPath("/*".to_owned());
         Self { redirect: vec![anywhere], pkce: false, env: BTreeMap::new(), secrets: BTreeMap::new() }
     }
 }
@@ -169,6 +169,16 @@ impl fmt::Display for Template {
 impl From<Template> for String {
     fn from(template: Template) -> Self {
         template.to_string()
+    }
+}
+
+field::text! {
+    /// Where in the app a login may return to: a path, which may end in `*`.
+    RedirectPath, |text| {
+        let path = text.strip_suffix('*').unwrap_or(text);
+        let odd = |c: char| c.is_whitespace() || c.is_control() || "*#?".contains(c);
+        let fine = path.starts_with('/') && !path.contains(odd);
+        if fine { Ok(()) } else { Err(format!("`{text}` is not a path of the app: it begins with `/`, and `*` may stand at its end only")) }
     }
 }
 

@@ -74,6 +74,8 @@ fn bad_input_is_refused_with_line_and_column() {
         ("deps: [../etc]", "recipe.yaml:1:", "not a recipe name"),
         ("deps: [wiki]", "recipe.yaml: ", "ccci provides only `keycloak`"),
         ("sso: {pkce: true}", "recipe.yaml: ", "add `deps: [keycloak]`"),
+        ("sso: {redirect: ['/a*b']}", "recipe.yaml:1:18: ", "at its end only"),
+        ("sso: {redirect: ['/a#b']}", "recipe.yaml:1:18: ", "not a path of the app"),
         ("sso: {env: {A: '{secret}'}}", "recipe.yaml:1:16: ", "`{secret}` is nothing that a realm has"),
         ("sso: {secrets: {a: token}}", "recipe.yaml:1:20: ", "`token` is no secret of a realm"),
         ("health: {status: []}", "recipe.yaml:1:", "nothing could ever pass"),

@@ -1,7 +1,6 @@
 //! `ccci realms`: which realms the live-warm Keycloak has, and the end of those whose run is dead (S3).
 
 use std::io::Write;
-use std::num::NonZeroUsize;
 
 use ccci_core::lock::{self, Lock};
 use ccci_core::manifest::PROVIDER;
@@ -18,9 +17,6 @@ use crate::request::Surroundings;
 use crate::server::{self, Server};
 use crate::signals::Stop;
 use crate::world::{World, infrastructure};
-
-/// How many realms are removed at a time.
-const WORKERS: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not zero");
 
 /// Carries out a `ccci realms` command.
 pub(crate) async fn carry_out(
@@ -44,7 +40,7 @@ pub(crate) async fn carry_out(
         RealmsCommand::Ls { json } => (json, Done::Listed),
         RealmsCommand::Reap { dry_run: true, json } => (json, Done::Tried),
         RealmsCommand::Reap { dry_run: false, json } => {
-            (json, Done::Reaped(survey.reap(&usable.keycloak, WORKERS, &world.stop.run).await))
+            (json, Done::Reaped(survey.reap(&usable.keycloak, provider::REAPERS, &world.stop.run).await))
         }
     };
     let report = Report::new(&usable.domain, &state, &survey, &done, unknown);

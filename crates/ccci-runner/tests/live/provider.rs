@@ -85,31 +85,26 @@ impl Provider {
         Keycloak::probe(&self.net, &self.origin).await.is_ok()
     }
 
-    /// Gives the administrator another password for as long as this takes. A second administrator, who is gone
-    /// afterwards, puts the first one's back.
-    pub(crate) async fn with_another_password<T>(&self, meanwhile: impl FnOnce() -> T) -> T {
-        const USERS: &str = "/admin/realms/master/users";
-        let credential = |value: &str| json!({"type": "password", "value": value, "temporary": false});
+    /// Gives the administrator another password for as long as what this returns lives. A second administrator, who is
+    /// gone afterwards, puts the first one's back.
+    pub(crate) async fn another_password(&self) -> AnotherPassword<'_> {
         let token = self.bare_token().await;
-        let keeper = json!({"username": "ccci-test-keeper", "enabled": true, "credentials": [credential("keeper-of-keys")]});
-        assert_eq!(self.bare("POST", USERS, &token, Some(&keeper)).await, 201);
-        let id = async |name: &str| {
-            let (_, found) =
-                self.ask("GET", &format!("{USERS}?exact=true&username={name}"), &token, None).await;
-            format!("{USERS}/{}", found[0]["id"].as_str().unwrap())
-        };
-        let (admin, keeper) = (id("admin").await, id("ccci-test-keeper").await);
+        let keeper = hex();
+        let wanted = json!({"username": KEEPER, "enabled": true, "credentials": [credential(&keeper)]});
+        assert_eq!(self.bare("POST", USERS, &token, Some(&wanted)).await, 201);
         let (_, role) = self.ask("GET", "/admin/realms/master/roles/admin", &token, None).await;
-        let mapping = format!("{keeper}/role-mappings/realm");
+        let mapping = format!("{}/role-mappings/realm", self.user(KEEPER, &token).await);
         assert_eq!(self.bare("POST", &mapping, &token, Some(&json!([role]))).await, 204);
-        let reset = format!("{admin}/reset-password");
-        assert_eq!(self.bare("PUT", &reset, &token, Some(&credential("another-one"))).await, 204);
-        let done = meanwhile();
-        // The first token may be too old by now.
-        let token = self.token("ccci-test-keeper", "keeper-of-keys").await;
-        assert_eq!(self.bare("PUT", &reset, &token, Some(&credential(&self.password))).await, 204);
-        assert_eq!(self.bare("DELETE", &keeper, &token, None).await, 204);
-        done
+        let reset = format!("{}/reset-password", self.user("admin", &token).await);
+        let changed = AnotherPassword { provider: self, keeper, reset };
+        assert_eq!(self.bare("PUT", &changed.reset, &token, Some(&credential(&hex()))).await, 204);
+        changed
+    }
+
+    /// The path of a user of Keycloak's own realm.
+    async fn user(&self, name: &str, token: &str) -> String {
+        let (_, found) = self.ask("GET", &format!("{USERS}?exact=true&username={name}"), token, None).await;
+        format!("{USERS}/{}", found[0]["id"].as_str().unwrap())
     }
 
     /// The names of all realms.
@@ -134,5 +129,38 @@ impl Provider {
             ccci_core::wait::pause(Duration::from_millis(150)).await;
         }
         assert_eq!(status, wanted, "{method} {path}");
+    }
+}
+
+const USERS: &str = "/admin/realms/master/users";
+const KEEPER: &str = "ccci-test-keeper";
+
+fn credential(value: &str) -> Value {
+    json!({"type": "password", "value": value, "temporary": false})
+}
+
+fn hex() -> String {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).unwrap();
+    format!("{:032x}", u128::from_be_bytes(bytes))
+}
+
+/// An administrator whose password is not the one that the app's secret has.
+pub(crate) struct AnotherPassword<'a> {
+    provider: &'a Provider,
+    keeper: String,
+    reset: String,
+}
+
+impl Drop for AnotherPassword<'_> {
+    fn drop(&mut self) {
+        let Self { provider, keeper, reset } = self;
+        tokio::runtime::Runtime::new().unwrap().block_on(async {
+            // The first token may be too old by now.
+            let token = provider.token(KEEPER, keeper).await;
+            let back = provider.bare("PUT", reset, &token, Some(&credential(&provider.password))).await;
+            let gone = provider.bare("DELETE", &provider.user(KEEPER, &token).await, &token, None).await;
+            println!("the administrator's password is back: {back}; the keeper is gone: {gone}");
+        });
     }
 }
