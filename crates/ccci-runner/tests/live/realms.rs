@@ -166,7 +166,7 @@ fn a_server_without_a_keycloak_is_told_and_inconclusive() {
 /// How many realms each side makes and removes: small here, `CCCI_BENCH_REALMS=50` for the figures of the documents.
 #[expect(clippy::disallowed_methods, reason = "the size of a measurement is the caller's")]
 fn size() -> usize {
-    std::env::var("CCCI_BENCH_REALMS").ok().and_then(|n| n.parse().ok()).unwrap_or(9)
+    std::env::var("CCCI_BENCH_REALMS").ok().and_then(|n| n.parse().ok()).unwrap_or(6)
 }
 
 /// In how many rounds they are removed.
@@ -308,10 +308,11 @@ async fn bare(provider: &Provider, name: &RealmName, state: &StateId) -> Duratio
     start.elapsed()
 }
 
-/// The sum of the bare requests, one after the other. Their token is made before.
+/// The same requests bare, one after the other: a list, and a DELETE for each. Their token is made before.
 async fn bare_deletes(provider: &Provider, names: &[RealmName]) -> Duration {
     let token = provider.bare_token().await;
     let start = Instant::now();
+    assert_eq!(provider.bare("GET", "/admin/realms", &token, None).await, 200);
     for name in names {
         provider.bare_until(204, ("DELETE", &format!("/admin/realms/{name}")), &token, None).await;
     }
