@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::flight::{Flight, assert_swept, eventually, exists};
-use crate::support::{Server, assert_nothing_of, must, server};
+use crate::support::{Server, assert_nothing_of, ended, must, server};
 
 /// How long a run may take to its realm and its app, on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -78,4 +78,25 @@ fn failures_48_and_50_three_runs_have_three_realms_and_the_one_of_a_killed_run_g
     specimen.passes();
     docs.passes();
     assert_eq!(realms(&server, "ls"), BTreeSet::new());
+}
+
+#[test]
+fn a_login_that_fails_on_its_way_back_and_a_secret_that_is_wired_to_nothing_are_the_recipes_fault() {
+    let server = server("max_tests: 2");
+    let words = |branch| ["--recipe", "specimen-sso", "--ref", branch, "--stages", "upgrade"];
+    let [audience, secret] = ["wrong-audience", "renamed-secret"].map(words);
+    let runs = [server.start(&audience), server.start(&secret)];
+    let [audience, secret] = runs.map(|run| ended(run, &[]));
+
+    let login = "specimen-sso::upgrade::login";
+    assert_eq!((audience.code, audience.failed()), (1, vec![login]), "the release's own login was right");
+    let reason = audience.reason(login);
+    assert!(reason.contains("/callback") && reason.contains("(status 401, "), "{reason}");
+
+    let deployed = "generic::upgrade::deployed";
+    assert_eq!((secret.code, secret.failed()), (1, vec![deployed]));
+    let reason = secret.reason(deployed);
+    assert!(reason.contains("`oidc_client_secret`") && reason.contains("it has oidc_secret"), "{reason}");
+    audience.assert_clean();
+    secret.assert_clean();
 }

@@ -146,9 +146,15 @@ func (a *app) page(w http.ResponseWriter, r *http.Request) {
 		said = fmt.Sprintf("<p>Welcome, %s.</p><p>You are logged in as <b>%s</b>.</p>",
 			html.EscapeString(person.Name), html.EscapeString(person.Email))
 	}
+	show(w, http.StatusOK, "Specimen "+os.Getenv("VERSION"), said)
+}
+
+// show writes a page; the title is text, what is said is HTML.
+func show(w http.ResponseWriter, status int, title, said string) {
+	title = strings.NewReplacer("&", "&amp;", "<", "&lt;").Replace(title)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	fmt.Fprintf(w, "<!doctype html><html lang=en><title>Specimen</title><h1>Specimen %s</h1>%s</html>\n",
-		html.EscapeString(os.Getenv("VERSION")), said)
+	w.WriteHeader(status)
+	fmt.Fprintf(w, "<!doctype html><html lang=en><title>%s</title><h1>%s</h1>%s</html>\n", title, title, said)
 }
 
 func (a *app) login(w http.ResponseWriter, r *http.Request) {
@@ -172,7 +178,7 @@ func (a *app) callback(w http.ResponseWriter, r *http.Request) {
 	setCookie(w, flowCookie, "", -1)
 	if err != nil {
 		log.Printf("login failed: %v", err)
-		http.Error(w, fmt.Sprintf("The login failed: %v", err), http.StatusUnauthorized)
+		show(w, http.StatusUnauthorized, fmt.Sprintf("The login failed: %v", err), `<p><a href="/login">Try again</a></p>`)
 		return
 	}
 	id := rand.Text()
