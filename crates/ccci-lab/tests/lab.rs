@@ -80,6 +80,7 @@ async fn up_twice_gives_the_same_lab_and_the_second_time_is_quick() {
     // Twice the goal of five seconds: this machine is shared.
     assert!(took < Duration::from_secs(10), "a warm `up` took {took:?}");
     assert!(second.up.values().all(|up| *up), "{:?}", second.up);
+    assert!(second.up.contains_key("keycloak"), "{:?}", second.up);
     assert!(second.abra.stand_in && second.abra.binary.is_file());
     let status = lab::status(&layout, &EngineOptions::from_env(), None).await.unwrap();
     assert_eq!(status, second);
@@ -197,6 +198,68 @@ async fn failure_14_other_peoples_things_stay_and_their_stacks_are_a_reason_to_r
         assert_eq!(identity(kind, name).await, before, "{kind} {name}");
     }
     assert_eq!(docker(&["info", "--format", "{{.Swarm.Cluster.ID}}"]).await, swarm);
+}
+
+/// A Keycloak that is up is not touched; one that was stopped comes back with what it had.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keycloak_that_was_stopped_is_brought_up_again_with_its_data_and_secrets() {
+    let _serial = SERIAL.lock().await;
+    let layout = LabLayout::default();
+    up(&layout, true).await.unwrap();
+    let service = "warm-keycloak_lab_test_app";
+    let kept = [
+        ("volume", "warm-keycloak_lab_test_mariadb"),
+        ("volume", "warm-keycloak_lab_test_providers"),
+        ("secret", "warm-keycloak_lab_test_admin_password_v1"),
+        ("secret", "warm-keycloak_lab_test_db_password_v1"),
+        ("secret", "warm-keycloak_lab_test_db_root_password_v1"),
+    ];
+    let mut before = Vec::new();
+    for (kind, name) in kept {
+        before.push(identity(kind, name).await);
+    }
+    let tasks = ["service", "ps", "--quiet", service];
+    let running = docker(&tasks).await;
+    up(&layout, true).await.unwrap();
+    assert_eq!(docker(&tasks).await, running, "a healthy Keycloak stays as it is");
+    // Runs that are using it end first.
+    let lock = alone(&layout.provider_lock("keycloak")).await;
+    docker(&["service", "scale", "--detach", &format!("{service}=0")]).await;
+    until_stopped(service).await;
+    let status = lab::status(&layout, &EngineOptions::from_env(), None).await.unwrap();
+    assert_eq!(status.up.get("keycloak"), Some(&false), "{:?}", status.up);
+    drop(lock);
+    let start = Instant::now();
+    let status = up(&layout, true).await.unwrap();
+    eprintln!("Keycloak with its data, from stopped to healthy: {:?}", start.elapsed());
+    assert_eq!(status.up.get("keycloak"), Some(&true), "{:?}", status.up);
+    for ((kind, name), before) in kept.into_iter().zip(before) {
+        assert_eq!(identity(kind, name).await, before, "{kind} {name}");
+    }
+}
+
+/// The lock at `path` for us alone, as soon as nobody shares it.
+async fn alone(path: &std::path::Path) -> ccci_core::lock::Lock {
+    let me = ccci_core::lock::Holder {
+        run: "lab test".to_owned(),
+        recipe: String::new(),
+        pid: std::process::id(),
+        since: "now".to_owned(),
+    };
+    let (paths, patience) = ([path.to_owned()], Duration::from_secs(600));
+    let cancel = CancellationToken::new();
+    let tell = &mut |text: &str| eprintln!("{text}");
+    ccci_core::lock::take_any("Keycloak", &paths, &me, patience, &cancel, tell).await.unwrap()
+}
+
+/// Waits until no container of this service runs.
+async fn until_stopped(service: &str) {
+    let start = Instant::now();
+    let filter = format!("label=com.docker.swarm.service.name={service}");
+    while !docker(&["ps", "--quiet", "--filter", &filter]).await.is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{service} does not stop");
+        ccci_core::wait::pause(Duration::from_millis(200)).await;
+    }
 }
 
 /// Two labs on one engine: the second is refused, and may be taken away again without harm to the first.
