@@ -275,9 +275,9 @@ async fn bring_up(work: &Work<'_>, options: &LabOptions) -> Result<LabStatus, La
     let settings = settings(layout, gateway, options)?;
     place::tools(layout, options)?;
     place::abra_dir(layout)?;
-    if !engine::record::read(layout)?.traefik {
-        // Before the deed: whose Traefik it is decides who may remove its data.
-        engine::record::update(layout, |owned| owned.traefik = true)?;
+    if !engine::record::read(layout)?.apps {
+        // Before the deed: whose they are decides who may remove their data.
+        engine::record::update(layout, |owned| owned.apps = true)?;
     }
     for app in kept(layout, &wildcard)? {
         Box::pin(app.ensure(work, &settings)).await?;

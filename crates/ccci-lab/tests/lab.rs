@@ -276,7 +276,7 @@ async fn a_second_lab_is_refused_and_its_reset_leaves_the_first_alone() {
     assert!(!second.root().exists(), "a refusal makes nothing");
     // Also one whose directory is there, from a time when the engine was its own.
     std::fs::create_dir_all(second.engine()).unwrap();
-    std::fs::write(second.engine().join("owned.json"), r#"{"schema": 1, "swarm": true, "traefik": true}"#)
+    std::fs::write(second.engine().join("owned.json"), r#"{"schema": 1, "swarm": true, "apps": true}"#)
         .unwrap();
     assert!(up(&second, true).await.unwrap_err().is_refusal());
     assert!(!second.ca().exists() && !second.catalogue().exists(), "looks come before deeds");

@@ -25,9 +25,9 @@ pub struct Owned {
     /// Whether it made the swarm.
     #[serde(default)]
     pub swarm: bool,
-    /// Whether it brought the stack of Traefik up, which may have left data.
-    #[serde(default)]
-    pub traefik: bool,
+    /// Whether it brought Traefik and Keycloak up, whose stacks may have left data.
+    #[serde(default, alias = "traefik")]
+    pub apps: bool,
 }
 
 impl Owned {

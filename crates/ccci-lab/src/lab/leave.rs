@@ -161,8 +161,8 @@ async fn clear(work: &Work<'_>, reset: Option<Reset>, left: &mut Left) -> Result
             work.step(what, remove(work, &swarm, &stack, reset.is_some(), left)).await?;
         }
     }
-    if reset.is_some() && owned.traefik && left.kept.is_empty() {
-        engine::record::update(work.layout, |owned| owned.traefik = false)?;
+    if reset.is_some() && owned.apps && left.kept.is_empty() {
+        engine::record::update(work.layout, |owned| owned.apps = false)?;
     }
     if names::remove(work).await? {
         left.removed.push("the name server".to_owned());
@@ -187,7 +187,7 @@ async fn clear(work: &Work<'_>, reset: Option<Reset>, left: &mut Left) -> Result
 fn kept_is_ours(owned: &Owned, proxy: &Proxy) -> bool {
     match proxy {
         Proxy::Ours(_) => true,
-        Proxy::Absent => owned.traefik,
+        Proxy::Absent => owned.apps,
         Proxy::Foreign(_) => false,
     }
 }
@@ -392,7 +392,7 @@ mod tests {
             (true, &foreign, false),
             (false, &foreign, false),
         ] {
-            let owned = Owned { traefik: recorded, ..Owned::default() };
+            let owned = Owned { apps: recorded, ..Owned::default() };
             assert_eq!(kept_is_ours(&owned, proxy), expected, "{recorded} {proxy:?}");
         }
         let dir = tempfile::tempdir().unwrap();
