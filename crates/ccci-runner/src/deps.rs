@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ccci_core::atomic::{self, PathError};
 use ccci_core::deploy::stand_up::{self, Order, Standing};
@@ -18,7 +18,7 @@ use ccci_core::record::{OwnedApp, OwnedRealm};
 use ccci_core::report::{Dep, Deploys};
 use ccci_core::swarm::{Swarm, SwarmError, TaskState};
 use ccci_core::verdict::Trouble;
-use ccci_core::wait::{self, Bounds, CancellationToken, Look, WaitError};
+use ccci_core::wait::{self, CancellationToken};
 use ccci_recipes::SsoFacts;
 use ccci_recipes::protocol::{CLIENT_SECRET, USER_PASSWORD};
 use ccci_sso::{Discovery, Issuer, Net, Realm, RealmError, RealmName, RealmSpec, Stamp, StateId};
@@ -173,23 +173,19 @@ pub(crate) async fn remove_realm(
     let usable =
         provider::at(owned.provider.clone(), swarm, cancel, world).await.map_err(|e| e.to_string())?;
     let stamp = Stamp { state, run: run.clone() };
-    let patience = if owned.made { Duration::ZERO } else { LATE };
-    let bounds = Bounds { deadline: patience, pause: PAUSE, cancel: cancel.clone() };
-    let swept = wait::until("the realm", &bounds, || async {
-        match Realm::sweep(&usable.keycloak, &name, &stamp).await {
-            Ok(true) => Look::Ready(Ok(())),
-            Ok(false) => Look::NotYet("not there"),
+    let begun = Instant::now();
+    loop {
+        match unless_cancelled(cancel, Realm::sweep(&usable.keycloak, &name, &stamp)).await? {
+            Ok(true) => return Ok(()),
+            // What was seen to be made and is not there is gone; what was only begun may still come.
+            Ok(false) if owned.made || begun.elapsed() >= LATE => return Ok(()),
+            Ok(false) => unless_cancelled(cancel, wait::pause(PAUSE)).await?,
             Err(foreign @ RealmError::NotOurs { .. }) => {
                 world.events.progress(foreign.to_string());
-                Look::Ready(Ok(()))
+                return Ok(());
             }
-            Err(error) => Look::Ready(Err(error.to_string())),
+            Err(error) => return Err(error.to_string()),
         }
-    });
-    match unless_cancelled(cancel, swept).await? {
-        Ok(swept) => swept,
-        Err(WaitError::Deadline { .. }) => Ok(()),
-        Err(_) => Err("a signal came first".to_owned()),
     }
 }
 
