@@ -21,9 +21,9 @@ pub(crate) struct Done {
 
 /// Lets a child work on the world below `root`. `what` is `capture` or `restore`; with a point, it kills itself there
 /// the `nth` time.
-pub(crate) fn work(world: &World, what: &str, point: Option<(Point, u32)>) -> Done {
+pub(crate) fn work(world: &World, what: &str, method: Method, point: Option<(Point, u32)>) -> Done {
     let (name, nth) = point.map_or(("-", 0), |(p, n)| (p.name(), n));
-    let order = format!("{what} {name} {nth} {}", world.volumes.join(","));
+    let order = format!("{what} {name} {nth} {} {}", world.volumes.join(","), method.name());
     #[expect(clippy::disallowed_methods, reason = "a note from test to test")]
     std::fs::write(world.root.join(ORDER), order).unwrap();
     let exe = std::env::current_exe().unwrap();
@@ -41,6 +41,7 @@ fn the_child() {
     let words: Vec<&str> = order.split(' ').collect();
     let root = Path::new(".").canonicalize().unwrap();
     let world = World::at(&root, &words[3].split(',').collect::<Vec<_>>());
+    let method = if words[4] == Method::Clone.name() { Method::Clone } else { Method::Tar };
     let left = std::sync::Mutex::new(words[2].parse::<u32>().unwrap());
     let reach = |point: Point| {
         if point.name() == words[1] {
@@ -53,7 +54,7 @@ fn the_child() {
         }
     };
     let job = Job::new(CancellationToken::new(), &reach);
-    let (proof, places) = (world.proof(), world.places(Method::Tar));
+    let (proof, places) = (world.proof(), world.places(method));
     if words[0] == "capture" {
         let staged = world.store.capture(&job, &proof, &places, &facts("second")).unwrap();
         staged.publish(&job).unwrap();

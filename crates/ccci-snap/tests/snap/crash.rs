@@ -46,7 +46,10 @@ fn killed_everywhere(volumes: &[&str]) {
             fill(&world, "old");
             drop(world.keep(Method::Tar));
             fill(&world, "new");
-            assert!(!work(&world, "capture", Some((*point, nth))).ended, "{point:?} {nth} was not reached");
+            assert!(
+                !work(&world, "capture", Method::Tar, Some((*point, nth))).ended,
+                "{point:?} {nth} was not reached"
+            );
             let snapshot = world.store.open().unwrap();
             snapshot.verify(&job).unwrap();
             let new = *point >= Point::Published;
@@ -54,7 +57,7 @@ fn killed_everywhere(volumes: &[&str]) {
             let left = !matches!(point, Point::CaptureBegun | Point::OldRemoved);
             assert_eq!(world.store.sweep().unwrap(), left, "{point:?}");
             assert_eq!(sh(&world.root.join("state/app"), "ls -A"), "snapshot\n");
-            assert!(work(&world, "capture", None).ended);
+            assert!(work(&world, "capture", Method::Tar, None).ended);
         }
     }
     fill(&world, "good");
@@ -65,9 +68,12 @@ fn killed_everywhere(volumes: &[&str]) {
             matches!(point, Point::StageBegun | Point::TreeStaged | Point::StageMarked | Point::Exchanged);
         for nth in 1..=if each { count } else { 1 } {
             fill(&world, "dirty");
-            assert!(!work(&world, "restore", Some((*point, nth))).ended, "{point:?} {nth} was not reached");
+            assert!(
+                !work(&world, "restore", Method::Tar, Some((*point, nth))).ended,
+                "{point:?} {nth} was not reached"
+            );
             snapshot.verify(&job).unwrap();
-            assert!(work(&world, "restore", None).ended, "{point:?} {nth}");
+            assert!(work(&world, "restore", Method::Tar, None).ended, "{point:?} {nth}");
             for (was, is) in good.iter().zip(lists(&world)) {
                 assert_eq!(diff(was, &is), [""; 0], "{point:?} {nth}");
             }
@@ -95,7 +101,7 @@ fn an_interrupted_restore_is_taken_up_where_it_ended() {
     fill(&world, "good");
     let snapshot = world.keep(Method::Tar);
     fill(&world, "dirty");
-    assert!(!work(&world, "restore", Some((Point::Exchanged, 1))).ended);
+    assert!(!work(&world, "restore", Method::Tar, Some((Point::Exchanged, 1))).ended);
     let restored = snapshot.restore(&Job::default(), &world.proof(), &world.places(Method::Tar)).unwrap();
     assert_eq!(restored.already, ["app_a"]);
     assert_eq!(restored.ready, ["app_b"]);

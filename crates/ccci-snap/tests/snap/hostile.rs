@@ -24,18 +24,27 @@ const TREE: &str = r"
 
 #[test]
 fn a_hostile_volume_is_kept_and_restored_exactly() {
-    let world = World::new(Fs::Ext4, 3000, &["app_data"]);
+    kept_and_restored(Fs::Ext4, Method::Tar);
+}
+
+#[test]
+fn a_hostile_volume_is_cloned_and_restored_exactly() {
+    kept_and_restored(Fs::Xfs, Method::Clone);
+}
+
+fn kept_and_restored(fs: Fs, method: Method) {
+    let world = World::new(fs, 3000, &["app_data"]);
     let tree = world.tree("app_data");
     sh(&tree, TREE);
     let outside = sh(&world.root, "stat -c '%n %Z %i' /etc /etc/passwd /dev/null; sha256sum /etc/passwd");
     let before = skeleton(&tree);
     assert!(before.len() > 160_000);
-    let kept = work(&world, "capture", None);
+    let kept = work(&world, "capture", method, None);
     assert!(kept.ended);
     sh(&tree, "rm -rf many farm/n1* pairs/b etc; ln -s /etc many; echo more > more; truncate -s 0 sparse");
-    let restored = work(&world, "restore", None);
+    let restored = work(&world, "restore", method, None);
     assert!(restored.ended);
-    println!("peak memory: capture {} KiB, restore {} KiB", kept.peak, restored.peak);
+    println!("{fs:?} {method:?}, peak memory: capture {} KiB, restore {} KiB", kept.peak, restored.peak);
     assert!(kept.peak > 0 && kept.peak <= MEMORY, "capture {} KiB", kept.peak);
     assert!(restored.peak > 0 && restored.peak <= MEMORY, "restore {} KiB", restored.peak);
     assert_eq!(diff(&before, &skeleton(&tree)), [""; 0]);
