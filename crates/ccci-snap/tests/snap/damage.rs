@@ -207,7 +207,7 @@ fn a_disk_that_fills_up_on_the_way_leaves_all_that_was() {
 }
 
 #[test]
-fn what_the_proof_does_not_cover_is_neither_kept_nor_restored() {
+fn failure_10_what_the_proof_does_not_cover_is_neither_kept_nor_restored() {
     let world = small(Fs::Ext4);
     let snapshot = world.keep(Method::Tar);
     let job = Job::default();
