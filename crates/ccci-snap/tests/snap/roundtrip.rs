@@ -60,3 +60,20 @@ fn all_kinds_on_xfs_as_clones() {
 fn all_kinds_on_btrfs_as_clones() {
     there_and_back(Fs::Btrfs, Method::Clone);
 }
+
+#[test]
+fn access_times_of_files_and_directories_come_back() {
+    let world = World::new(Fs::Ext4, 60, &["app_data"]);
+    let tree = world.tree("app_data");
+    sh(&tree, "mkdir d; echo x > d/f; touch -a -d '2003-03-03 03:03:03.333333333' d/f d .");
+    let times = || sh(&tree, "stat -c '%n %x' . d d/f");
+    let before = times();
+    assert_eq!(before.matches("2003-03-03").count(), 3);
+    let snapshot = world.keep(Method::Tar);
+    assert_eq!(times(), before, "a capture leaves them alone");
+    sh(&tree, "touch d/f d .");
+    let (job, places) = (Job::default(), world.places(Method::Tar));
+    snapshot.restore(&job, &world.proof(), &places).unwrap();
+    snapshot.sweep(&job, &places).unwrap();
+    assert_eq!(times(), before);
+}
