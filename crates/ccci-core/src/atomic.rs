@@ -104,6 +104,14 @@ pub fn remove_file(path: &Path) -> Result<(), PathError> {
     absent_is_fine(fs::remove_file(path)).path("remove", path)
 }
 
+/// Removes a file so that it stays removed; one that is not there is fine.
+pub fn remove_file_durably(path: &Path) -> Result<(), PathError> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_dir(parent(path)),
+        other => absent_is_fine(other).path("remove", path),
+    }
+}
+
 /// Removes a directory with all that is in it; one that is not there is fine. Symlinks are not followed.
 pub fn remove_dir(path: &Path) -> Result<(), PathError> {
     absent_is_fine(fs::remove_dir_all(path)).path("remove", path)

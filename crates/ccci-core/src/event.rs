@@ -54,6 +54,8 @@ pub enum Event {
     Trouble(String),
     /// What is left after the teardown.
     TornDown(Teardown),
+    /// What became of the recipe's known-good, as it was read back from the disk.
+    Canonical(Canonical),
     /// The run is over.
     Finished(Judgement, jiff::Timestamp),
 }
@@ -80,6 +82,8 @@ pub struct Planned {
     pub mode: Mode,
     /// Why it is not what was asked for.
     pub fallback: Option<String>,
+    /// The domain of the app that is tested.
+    pub domain: String,
     /// The versions.
     pub version: Version,
     /// The tested commit.
@@ -139,6 +143,12 @@ impl Events {
         self.send(Event::Progress(text.into()));
     }
 
+    /// A stream that passes on only what is said meanwhile: its stages and checks are no part of this one's record.
+    #[must_use]
+    pub fn talk_only(&self) -> Self {
+        Self::new(vec![Box::new(Talk(self.clone()))])
+    }
+
     /// Measures a phase: its beginning and end are sent, whatever comes out of it.
     pub async fn phase<T>(&self, name: &'static str, work: impl Future<Output = T>) -> T {
         self.send(Event::PhaseStarted(name));
@@ -146,5 +156,16 @@ impl Events {
         let result = work.await;
         self.send(Event::PhaseEnded { name, seconds: start.elapsed().as_secs_f64() });
         result
+    }
+}
+
+/// Passes on what is said, to another stream.
+struct Talk(Events);
+
+impl Consumer for Talk {
+    fn take(&mut self, event: &Event) {
+        if let Event::Progress(_) | Event::Diagnosed(_) | Event::Fault(_) = event {
+            self.0.send(event.clone());
+        }
     }
 }

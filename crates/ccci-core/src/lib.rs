@@ -4,7 +4,9 @@
 //! behind four doors: [`exec`] (processes, abra and git among them), the Docker engine, HTTP and [`atomic`] (files).
 
 pub mod abra;
+pub mod alert;
 pub mod atomic;
+pub mod canonical;
 pub mod clock;
 pub mod compose;
 pub mod deploy;
@@ -21,12 +23,15 @@ pub mod manifest;
 pub mod names;
 pub mod orphans;
 pub mod plan;
+pub mod promote;
 pub mod record;
 pub mod report;
 pub mod secret;
 pub mod settings;
 pub mod stage;
+pub mod statefile;
 pub mod swarm;
+pub mod txn;
 pub mod verdict;
 pub mod version;
 pub mod wait;

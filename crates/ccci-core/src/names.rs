@@ -12,6 +12,10 @@ pub const STACK_NAME_MAX: usize = 45;
 pub const SWARM_NAME_MAX: usize = 64;
 /// The longest recipe name, in bytes; longer ones cannot give usable stack names.
 const RECIPE_NAME_MAX: usize = 40;
+/// Recipes of which one app runs all the time at `warm-<recipe>.<base>` and is shared by others.
+pub const LIVE_WARM: [&str; 2] = ["keycloak", "traefik"];
+/// What the label and the domain of such a recipe's canonical have in front, so that the two never meet (failure 4).
+const CANON: &str = "canon-";
 
 /// Why a text is not the name it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +46,15 @@ pub enum NameError {
         b: AppDomain,
         /// Their common stack name.
         stack: StackName,
+    },
+    /// The stack name of a canonical would be cut, so that another canonical could have the same.
+    #[error(
+        "the canonical's domain `{domain}` has {} characters, and a stack name ends after 45: the recipe cannot be enrolled under this base domain",
+        domain.as_str().len()
+    )]
+    CutStack {
+        /// The domain.
+        domain: AppDomain,
     },
     /// The name that swarm would have to give to a secret is over 64 characters.
     #[error("the swarm secret `{name}` would have {} characters, and swarm allows 64: shorten the domain or the secret's name", name.len())]
@@ -104,6 +117,11 @@ name! {
     RecipeName
 }
 name! {
+    /// The name of an app's directory below the state directory: the recipe, or `canon-<recipe>` for the canonical of a
+    /// live-warm provider (N4).
+    AppLabel
+}
+name! {
     /// The domain under which every app of this server gets its own: `lab.test`.
     BaseDomain
 }
@@ -138,7 +156,7 @@ impl FromStr for RecipeName {
         if text.len() > RECIPE_NAME_MAX {
             return Err(form(what, text, "it has more than 40 characters"));
         }
-        if matches!(text, "runs" | "alerts" | "locks") || text.starts_with("canon-") {
+        if matches!(text, "runs" | "alerts" | "locks") || text.starts_with(CANON) {
             return Err(NameError::Reserved { text: text.to_owned() });
         }
         Ok(Self(text.to_owned()))
@@ -190,6 +208,38 @@ impl FromStr for AppDomain {
     }
 }
 
+impl RecipeName {
+    /// Whether one app of this recipe runs all the time and is shared by others.
+    pub fn is_live_warm(&self) -> bool {
+        LIVE_WARM.contains(&self.as_str())
+    }
+}
+
+impl FromStr for AppLabel {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        text.strip_prefix(CANON).unwrap_or(text).parse::<RecipeName>().map(|_| Self(text.to_owned()))
+    }
+}
+
+impl AppLabel {
+    /// The label of a recipe's canonical.
+    pub fn canonical(recipe: &RecipeName) -> Self {
+        Self(format!("{}{recipe}", canon(recipe)))
+    }
+
+    /// The recipe of the app.
+    pub fn recipe(&self) -> RecipeName {
+        RecipeName(self.0.strip_prefix(CANON).unwrap_or(&self.0).to_owned())
+    }
+}
+
+/// What sets the canonical of a live-warm provider apart.
+fn canon(recipe: &RecipeName) -> &'static str {
+    if recipe.is_live_warm() { CANON } else { "" }
+}
+
 impl FromStr for StackName {
     type Err = NameError;
 
@@ -239,6 +289,13 @@ impl AppDomain {
     /// The stable domain `warm-<recipe>.<base>` of a canonical or a live-warm provider (N1).
     pub fn warm(recipe: &RecipeName, base: &BaseDomain) -> Result<Self, NameError> {
         format!("warm-{}.{base}", recipe.as_str().replace('_', "-")).parse()
+    }
+
+    /// The stable domain of a recipe's canonical (N1). Refused when its stack name would be cut (N2).
+    pub fn canonical(recipe: &RecipeName, base: &BaseDomain) -> Result<Self, NameError> {
+        let name = format!("{}{}", canon(recipe), recipe.as_str().replace('_', "-"));
+        let domain: Self = format!("warm-{name}.{base}").parse()?;
+        if domain.as_str().len() > STACK_NAME_MAX { Err(NameError::CutStack { domain }) } else { Ok(domain) }
     }
 
     /// The domain under which this one was given, which is all after its first dot; none right below a top-level one.
@@ -302,6 +359,35 @@ mod tests {
         assert_eq!(cold("go-ssb-room").as_str(), "go-s-0a1b2c.lab.test");
         assert_eq!(cold("abc-d").as_str(), "abc-0a1b2c.lab.test");
         assert_eq!(cold("custom-html").stack().as_str(), "cust-0a1b2c_lab_test");
+    }
+
+    /// Failure 4: the kept app of a provider and the one that runs all the time share neither domain nor directory.
+    #[test]
+    fn failure_4_a_providers_canonical_has_names_of_its_own() {
+        let base: BaseDomain = "lab.test".parse().unwrap();
+        for (name, label, domain) in [
+            ("custom-html", "custom-html", "warm-custom-html.lab.test"),
+            ("keycloak", "canon-keycloak", "warm-canon-keycloak.lab.test"),
+            ("traefik", "canon-traefik", "warm-canon-traefik.lab.test"),
+        ] {
+            let recipe = recipe(name);
+            assert_eq!(AppLabel::canonical(&recipe).as_str(), label);
+            assert_eq!(AppLabel::canonical(&recipe).recipe(), recipe);
+            let canonical = AppDomain::canonical(&recipe, &base).unwrap();
+            assert_eq!(canonical.as_str(), domain);
+            let warm = AppDomain::warm(&recipe, &base).unwrap();
+            assert_eq!(canonical == warm, !recipe.is_live_warm());
+        }
+        assert!("canon-custom-html".parse::<RecipeName>().is_err(), "no recipe can take such a label");
+        assert!("runs".parse::<AppLabel>().is_err() && "canon-locks".parse::<AppLabel>().is_err());
+    }
+
+    #[test]
+    fn a_canonical_whose_stack_name_would_be_cut_is_refused() {
+        let base: BaseDomain = "a-rather-long-domain.example.org".parse().unwrap();
+        assert!(AppDomain::canonical(&recipe("wiki"), &base).is_ok());
+        let error = AppDomain::canonical(&recipe("wiki-of-many"), &base).unwrap_err().to_string();
+        assert!(error.contains("warm-wiki-of-many.") && error.contains("45"), "{error}");
     }
 
     #[test]

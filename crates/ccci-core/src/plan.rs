@@ -1,17 +1,42 @@
 //! What a run will do, decided before it does anything: request, facts and checks in, ordered steps with reasons out.
-//! Pure; `ccci plan` prints it (rules R1, R2, R7, R12, R13).
+//! Quick or cold is decided here and nowhere else. Pure; `ccci plan` prints it (rules R1, R2, R3, R5, R7, R12, R13).
 
 use crate::git::{Commit, Tag, Tags, near};
+use crate::report::Mode;
 use crate::stage::{CheckKind, CheckName, StageName};
 use crate::version::RecipeVersion;
 
 /// What the run was asked for, as far as the plan depends on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ask {
+    /// Cold or quick.
+    pub wish: Wish,
     /// The stages that were asked for; empty means all.
     pub stages: Vec<StageName>,
     /// Which overlay checks run.
     pub filter: Filter,
+}
+
+/// How the run is wished to be done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Wish {
+    /// Cold.
+    #[default]
+    Cold,
+    /// Quick where there is a canonical that can be used, else cold.
+    Quick,
+    /// Quick, or not at all.
+    QuickOnly,
+}
+
+impl Wish {
+    /// The mode that is asked for.
+    pub fn mode(self) -> Mode {
+        match self {
+            Self::Cold => Mode::Cold,
+            Self::Quick | Self::QuickOnly => Mode::Quick,
+        }
+    }
 }
 
 /// Chooses among overlay checks by name. Generic checks always run: the others rest on them.
@@ -71,15 +96,39 @@ impl FoundCheck {
     }
 }
 
+/// A commit that could be tested, and what it could be tested from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The commit.
+    pub head: Commit,
+    /// The newest release that is older than it ([`Tags::base_of`]).
+    pub older: Option<Tag>,
+    /// Whether the known-good can be its base.
+    pub known: Known,
+}
+
+/// How the known-good of the recipe's canonical stands to a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known {
+    /// There is none that could be used, for this reason: which part is missing.
+    None(String),
+    /// It is older, so it can be upgraded to the commit.
+    Older(Commit, Option<RecipeVersion>),
+    /// It is of this very commit.
+    Same(Option<RecipeVersion>),
+    /// The commit was not built on it, or comes before it. This names it in words.
+    NotOlder(String),
+}
+
 /// What is known of the recipe when the plan is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observed {
-    /// The commit to be tested.
-    pub head: Commit,
+    /// What a cold run tests: what was named, else the newest release, else the tip of the default branch (R1).
+    pub cold: Candidate,
+    /// What a quick run tests: what was named, else the tip of the default branch.
+    pub quick: Candidate,
     /// The release tags.
     pub tags: Tags,
-    /// The newest release that is older than head ([`Tags::base_of`]).
-    pub older: Option<Tag>,
     /// Why the checkout will not be what git knows: ccci's own compose overlay, or nothing.
     pub overlay_file: Option<String>,
     /// Stages that the recipe declares as not applicable, with its reason.
@@ -109,6 +158,10 @@ pub struct StagePlan {
 /// The whole of what a run will do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
+    /// How it is done.
+    pub mode: Mode,
+    /// Why it is not done as was asked for.
+    pub fallback: Option<String>,
     /// The commit that is tested.
     pub head: Commit,
     /// Its release, if it is one.
@@ -134,6 +187,9 @@ pub enum PlanError {
     /// The filter and the stages leave nothing.
     #[error("nothing is selected: {0}")]
     NothingSelected(String),
+    /// Only a quick run is wanted, and there is no canonical that it could use.
+    #[error("no canonical - run cold first ({0})")]
+    NoCanonical(String),
 }
 
 impl Plan {
@@ -155,25 +211,43 @@ impl Plan {
 
 /// Makes the plan.
 pub fn plan(ask: &Ask, seen: &Observed) -> Result<Plan, PlanError> {
-    let head_version = seen.tags.at(&seen.head).map(|t| t.version.clone());
-    let upgrade_skip = upgrade_skip(ask, seen);
-    let (base, base_version) = match (&seen.older, &upgrade_skip) {
-        (Some(tag), None) => (tag.commit.clone(), Some(tag.version.clone())),
-        _ => (seen.head.clone(), head_version.clone()),
+    let (mode, fallback) = mode(ask.wish, seen)?;
+    let candidate = match mode {
+        Mode::Cold => &seen.cold,
+        Mode::Quick => &seen.quick,
+    };
+    let head = candidate.head.clone();
+    let version_of = |commit: &Commit| seen.tags.at(commit).map(|t| t.version.clone());
+    let possible = base(mode, candidate);
+    let upgrade_skip = stage_skip(mode, ask, seen, StageName::Upgrade).or_else(|| possible.clone().err());
+    // A quick run begins at the known-good, upgraded or not.
+    let (base, base_version) = match (possible, &upgrade_skip, &candidate.known) {
+        (Ok((commit, version)), None, _) => (commit, version),
+        (_, _, Known::Older(commit, version)) if mode == Mode::Quick => (commit.clone(), version.clone()),
+        _ => (head.clone(), version_of(&head)),
     };
     let stages: Vec<StagePlan> = StageName::ALL
         .into_iter()
         .map(|stage| {
-            let skip =
-                if stage == StageName::Upgrade { upgrade_skip.clone() } else { stage_skip(ask, seen, stage) };
+            let skip = match stage {
+                StageName::Upgrade => upgrade_skip.clone(),
+                other => stage_skip(mode, ask, seen, other),
+            };
             StagePlan { stage, skip }
         })
         .collect();
     let runs = |stage: StageName| stages.iter().any(|s| s.stage == stage && s.skip.is_none());
-    let checks = choose(ask, &seen.checks, runs)?;
+    let mut checks = choose(ask, &seen.checks, runs)?;
+    if mode == Mode::Quick {
+        // The base is the known-good, which its own cold run has checked. That it stands is the generic checks' to say.
+        checks.retain(|c| c.stage != StageName::Install || c.kind == CheckKind::Generic);
+    }
     let base_deploy = base_deploy(seen, base_version.as_ref());
+    let head_version = version_of(&head);
     Ok(Plan {
-        head: seen.head.clone(),
+        mode,
+        fallback,
+        head,
         head_version,
         base,
         base_version,
@@ -184,25 +258,93 @@ pub fn plan(ask: &Ask, seen: &Observed) -> Result<Plan, PlanError> {
     })
 }
 
+/// The plan of a promotion (R8): the known-good is deployed and moved to the commit that was found green, or, where there
+/// is no known-good, that commit is deployed on nothing. Generic checks only: the recipe's own write things down, and a
+/// known-good holds nothing that a test has put there.
+pub fn promotion(seen: &Observed) -> Plan {
+    let candidate = &seen.cold;
+    let head = candidate.head.clone();
+    let head_version = seen.tags.at(&head).map(|t| t.version.clone());
+    let (base, base_version) = match &candidate.known {
+        Known::Older(commit, version) => (commit.clone(), version.clone()),
+        _ => (head.clone(), head_version.clone()),
+    };
+    let upgrade_skip = (base == head).then(|| "the app is made anew".to_owned());
+    let stages: Vec<StagePlan> = StageName::ALL
+        .into_iter()
+        .map(|stage| StagePlan {
+            stage,
+            skip: if stage == StageName::Upgrade { upgrade_skip.clone() } else { None },
+        })
+        .collect();
+    let runs = |stage: StageName| stages.iter().any(|s| s.stage == stage && s.skip.is_none());
+    let mut checks: Vec<FoundCheck> =
+        seen.checks.iter().filter(|c| c.kind == CheckKind::Generic && runs(c.stage)).cloned().collect();
+    checks.sort_by_key(FoundCheck::place);
+    let base_deploy = base_deploy(seen, base_version.as_ref());
+    Plan {
+        mode: Mode::Cold,
+        fallback: None,
+        head,
+        head_version,
+        base,
+        base_version,
+        base_deploy,
+        stages,
+        checks,
+        deploys: 1,
+    }
+}
+
+/// Quick or cold, and why not as wished (R5).
+fn mode(wish: Wish, seen: &Observed) -> Result<(Mode, Option<String>), PlanError> {
+    let why = match (wish, &seen.quick.known) {
+        (Wish::Cold, _) => return Ok((Mode::Cold, None)),
+        // A quick run is an upgrade of the known-good, or nothing.
+        (_, Known::Older(..)) if declared(seen, StageName::Upgrade).is_some() => {
+            "the recipe cannot be upgraded (`skip` in its recipe.yaml)".to_owned()
+        }
+        (_, Known::Older(..) | Known::Same(_)) => return Ok((Mode::Quick, None)),
+        (_, Known::None(part)) => format!("no canonical: {part}"),
+        (_, Known::NotOlder(known)) => {
+            format!("the known-good ({known}) is not older than the tested commit")
+        }
+    };
+    match wish {
+        Wish::QuickOnly => {
+            Err(PlanError::NoCanonical(why.strip_prefix("no canonical: ").unwrap_or(&why).to_owned()))
+        }
+        Wish::Cold | Wish::Quick => Ok((Mode::Cold, Some(why))),
+    }
+}
+
+/// What is upgraded from: the known-good where it is older (R2), in a cold run else the newest release that is; or why
+/// nothing is.
+fn base(mode: Mode, candidate: &Candidate) -> Result<(Commit, Option<RecipeVersion>), String> {
+    match (&candidate.known, &candidate.older) {
+        (Known::Older(commit, version), _) => Ok((commit.clone(), version.clone())),
+        (Known::Same(_), _) if mode == Mode::Quick => {
+            Err("the known-good is of the tested commit itself".to_owned())
+        }
+        (_, Some(tag)) => Ok((tag.commit.clone(), Some(tag.version.clone()))),
+        (_, None) => Err("no release is older than the tested commit".to_owned()),
+    }
+}
+
 fn declared(seen: &Observed, stage: StageName) -> Option<String> {
     let (_, reason) = seen.declared_skips.iter().find(|(s, _)| *s == stage)?;
     Some(format!("declared in recipe.yaml: {reason}"))
 }
 
-fn stage_skip(ask: &Ask, seen: &Observed, stage: StageName) -> Option<String> {
-    // Every run deploys, so the install stage always stands; what was not asked for are its overlay checks.
-    if stage != StageName::Install && !ask.stages.is_empty() && !ask.stages.contains(&stage) {
+fn stage_skip(mode: Mode, ask: &Ask, seen: &Observed, stage: StageName) -> Option<String> {
+    // Every run deploys, so the install stage always stands, and by its upgrade a quick run gets to the tested commit;
+    // what was not asked for are their overlay checks.
+    let always = stage == StageName::Install || (mode == Mode::Quick && stage == StageName::Upgrade);
+    if !always && !ask.stages.is_empty() && !ask.stages.contains(&stage) {
         return Some("not among --stages".to_owned());
     }
-    declared(seen, stage)
-}
-
-fn upgrade_skip(ask: &Ask, seen: &Observed) -> Option<String> {
-    stage_skip(ask, seen, StageName::Upgrade).or_else(|| match seen.older {
-        None if seen.tags.releases.is_empty() => Some("the recipe has no release to upgrade from".to_owned()),
-        None => Some("no release is older than the tested commit".to_owned()),
-        Some(_) => None,
-    })
+    let none = stage == StageName::Upgrade && seen.tags.releases.is_empty() && mode == Mode::Cold;
+    declared(seen, stage).or_else(|| none.then(|| "the recipe has no release to upgrade from".to_owned()))
 }
 
 fn base_deploy(seen: &Observed, version: Option<&RecipeVersion>) -> BaseDeploy {

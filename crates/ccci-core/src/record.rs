@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::atomic::{self, PathContext as _, PathError};
 use crate::lock::{self, Holder, Lock};
 use crate::names::{AppDomain, RecipeName, RunId, StackName};
+use crate::statefile::{self, StateError, StateFile};
 
 /// The record's format.
 pub const SCHEMA: u32 = 1;
@@ -80,34 +81,18 @@ pub struct OwnedRealm {
 pub enum RecordState {
     /// Something may.
     Open,
+    /// Something is, on purpose: a person has the canonical up, until `ccci canonical down`.
+    Up,
     /// It was looked for and nothing is.
     Clean,
 }
 
 /// A record that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RecordError {
-    /// The file system refused.
-    #[error(transparent)]
-    Path(#[from] PathError),
-    /// The file is not a run record.
-    #[error("{} is not a run record: {source}", path.display())]
-    Form {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: serde_json::Error,
-    },
-    /// The file was written by a newer ccci.
-    #[error("{} has format {schema}, and this ccci knows {SCHEMA}: use the ccci that wrote it", path.display())]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its format.
-        schema: u32,
-    },
+pub type RecordError = StateError;
+
+impl StateFile for RunRecord {
+    const SCHEMA: u32 = SCHEMA;
+    const WHAT: &'static str = "a run record";
 }
 
 impl RunRecord {
@@ -127,10 +112,7 @@ impl RunRecord {
 
     /// Writes it durably into the run's directory.
     pub fn save(&self, run_dir: &Path) -> Result<(), RecordError> {
-        let path = run_dir.join("run.json");
-        let text = serde_json::to_vec_pretty(self)
-            .map_err(|source| RecordError::Form { path: path.clone(), source })?;
-        Ok(atomic::write(&path, &text)?)
+        statefile::write(&run_dir.join("run.json"), self)
     }
 
     /// Changes the record of the run in this directory. The file is the truth: what was written before stays.
@@ -151,18 +133,7 @@ impl RunRecord {
 
     /// Reads it; `None` when the directory has none, since nothing was created then.
     pub fn load(run_dir: &Path) -> Result<Option<Self>, RecordError> {
-        #[derive(Deserialize)]
-        struct Schema {
-            schema: u32,
-        }
-        let path = run_dir.join("run.json");
-        let Some(text) = atomic::read_optional(&path)? else { return Ok(None) };
-        let form = |source| RecordError::Form { path: path.clone(), source };
-        let Schema { schema } = serde_json::from_str(&text).map_err(form)?;
-        if schema > SCHEMA {
-            return Err(RecordError::Newer { path, schema });
-        }
-        Ok(Some(serde_json::from_str(&text).map_err(form)?))
+        statefile::read(&run_dir.join("run.json"))
     }
 }
 
@@ -207,6 +178,12 @@ pub struct Dead {
     pub lock: Lock,
 }
 
+/// Whether the run in this directory is alive: its lock is held, or a person has what it made up.
+pub fn is_alive(run_dir: &Path) -> Result<bool, RecordError> {
+    let up = || RunRecord::load(run_dir).map(|record| record.is_some_and(|r| r.state == RecordState::Up));
+    Ok(lock::is_held(&lock_path(run_dir))? || up()?)
+}
+
 /// Finds runs that died with something still open; of one that died before it had a record, the directory is removed
 /// here. Runs whose lock is held are alive, however old they are.
 ///
@@ -228,7 +205,7 @@ fn take_dead(dir: &Path, me: &Holder) -> Result<Option<Dead>, RecordError> {
     if lock::is_held(&lock_path(dir))? {
         return Ok(None);
     }
-    if RunRecord::load(dir)?.is_some_and(|r| r.state == RecordState::Clean) {
+    if RunRecord::load(dir)?.is_some_and(|r| r.state != RecordState::Open) {
         return Ok(None);
     }
     let Some(lock) = Lock::try_take(&lock_path(dir), me)? else { return Ok(None) };
@@ -397,6 +374,6 @@ mod tests {
     fn a_newer_record_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         atomic::write(&dir.path().join("run.json"), br#"{"schema": 2, "new": true}"#).unwrap();
-        assert!(matches!(RunRecord::load(dir.path()), Err(RecordError::Newer { schema: 2, .. })));
+        assert!(matches!(RunRecord::load(dir.path()), Err(RecordError::Newer { found: 2, .. })));
     }
 }

@@ -241,6 +241,7 @@ impl RunReport {
             Event::Planned(plan) => {
                 self.mode = plan.mode;
                 self.fallback.clone_from(&plan.fallback);
+                self.domain.clone_from(&plan.domain);
                 self.version = plan.version.clone();
                 self.commit = Some(plan.commit.clone());
                 self.canonical = plan.canonical.clone();
@@ -262,6 +263,7 @@ impl RunReport {
             Event::Deploys(deploys) => self.deploys = *deploys,
             Event::Trouble(text) => self.error = Some(text.clone()),
             Event::TornDown(teardown) => self.teardown = Some(teardown.clone()),
+            Event::Canonical(canonical) => self.canonical = canonical.clone(),
             Event::Finished(judgement, at) => {
                 self.verdict = judgement.verdict;
                 self.exit_code = judgement.exit_code;

@@ -51,6 +51,20 @@ pub struct Settings {
     /// How many finished runs' records are kept.
     #[serde(default = "default_keep_runs")]
     pub keep_runs: NonZeroU32,
+    /// Whether a copy of the known-good is made ready beside the volumes after a run (V5).
+    #[serde(default)]
+    pub fast_restore: FastRestore,
+}
+
+/// Whether copies are made ready for the next restore.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FastRestore {
+    /// Where the disk has room for them.
+    #[default]
+    Auto,
+    /// Never: a restore copies.
+    Off,
 }
 
 /// The part of the settings about abra.

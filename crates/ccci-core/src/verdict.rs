@@ -61,6 +61,10 @@ pub enum Trouble {
     Busy(String),
     /// The request leaves nothing to be tried.
     NothingSelected(String),
+    /// Only a quick run was wanted, and there is no canonical.
+    NoCanonical(String),
+    /// The known-good could not be brought back: somebody must act.
+    RestoreFailed(String),
     /// A signal asked us to stop.
     Signal(u8),
 }
@@ -71,7 +75,9 @@ impl std::fmt::Display for Trouble {
             Self::Infrastructure(why)
             | Self::BadInput(why)
             | Self::Busy(why)
-            | Self::NothingSelected(why) => f.write_str(why),
+            | Self::NothingSelected(why)
+            | Self::NoCanonical(why)
+            | Self::RestoreFailed(why) => f.write_str(why),
             Self::Signal(signal) => write!(f, "stopped by signal {signal}"),
         }
     }
@@ -88,6 +94,8 @@ pub struct Found<'a> {
     pub deploys: Deploys,
     /// What the teardown left; `None` when there was nothing to tear down.
     pub teardown: Option<&'a Teardown>,
+    /// Why the known-good could not be brought back; `None` when it was, or had not to be.
+    pub not_restored: Option<&'a str>,
     /// What stopped the run.
     pub trouble: Option<&'a Trouble>,
 }
@@ -103,12 +111,17 @@ pub struct Judgement {
     pub why: Option<String>,
 }
 
-/// Judges a run. Precedence: signal, then inconclusive, then fail.
+/// Judges a run. Precedence: a restore that failed, then a signal, then inconclusive, then fail.
 pub fn judge(found: &Found<'_>) -> Judgement {
     let inconclusive =
         |code, why: String| Judgement { verdict: Verdict::Inconclusive, exit_code: code, why: Some(why) };
     let fail = |why: String| Judgement { verdict: Verdict::Fail, exit_code: exit::FAIL, why: Some(why) };
+    if let Some(why) = found.not_restored {
+        return inconclusive(exit::RESTORE_FAILED, why.to_owned());
+    }
     match found.trouble {
+        Some(Trouble::RestoreFailed(why)) => return inconclusive(exit::RESTORE_FAILED, why.clone()),
+        Some(Trouble::NoCanonical(why)) => return inconclusive(exit::NO_CANONICAL, why.clone()),
         Some(Trouble::Signal(signal)) => {
             return inconclusive(exit::SIGNAL_BASE + signal, Trouble::Signal(*signal).to_string());
         }
@@ -184,7 +197,7 @@ mod tests {
     ) -> Judgement {
         let left: Vec<String> = left.iter().map(|&l| l.to_owned()).collect();
         let teardown = Teardown { clean: left.is_empty(), left };
-        judge(&Found { stages: &[], checks, deploys, teardown: Some(&teardown), trouble })
+        judge(&Found { stages: &[], checks, deploys, teardown: Some(&teardown), not_restored: None, trouble })
     }
 
     /// Failure 40: the code of a run is made here of what was found, by no shell and by no trap that ends last.
@@ -221,6 +234,28 @@ mod tests {
         for (judgement, code) in cases {
             assert_eq!(judgement.exit_code, code, "{judgement:?}");
             assert_eq!(judgement.why.is_none(), code == 0);
+        }
+    }
+
+    #[test]
+    fn a_restore_that_failed_is_the_worst_news_of_all() {
+        let (pass, signal) = ([check(Outcome::Pass, false)], Trouble::Signal(2));
+        for (why, trouble, code) in [
+            (Some("the disk is full"), Some(&signal), exit::RESTORE_FAILED),
+            (Some("the disk is full"), None, exit::RESTORE_FAILED),
+            (None, Some(&signal), 130),
+            (None, Some(&Trouble::NoCanonical("record".into())), exit::NO_CANONICAL),
+            (None, None, exit::PASS),
+        ] {
+            let found = Found {
+                stages: &[],
+                checks: &pass,
+                deploys: ONE,
+                teardown: None,
+                not_restored: why,
+                trouble,
+            };
+            assert_eq!(judge(&found).exit_code, code, "{why:?} {trouble:?}");
         }
     }
 

@@ -26,6 +26,7 @@ use ccci_sso::{Discovery, Issuer, Net, Realm, RealmError, RealmName, RealmSpec, 
 use crate::enter::{self, Run};
 use crate::observe::Subject;
 use crate::provider::{self, ProviderState, Usable};
+use crate::warm::points::Point;
 use crate::world::{World, infrastructure};
 
 /// How long a realm is looked for whose making was begun and not seen to end: Keycloak may be making it still.
@@ -87,15 +88,18 @@ async fn provide_realm(
         }
         Err(other) => return Err(other.into()),
     };
-    let spec = spec(run, &subject.room.manifest.sso, &state);
+    let origin = format!("https://{}", subject.app.domain);
+    let spec = spec(run, &subject.room.manifest.sso, &state, &origin);
     if stays {
         let (provider, name) = (usable.domain.clone(), spec.name().to_string());
         let owned = OwnedRealm { provider, name, made: false };
         run.amend(|record| record.realm = Some(owned)).map_err(infrastructure)?;
+        world.points.reach(Point::RealmNoted);
         reap(&usable, &spec.state, world).await;
     }
     let created = unless_cancelled(&world.stop.run, Realm::create(&usable.keycloak, &spec));
     let realm = created.await.map_err(infrastructure)?.map_err(infrastructure)?;
+    world.points.reach(Point::RealmMade);
     run.amend(|record| record.realm.iter_mut().for_each(|realm| realm.made = true))
         .map_err(infrastructure)?;
     let containers = containers(&run.swarm, &usable.domain).await.map_err(infrastructure)?;
@@ -108,7 +112,6 @@ async fn provide_realm(
     let issuer = Issuer::discover(&usable.net, &realm.issuer).await.map_err(infrastructure)?;
     let facts = facts(run, &realm, &usable.domain).map_err(infrastructure)?;
     let wiring = Wiring { realm: &realm, facts: &facts, discovery: issuer.discovery() };
-    let origin = format!("https://{}", run.record.app.domain);
     let (env, given) = wiring.of(&subject.room.manifest.sso, &origin, &run.record.run);
     let ready = vec![PROVIDER.parse().map_err(infrastructure)?];
     let sign_on = Some(Arc::new(SignOn { realm, net: usable.net, domain: usable.domain, containers }));
@@ -142,6 +145,12 @@ async fn containers(swarm: &Swarm, domain: &AppDomain) -> Result<BTreeSet<String
     let facts = swarm.observe(&domain.stack()).await?;
     let running = facts.tasks.into_iter().filter(|task| task.state == TaskState::Running);
     Ok(running.filter_map(|task| task.container).collect())
+}
+
+/// The keys of an app's env whose values come from its realm, and so from each run.
+pub(crate) fn wired_keys(sso: &Sso) -> BTreeSet<String> {
+    let lines = sso.env.keys().map(|key| key.as_str().to_owned());
+    lines.chain(sso.secrets.keys().map(|name| name.version_key())).collect()
 }
 
 /// What comes of it, unless a signal comes first.
@@ -258,9 +267,9 @@ async fn stand_up(
 }
 
 /// The realm that the app's author asks for.
-fn spec(run: &Run, sso: &Sso, state: &StateId) -> RealmSpec {
-    let (record, origin) = (&run.record, format!("https://{}", run.record.app.domain));
-    let usual = RealmSpec::for_app(&record.recipe, &record.run, state, &origin);
+fn spec(run: &Run, sso: &Sso, state: &StateId, origin: &str) -> RealmSpec {
+    let record = &run.record;
+    let usual = RealmSpec::for_app(&record.recipe, &record.run, state, origin);
     let redirect_uris = sso.redirect.iter().map(|path| format!("{origin}{}", path.as_str())).collect();
     RealmSpec { redirect_uris, pkce: sso.pkce, ..usual }
 }

@@ -3,19 +3,20 @@
 use ccci_core::atomic;
 use ccci_core::event::Event;
 use ccci_core::health::Prober;
+use ccci_core::names::AppDomain;
 use ccci_core::record::RunRecord;
 
 use crate::enter::Run;
 use crate::world::World;
 
 /// Writes tasks, logs and the last HTTP exchange to the run's directory and says where they are. `prober` is what asked
-/// the app, if it came to that.
-pub(crate) async fn diagnose(run: &Run, prober: Option<&Prober>, world: &World) {
-    // The file knows the apps that came later.
+/// the app at this domain, if it came to that.
+pub(crate) async fn diagnose(run: &Run, domain: &AppDomain, prober: Option<&Prober>, world: &World) {
+    // The file knows a provider that came later.
     let record = RunRecord::load(&run.dir).ok().flatten().unwrap_or_else(|| run.record.clone());
     let mut parts = Vec::new();
-    for app in record.apps() {
-        parts.push(match run.swarm.diagnose(&app.stack, &world.redactor).await {
+    for stack in std::iter::once(domain.stack()).chain(record.provider.map(|app| app.stack)) {
+        parts.push(match run.swarm.diagnose(&stack, &world.redactor).await {
             Ok(diagnosis) => diagnosis.to_string(),
             Err(error) => format!("the engine could not be asked: {error}\n"),
         });

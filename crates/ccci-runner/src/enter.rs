@@ -1,12 +1,14 @@
 //! The beginning of a run: its id, directory and record ([`claim`]), then the locks that it shares with others
 //! ([`enter`]). Nothing is created on the engine here.
 //!
-//! Order of locks (T4): the run's own, a run slot, the domains of its apps, a share of the provider.
+//! Order of locks (T4): the run's own, a run slot, the domains of its apps sorted, a share of the provider.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ccci_core::abra::Abra;
 use ccci_core::atomic::{self, PathContext as _, PathError};
+use ccci_core::canonical::Canonical;
 use ccci_core::clock;
 use ccci_core::event::{Event, Started};
 use ccci_core::lock::{self, Lock, LockError};
@@ -18,6 +20,8 @@ use ccci_core::swarm::Swarm;
 use ccci_core::verdict::Trouble;
 
 use crate::request::RunRequest;
+use crate::warm::known::KnownGood;
+use crate::warm::points::Point;
 use crate::world::{World, holder, infrastructure, lost};
 
 /// A run that exists: it holds its locks and has written down what it will own.
@@ -28,14 +32,23 @@ pub(crate) struct Run {
     pub(crate) swarm: Swarm,
     pub(crate) abra: Abra,
     pub(crate) locks: Locks,
+    /// The known-good that is made ready for the next run, after this one's report.
+    pub(crate) afterwards: Option<KnownGood>,
 }
+
+/// How long a promotion waits for whoever uses the canonical.
+pub(crate) const PROMOTION_PATIENCE: Duration = Duration::from_secs(600);
 
 /// The locks of a run, freed in this order.
 #[derive(Debug)]
 pub(crate) struct Locks {
     pub(crate) provider: Option<Lock>,
+    /// The recipe's canonical.
+    pub(crate) kept: Option<Lock>,
+    /// Apps of the run's own.
     pub(crate) apps: Vec<Lock>,
-    pub(crate) slot: Lock,
+    /// A run slot; none where nothing is tested.
+    pub(crate) slot: Option<Lock>,
     pub(crate) run: Lock,
 }
 
@@ -43,6 +56,7 @@ impl Locks {
     /// Frees the locks in the order of their taking, backwards; the apps' names are never used again, so their files go.
     pub(crate) fn free(self) {
         drop(self.provider);
+        drop(self.kept);
         for app in self.apps {
             app.retire().ok();
         }
@@ -93,15 +107,15 @@ pub(crate) struct Claim {
 }
 
 /// Claims a run's id and directory. When this fails, nothing of it is left.
-pub(crate) fn claim(request: &RunRequest, world: &World) -> Result<Claim, Trouble> {
+pub(crate) fn claim(recipe: &RecipeName, world: &World) -> Result<Claim, Trouble> {
     let domain = |id: &RunId| {
-        AppDomain::cold(&request.target.recipe, id, &world.settings.base_domain)
+        AppDomain::cold(recipe, id, &world.settings.base_domain)
             .map_err(|error| Trouble::BadInput(error.to_string()))
     };
     // All runs' domains have one form: one that cannot be is found before anything is made.
     domain(&RunId::from_bytes([0; 3]))?;
-    let (id, dir, lock) = draw(&world.settings.runs_dir(), &request.target.recipe).map_err(infrastructure)?;
-    let claimed = domain(&id).and_then(|domain| claim_as(id, domain, (&dir, lock), request, world));
+    let (id, dir, lock) = draw(&world.settings.runs_dir(), recipe).map_err(infrastructure)?;
+    let claimed = domain(&id).and_then(|domain| claim_as(id, domain, (&dir, lock), recipe, world));
     if claimed.is_err() {
         withdraw(&dir)?;
     }
@@ -112,13 +126,13 @@ fn claim_as(
     id: RunId,
     domain: AppDomain,
     (dir, lock): (&Path, Lock),
-    request: &RunRequest,
+    recipe: &RecipeName,
     world: &World,
 ) -> Result<Claim, Trouble> {
-    let recipe = &request.target.recipe;
     let record = RunRecord::new(id, recipe.clone(), domain, clock::rfc3339(clock::now()));
     record.save(dir).map_err(infrastructure)?;
     let abra = abra(dir, world).map_err(infrastructure)?;
+    world.points.reach(Point::Claimed);
     Ok(Claim { dir: dir.to_owned(), record, abra, lock })
 }
 
@@ -128,15 +142,20 @@ impl Claim {
         self.abra.recipe_dir(&self.record.recipe)
     }
 
-    /// What is said when the run begins.
-    pub(crate) fn announcement(&self) -> Event {
+    /// What is said when the run begins. At which domain it will be is the plan's to say, under the locks.
+    pub(crate) fn announcement(&self, requested_mode: Mode, domain: &AppDomain) -> Event {
         Event::Started(Started {
             run: self.record.run.to_string(),
             recipe: self.record.recipe.to_string(),
-            requested_mode: Mode::Cold,
-            domain: self.record.app.domain.to_string(),
+            requested_mode,
+            domain: domain.to_string(),
             at: clock::now(),
         })
+    }
+
+    /// Its directory, its record, its abra and its lock.
+    pub(crate) fn into_parts(self) -> (PathBuf, RunRecord, Abra, Lock) {
+        (self.dir, self.record, self.abra, self.lock)
     }
 
     /// Gives the claim up: nothing of it is left. It still holds its lock, so nobody takes it for a dead run.
@@ -152,11 +171,11 @@ fn withdraw(dir: &Path) -> Result<(), Trouble> {
 /// Makes a run of a claim: waits for what others hold. When this fails, nothing of it is left.
 pub(crate) async fn enter(
     claim: Claim,
-    needs_provider: bool,
+    needs: Needs<'_>,
     request: &RunRequest,
     world: &World,
 ) -> Result<Run, Trouble> {
-    let (slot, apps, provider, swarm) = match wait_for_others(&claim, needs_provider, request, world).await {
+    let (slot, (apps, kept), provider, swarm) = match wait_for_others(&claim, needs, request, world).await {
         Ok(all) => all,
         Err(trouble) => {
             claim.withdraw()?;
@@ -164,14 +183,25 @@ pub(crate) async fn enter(
         }
     };
     let Claim { dir, record, abra, lock } = claim;
-    Ok(Run { dir, record, swarm, abra, locks: Locks { provider, apps, slot, run: lock } })
+    world.points.reach(Point::Entered);
+    let locks = Locks { provider, kept, apps, slot: Some(slot), run: lock };
+    Ok(Run { dir, record, swarm, abra, locks, afterwards: None })
 }
 
-type Taken = (Lock, Vec<Lock>, Option<Lock>, Swarm);
+/// What a run shares with others.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Needs<'a> {
+    /// The provider of logins.
+    pub(crate) provider: bool,
+    /// The recipe's canonical, from the beginning: a run that may be quick.
+    pub(crate) canonical: Option<&'a Canonical>,
+}
+
+type Taken = (Lock, (Vec<Lock>, Option<Lock>), Option<Lock>, Swarm);
 
 async fn wait_for_others(
     claim: &Claim,
-    needs_provider: bool,
+    needs: Needs<'_>,
     request: &RunRequest,
     world: &World,
 ) -> Result<Taken, Trouble> {
@@ -182,23 +212,29 @@ async fn wait_for_others(
         (0..world.settings.max_tests.get()).map(|n| locks.join(format!("slot-{n}"))).collect();
     let slot = take("a run slot (max_tests)", &slots, &me, request, world).await?;
     let mut domains = vec![app.domain.clone()];
-    if needs_provider {
+    if needs.provider {
         domains.push(own_provider(&claim.record, world)?);
     }
+    domains.extend(needs.canonical.map(|canonical| canonical.domain.clone()));
     domains.sort();
-    let mut apps = Vec::new();
+    let (mut apps, mut kept) = (Vec::new(), None);
     let rest = async {
         for domain in domains {
             let path = [locks.join(format!("app-{domain}"))];
-            apps.push(take(&format!("the app {domain}"), &path, &me, request, world).await?);
+            let lock = take(&format!("the app {domain}"), &path, &me, request, world).await?;
+            if needs.canonical.is_some_and(|canonical| canonical.domain == domain) {
+                kept = Some(lock);
+            } else {
+                apps.push(lock);
+            }
         }
-        let provider = if needs_provider { Some(share_provider(request, world).await?) } else { None };
+        let provider = if needs.provider { Some(share_provider(request, world).await?) } else { None };
         let swarm = world.swarm().await?;
         check_empty(&swarm, app).await?;
         Ok((provider, swarm))
     };
     match rest.await {
-        Ok((provider, swarm)) => Ok((slot, apps, provider, swarm)),
+        Ok((provider, swarm)) => Ok((slot, (apps, kept), provider, swarm)),
         Err(trouble) => {
             for app in apps {
                 app.retire().map_err(infrastructure)?;
@@ -256,15 +292,25 @@ fn not_taken(error: LockError) -> Trouble {
     }
 }
 
+/// Who holds the locks of this run.
+pub(crate) fn holder_of(run: &Run) -> lock::Holder {
+    holder(run.record.run.as_str(), run.record.recipe.as_str())
+}
+
+/// Six random digits.
+pub(crate) fn draw_id() -> Result<RunId, std::io::Error> {
+    let mut bytes = [0; 3];
+    getrandom::fill(&mut bytes).map_err(std::io::Error::from)?;
+    Ok(RunId::from_bytes(bytes))
+}
+
 /// Draws an id that no run has had: making its directory is the claim, and the lock in it says that it lives.
 fn draw(runs: &Path, recipe: &RecipeName) -> Result<(RunId, PathBuf, Lock), PathError> {
     atomic::create_dir(runs)?;
     // In full, since the run's processes are known by it whatever directory a later ccci is called from.
     let runs = &std::fs::canonicalize(runs).path("find", runs)?;
     loop {
-        let mut bytes = [0; 3];
-        getrandom::fill(&mut bytes).map_err(std::io::Error::from).path("draw a run id for", runs)?;
-        let id = RunId::from_bytes(bytes);
+        let id = draw_id().path("draw a run id for", runs)?;
         let dir = runs.join(id.as_str());
         match std::fs::create_dir(&dir) {
             Ok(()) => {}
@@ -283,7 +329,7 @@ fn draw(runs: &Path, recipe: &RecipeName) -> Result<(RunId, PathBuf, Lock), Path
 }
 
 /// The run's private abra directory: own servers and recipes, the shared catalogue (failure 47).
-fn abra(dir: &Path, world: &World) -> Result<Abra, PathError> {
+pub(crate) fn abra(dir: &Path, world: &World) -> Result<Abra, PathError> {
     let root = dir.join("abra");
     let server = &world.settings.abra.server;
     for part in ["recipes".into(), Path::new("servers").join(server)] {
@@ -293,7 +339,10 @@ fn abra(dir: &Path, world: &World) -> Result<Abra, PathError> {
         atomic::create_dir(&dir.join(part))?;
     }
     let catalogue = root.join("catalogue");
-    std::os::unix::fs::symlink(world.abra_dir().join("catalogue"), &catalogue).path("link", &catalogue)?;
+    if std::fs::symlink_metadata(&catalogue).is_err() {
+        std::os::unix::fs::symlink(world.abra_dir().join("catalogue"), &catalogue)
+            .path("link", &catalogue)?;
+    }
     let mut abra = Abra::new(&world.settings.abra.binary, root);
     abra.server.clone_from(server);
     abra.redactor = world.redactor.clone();
@@ -324,6 +373,7 @@ mod tests {
             events: Events::default(),
             redactor: Redactor::default(),
             stop: crate::signals::Stop::listen().unwrap(),
+            points: crate::warm::points::Failpoints::default(),
         }
     }
 

@@ -1,8 +1,10 @@
 //! What a run has found so far: the material of its verdict.
 
-use ccci_core::report::{Deploys, Teardown};
+use ccci_core::report::{Canonical, Deploys, Teardown};
 use ccci_core::stage::{CheckResult, Outcome, StageName, Status};
 use ccci_core::verdict::{Found, Judgement, Trouble, judge};
+
+use crate::warm::Left;
 
 /// Stages, checks, counts.
 #[derive(Debug, Default)]
@@ -11,6 +13,10 @@ pub(crate) struct Findings {
     pub(crate) checks: Vec<CheckResult>,
     pub(crate) deploys: Deploys,
     pub(crate) teardown: Option<Teardown>,
+    /// How a quick run left the canonical.
+    pub(crate) left: Option<Left>,
+    /// What a quick run has to tell of the known-good.
+    pub(crate) told: Option<Canonical>,
     /// That the provider did not do its part while checks failed.
     pub(crate) provider: Option<Trouble>,
 }
@@ -55,6 +61,7 @@ impl Findings {
             checks: &self.checks,
             deploys: self.deploys,
             teardown: self.teardown.as_ref(),
+            not_restored: self.left.as_ref().and_then(|left| left.failed.as_deref()),
             trouble,
         })
     }

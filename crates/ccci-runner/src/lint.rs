@@ -3,7 +3,7 @@
 use ccci_core::abra::{AbraError, LintReport, LintStatus};
 use ccci_core::atomic;
 use ccci_core::event::Event;
-use ccci_core::git::GitError;
+use ccci_core::git::{Commit, GitError};
 use ccci_core::report::Lint;
 
 use crate::enter::Run;
@@ -21,8 +21,8 @@ enum LintError {
 }
 
 /// Lints and tells the findings.
-pub(crate) async fn record(run: &Run, subject: &Subject, world: &World) {
-    let lint = match lint(run, subject).await {
+pub(crate) async fn record(run: &Run, subject: &Subject, head: &Commit, world: &World) {
+    let lint = match lint(run, subject, head).await {
         Ok(report) => Lint {
             status: match report.status {
                 LintStatus::Clean => "clean",
@@ -39,13 +39,13 @@ pub(crate) async fn record(run: &Run, subject: &Subject, world: &World) {
 
 /// abra lints the tree as it lies and fetches from its origin, so it gets a root of its own with a clean clone whose
 /// origin is a path.
-async fn lint(run: &Run, subject: &Subject) -> Result<LintReport, LintError> {
+async fn lint(run: &Run, subject: &Subject, head: &Commit) -> Result<LintReport, LintError> {
     let root = run.dir.join("abra").join("lint");
     atomic::create_dir(&root.join("servers"))?;
     let mut abra = run.abra.clone();
     abra.dir.clone_from(&root);
     let clone = abra.recipe_dir(&subject.app.recipe);
-    subject.app.checkout.scratch(&clone, &subject.observed.head).await?;
+    subject.app.checkout.scratch(&clone, head).await?;
     let report = abra.lint(&subject.app.recipe).await?;
     atomic::remove_dir(&root)?;
     Ok(report)

@@ -22,6 +22,7 @@ mod signals;
 mod stages;
 mod teardown;
 mod waiting;
+mod warm;
 mod world;
 
 use std::process::ExitCode;

@@ -6,13 +6,16 @@ use std::path::Path;
 use ccci_core::compose::Compose;
 use ccci_core::deploy::{App, DeployError};
 use ccci_core::envfile::{AppEnv, EnvFile, compose_files};
-use ccci_core::git::{Checkout, Commit, Git, GitError};
+use ccci_core::git::{Checkout, Commit, Git, GitError, Tags};
 use ccci_core::names::{AppDomain, RunId};
-use ccci_core::plan::Observed;
+use ccci_core::plan::{Candidate, Known, Observed};
+use ccci_core::report::Mode;
 use ccci_core::settings::Settings;
 use ccci_core::stage::StageName;
 use ccci_core::verdict::Trouble;
+use ccci_core::version::RecipeVersion;
 
+use crate::enter::Run;
 use crate::request::Target;
 use crate::room::Room;
 use crate::world::{World, infrastructure};
@@ -25,26 +28,34 @@ pub(crate) struct Subject {
     pub(crate) observed: Observed,
 }
 
+/// What is known of the known-good before the plan is made: its commit and release, or which part of it is missing.
+pub(crate) type KnownRelease = Result<(Commit, Option<RecipeVersion>), String>;
+
 /// Clones the recipe into `dir` and looks up what is tested.
 pub(crate) async fn subject(
     target: &Target,
     domain: &AppDomain,
     (git, dir): (&Git, &Path),
     room: Room,
+    known: &KnownRelease,
     world: &World,
 ) -> Result<Subject, Trouble> {
     let checkout = clone(git, target, dir, world).await?;
-    let head = head(&checkout, target).await.map_err(|e| trouble(&e))?;
     let tags = checkout.tags().await.map_err(|e| trouble(&e))?;
-    let older = checkout.newest_older_than(&head).await.map_err(|e| trouble(&e))?;
+    let tip = target.ask.wish.mode() == Mode::Quick;
+    let cold = candidate(&checkout, head(&checkout, target, false).await, known, &tags).await?;
+    let quick = match head(&checkout, target, tip).await {
+        Ok(head) if head == cold.head => cold.clone(),
+        other => candidate(&checkout, other, known, &tags).await?,
+    };
     let declared_skips = StageName::ALL
         .into_iter()
         .filter_map(|stage| Some((stage, room.manifest.skipped(stage)?.to_owned())))
         .collect();
     let observed = Observed {
-        head,
+        cold,
+        quick,
         tags,
-        older,
         overlay_file: room.added.keys().next().cloned(),
         declared_skips,
         checks: room.all_checks(),
@@ -56,7 +67,79 @@ pub(crate) async fn subject(
     Ok(subject)
 }
 
+async fn candidate(
+    checkout: &Checkout,
+    head: Result<Commit, GitError>,
+    known: &KnownRelease,
+    tags: &Tags,
+) -> Result<Candidate, Trouble> {
+    let head = head.map_err(|e| trouble(&e))?;
+    let older = checkout.newest_older_than(&head).await.map_err(|e| trouble(&e))?;
+    let known = relation(checkout, &head, known, tags).await?;
+    Ok(Candidate { head, older, known })
+}
+
+/// How the known-good stands to a commit.
+async fn relation(
+    checkout: &Checkout,
+    head: &Commit,
+    known: &KnownRelease,
+    tags: &Tags,
+) -> Result<Known, Trouble> {
+    let (commit, version) = match known {
+        Ok((commit, version)) => (commit, version.clone()),
+        Err(part) => return Ok(Known::None(part.clone())),
+    };
+    if commit == head {
+        return Ok(Known::Same(version));
+    }
+    // Never some other commit: one that the repository does not have any more cannot be deployed.
+    if checkout.resolve(commit.as_str()).await.is_err() {
+        return Ok(Known::None(format!(
+            "commit {} (the recipe's repository does not have it)",
+            commit.short()
+        )));
+    }
+    let built_on = checkout.is_ancestor(commit, head).await.map_err(|e| trouble(&e))?;
+    let own = tags.at(head).map(|tag| &tag.version);
+    let comes_before = version.as_ref().zip(own).is_some_and(|(known, own)| known < own);
+    if built_on || comes_before {
+        return Ok(Known::Older(commit.clone(), version));
+    }
+    Ok(Known::NotOlder(version.map_or_else(|| commit.short().to_owned(), |v| v.to_string())))
+}
+
 impl Subject {
+    /// Looks again at how the known-good stands to what is tested: facts are read again under the lock (T4).
+    pub(crate) async fn look_again(&mut self, known: &KnownRelease) -> Result<(), Trouble> {
+        let Self { app, observed, .. } = self;
+        for candidate in [&mut observed.cold, &mut observed.quick] {
+            candidate.known = relation(&app.checkout, &candidate.head, known, &observed.tags).await?;
+        }
+        Ok(())
+    }
+
+    /// The same subject at another domain, in a new clone at the run's place for it.
+    pub(crate) async fn again(&self, domain: AppDomain, run: &Run, world: &World) -> Result<Self, Trouble> {
+        let source = world.settings.recipes.of(&self.app.recipe);
+        let dir = run.abra.recipe_dir(&self.app.recipe);
+        let git = world.git(Some(&run.dir));
+        let checkout = git.clone_into(&source, &dir).await.map_err(|e| trouble(&e))?;
+        let app = App { domain, checkout, ..self.app.clone() };
+        Ok(Self { app, ..self.clone() })
+    }
+
+    /// The values that are set over those of a recipe's sample: the server's, the recipe's, then what was provided.
+    pub(crate) fn values(
+        &self,
+        settings: &Settings,
+        provided: &BTreeMap<String, String>,
+    ) -> BTreeMap<String, String> {
+        let own = self.room.manifest.env.iter().map(|(k, v)| (k.as_str().to_owned(), v.clone()));
+        let wired = provided.iter().map(|(key, value)| (key.clone(), value.clone()));
+        settings.env.clone().into_iter().chain(own).chain(wired).collect()
+    }
+
     /// The compose files that are added to the app's own: those of the settings, then ours.
     pub(crate) fn compose_files(&self, settings: &Settings) -> Vec<String> {
         settings.compose_files.iter().chain(self.app.added.keys()).cloned().collect()
@@ -68,12 +151,8 @@ impl Subject {
         settings: &Settings,
         provided: &BTreeMap<String, String>,
     ) -> Result<EnvFile, DeployError> {
-        let Self { room, app, .. } = self;
-        let own = room.manifest.env.iter().map(|(k, v)| (k.as_str().to_owned(), v.clone()));
-        let values: BTreeMap<String, String> = {
-            let wired = provided.iter().map(|(key, value)| (key.clone(), value.clone()));
-            settings.env.clone().into_iter().chain(own).chain(wired).collect()
-        };
+        let Self { app, .. } = self;
+        let values = self.values(settings, provided);
         let checkout = app.checkout.dir();
         let sample = ccci_core::atomic::read_optional(&checkout.join(".env.sample"))?.unwrap_or_default();
         let render = AppEnv {
@@ -94,7 +173,7 @@ impl Subject {
         let version = format!("r{}", RunId::from_bytes([0; 3]));
         let secrets = self.room.manifest.sso.secrets.keys();
         let wired = secrets.map(|name| (name.version_key(), version.clone())).collect();
-        self.app.bring_to(&self.observed.head).await.map_err(infrastructure)?;
+        self.app.bring_to(&self.observed.cold.head).await.map_err(infrastructure)?;
         let Ok(env) = self.fresh_env(settings, &wired) else { return Ok(()) };
         let (values, checkout) = (env.expanded(), self.app.checkout.dir());
         match Compose::load(checkout, &compose_files(&values), &values, &self.app.domain.stack()) {
@@ -122,14 +201,14 @@ async fn clone(git: &Git, target: &Target, dir: &Path, world: &World) -> Result<
     Ok(checkout)
 }
 
-/// The tested commit: `--ref`, else the newest release, else the tip of the default branch (R1).
-async fn head(checkout: &Checkout, target: &Target) -> Result<Commit, GitError> {
+/// The tested commit: `--ref`, else the newest release, or with `tip` the default branch (R1).
+async fn head(checkout: &Checkout, target: &Target, tip: bool) -> Result<Commit, GitError> {
     if let Some(reference) = &target.reference {
         return checkout.resolve(reference).await;
     }
     match checkout.newest_release().await? {
-        Some(tag) => Ok(tag.commit),
-        None => checkout.default_branch_tip().await,
+        Some(tag) if !tip => Ok(tag.commit),
+        _ => checkout.default_branch_tip().await,
     }
 }
 

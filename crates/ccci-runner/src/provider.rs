@@ -5,7 +5,6 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use ccci_core::lock;
 use ccci_core::manifest::PROVIDER;
 use ccci_core::names::{AppDomain, NameError, RecipeName, RunId};
 use ccci_core::record;
@@ -141,8 +140,7 @@ pub(crate) async fn survey(
 ) -> Result<(Survey, Vec<String>), Trouble> {
     let (runs, mut unknown) = (world.settings.runs_dir(), Vec::new());
     let alive = |run: &RunId| {
-        let held = lock::is_held(&record::lock_path(&runs.join(run.as_str())));
-        held.unwrap_or_else(|error| {
+        record::is_alive(&runs.join(run.as_str())).unwrap_or_else(|error| {
             unknown.push(format!("run {run} is taken for alive: {error}"));
             true
         })

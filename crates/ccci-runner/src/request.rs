@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ccci_core::names::{NameError, RecipeName};
-use ccci_core::plan::{Ask, Filter};
+use ccci_core::plan::{Ask, Filter, Wish};
 use ccci_core::stage::{StageError, StageName};
 
 use crate::cli::{Colour, GlobalArgs, RunArgs};
 use crate::report::files::JsonTarget;
+use crate::warm::points::Failpoints;
 
 /// A request that cannot be understood. Exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +61,9 @@ pub(crate) struct Surroundings {
     pub(crate) docker_host: Option<String>,
     pub(crate) lab_dir: Option<PathBuf>,
     pub(crate) log_filter: Option<String>,
+    /// `CCCI_QUICK=1`: a run is quick without being asked on the command line.
+    pub(crate) quick: bool,
+    pub(crate) points: Failpoints,
     colour_wanted: Option<bool>,
 }
 
@@ -80,6 +84,11 @@ impl Surroundings {
             docker_host: var("DOCKER_HOST"),
             lab_dir: var("CCCI_LAB_DIR").map(PathBuf::from),
             log_filter: var("CCCI_LOG"),
+            quick: var("CCCI_QUICK").is_some_and(|value| value == "1"),
+            points: Failpoints::parse(
+                var("CCCI_FAILPOINT").as_deref(),
+                var("CCCI_FAILPOINT_TRACE").as_deref(),
+            ),
             colour_wanted,
         })
     }
@@ -118,9 +127,10 @@ impl Target {
         src: Option<&str>,
         stages: &[String],
         filter: Filter,
+        wish: Wish,
     ) -> Result<Self, RequestError> {
         let stages = stages.iter().map(|s| s.parse()).collect::<Result<Vec<StageName>, _>>()?;
-        let ask = Ask { stages, filter };
+        let ask = Ask { wish, stages, filter };
         let owned = |text: Option<&str>| text.map(str::to_owned);
         Ok(Self { recipe: recipe.parse()?, reference: owned(reference), src: owned(src), ask })
     }
@@ -143,12 +153,36 @@ fn json_target(text: &str) -> Result<JsonTarget, RequestError> {
 }
 
 impl RunRequest {
+    /// What makes the run less than full, so that it promotes nothing.
+    pub(crate) fn narrowed(&self) -> Option<&'static str> {
+        let Target { reference, src, ask, .. } = &self.target;
+        let reasons = [
+            (src.is_some(), "--src"),
+            (reference.is_some(), "--ref"),
+            (!ask.stages.is_empty(), "--stages"),
+            (ask.filter.text.is_some(), "a filter"),
+            (!ask.filter.skip.is_empty(), "--skip"),
+        ];
+        reasons.into_iter().find_map(|(given, name)| given.then_some(name))
+    }
+
     /// Parses the arguments of a run.
-    pub(crate) fn parse(args: &RunArgs) -> Result<Self, RequestError> {
+    pub(crate) fn parse(args: &RunArgs, surroundings: &Surroundings) -> Result<Self, RequestError> {
         let recipe = args.recipe.as_deref().ok_or(RequestError::NoRecipe)?;
         let filter = Filter { text: args.filter.clone(), exact: args.exact, skip: args.skip.clone() };
-        let mut target =
-            Target::parse(recipe, args.reference.as_deref(), args.src.as_deref(), &args.stages, filter)?;
+        let wish = match (args.quick || surroundings.quick, args.no_fallback) {
+            (false, _) => Wish::Cold,
+            (true, false) => Wish::Quick,
+            (true, true) => Wish::QuickOnly,
+        };
+        let mut target = Target::parse(
+            recipe,
+            args.reference.as_deref(),
+            args.src.as_deref(),
+            &args.stages,
+            filter,
+            wish,
+        )?;
         if args.stay && target.ask.stages.is_empty() {
             // Who wants to look at the app wants it soon.
             target.ask.stages.push(StageName::Install);

@@ -13,7 +13,7 @@ use ccci_core::health::{Prober, Site};
 use ccci_core::names::AppDomain;
 use ccci_core::plan::{BaseDeploy, Plan, StagePlan};
 use ccci_core::report::{Deploys, Image};
-use ccci_core::stage::{CheckKind, StageName, Status};
+use ccci_core::stage::{CheckKind, Outcome, StageName, Status};
 use ccci_core::swarm::{Expectation, Limits, RunningImage, StackFacts};
 use ccci_core::verdict::Trouble;
 use ccci_core::version::RecipeVersion;
@@ -29,6 +29,7 @@ use crate::observe::Subject;
 use crate::overlay::{self, Bench, OverlayCheck};
 use crate::scene::{Mutation, Scene};
 use crate::waiting::Waiting;
+use crate::warm::points::Point;
 use crate::world::{World, infrastructure};
 
 /// A run in its body: what it tests, and the app as it stands.
@@ -41,8 +42,18 @@ pub(crate) struct Live<'a> {
     world: &'a World,
     /// The app's env as ccci means it; abra writes its own notes into the file.
     env: Option<EnvFile>,
+    /// Whether the app has been here before: then that its base does not stand says nothing of the recipe (R11).
+    kept: bool,
     /// Whether there is anything of the app to look at.
     deployed: bool,
+}
+
+/// What the app's env is at first.
+pub(crate) enum Start {
+    /// What the base's sample makes.
+    Fresh,
+    /// What it was when the known-good was kept.
+    Kept(EnvFile),
 }
 
 impl<'a> Live<'a> {
@@ -50,16 +61,32 @@ impl<'a> Live<'a> {
         run: &'a Run,
         (subject, plan): (Subject, Plan),
         provided: Provided,
+        start: Start,
         world: &'a World,
     ) -> Result<Self, Trouble> {
         let site = Site {
-            origin: format!("https://{}", run.record.app.domain),
+            origin: format!("https://{}", subject.app.domain),
             address: world.settings.address,
             ca_file: world.settings.ca_file.clone(),
-            stack: run.record.app.stack.clone(),
+            stack: subject.app.domain.stack(),
         };
         let prober = Prober::new(site, run.swarm.clone(), world.redactor.clone()).map_err(infrastructure)?;
-        Ok(Self { run, prober: Arc::new(prober), subject, plan, provided, world, env: None, deployed: false })
+        let (env, kept) = match start {
+            Start::Fresh => (None, false),
+            Start::Kept(env) => (Some(env), true),
+        };
+        let prober = Arc::new(prober);
+        Ok(Self { run, prober, subject, plan, provided, world, env, kept, deployed: false })
+    }
+
+    /// The app's env as it was deployed last.
+    pub(crate) fn env(&self) -> Option<&EnvFile> {
+        self.env.as_ref()
+    }
+
+    /// What is tested.
+    pub(crate) fn subject(&self) -> &Subject {
+        &self.subject
     }
 
     /// The stages of the plan, in order.
@@ -69,9 +96,9 @@ impl<'a> Live<'a> {
 
     /// Keeps the app up for whoever wants to look at it, until a signal comes.
     pub(crate) async fn stay(&self) {
-        let Self { run, world, provided, .. } = self;
+        let Self { subject, world, provided, .. } = self;
         if self.deployed {
-            world.events.progress(invitation(&run.record.app.domain, provided.facts.as_ref()));
+            world.events.progress(invitation(&subject.app.domain, provided.facts.as_ref()));
             world.stop.stayed().await;
         } else {
             world.events.progress("nothing was deployed that could stay");
@@ -95,10 +122,12 @@ impl<'a> Live<'a> {
         let scene = Arc::new(self.scene(stage, mutation));
         let mut checks: Vec<HarnessCheck> = {
             let generic = generic::of(&scene.manifest).filter(|check| check.stage == stage);
-            generic.map(|check| generic_check(check, &scene)).collect()
+            let of_base = self.kept && stage == StageName::Install;
+            generic.map(|check| generic_check(check, &scene, of_base)).collect()
         };
         checks.extend(self.overlay(stage, false));
         self.world.events.phase(checks_phase(stage), self.harness(stage, "after", checks, findings)).await;
+        self.world.points.reach(Point::Checked);
         if findings.provider.is_none() && findings.failed_in(stage) {
             findings.provider = self.provided.still_stands(self.run, self.world).await.err();
         }
@@ -192,7 +221,9 @@ impl<'a> Live<'a> {
         let app = self.subject.app.clone();
         let tree = app.bring_to(commit).await?;
         self.write_env(stage)?;
+        self.world.points.reach(Point::BeforeDeploy);
         let (run, world) = (self.run, self.world);
+        let kept = self.kept || app.domain != run.record.app.domain;
         // The tested commit must take what it is given; the release before it may not know it yet.
         let required = *commit == self.plan.head;
         let given: Vec<GivenSecret> =
@@ -205,9 +236,12 @@ impl<'a> Live<'a> {
             progress: &|text| world.events.progress(text),
             secrets_dir: Some(&run.secrets()),
             given: &given,
-            record: &|names| record_secrets(run, names),
+            // What is made for a canonical is found by its stack, which the journal names.
+            record: &|names| if kept { Ok(()) } else { record_secrets(run, names) },
         };
-        deploy::apply(tree, mode, &tools).await
+        let applied = deploy::apply(tree, mode, &tools).await;
+        world.points.reach(Point::Deployed);
+        applied
     }
 
     async fn settle(&self, applied: deploy::Applied) -> Mutation {
@@ -216,7 +250,9 @@ impl<'a> Live<'a> {
         let events = &self.world.events;
         let mut waiting = Waiting::default();
         let tell = |on: &[String]| events.progress(waiting.line(on));
-        match applied.settle(&Expectation::default(), &limits, tell).await {
+        let settled = applied.settle(&Expectation::default(), &limits, tell).await;
+        self.world.points.reach(Point::Settled);
+        match settled {
             Ok(deployed) => Mutation::Settled(Box::new(deployed)),
             Err(failure) => Mutation::Unsettled(failure),
         }
@@ -228,12 +264,26 @@ impl<'a> Live<'a> {
         let files = self.subject.compose_files(&self.world.settings);
         let fresh = self.subject.fresh_env(&self.world.settings, &self.provided.env)?;
         let checkout = app.checkout.dir();
+        let at_base = self.kept && stage == StageName::Install;
         let mut env = match self.env.take() {
             None => fresh,
+            // The known-good's own env; only what each run brings is filled in.
+            Some(mut env) if at_base => {
+                for (key, value) in &self.provided.env {
+                    env.set(key, value)?;
+                }
+                env
+            }
             Some(mut env) => {
                 let added = env.merge_missing(&fresh);
                 if !added.is_empty() {
                     self.world.events.progress(format!("new in the env: {}", added.join(", ")));
+                }
+                if self.kept {
+                    // What the server and the recipe's author set today holds for the tested commit.
+                    for (key, value) in self.subject.values(&self.world.settings, &self.provided.env) {
+                        env.set(&key, &value)?;
+                    }
                 }
                 env.extend_compose_files(checkout, &files)?;
                 env
@@ -253,7 +303,7 @@ impl<'a> Live<'a> {
     fn scene(&self, stage: StageName, mutation: Mutation) -> Scene {
         let commit = if stage == StageName::Install { &self.plan.base } else { &self.plan.head };
         Scene {
-            stack: self.run.record.app.stack.clone(),
+            stack: self.subject.app.domain.stack(),
             commit: commit.clone(),
             swarm: self.run.swarm.clone(),
             prober: Arc::clone(&self.prober),
@@ -292,8 +342,8 @@ impl<'a> Live<'a> {
         Facts {
             recipe: self.run.record.recipe.clone(),
             run: self.run.record.run.clone(),
-            domain: self.run.record.app.domain.clone(),
-            stack: self.run.record.app.stack.clone(),
+            domain: self.subject.app.domain.clone(),
+            stack: self.subject.app.domain.stack(),
             version: tag(version),
             commit: commit.to_string(),
             head_version: tag(&plan.head_version),
@@ -340,7 +390,9 @@ fn base_mode(plan: &Plan) -> DeployMode {
     }
 }
 
-fn generic_check(check: &generic::Generic, scene: &Arc<Scene>) -> HarnessCheck {
+/// `of_base`: whether it looks at a known-good, which was green when it was kept. If it is not now, nobody knows why, and
+/// it is not the tested commit's fault.
+fn generic_check(check: &generic::Generic, scene: &Arc<Scene>, of_base: bool) -> HarnessCheck {
     let (run, scene) = (check.run, Arc::clone(scene));
     // Each generic check has bounds of its own; this one only stops what should be impossible.
     let deadline = scene.patience() + std::time::Duration::from_secs(120);
@@ -349,7 +401,20 @@ fn generic_check(check: &generic::Generic, scene: &Arc<Scene>) -> HarnessCheck {
         kind: CheckKind::Generic,
         deadline,
         unmet: None,
-        run: Box::new(move || run(scene)),
+        run: Box::new(move || {
+            let outcome = run(scene);
+            if !of_base {
+                return outcome;
+            }
+            Box::pin(async move {
+                match outcome.await {
+                    Outcome::Fail(why) => Outcome::Inconclusive(format!(
+                        "the known-good itself does not stand, whatever the change: {why}"
+                    )),
+                    other => other,
+                }
+            })
+        }),
     }
 }
 

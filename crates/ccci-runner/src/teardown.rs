@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ccci_core::abra::{Abra, AbraErrorKind};
 use ccci_core::atomic::{self, PathError};
-use ccci_core::event::Event;
+use ccci_core::canonical::Canonical;
 use ccci_core::lock::{Holder, Lock};
 use ccci_core::orphans;
 use ccci_core::record::{self, Dead, OwnedApp, OwnedRealm, RecordState, RunRecord};
@@ -16,7 +16,9 @@ use ccci_core::verdict::Trouble;
 use ccci_core::wait::{self, CancellationToken};
 
 use crate::deps;
-use crate::enter::{self, Locks, Run};
+use crate::enter::{self, Run};
+use crate::warm::points::Point;
+use crate::warm::recover;
 use crate::world::{World, holder, infrastructure};
 
 /// How long a stack may take to go. Stop grace periods of minutes are real (a database with two).
@@ -24,32 +26,40 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// Pause between two tries while the engine does not answer.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Undoes a run, whatever state it is in. Its locks are given back: they are held until its results are written.
-pub(crate) async fn undo(run: Run, world: &World) -> (Teardown, Locks) {
-    let Run { dir, record, swarm, mut abra, locks } = run;
+/// Undoes a run, whatever state it is in. Its locks are held on, until its results are written.
+pub(crate) async fn undo(run: &Run, world: &World) -> Teardown {
+    let Run { dir, record, swarm, abra, .. } = run;
     // The file knows what was made meanwhile.
-    let mut record = RunRecord::load(&dir).ok().flatten().unwrap_or(record);
+    let mut record = RunRecord::load(dir).ok().flatten().unwrap_or_else(|| record.clone());
     // The run's own calls may have been cancelled; the teardown listens to a second signal only.
-    abra.cancel = world.stop.teardown.clone();
+    let abra = Abra { cancel: world.stop.teardown.clone(), ..abra.clone() };
     for app in record.apps() {
-        world.events.progress(format!("removing {}", app.domain));
-        undeploy(&abra, &swarm, app, world).await;
+        undeploy(&abra, swarm, app, world).await;
     }
-    let removal = Removal { swarm: &swarm, cancel: &world.stop.teardown, world };
-    let (teardown, strays) = removal.of(&dir, &mut record).await;
+    let removal = Removal { swarm, cancel: &world.stop.teardown, world };
+    let (teardown, strays) = removal.of(dir, &mut record).await;
     if strays > 0 {
         world.events.progress(format!("ended {strays} process(es) that checks had left running"));
     }
-    world.events.send(Event::TornDown(teardown.clone()));
-    (teardown, locks)
+    teardown
 }
 
 /// Finds runs that died and removes what they left. What cannot be removed stays recorded for the next start.
-pub(crate) async fn sweep(run_id: &str, swarm: &Swarm, world: &World) -> Result<Vec<String>, Trouble> {
+///
+/// Canonicals come first: a realm must not go while an app that was deployed with it still stands. `held` are those whose
+/// lock the caller has.
+pub(crate) async fn sweep(
+    run_id: &str,
+    held: &[&Canonical],
+    swarm: &Swarm,
+    world: &World,
+) -> Result<Vec<String>, Trouble> {
     let me = holder(run_id, "");
+    let warm = recover::sweep(&me, held, swarm, world).await?;
     let (dead, unreadable) = record::find_dead(&world.settings.runs_dir(), &me).map_err(infrastructure)?;
     // One record that cannot be read is no reason to test nothing ever again.
-    let mut told: Vec<String> = unreadable.iter().map(|error| format!("passed over: {error}")).collect();
+    let passed_over = unreadable.iter().map(|error| format!("passed over: {error}"));
+    let mut told: Vec<String> = warm.into_iter().chain(passed_over).collect();
     for Dead { dir, mut record, lock } in dead {
         let removal = Removal { swarm, cancel: &world.stop.run, world };
         let (teardown, orphans) = removal.of(&dir, &mut record).await;
@@ -101,6 +111,7 @@ async fn undeploy(abra: &Abra, swarm: &Swarm, app: &OwnedApp, world: &World) {
     if !deployed {
         return;
     }
+    world.events.progress(format!("removing {}", app.domain));
     if let Err(error) = abra.undeploy(&app.domain).await
         && error.kind != AbraErrorKind::NotDeployed
     {
@@ -152,11 +163,13 @@ impl Removal<'_> {
                 left.push(error.to_string());
             }
         }
+        self.world.points.reach(Point::TornDown);
         if left.is_empty() {
             record.state = RecordState::Clean;
             if let Err(error) = record.save(dir) {
                 left.push(error.to_string());
             }
+            self.world.points.reach(Point::RecordClean);
         }
         Teardown { clean: left.is_empty(), left }
     }

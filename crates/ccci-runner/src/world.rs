@@ -13,6 +13,7 @@ use ccci_core::verdict::Trouble;
 
 use crate::request::Surroundings;
 use crate::signals::Stop;
+use crate::warm::points::Failpoints;
 
 /// The server, the streams and the signals of this process.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub(crate) struct World {
     pub(crate) events: Events,
     pub(crate) redactor: Redactor,
     pub(crate) stop: Stop,
+    /// Where crash tests end this process.
+    pub(crate) points: Failpoints,
 }
 
 impl World {
@@ -37,7 +40,13 @@ impl World {
             events: Events::default(),
             redactor: Redactor::default(),
             stop,
+            points: surroundings.points.clone(),
         }
+    }
+
+    /// The same world, in which only what is said goes on to the record and the terminal.
+    pub(crate) fn aside(&self) -> Self {
+        Self { events: self.events.talk_only(), ..self.clone() }
     }
 
     /// The engine of the settings' server. One that does not answer is nobody's fault but the server's.

@@ -96,6 +96,18 @@ impl Snapshot {
         Ok(())
     }
 
+    /// The same, but a copy that is ready for the next restore stays.
+    pub fn sweep_old(&self, job: &Job<'_>, places: &[Place]) -> Result<(), SnapError> {
+        for (place, volume) in self.pairs(places)?.into_iter().filter(|(p, _)| p.out_of_reach().is_none()) {
+            let stage = Stage::of(place);
+            if stage_state(&stage.look(), &volume.digest) != StageState::Ready {
+                stage.sweep()?;
+            }
+        }
+        job.reach(Point::Swept);
+        Ok(())
+    }
+
     /// What is beside the volume, proved; what does not hold is made anew.
     fn prepared(
         &self,

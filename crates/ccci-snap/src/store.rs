@@ -115,6 +115,16 @@ impl Store {
         }
     }
 
+    /// Removes the snapshot: in one step it is not there any more, and what it was goes then. True when there was one.
+    pub fn remove(&self) -> Result<bool, SnapError> {
+        self.sweep()?;
+        if !self.snapshot_dir().exists() {
+            return Ok(false);
+        }
+        crate::exchange::into_place(&self.snapshot_dir(), &self.staging())?;
+        self.sweep()
+    }
+
     /// Keeps the volumes as they are. Nothing is seen of it before [`Staged::publish`].
     pub fn capture(
         &self,

@@ -30,7 +30,8 @@ fn seen(head: u8, tags: Vec<Tag>) -> Observed {
     let merged: Vec<_> = tags.iter().map(|t| t.commit.clone()).collect();
     let tags = Tags { releases: tags, others: Vec::new() };
     let older = tags.base_of(&head, &merged).cloned();
-    Observed { head, tags, older, overlay_file: None, declared_skips: Vec::new(), checks }
+    let cold = Candidate { head, older, known: Known::None("record".into()) };
+    Observed { quick: cold.clone(), cold, tags, overlay_file: None, declared_skips: Vec::new(), checks }
 }
 
 fn skip_of(plan: &Plan, stage: StageName) -> Option<&str> {
@@ -116,4 +117,98 @@ proptest! {
         prop_assert!(plan.runs(StageName::Install));
         prop_assert_eq!(plan.deploys, 1);
     }
+}
+
+fn quick(wish: Wish, known: Known) -> Result<Plan, PlanError> {
+    let tags = vec![tag("1.0.0+1", 1), tag("1.1.0+1", 2)];
+    let mut seen = seen(2, tags);
+    seen.quick = Candidate { head: commit(9), older: Some(tag("1.1.0+1", 2)), known };
+    plan(&Ask { wish, ..Ask::default() }, &seen)
+}
+
+fn known_good() -> Known {
+    Known::Older(commit(2), Some("1.1.0+1".parse().unwrap()))
+}
+
+#[test]
+fn a_quick_run_upgrades_the_known_good_to_the_tip_of_the_default_branch() {
+    let plan = quick(Wish::Quick, known_good()).unwrap();
+    assert_eq!((plan.mode, plan.fallback.as_deref()), (Mode::Quick, None));
+    assert_eq!((plan.base, plan.head), (commit(2), commit(9)));
+    assert_eq!(plan.base_deploy, BaseDeploy::Pinned("1.1.0+1".parse().unwrap()));
+    let names: Vec<_> = plan.checks.iter().map(|c| c.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "generic::install::serving",
+            "generic::upgrade::serving",
+            "custom-html::upgrade::mine",
+            "generic::custom::serving",
+            "custom-html::custom::mine"
+        ],
+        "the recipe's own install checks are for a fresh app"
+    );
+}
+
+#[test]
+fn without_a_usable_canonical_a_quick_run_is_cold_and_says_why_or_is_refused() {
+    for (known, why) in [
+        (Known::None("snapshot".into()), "no canonical: snapshot"),
+        (Known::NotOlder("1.1.0+1".into()), "the known-good (1.1.0+1) is not older than the tested commit"),
+    ] {
+        let plan = quick(Wish::Quick, known.clone()).unwrap();
+        assert_eq!((plan.mode, plan.fallback.as_deref()), (Mode::Cold, Some(why)));
+        assert_eq!((plan.base, plan.head), (commit(1), commit(2)), "cold tests the newest release");
+        assert!(matches!(quick(Wish::QuickOnly, known), Err(PlanError::NoCanonical(_))));
+    }
+    let error = quick(Wish::QuickOnly, Known::None("volume x".into())).unwrap_err().to_string();
+    assert_eq!(error, "no canonical - run cold first (volume x)");
+}
+
+#[test]
+fn failure_5_a_quick_run_of_the_known_good_itself_upgrades_nothing_and_says_so() {
+    let mut seen = seen(2, vec![tag("1.0.0+1", 1), tag("1.1.0+1", 2)]);
+    seen.quick.known = Known::Same(Some("1.1.0+1".parse().unwrap()));
+    let plan = plan(&Ask { wish: Wish::Quick, ..Ask::default() }, &seen).unwrap();
+    assert_eq!((plan.mode, &plan.base, &plan.head), (Mode::Quick, &commit(2), &commit(2)));
+    assert_eq!(skip_of(&plan, StageName::Upgrade), Some("the known-good is of the tested commit itself"));
+}
+
+#[test]
+fn a_cold_run_starts_from_the_known_good_where_that_is_older() {
+    let mut seen = seen(9, vec![tag("1.0.0+1", 1), tag("1.1.0+1", 2)]);
+    assert_eq!(plan(&Ask::default(), &seen).unwrap().base, commit(2));
+    seen.cold.known = Known::Older(commit(1), Some("1.0.0+1".parse().unwrap()));
+    assert_eq!(plan(&Ask::default(), &seen).unwrap().base, commit(1));
+    for known in [Known::Same(None), Known::NotOlder("x".into()), Known::None("record".into())] {
+        seen.cold.known = known;
+        assert_eq!(plan(&Ask::default(), &seen).unwrap().base, commit(2));
+    }
+}
+
+#[test]
+fn a_quick_run_always_gets_to_the_tested_commit() {
+    let mut observed = seen(9, vec![tag("1.0.0+1", 1)]);
+    observed.quick.known = Known::Older(commit(1), None);
+    let ask = Ask { wish: Wish::Quick, stages: vec![StageName::Custom], ..Ask::default() };
+    let made = plan(&ask, &observed).unwrap();
+    assert!(made.runs(StageName::Upgrade) && made.runs(StageName::Custom));
+    assert_eq!(made.checks_of(StageName::Upgrade, CheckKind::Overlay).count(), 0);
+    observed.declared_skips = vec![(StageName::Upgrade, "data moves by hand".into())];
+    let made = plan(&ask, &observed).unwrap();
+    assert_eq!(made.mode, Mode::Cold);
+    assert!(made.fallback.unwrap().contains("cannot be upgraded"));
+}
+
+#[test]
+fn a_promotion_advances_what_is_older_and_else_makes_the_app_anew() {
+    let mut seen = seen(2, vec![tag("1.0.0+1", 1), tag("1.1.0+1", 2)]);
+    let anew = promotion(&seen);
+    assert_eq!((&anew.base, &anew.head), (&commit(2), &commit(2)));
+    assert!(!anew.runs(StageName::Upgrade));
+    seen.cold.known = Known::Older(commit(1), None);
+    let advance = promotion(&seen);
+    assert_eq!((&advance.base, &advance.head), (&commit(1), &commit(2)));
+    assert!(advance.runs(StageName::Upgrade));
+    assert!(advance.checks.iter().all(|c| c.kind == CheckKind::Generic), "no test writes into a known-good");
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use bollard::query_parameters as query;
 
-use super::facts::StackFacts;
+use super::facts::{Named, StackFacts};
 use super::observe::of_stack;
 use super::watch::{Limits, WaitFailure};
 use super::{Swarm, SwarmError};
@@ -133,6 +133,32 @@ impl Swarm {
             configs: ours(self.all_configs().await?),
             volumes: Vec::new(),
         })
+    }
+
+    /// Secrets whose name begins with `<stack>_`, with their ids. The warning of [`Swarm::secrets_by_name`] holds.
+    pub async fn secrets_named(&self, stack: &StackName) -> Result<Vec<Named>, SwarmError> {
+        let prefix = stack.scoped("");
+        let ours = self.all_secrets().await?.into_iter().filter(|item| item.name.starts_with(&prefix));
+        Ok(ours.map(|Item { id, name, .. }| Named { id, name }).collect())
+    }
+
+    /// Which of exactly these names are there.
+    pub async fn existing(&self, names: &Extra) -> Result<Leftovers, SwarmError> {
+        Ok(Leftovers { items: self.named(names).await? })
+    }
+
+    /// Removes exactly these names and nothing else, whatever stack they are of; gives what went and what would not, with
+    /// the engine's reason. For a stack that is undeployed: what is in use stays.
+    pub async fn remove_exactly(&self, stack: &StackName, names: &Extra) -> Result<Removal, SwarmError> {
+        let facts = self.observe(stack).await?;
+        let mut removal = Removal::default();
+        for item in self.named(names).await? {
+            match self.remove_item(&item, &facts).await? {
+                None => removal.removed.push(item),
+                Some(why) => removal.remaining.push((item, why)),
+            }
+        }
+        Ok(removal)
     }
 
     /// Removes a stack's services, waits until its tasks are gone, and removes its networks and, where the plan says

@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use ccci_core::verdict::{Trouble, exit};
 use tracing_subscriber::EnvFilter;
 
-use super::{Command, GlobalArgs, RunArgs, lint, list, plan, realms, recover, run};
+use super::{Command, GlobalArgs, RunArgs, canonical, lint, list, plan, realms, recover, run, snapshot};
 use crate::report::files::WriteError;
 use crate::request::{RequestError, Surroundings};
 use crate::room::RoomError;
 use crate::server::ServerError;
 use crate::signals::Stop;
+use crate::warm::points;
 
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,8 @@ impl CommandError {
             | Self::Trouble(Trouble::Infrastructure(_)) => exit::INCONCLUSIVE,
             Self::Trouble(Trouble::Busy(_)) => exit::BUSY,
             Self::Trouble(Trouble::NothingSelected(_)) => exit::NOTHING_SELECTED,
+            Self::Trouble(Trouble::NoCanonical(_)) => exit::NO_CANONICAL,
+            Self::Trouble(Trouble::RestoreFailed(_)) => exit::RESTORE_FAILED,
             Self::Stopped { signal, .. } | Self::Trouble(Trouble::Signal(signal)) => {
                 exit::SIGNAL_BASE + signal
             }
@@ -101,6 +104,20 @@ async fn carry_out(
         }
         Some(Command::Recover) => {
             stoppable(async |stop| recover::recover(global, surroundings, stop, &mut out).await).await
+        }
+        Some(Command::Canonical { command }) => {
+            let carry_out =
+                async |stop: Stop| canonical::carry_out(command, global, surroundings, stop, &mut out).await;
+            Box::pin(stoppable(carry_out)).await
+        }
+        Some(Command::Snapshot { command }) => {
+            let carry_out =
+                async |stop: Stop| snapshot::carry_out(command, global, surroundings, stop, &mut out).await;
+            Box::pin(stoppable(carry_out)).await
+        }
+        Some(Command::Failpoints) => {
+            write!(out, "{}", points::listed()).ok();
+            Ok(exit::PASS)
         }
         Some(Command::Realms { command }) => {
             let carry_out =

@@ -1,5 +1,6 @@
 //! The command line, as typed: one file a command, no effects here. What it means is resolved in `request.rs`.
 
+pub(crate) mod canonical;
 pub(crate) mod dispatch;
 #[cfg(feature = "lab")]
 pub(crate) mod lab;
@@ -9,6 +10,7 @@ pub(crate) mod plan;
 pub(crate) mod realms;
 pub(crate) mod recover;
 pub(crate) mod run;
+pub(crate) mod snapshot;
 
 pub(crate) use dispatch::dispatch;
 
@@ -43,6 +45,11 @@ impl Cli {
             Self::command().error(clap::error::ErrorKind::ArgumentConflict, why).exit();
         }
         cli
+    }
+
+    /// The options of a plain run of a recipe.
+    pub(crate) fn of_run(recipe: &str) -> RunArgs {
+        Self::parse_from(["ccci", "--recipe", recipe]).run
     }
 }
 
@@ -79,7 +86,15 @@ pub(crate) struct RunArgs {
     /// The recipe to test
     #[arg(long, value_name = "NAME")]
     pub(crate) recipe: Option<String>,
-    /// The branch, tag or commit to test [default: the newest release]
+    /// Upgrade the recipe's kept app instead of a fresh one: minutes instead of half an hour, and lower confidence
+    ///
+    /// Without a canonical that can be used, the run is cold and says so. Also asked for by `CCCI_QUICK=1`.
+    #[arg(long, requires = "recipe")]
+    pub(crate) quick: bool,
+    /// With --quick: exit 5 where there is no canonical, instead of a cold run
+    #[arg(long, requires = "recipe")]
+    pub(crate) no_fallback: bool,
+    /// The branch, tag or commit to test [default: the newest release; with --quick the default branch]
     #[arg(long = "ref", value_name = "REF", requires = "recipe")]
     pub(crate) reference: Option<String>,
     /// A fork to take --ref from
@@ -143,6 +158,9 @@ pub(crate) struct PlanArgs {
     /// Only these stages
     #[arg(long, value_name = "STAGES", value_delimiter = ',')]
     pub(crate) stages: Vec<String>,
+    /// The plan of a quick run
+    #[arg(long)]
+    pub(crate) quick: bool,
 }
 
 /// The commands.
@@ -156,6 +174,16 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Remove what runs that died have left, and say what it was
     Recover,
+    /// The apps that are kept, with a known-good each
+    Canonical {
+        #[command(subcommand)]
+        command: CanonicalCommand,
+    },
+    /// The snapshots of known-goods
+    Snapshot {
+        #[command(subcommand)]
+        command: SnapshotCommand,
+    },
     /// The realms of the live-warm Keycloak
     Realms {
         #[command(subcommand)]
@@ -167,6 +195,9 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: LabCommand,
     },
+    /// List the points at which a crash test may end this program
+    #[command(name = "__failpoints", hide = true)]
+    Failpoints,
     /// Run one compiled check as a child process
     #[command(name = "__check", hide = true)]
     Check {
@@ -180,6 +211,54 @@ pub(crate) enum Command {
         #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
         args: Vec<String>,
     },
+}
+
+/// What can be done with canonicals.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum CanonicalCommand {
+    /// List them
+    Ls {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one, with its files and what is open
+    Show {
+        #[command(flatten)]
+        recipe: RecipeArgs,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Deploy it on its kept volumes as they are, for a person to look at
+    Up {
+        #[command(flatten)]
+        recipe: RecipeArgs,
+        /// Restore the known-good first
+        #[arg(long)]
+        restore: bool,
+    },
+    /// Take it down again; its volumes are kept
+    Down(RecipeArgs),
+    /// Remove it with all of it: app, volumes, secrets, known-good. The next green cold run makes a new one
+    Drop(RecipeArgs),
+    /// Make it: a full cold run of the newest release, which must end in a promotion
+    Seed(RecipeArgs),
+}
+
+/// What can be done with snapshots.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum SnapshotCommand {
+    /// List them
+    Ls {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read every byte of one and compare it with its digests
+    Verify(RecipeArgs),
+    /// Make the volumes of a canonical its known-good again
+    Restore(RecipeArgs),
 }
 
 /// What can be done with realms.

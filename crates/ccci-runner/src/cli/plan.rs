@@ -2,9 +2,11 @@
 
 use std::io::Write;
 
+use ccci_core::canonical::Canonical;
 use ccci_core::manifest::PROVIDER;
 use ccci_core::names::{AppDomain, RunId};
-use ccci_core::plan::{BaseDeploy, Filter, Plan, plan as make};
+use ccci_core::plan::{BaseDeploy, Filter, Plan, Wish, plan as make};
+use ccci_core::report::Mode;
 use ccci_core::stage::StageName;
 use ccci_core::verdict::{Trouble, exit};
 use ccci_core::version::RecipeVersion;
@@ -12,6 +14,7 @@ use ccci_core::version::RecipeVersion;
 use super::dispatch::CommandError;
 use super::{GlobalArgs, PlanArgs};
 use crate::observe;
+use crate::pipeline::{known_release, not_planned};
 use crate::request::{Surroundings, Target};
 use crate::room::Room;
 use crate::server;
@@ -27,8 +30,9 @@ pub(crate) async fn plan(
     out: &mut dyn Write,
 ) -> Result<u8, CommandError> {
     let reference = args.reference.as_deref();
+    let wish = if args.quick || surroundings.quick { Wish::Quick } else { Wish::Cold };
     let target =
-        Target::parse(&args.recipe, reference, args.src.as_deref(), &args.stages, Filter::default())?;
+        Target::parse(&args.recipe, reference, args.src.as_deref(), &args.stages, Filter::default(), wish)?;
     let recipes_dir = surroundings.recipes_dir(global)?;
     let room = Room::open(&recipes_dir, &target.recipe)?;
     let settings = server::to_plan(global, surroundings, &stop.run).await?;
@@ -37,11 +41,13 @@ pub(crate) async fn plan(
     // Any run's domain has the same form.
     let domain = AppDomain::cold(&target.recipe, &RunId::from_bytes([0; 3]), &world.settings.base_domain);
     let domain = domain.map_err(|error| Trouble::BadInput(error.to_string()))?;
-    let subject =
-        observe::subject(&target, &domain, (&world.git(None), &dir.path().join("clone")), room, world)
-            .await?;
+    let settings = &world.settings;
+    let canonical = Canonical::of(&target.recipe, &settings.base_domain, &settings.state_dir);
+    let known = known_release(&canonical.map_err(|error| error.to_string()), &room)?;
+    let (git, clone) = (world.git(None), dir.path().join("clone"));
+    let subject = observe::subject(&target, &domain, (&git, &clone), room, &known, world).await?;
     let needs_provider = subject.room.provider.is_some();
-    let plan = make(&target.ask, &subject.observed).map_err(|e| Trouble::NothingSelected(e.to_string()))?;
+    let plan = make(&target.ask, &subject.observed).map_err(not_planned)?;
     write!(out, "{}", text(&plan, needs_provider)).ok();
     Ok(exit::PASS)
 }
@@ -51,7 +57,7 @@ fn text(plan: &Plan, needs_provider: bool) -> String {
         version.as_ref().map_or("no release", RecipeVersion::tag).to_owned()
     };
     let mut lines = vec![
-        "mode: cold".to_owned(),
+        format!("mode: {}", plan.mode.as_str()),
         format!("tests commit {} ({})", plan.head, named(&plan.head_version)),
         format!("deploys first commit {} ({})", plan.base, named(&plan.base_version)),
         match &plan.base_deploy {
@@ -71,7 +77,18 @@ fn text(plan: &Plan, needs_provider: bool) -> String {
             None => lines.extend(stage_lines(plan, stage.stage)),
         }
     }
-    lines.push("teardown: app, volumes, secrets, configs, networks and env file, verified".to_owned());
+    if let Some(why) = &plan.fallback {
+        lines.insert(1, format!("requested quick: {why}"));
+    }
+    lines.push(
+        match plan.mode {
+            Mode::Cold => "teardown: app, volumes, secrets, configs, networks and env file, verified",
+            Mode::Quick => {
+                "then: undeployed, what the run added removed; the volumes are kept after a pass, else the known-good is restored"
+            }
+        }
+        .to_owned(),
+    );
     lines.join("\n") + "\n"
 }
 

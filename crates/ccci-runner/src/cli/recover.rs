@@ -25,7 +25,7 @@ pub(crate) async fn recover(
     };
     let world = &World::quiet(settings, surroundings, stop);
     let swarm = world.swarm().await?;
-    let told = teardown::sweep("recover", &swarm, world).await?;
+    let told = teardown::sweep("recover", &[], &swarm, world).await?;
     let text = if told.is_empty() { "no run has left anything".to_owned() } else { told.join("\n") };
     writeln!(out, "{text}").ok();
     if let Some(signal) = world.stop.signal() {

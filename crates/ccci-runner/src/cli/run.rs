@@ -6,13 +6,15 @@ use ccci_core::verdict::exit;
 
 use super::dispatch::CommandError;
 use super::{GlobalArgs, RunArgs, list};
-use crate::pipeline;
+use crate::pipeline::{self, Place};
 use crate::report::terminal::Terminal;
 use crate::report::{SharedRecorder, files};
 use crate::request::{RunRequest, Surroundings, results_stream};
 use crate::room::Room;
 use crate::server::{self, Server};
 use crate::signals::Stop;
+use crate::warm::after;
+use crate::warm::points::Point;
 use crate::world::World;
 
 /// Carries out what the arguments ask for and gives the exit code.
@@ -22,7 +24,18 @@ pub(crate) async fn run(
     surroundings: &Surroundings,
     stop: Stop,
 ) -> Result<u8, CommandError> {
-    let request = RunRequest::parse(args)?;
+    run_heard(args, global, surroundings, stop, SharedRecorder::default()).await
+}
+
+/// The same, recorded where the caller can read it.
+pub(crate) async fn run_heard(
+    args: &RunArgs,
+    global: &GlobalArgs,
+    surroundings: &Surroundings,
+    stop: Stop,
+    recorder: SharedRecorder,
+) -> Result<u8, CommandError> {
+    let request = RunRequest::parse(args, surroundings)?;
     let recipes_dir = surroundings.recipes_dir(global)?;
     if args.list {
         let target = &request.target;
@@ -34,7 +47,6 @@ pub(crate) async fn run(
     let redactor = Redactor::default();
     // Held to the end of the run.
     let Server { settings, held: _held } = server::to_run(global, surroundings, &stop.run).await?;
-    let recorder = SharedRecorder::default();
     let terminal = Terminal::new(
         results_stream(request.json.as_ref()),
         Box::new(std::io::stderr()),
@@ -49,15 +61,19 @@ pub(crate) async fn run(
         events: Events::new(consumers),
         redactor,
         stop,
+        points: surroundings.points.clone(),
     };
     let (judgement, place) = Box::pin(pipeline::run(&request, room, &world)).await?;
-    let written = recorder.report(&world.redactor).map_or(Ok(()), |report| {
-        let kept = place.as_ref().map_or(Ok(()), |place| files::keep(&place.dir, &report));
-        // Also when it could not be kept here: whoever waits for the record shall have it.
-        request.json.as_ref().map_or(Ok(()), |target| files::hand_out(target, &report)).and(kept)
-    });
-    // Only now may others take the run for finished.
+    let mut written = write(&recorder, request.json.as_ref(), place.as_ref(), &world);
     if let Some(place) = place {
+        world.points.reach(Point::Reported);
+        if let Some(known) = &place.afterwards {
+            after::make_ready(known, &world).await;
+            // The record has this phase too.
+            let again = recorder.report(&world.redactor).map_or(Ok(()), |r| files::keep(&place.dir, &r));
+            written = written.and(again);
+        }
+        // Only now may others take the run for finished.
         place.locks.free();
         world.events.progress(format!("record: {}", place.dir.display()));
     }
@@ -70,4 +86,16 @@ pub(crate) async fn run(
         }
         Ok(()) => Ok(judgement.exit_code),
     }
+}
+
+fn write(
+    recorder: &SharedRecorder,
+    json: Option<&files::JsonTarget>,
+    place: Option<&Place>,
+    world: &World,
+) -> Result<(), files::WriteError> {
+    let Some(report) = recorder.report(&world.redactor) else { return Ok(()) };
+    let kept = place.map_or(Ok(()), |place| files::keep(&place.dir, &report));
+    // Also when it could not be kept here: whoever waits for the record shall have it.
+    json.map_or(Ok(()), |target| files::hand_out(target, &report)).and(kept)
 }

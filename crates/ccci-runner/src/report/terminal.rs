@@ -5,7 +5,7 @@
 use std::io::Write;
 
 use ccci_core::event::{Consumer, Event, Planned, Started};
-use ccci_core::report::{Dep, Deploys, Lint, Phase};
+use ccci_core::report::{Canonical, Dep, Deploys, Lint, Mode, Phase};
 use ccci_core::secret::Redactor;
 use ccci_core::stage::{CheckKind, CheckResult, Outcome, StageName, Status};
 use ccci_core::verdict::{Judgement, Verdict};
@@ -17,6 +17,11 @@ pub(crate) struct Terminal {
     colour: bool,
     redactor: Redactor,
     title: String,
+    recipe: String,
+    run: String,
+    /// What the run really is.
+    mode: Option<Mode>,
+    canonical: Option<Canonical>,
     phases: Vec<Phase>,
     failed: Vec<CheckResult>,
     skipped: Vec<(String, String)>,
@@ -46,6 +51,10 @@ impl Terminal {
             colour,
             redactor,
             title: String::new(),
+            recipe: String::new(),
+            run: String::new(),
+            mode: None,
+            canonical: None,
             phases: Vec::new(),
             failed: Vec::new(),
             skipped: Vec::new(),
@@ -79,16 +88,21 @@ impl Terminal {
     fn started(&mut self, started: &Started) {
         let mode = started.requested_mode.as_str();
         self.title = format!("{} ({mode}, run {})", started.recipe, started.run);
+        (self.recipe, self.run) = (started.recipe.clone(), started.run.clone());
         self.say(&format!("{} at https://{}", self.title, started.domain));
     }
 
     fn planned(&mut self, plan: &Planned) {
+        let mode = plan.mode.as_str();
+        self.title = format!("{} ({mode}, run {})", self.recipe, self.run);
+        self.mode = Some(plan.mode);
         let short = |commit: &str| commit.chars().take(8).collect::<String>();
         let head = plan.version.head.clone().unwrap_or_else(|| "no release".to_owned());
         let base = plan.version.base.clone().unwrap_or_else(|| "none".to_owned());
         self.say(&format!("tests commit {} ({head}); upgrade base: {base}", short(&plan.commit)));
         if let Some(why) = &plan.fallback {
             self.result(&format!("mode cold, requested quick: {why}"));
+            self.say(&format!("{} at https://{}", self.title, plan.domain));
         }
     }
 
@@ -165,6 +179,7 @@ impl Terminal {
         if let Some(Deploys { expected, counted }) = self.deploys {
             self.result(&format!("\ndeploys: {counted} of {expected}"));
         }
+        self.known_good(judgement.verdict);
         let (paint, word) = match judgement.verdict {
             Verdict::Pass => (Paint::Good, "PASS"),
             Verdict::Fail => (Paint::Bad, "FAIL"),
@@ -173,6 +188,25 @@ impl Terminal {
         let why = judgement.why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
         let line = format!("\n{} {}{why}", self.paint(paint, word), self.title);
         self.result(&line);
+    }
+
+    /// What became of the known-good, and how much the verdict says (R5, T3).
+    fn known_good(&mut self, verdict: Verdict) {
+        let Some(told) = self.canonical.take() else { return };
+        let short = |commit: &str| commit.chars().take(8).collect::<String>();
+        let known = told.after.as_deref().map_or_else(|| "none".to_owned(), short);
+        if self.mode == Some(Mode::Quick) {
+            let volumes = if told.restored { "; its volumes are restored to it" } else { "" };
+            self.result(&format!("\nknown-good: {known}, not moved{volumes}"));
+            if verdict == Verdict::Pass {
+                self.result("a quick pass is of lower confidence: it promotes nothing and decides no merge");
+            }
+        } else if told.promoted {
+            self.result(&format!("\npromoted: the known-good is {known} now"));
+        } else if let Some(why) = &told.reason {
+            let passed = if verdict == Verdict::Pass { "passed; " } else { "" };
+            self.result(&format!("\n{passed}not promoted: {why} (known-good: {known})"));
+        }
     }
 
     fn list(&mut self, heading: &str, lines: impl FnOnce(&mut Self) -> Vec<String>) {
@@ -221,6 +255,7 @@ impl Consumer for Terminal {
             Event::TornDown(teardown) if !teardown.clean => {
                 self.result(&format!("\nleft behind: {}", teardown.left.join(", ")));
             }
+            Event::Canonical(told) => self.canonical = Some(told.clone()),
             Event::Finished(judgement, _) => self.finished(judgement),
             _ => {}
         }
@@ -230,7 +265,6 @@ impl Consumer for Terminal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ccci_core::report::Mode;
     use ccci_core::secret::Secret;
     use ccci_core::stage::CheckName;
     use std::sync::{Arc, Mutex};

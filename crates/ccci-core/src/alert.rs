@@ -1,0 +1,118 @@
+//! Alerts: files that tell an operator what a run or a reconciler could not mend by itself (G6). Written durably before
+//! the transaction that they are about is closed, so no crash loses one; sending them is somebody else's work.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::atomic::{self, PathError};
+use crate::names::AppLabel;
+
+/// What an alert is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum AlertKind {
+    /// A green run could not become the known-good.
+    NotPromoted,
+    /// The known-good could not be brought back.
+    RestoreFailed,
+    /// What a dead run had left was mended.
+    Recovered,
+    /// There is too little room for warm data.
+    Disk,
+}
+
+impl AlertKind {
+    /// The kind as it stands in file names.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotPromoted => "not-promoted",
+            Self::RestoreFailed => "restore-failed",
+            Self::Recovered => "recovered",
+            Self::Disk => "disk",
+        }
+    }
+}
+
+/// One alert.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    /// The format.
+    pub schema: u32,
+    /// What it is about.
+    pub kind: AlertKind,
+    /// The app.
+    pub app: AppLabel,
+    /// The run that raised it.
+    pub run: String,
+    /// When, RFC 3339.
+    pub time: String,
+    /// The version or commit that was tried.
+    pub attempted: Option<String>,
+    /// The known-good as it is now.
+    pub last_good: Option<String>,
+    /// Whether the app is in a good state again.
+    pub recovered: bool,
+    /// What happened and why.
+    pub what: String,
+    /// What to do next.
+    pub hint: String,
+}
+
+impl Alert {
+    /// Writes it into `<state>/alerts/`. `at` names the file, so alerts sort by time; one of the same name is never
+    /// written over.
+    pub fn raise(&self, state_dir: &Path, at: jiff::Timestamp) -> Result<(), PathError> {
+        let dir = state_dir.join("alerts");
+        atomic::create_dir(&dir)?;
+        let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
+        text.push(b'\n');
+        let stamp = at.strftime("%Y%m%dT%H%M%S%3fZ");
+        let name = |n: u32| match n {
+            0 => format!("{stamp}-{}-{}.json", self.app, self.kind.as_str()),
+            n => format!("{stamp}.{n}-{}-{}.json", self.app, self.kind.as_str()),
+        };
+        let mut n = 0;
+        while !atomic::write_new(&dir.join(name(n)), &text)? {
+            n += 1;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alerts_have_a_file_each() {
+        let state = tempfile::tempdir().unwrap();
+        let alert = Alert {
+            schema: 1,
+            kind: AlertKind::NotPromoted,
+            app: "blog".parse().unwrap(),
+            run: "0a1b2c".into(),
+            time: "2026-01-02T03:04:05Z".into(),
+            attempted: Some("1.1.0+1".into()),
+            last_good: Some("1.0.0+1".into()),
+            recovered: true,
+            what: "it did not get healthy".into(),
+            hint: "ccci canonical drop blog".into(),
+        };
+        let at = "2026-01-02T03:04:05.678Z".parse().unwrap();
+        alert.raise(state.path(), at).unwrap();
+        alert.raise(state.path(), at).unwrap();
+        let mut names: Vec<_> = std::fs::read_dir(state.path().join("alerts"))
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(
+            names,
+            ["20260102T030405678Z-blog-not-promoted.json", "20260102T030405678Z.1-blog-not-promoted.json"]
+        );
+        let text = std::fs::read_to_string(state.path().join("alerts").join(&names[0])).unwrap();
+        assert_eq!(serde_json::from_str::<Alert>(&text).unwrap(), alert);
+    }
+}

@@ -1,0 +1,200 @@
+//! `ccci canonical`: the apps that are kept, with a known-good each (C3).
+
+use std::io::Write;
+
+use ccci_core::canonical::Canonical;
+use ccci_core::event::{Consumer, Events};
+use ccci_core::names::RecipeName;
+use ccci_core::txn::Journal;
+use ccci_core::verdict::{Trouble, exit};
+use serde::Serialize;
+
+use super::dispatch::CommandError;
+use super::{CanonicalCommand, Cli, GlobalArgs, run};
+use crate::report::SharedRecorder;
+use crate::report::terminal::Terminal;
+use crate::request::{RequestError, Surroundings};
+use crate::room::Room;
+use crate::server::{self, Server};
+use crate::signals::Stop;
+use crate::warm::{commands, known};
+use crate::world::{World, infrastructure};
+
+/// Carries out a `ccci canonical` command.
+pub(crate) async fn carry_out(
+    command: CanonicalCommand,
+    global: &GlobalArgs,
+    surroundings: &Surroundings,
+    stop: Stop,
+    out: &mut dyn Write,
+) -> Result<u8, CommandError> {
+    let command = match command {
+        CanonicalCommand::Seed(args) => return seed(&args.recipe, global, surroundings, stop).await,
+        other => other,
+    };
+    let Some(Server { settings, held: _held }) = server::to_recover(global, surroundings)? else {
+        writeln!(out, "no settings file, and no lab on this machine: nothing is kept").ok();
+        return Ok(exit::PASS);
+    };
+    let recipes_dir = surroundings.recipes_dir(global)?;
+    let talk = Terminal::new(
+        Box::new(std::io::stderr()),
+        Box::new(std::io::stderr()),
+        false,
+        ccci_core::secret::Redactor::default(),
+    );
+    let world = World::quiet(settings, surroundings, stop);
+    let world = &World { events: Events::new(vec![Box::new(talk) as Box<dyn Consumer>]), ..world };
+    let name = |text: &str| text.parse::<RecipeName>().map_err(RequestError::from);
+    let said = match command {
+        CanonicalCommand::Ls { json } => listed(json, world)?,
+        CanonicalCommand::Show { recipe, json } => {
+            let recipe = name(&recipe.recipe)?;
+            let room = Room::open(&recipes_dir, &recipe)?;
+            shown(&recipe, &room, json, world).await?
+        }
+        CanonicalCommand::Up { recipe, restore } => {
+            let recipe = name(&recipe.recipe)?;
+            let room = Room::open(&recipes_dir, &recipe)?;
+            Box::pin(commands::up(&recipe, restore, room, world)).await?
+        }
+        CanonicalCommand::Down(recipe) => commands::down(&name(&recipe.recipe)?, world).await?,
+        CanonicalCommand::Drop(recipe) => commands::drop_all(&name(&recipe.recipe)?, world).await?,
+        CanonicalCommand::Seed(_) => return Ok(exit::USAGE),
+    };
+    writeln!(out, "{}", said.trim_end()).ok();
+    Ok(exit::PASS)
+}
+
+/// A full cold run that must end in a known-good of the newest release.
+async fn seed(
+    recipe: &str,
+    global: &GlobalArgs,
+    surroundings: &Surroundings,
+    stop: Stop,
+) -> Result<u8, CommandError> {
+    let args = Cli::of_run(recipe);
+    let recorder = SharedRecorder::default();
+    let code = Box::pin(run::run_heard(&args, global, surroundings, stop, recorder.clone())).await?;
+    let told = recorder.report(&ccci_core::secret::Redactor::default()).map(|report| report.canonical);
+    match told {
+        Some(told) if code == exit::PASS && !told.promoted && told.after.is_none() => {
+            let why = told.reason.unwrap_or_else(|| "no reason given".to_owned());
+            Err(Trouble::Infrastructure(format!("the run passed and nothing was promoted: {why}")).into())
+        }
+        _ => Ok(code),
+    }
+}
+
+/// One canonical, as it is told.
+#[derive(Debug, Serialize)]
+struct Row {
+    schema: u32,
+    recipe: String,
+    domain: String,
+    /// What a quick run would use; `null` where a part is missing.
+    version: Option<String>,
+    commit: Option<String>,
+    time: Option<String>,
+    /// `idle`, `in-use` or `dirty`; `null` where no mark is there.
+    volumes: Option<&'static str>,
+    /// Bytes of kept data.
+    size: Option<u64>,
+    /// Which part is missing; `null` where it is whole.
+    missing: Option<String>,
+    /// The open transaction.
+    journal: Option<Journal>,
+    /// Where its files are.
+    dir: String,
+}
+
+impl Row {
+    fn of(canonical: &Canonical, missing: Option<String>) -> Self {
+        let record = canonical.record().ok().flatten();
+        let snapshot = known::store(canonical).open().ok();
+        Self {
+            schema: 1,
+            recipe: canonical.recipe.to_string(),
+            domain: canonical.domain.to_string(),
+            version: record.as_ref().and_then(|r| r.version.as_ref()).map(ToString::to_string),
+            commit: record.as_ref().map(|r| r.commit.to_string()),
+            time: record.map(|r| r.time),
+            volumes: canonical.mark().ok().flatten().map(|mark| mark.status.as_str()),
+            size: snapshot.map(|s| s.meta().volumes.iter().map(|v| v.size).sum()),
+            missing,
+            journal: canonical.journal().ok().flatten(),
+            dir: canonical.dir().display().to_string(),
+        }
+    }
+
+    fn line(&self) -> String {
+        let unknown = || "-".to_owned();
+        let state = match (&self.journal, self.volumes) {
+            (Some(journal), _) => format!("{} (run {})", journal.kind.words(), journal.run),
+            (None, Some(volumes)) => volumes.to_owned(),
+            (None, None) => unknown(),
+        };
+        format!(
+            "{:<20} {:<22} {:<21} {:>12}  {state}",
+            self.recipe,
+            self.version.clone().unwrap_or_else(unknown),
+            self.time.clone().unwrap_or_else(unknown),
+            self.size.map_or_else(unknown, |size| format!("{} KiB", size.div_ceil(1024))),
+        )
+    }
+}
+
+fn listed(json: bool, world: &World) -> Result<String, CommandError> {
+    let settings = &world.settings;
+    let all = Canonical::all(&settings.base_domain, &settings.state_dir).map_err(infrastructure)?;
+    let rows: Vec<Row> = all.iter().map(|canonical| Row::of(canonical, None)).collect();
+    if json {
+        return Ok(serde_json::to_string_pretty(&rows).unwrap_or_default());
+    }
+    if rows.is_empty() {
+        return Ok("no recipe has a canonical here; a green cold run of an enrolled one makes it".to_owned());
+    }
+    Ok(rows.iter().map(Row::line).collect::<Vec<_>>().join("\n"))
+}
+
+async fn shown(recipe: &RecipeName, room: &Room, json: bool, world: &World) -> Result<String, CommandError> {
+    let canonical = commands::canonical(recipe, world)?;
+    let missing = match known::on_disk(&canonical, &room.manifest)? {
+        known::Found::Missing(part) => Some(part),
+        known::Found::Whole(known) => {
+            let swarm = world.swarm().await?;
+            match known::proved(*known, &swarm, world).await? {
+                known::Found::Missing(part) => Some(part),
+                known::Found::Whole(_) => None,
+            }
+        }
+    };
+    let row = Row::of(&canonical, missing);
+    if json {
+        return Ok(serde_json::to_string_pretty(&row).unwrap_or_default());
+    }
+    let mut lines = vec![
+        format!("recipe     {}", row.recipe),
+        format!("domain     {}", row.domain),
+        match &row.missing {
+            None => format!(
+                "known-good {} (commit {}), kept {}",
+                row.version.as_deref().unwrap_or("no release"),
+                row.commit.as_deref().unwrap_or_default(),
+                row.time.as_deref().unwrap_or_default()
+            ),
+            Some(part) => format!("no canonical: {part}"),
+        },
+        format!("volumes    {}", row.volumes.unwrap_or("no mark")),
+        format!("files      {}", row.dir),
+    ];
+    if let Some(journal) = &row.journal {
+        lines.push(format!(
+            "open       {} of run {}, since {}",
+            journal.kind.words(),
+            journal.run,
+            journal.began
+        ));
+    }
+    Ok(lines.join("\n"))
+}

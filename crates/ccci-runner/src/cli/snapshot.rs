@@ -1,0 +1,123 @@
+//! `ccci snapshot`: the known-goods on disk, proved or brought back.
+
+use std::io::Write;
+
+use ccci_core::canonical::Canonical;
+use ccci_core::names::RecipeName;
+use ccci_core::verdict::{Trouble, exit};
+use ccci_snap::{Job, Meta, SnapError};
+use serde::Serialize;
+
+use super::dispatch::CommandError;
+use super::{GlobalArgs, SnapshotCommand};
+use crate::request::{RequestError, Surroundings};
+use crate::room::Room;
+use crate::server::{self, Server};
+use crate::signals::Stop;
+use crate::warm::{commands, known};
+use crate::world::{World, infrastructure};
+
+/// Carries out a `ccci snapshot` command.
+pub(crate) async fn carry_out(
+    command: SnapshotCommand,
+    global: &GlobalArgs,
+    surroundings: &Surroundings,
+    stop: Stop,
+    out: &mut dyn Write,
+) -> Result<u8, CommandError> {
+    let Some(Server { settings, held: _held }) = server::to_recover(global, surroundings)? else {
+        writeln!(out, "no settings file, and no lab on this machine: nothing is kept").ok();
+        return Ok(exit::PASS);
+    };
+    let world = &World::quiet(settings, surroundings, stop);
+    let name = |text: &str| text.parse::<RecipeName>().map_err(RequestError::from);
+    match command {
+        SnapshotCommand::Ls { json } => {
+            writeln!(out, "{}", listed(json, world)?).ok();
+            Ok(exit::PASS)
+        }
+        SnapshotCommand::Verify(recipe) => verify(&name(&recipe.recipe)?, world, out).await,
+        SnapshotCommand::Restore(recipe) => {
+            let recipe = name(&recipe.recipe)?;
+            let room = Room::open(&surroundings.recipes_dir(global)?, &recipe)?;
+            let said = Box::pin(commands::restore(&recipe, &room, world)).await?;
+            writeln!(out, "{said}").ok();
+            Ok(exit::PASS)
+        }
+    }
+}
+
+/// One snapshot, as it is told.
+#[derive(Debug, Serialize)]
+struct Row {
+    recipe: String,
+    dir: String,
+    /// `null` where it is damaged.
+    meta: Option<Meta>,
+    damage: Option<String>,
+}
+
+fn listed(json: bool, world: &World) -> Result<String, Trouble> {
+    let settings = &world.settings;
+    let mut rows = Vec::new();
+    for canonical in Canonical::all(&settings.base_domain, &settings.state_dir).map_err(infrastructure)? {
+        let store = known::store(&canonical);
+        let (meta, damage) = match store.open() {
+            Ok(snapshot) => (Some(snapshot.meta().clone()), None),
+            Err(SnapError::None { .. }) => continue,
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let dir = store.snapshot_dir().display().to_string();
+        rows.push(Row { recipe: canonical.recipe.to_string(), dir, meta, damage });
+    }
+    if json {
+        return Ok(serde_json::to_string_pretty(&rows).unwrap_or_default());
+    }
+    if rows.is_empty() {
+        return Ok("there are no snapshots".to_owned());
+    }
+    Ok(rows.iter().flat_map(lines).collect::<Vec<_>>().join("\n"))
+}
+
+fn lines(row: &Row) -> Vec<String> {
+    let Some(meta) = &row.meta else {
+        return vec![format!("{}  damaged: {}", row.recipe, row.damage.as_deref().unwrap_or_default())];
+    };
+    let version = meta.version.as_ref().map_or_else(|| meta.commit.short().to_owned(), ToString::to_string);
+    let head = format!("{}  {version}  {}  {}", row.recipe, meta.time, row.dir);
+    let volumes = meta.volumes.iter().map(|volume| {
+        let method = serde_json::to_value(volume.method).ok().and_then(|m| m.as_str().map(str::to_owned));
+        let (size, files) = (volume.size.div_ceil(1024), volume.files);
+        format!("  {}  {}  {size} KiB in {files} entries", volume.name, method.unwrap_or_default())
+    });
+    std::iter::once(head).chain(volumes).collect()
+}
+
+async fn verify(recipe: &RecipeName, world: &World, out: &mut dyn Write) -> Result<u8, CommandError> {
+    let canonical = commands::canonical(recipe, world)?;
+    let snapshot = match known::store(&canonical).open() {
+        Ok(snapshot) => snapshot,
+        Err(SnapError::None { .. }) => {
+            return Err(Trouble::NoCanonical(format!("{recipe} has no snapshot here")).into());
+        }
+        Err(error) => return damaged(&error, out),
+    };
+    let (checked, cancel) = (snapshot.clone(), world.stop.run.clone());
+    let verified = tokio::task::spawn_blocking(move || checked.verify(&Job::new(cancel, &|_| {}))).await;
+    match verified.map_err(infrastructure)? {
+        Ok(()) => {
+            let bytes: u64 = snapshot.meta().volumes.iter().map(|volume| volume.size).sum();
+            writeln!(out, "{}: every byte of {bytes} is as it was kept", snapshot.dir().display()).ok();
+            Ok(exit::PASS)
+        }
+        Err(error) => damaged(&error, out),
+    }
+}
+
+fn damaged(error: &SnapError, out: &mut dyn Write) -> Result<u8, CommandError> {
+    if matches!(error, SnapError::Damaged { .. } | SnapError::Schema { .. }) {
+        writeln!(out, "{error}").ok();
+        return Ok(exit::FAIL);
+    }
+    Err(infrastructure(error).into())
+}

@@ -1,0 +1,160 @@
+//! Taking a canonical down and making its volumes the known-good again.
+
+use std::time::Duration;
+
+use ccci_core::abra::{Abra, AbraErrorKind};
+use ccci_core::canonical::Canonical;
+use ccci_core::swarm::{Extra, Limits, Plan, Swarm, Undeployed, WaitFailure};
+use ccci_core::verdict::Trouble;
+use ccci_core::wait::CancellationToken;
+use ccci_snap::{Engine, Job, Method, Place, Snapshot};
+
+use super::known::KnownGood;
+use super::points::Point;
+use crate::world::{World, infrastructure, lost};
+
+/// How long a stack may take to go. Stop grace periods of minutes are real (a database with two).
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What takes a canonical down and back.
+#[derive(Clone, Copy)]
+pub(crate) struct Hands<'a> {
+    pub(crate) swarm: &'a Swarm,
+    /// abra with the app's env, where somebody has it; the engine alone does it too.
+    pub(crate) abra: Option<&'a Abra>,
+    /// What ends it early: a second signal.
+    pub(crate) cancel: &'a CancellationToken,
+    pub(crate) world: &'a World,
+}
+
+impl Hands<'_> {
+    /// Takes the app down and proves it. By abra first, since that is what users run; containers are then stopped
+    /// directly, which spares swarm's two pauses of two seconds.
+    pub(crate) async fn undeploy(&self, canonical: &Canonical) -> Result<Undeployed, Trouble> {
+        let stack = canonical.domain.stack();
+        let limits = Limits::new(PATIENCE, self.cancel.clone());
+        self.world.points.reach(Point::BeforeUndeploy);
+        // Subscribed before the action: nothing that it causes can be missed.
+        let mut watch = self.swarm.watch(&stack).await.map_err(|e| lost(&e))?;
+        if !watch.before().services.is_empty() {
+            self.world.events.progress(format!("undeploying {}", canonical.domain));
+            if let Some(abra) = self.abra
+                && let Err(error) = abra.undeploy(&canonical.domain).await
+                && error.kind != AbraErrorKind::NotDeployed
+            {
+                self.world
+                    .events
+                    .progress(format!("abra did not undeploy ({error}); the engine takes the stack down"));
+            }
+        }
+        let plan = Plan { hurry: true, ..Plan::default() };
+        let removal = self.swarm.remove_stack(&stack, &plan, &limits).await.map_err(not_undeployed)?;
+        if let Some((item, why)) = removal.remaining.first() {
+            return Err(infrastructure(format!("{item} of {} does not go: {why}", canonical.domain)));
+        }
+        let proof = watch.until_undeployed(&[], true, &limits, |_| {}).await.map_err(not_undeployed)?;
+        self.world.points.reach(Point::Undeployed);
+        Ok(proof)
+    }
+
+    /// Removes the volumes, secrets and configs of the stack that the known-good does not list (R10).
+    pub(crate) async fn remove_extras(
+        &self,
+        canonical: &Canonical,
+        snapshot: &Snapshot,
+        proof: &Undeployed,
+    ) -> Result<(), Trouble> {
+        let (stack, meta) = (canonical.domain.stack(), snapshot.meta());
+        let mut extra = self.swarm.secrets_by_name(&stack).await.map_err(|e| lost(&e))?;
+        let listed = |name: &String| {
+            meta.secrets.iter().any(|s| stack.secret(&s.name, &s.version).is_ok_and(|full| full == *name))
+        };
+        extra.secrets.retain(|name| !listed(name));
+        let kept = |name: &&String| meta.volumes.iter().any(|v| v.name == **name);
+        extra.volumes = proof.volumes().iter().filter(|name| !kept(name)).cloned().collect();
+        self.remove(canonical, &extra).await?;
+        self.world.points.reach(Point::ExtrasGone);
+        Ok(())
+    }
+
+    /// Removes all of the app's volumes, secrets and configs, and gives their names.
+    pub(crate) async fn remove_all(
+        &self,
+        canonical: &Canonical,
+        proof: &Undeployed,
+    ) -> Result<Vec<String>, Trouble> {
+        let stack = canonical.domain.stack();
+        let named = self.swarm.secrets_by_name(&stack).await.map_err(|e| lost(&e))?;
+        let gone = self.remove(canonical, &Extra { volumes: proof.volumes().to_vec(), ..named }).await?;
+        self.world.points.reach(Point::LeftoversGone);
+        Ok(gone)
+    }
+
+    async fn remove(&self, canonical: &Canonical, names: &Extra) -> Result<Vec<String>, Trouble> {
+        let stack = canonical.domain.stack();
+        let removal = self.swarm.remove_exactly(&stack, names).await.map_err(|e| lost(&e))?;
+        if let Some((item, why)) = removal.remaining.first() {
+            return Err(infrastructure(format!("{item} of {} does not go: {why}", canonical.domain)));
+        }
+        Ok(removal.removed.iter().map(ToString::to_string).collect())
+    }
+
+    /// Makes the volumes the known-good, exactly, and proves it. The app is down afterwards; the mark of its volumes is
+    /// the caller's to write.
+    pub(crate) async fn to_known_good(&self, known: &KnownGood) -> Result<(), Trouble> {
+        let KnownGood { canonical, snapshot, .. } = known;
+        let engine = Engine::connect().await.map_err(infrastructure)?;
+        for volume in snapshot.meta().volumes.iter().filter(|v| v.method == Method::Archive) {
+            engine.remove_helper(&volume.name).await.map_err(infrastructure)?;
+        }
+        // Before the proof, which must name them.
+        let made = snapshot.make_missing(&engine).await.map_err(infrastructure)?;
+        if !made.is_empty() {
+            self.world.events.progress(format!("made again, empty: {}", made.join(", ")));
+        }
+        self.world.points.reach(Point::VolumesThere);
+        let proof = self.undeploy(canonical).await?;
+        self.remove_extras(canonical, snapshot, &proof).await?;
+        let places = places(snapshot, &engine, canonical).await?;
+        let (snapshot, world) = (snapshot.clone(), self.world.clone());
+        let cancel = self.cancel.clone();
+        let restored = tokio::task::spawn_blocking(move || {
+            let reach = |point: ccci_snap::Point| world.points.pass(point.name());
+            snapshot.restore(&Job::new(cancel, &reach), &proof, &places)
+        });
+        let done = restored.await.map_err(infrastructure)?.map_err(infrastructure)?;
+        self.world.points.reach(Point::Returned);
+        tracing::info!(domain = %canonical.domain, ?done, "the volumes are the known-good");
+        Ok(())
+    }
+}
+
+/// Where the volumes of a snapshot are.
+pub(crate) async fn places(
+    snapshot: &Snapshot,
+    engine: &Engine,
+    canonical: &Canonical,
+) -> Result<Vec<Place>, Trouble> {
+    let names = snapshot.meta().volumes.iter().map(|volume| volume.name.clone());
+    places_of(names.collect(), engine, canonical).await
+}
+
+/// Where these volumes are.
+pub(crate) async fn places_of(
+    names: Vec<String>,
+    engine: &Engine,
+    canonical: &Canonical,
+) -> Result<Vec<Place>, Trouble> {
+    let mut places = Vec::new();
+    for name in names {
+        places.push(Place::find(engine, &name, canonical.dir()).await.map_err(infrastructure)?);
+    }
+    Ok(places)
+}
+
+fn not_undeployed(failure: WaitFailure) -> Trouble {
+    match failure {
+        WaitFailure::Engine(error) => lost(&error),
+        other => infrastructure(other),
+    }
+}

@@ -1,0 +1,252 @@
+//! What a person does with a canonical: up, down, drop, restore. Each is a transaction like a run's, under the same lock.
+
+use std::path::PathBuf;
+
+use ccci_core::canonical::{Canonical, VolumeStatus};
+use ccci_core::lock::{self, Lock};
+use ccci_core::manifest::PROVIDER;
+use ccci_core::names::RecipeName;
+use ccci_core::plan::{Ask, promotion as plan_of};
+use ccci_core::record::{RecordState, RunRecord};
+use ccci_core::report::Deploys;
+use ccci_core::swarm::Swarm;
+use ccci_core::txn::{Journal, Kind};
+use ccci_core::verdict::{Trouble, Verdict};
+use ccci_recipes::protocol::USER_PASSWORD;
+
+use super::back::Hands;
+use super::known::{self, Found, KnownGood};
+use super::{after, recover, txn};
+use crate::enter::{self, Claim, Locks, Run};
+use crate::findings::Findings;
+use crate::observe;
+use crate::request::Target;
+use crate::room::Room;
+use crate::stages::{Live, Start};
+use crate::world::{World, holder, infrastructure};
+use crate::{deps, teardown};
+
+/// The canonical of this recipe on this server.
+pub(crate) fn canonical(recipe: &RecipeName, world: &World) -> Result<Canonical, Trouble> {
+    Canonical::of(recipe, &world.settings.base_domain, &world.settings.state_dir)
+        .map_err(|error| Trouble::BadInput(error.to_string()))
+}
+
+/// Takes the canonical's lock, at once or not at all: a person can ask again.
+fn take(canonical: &Canonical, what: &str, world: &World) -> Result<Lock, Trouble> {
+    let path = recover::lock_of(canonical, world);
+    let me = holder(what, canonical.recipe.as_str());
+    let taken = Lock::try_take(&path, &me).map_err(infrastructure)?;
+    taken.ok_or_else(|| Trouble::Busy(format!("{} is in use by {}", canonical.domain, lock::holder(&path))))
+}
+
+/// The known-good, or which part of it is missing.
+async fn whole(
+    canonical: &Canonical,
+    room: &Room,
+    swarm: &Swarm,
+    world: &World,
+) -> Result<KnownGood, Trouble> {
+    let found = match known::on_disk(canonical, &room.manifest)? {
+        Found::Whole(known) => known::proved(*known, swarm, world).await?,
+        missing @ Found::Missing(_) => missing,
+    };
+    match found {
+        Found::Whole(known) => Ok(*known),
+        Found::Missing(part) => Err(Trouble::NoCanonical(format!("no canonical - run cold first ({part})"))),
+    }
+}
+
+/// Deploys the app at its known-good's commit, on its volumes as they are or, with `restore`, as they were kept. Says where
+/// it is and who can log in.
+pub(crate) async fn up(
+    recipe: &RecipeName,
+    restore: bool,
+    room: Room,
+    world: &World,
+) -> Result<String, Trouble> {
+    let canonical = canonical(recipe, world)?;
+    let lock = take(&canonical, "canonical up", world)?;
+    let swarm = world.swarm().await?;
+    if let Some(line) = recover::one(&canonical, &swarm, world).await {
+        world.events.progress(line);
+    }
+    if let Some(journal) = known::up_by(&canonical) {
+        return Err(Trouble::Busy(format!("{} is up already, since {}", canonical.domain, journal.began)));
+    }
+    let known = whole(&canonical, &room, &swarm, world).await?;
+    let needs_provider = room.provider.is_some();
+    let claim = enter::claim(recipe, world)?;
+    let provider = needs_provider.then(|| share(world)).transpose();
+    let provider = match provider {
+        Ok(provider) => provider,
+        Err(busy) => {
+            claim.withdraw()?;
+            return Err(busy);
+        }
+    };
+    let run = entered(claim, lock, provider, swarm);
+    let id = run.record.run.clone();
+    txn::begin(&canonical, Kind::Up, &id, None, world)?;
+    let stands = Box::pin(stand(&known, restore, room, &run, world)).await;
+    let said = match stands {
+        Ok(said) => {
+            let up = run.amend(|record| record.state = RecordState::Up);
+            up.map_err(infrastructure).map(|()| said)
+        }
+        Err(why) => {
+            let hands = run.hands(&world.stop.teardown, world);
+            let proof = hands.undeploy(&canonical).await?;
+            hands.remove_extras(&canonical, &known.snapshot, &proof).await?;
+            txn::end(&canonical, VolumeStatus::Dirty, &id, world)?;
+            teardown::undo(&run, world).await;
+            Err(why)
+        }
+    };
+    run.locks.free();
+    said
+}
+
+fn share(world: &World) -> Result<Lock, Trouble> {
+    let path = world.settings.provider_lock(PROVIDER);
+    let taken = Lock::try_share(&path).map_err(infrastructure)?;
+    taken.ok_or_else(|| Trouble::Busy(format!("{PROVIDER} is in use by {}", lock::holder(&path))))
+}
+
+/// A claim that takes no run slot: nothing is tested.
+fn entered(claim: Claim, kept: Lock, provider: Option<Lock>, swarm: Swarm) -> Run {
+    let (dir, record, abra, run) = claim.into_parts();
+    let locks = Locks { provider, kept: Some(kept), apps: Vec::new(), slot: None, run };
+    Run { dir, record, swarm, abra, locks, afterwards: None }
+}
+
+async fn stand(
+    known: &KnownGood,
+    restore: bool,
+    room: Room,
+    run: &Run,
+    world: &World,
+) -> Result<String, Trouble> {
+    if restore {
+        run.hands(&world.stop.run, world).to_known_good(known).await?;
+    }
+    let commit = &known.record.commit;
+    let target = Target {
+        recipe: known.canonical.recipe.clone(),
+        reference: Some(commit.to_string()),
+        src: None,
+        ask: Ask::default(),
+    };
+    let clone = run.abra.recipe_dir(&target.recipe);
+    let (git, domain) = (world.git(Some(&run.dir)), known.canonical.domain.clone());
+    let none = Err("it is only looked at".to_owned());
+    let subject = observe::subject(&target, &domain, (&git, &clone), room, &none, world).await?;
+    let aside = &world.aside();
+    let provided = deps::provide(run, &subject, aside, &mut Deploys::default()).await?;
+    let login = provided.facts.as_ref().map_or_else(String::new, |sso| {
+        format!("; log in as {}, the password is in {}", sso.user, sso.dir.join(USER_PASSWORD).display())
+    });
+    let plan = plan_of(&subject.observed);
+    let env = known::env(&known.snapshot).map_err(infrastructure)?;
+    let mut live = Live::new(run, (subject, plan), provided, Start::Kept(env), aside)?;
+    let mut findings = Findings { deploys: Deploys { expected: 1, counted: 1 }, ..Findings::default() };
+    for stage in live.stages() {
+        Box::pin(live.pass(&stage, &mut findings)).await;
+    }
+    findings.deploys = Deploys { expected: 1, counted: 1 };
+    let trouble = world.stop.signal().map(Trouble::Signal).or(findings.provider.take());
+    let judged = findings.judge(trouble.as_ref());
+    if judged.verdict != Verdict::Pass {
+        return Err(infrastructure(judged.why.unwrap_or_default()));
+    }
+    let recipe = &known.canonical.recipe;
+    Ok(format!(
+        "https://{domain} is up{login}; `ccci canonical down {recipe}` takes it down and keeps its data"
+    ))
+}
+
+/// Takes down what is up. Its volumes are kept as they are, and a run restores the known-good before it uses them.
+pub(crate) async fn down(recipe: &RecipeName, world: &World) -> Result<String, Trouble> {
+    let canonical = canonical(recipe, world)?;
+    let _lock = take(&canonical, "canonical down", world)?;
+    let swarm = world.swarm().await?;
+    let Some(journal) = known::up_by(&canonical) else {
+        return Err(Trouble::BadInput(format!("{} is not up", canonical.domain)));
+    };
+    end_of_up(&journal, world)?;
+    let hands = Hands { swarm: &swarm, abra: None, cancel: &world.stop.run, world };
+    let proof = hands.undeploy(&canonical).await?;
+    if let Ok(snapshot) = known::store(&canonical).open() {
+        hands.remove_extras(&canonical, &snapshot, &proof).await?;
+    }
+    txn::end(&canonical, VolumeStatus::Dirty, &journal.run, world)?;
+    for line in teardown::sweep("canonical down", &[&canonical], &swarm, world).await? {
+        world.events.progress(line);
+    }
+    Ok(format!("{} is down; its data is kept, and a run restores the known-good first", canonical.domain))
+}
+
+/// The run that has the app up owns a realm and private files; from now on they are a dead run's.
+fn end_of_up(journal: &Journal, world: &World) -> Result<(), Trouble> {
+    let dir: PathBuf = world.settings.runs_dir().join(journal.run.as_str());
+    match RunRecord::load(&dir).map_err(infrastructure)? {
+        Some(_) => RunRecord::amend(&dir, |record| record.state = RecordState::Open).map_err(infrastructure),
+        None => Ok(()),
+    }
+}
+
+/// Removes the canonical with all of it.
+pub(crate) async fn drop_all(recipe: &RecipeName, world: &World) -> Result<String, Trouble> {
+    let canonical = canonical(recipe, world)?;
+    let _lock = take(&canonical, "canonical drop", world)?;
+    if !canonical.dir().exists() {
+        return Err(Trouble::NoCanonical(format!("{recipe} has no canonical here")));
+    }
+    let swarm = world.swarm().await?;
+    let by = match canonical.journal() {
+        Ok(Some(journal)) => {
+            end_of_up(&journal, world)?;
+            journal.run
+        }
+        _ => enter::draw_id().map_err(|error| lost_id(&error))?,
+    };
+    txn::begin(&canonical, Kind::Drop, &by, None, world)?;
+    let hands = Hands { swarm: &swarm, abra: None, cancel: &world.stop.run, world };
+    recover::gone(&canonical, hands, world).await?;
+    for line in teardown::sweep("canonical drop", &[&canonical], &swarm, world).await? {
+        world.events.progress(line);
+    }
+    Ok(format!(
+        "the canonical of {recipe} is gone; the next green cold run of the newest release makes another"
+    ))
+}
+
+fn lost_id(error: &std::io::Error) -> Trouble {
+    infrastructure(format!("no id can be drawn: {error}"))
+}
+
+/// Makes the volumes the known-good again.
+pub(crate) async fn restore(recipe: &RecipeName, room: &Room, world: &World) -> Result<String, Trouble> {
+    let canonical = canonical(recipe, world)?;
+    let _lock = take(&canonical, "snapshot restore", world)?;
+    let swarm = world.swarm().await?;
+    if let Some(line) = recover::one(&canonical, &swarm, world).await {
+        world.events.progress(line);
+    }
+    if let Some(journal) = known::up_by(&canonical) {
+        return Err(Trouble::Busy(format!(
+            "somebody has {} up since {}: `ccci canonical down {recipe}` ends that",
+            canonical.domain, journal.began
+        )));
+    }
+    let known = whole(&canonical, room, &swarm, world).await?;
+    let id = enter::draw_id().map_err(|error| lost_id(&error))?;
+    txn::begin(&canonical, Kind::Restore, &id, None, world)?;
+    let hands = Hands { swarm: &swarm, abra: None, cancel: &world.stop.run, world };
+    if let Err(why) = hands.to_known_good(&known).await {
+        return Err(Trouble::RestoreFailed(super::not_restored(&canonical, Some(&known), &id, &why, world)));
+    }
+    txn::end(&canonical, VolumeStatus::Idle, &id, world)?;
+    after::make_ready(&known, world).await;
+    Ok(format!("the volumes of {} are the known-good {}", canonical.domain, super::named(&known.record)))
+}

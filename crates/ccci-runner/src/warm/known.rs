@@ -1,0 +1,172 @@
+//! What a canonical has (C1): record, snapshot, env, secrets and volumes, or the name of the part that is missing. Never
+//! guessed: what cannot be read because the server does not answer is an error, not a missing part.
+
+use std::collections::BTreeSet;
+
+use ccci_core::canonical::{Canonical, Record, VolumeStatus};
+use ccci_core::envfile::EnvFile;
+use ccci_core::manifest::Manifest;
+use ccci_core::statefile::StateError;
+use ccci_core::swarm::{Extra, Kind, Swarm};
+use ccci_core::txn::{Journal, Kind as Deed};
+use ccci_core::verdict::Trouble;
+use ccci_snap::{Job, SnapError, Snapshot, Store};
+
+use crate::deps::wired_keys;
+use crate::world::{World, infrastructure, lost};
+
+/// What stands in a kept env where a run puts a value of its realm (S2).
+pub(crate) const PLACEHOLDER: &str = "set-by-each-run-of-ccci";
+
+/// A known-good: the canonical, its snapshot, and the record that follows from it.
+#[derive(Debug, Clone)]
+pub(crate) struct KnownGood {
+    pub(crate) canonical: Canonical,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) record: Record,
+}
+
+/// What was found.
+#[derive(Debug, Clone)]
+pub(crate) enum Found {
+    /// All of it.
+    Whole(Box<KnownGood>),
+    /// Not all: which part.
+    Missing(String),
+}
+
+impl Found {
+    /// The known-good, if it is whole.
+    pub(crate) fn whole(self) -> Option<KnownGood> {
+        match self {
+            Self::Whole(known) => Some(*known),
+            Self::Missing(_) => None,
+        }
+    }
+}
+
+/// The record that a snapshot's `meta.json` makes.
+pub(crate) fn record_of(snapshot: &Snapshot) -> Record {
+    let meta = snapshot.meta();
+    Record {
+        schema: 1,
+        recipe: meta.recipe.clone(),
+        domain: meta.domain.clone(),
+        version: meta.version.clone(),
+        commit: meta.commit.clone(),
+        time: meta.time.clone(),
+    }
+}
+
+/// The store of a canonical's snapshot.
+pub(crate) fn store(canonical: &Canonical) -> Store {
+    Store::new(canonical.dir())
+}
+
+/// Looks at the disk only.
+pub(crate) fn on_disk(canonical: &Canonical, manifest: &Manifest) -> Result<Found, Trouble> {
+    let missing = |part: String| Ok(Found::Missing(part));
+    let record = match canonical.record() {
+        Ok(Some(record)) => record,
+        Ok(None) => return missing("record".to_owned()),
+        Err(StateError::Path(error)) => return Err(infrastructure(error)),
+        Err(error) => return missing(format!("record ({error})")),
+    };
+    let snapshot = match store(canonical).open() {
+        Ok(snapshot) => snapshot,
+        Err(error) => return damaged(&error).map_or_else(|| Err(infrastructure(&error)), missing),
+    };
+    if record_of(&snapshot) != record
+        || record.domain != canonical.domain
+        || record.recipe != canonical.recipe
+    {
+        return missing("record (it is not that of the snapshot)".to_owned());
+    }
+    match env(&snapshot) {
+        Ok(env) => match unwired(&env, manifest) {
+            None => {}
+            Some(key) => {
+                return missing(format!(
+                    "env (it waits for a value of `{key}`, which recipe.yaml does not wire)"
+                ));
+            }
+        },
+        Err(why) => return missing(format!("env ({why})")),
+    }
+    Ok(Found::Whole(Box::new(KnownGood { canonical: canonical.clone(), snapshot, record })))
+}
+
+/// Looks at the engine too, and reads every byte of the snapshot: no run goes in without a proved way back.
+pub(crate) async fn proved(known: KnownGood, swarm: &Swarm, world: &World) -> Result<Found, Trouble> {
+    let missing = |part: String| Ok(Found::Missing(part));
+    let (meta, stack) = (known.snapshot.meta(), known.canonical.domain.stack());
+    let secrets = swarm.secrets_named(&stack).await.map_err(|e| lost(&e))?;
+    for secret in &meta.secrets {
+        let name = stack.secret(&secret.name, &secret.version).map_err(infrastructure)?;
+        match secrets.iter().find(|there| there.name == name) {
+            None => return missing(format!("secret {name}")),
+            Some(there) if there.id != secret.id => {
+                return missing(format!("secret {name} (it was made anew since)"));
+            }
+            Some(_) => {}
+        }
+    }
+    let volumes: Vec<String> = meta.volumes.iter().map(|volume| volume.name.clone()).collect();
+    let names = Extra { volumes: volumes.clone(), ..Extra::default() };
+    let there = swarm.existing(&names).await.map_err(|e| lost(&e))?;
+    let there: BTreeSet<&str> =
+        there.items.iter().filter(|i| i.kind == Kind::Volume).map(|i| i.name.as_str()).collect();
+    if let Some(gone) = volumes.iter().find(|name| !there.contains(name.as_str())) {
+        return missing(format!("volume {gone}"));
+    }
+    let (snapshot, cancel) = (known.snapshot.clone(), world.stop.run.clone());
+    let verified = tokio::task::spawn_blocking(move || snapshot.verify(&Job::new(cancel, &|_| {}))).await;
+    match verified.map_err(infrastructure)? {
+        Ok(()) => Ok(Found::Whole(Box::new(known))),
+        Err(error) => damaged(&error).map_or_else(|| Err(infrastructure(&error)), missing),
+    }
+}
+
+/// Which part a damage means; none for what is no damage.
+fn damaged(error: &SnapError) -> Option<String> {
+    let part = match error {
+        SnapError::None { .. } => return Some("snapshot".to_owned()),
+        SnapError::Schema { .. } => "snapshot",
+        SnapError::Damaged { path, .. } => {
+            let named = |end: &str| path.to_string_lossy().ends_with(end);
+            if named(".manifest") {
+                "manifest"
+            } else if named("/env") {
+                "env"
+            } else {
+                "snapshot"
+            }
+        }
+        _ => return None,
+    };
+    Some(format!("{part} ({error})"))
+}
+
+/// The kept env.
+pub(crate) fn env(snapshot: &Snapshot) -> Result<EnvFile, String> {
+    let bytes = snapshot.env().map_err(|error| error.to_string())?;
+    let text = String::from_utf8(bytes).map_err(|error| error.to_string())?;
+    EnvFile::parse(&text).map_err(|error| error.to_string())
+}
+
+/// A key that waits for a value which nothing gives any more.
+fn unwired(env: &EnvFile, manifest: &Manifest) -> Option<String> {
+    let wired = wired_keys(&manifest.sso);
+    let waits = |key: &&str| env.get(key) == Some(PLACEHOLDER) && !wired.contains(*key);
+    env.keys().into_iter().find(waits).map(str::to_owned)
+}
+
+/// Whether the kept volumes are the known-good. What the mark does not say plainly is "no".
+pub(crate) fn is_idle(canonical: &Canonical) -> bool {
+    matches!(canonical.mark(), Ok(Some(mark)) if mark.status == VolumeStatus::Idle)
+}
+
+/// The open transaction of somebody who wants the app up.
+pub(crate) fn up_by(canonical: &Canonical) -> Option<Journal> {
+    canonical.journal().ok().flatten().filter(|journal| journal.kind == Deed::Up)
+}

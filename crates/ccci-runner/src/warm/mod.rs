@@ -1,0 +1,135 @@
+//! Warm data: the canonical of a recipe, its one known-good, and every change of either. All effects on them are in here;
+//! what may be done from which state is decided in `ccci_core::{txn, promote, plan}`.
+//!
+//! [`enter`] and [`leave`] are the two ends of a quick run; [`promote`] makes a green cold run the known-good;
+//! [`recover`] ends what died in the middle; [`commands`] are a person's.
+
+pub(crate) mod after;
+pub(crate) mod back;
+pub(crate) mod commands;
+pub(crate) mod known;
+pub(crate) mod points;
+pub(crate) mod promote;
+pub(crate) mod recover;
+pub(crate) mod txn;
+
+use ccci_core::alert::{Alert, AlertKind};
+use ccci_core::canonical::{Canonical, VolumeStatus};
+use ccci_core::clock;
+use ccci_core::envfile::EnvFile;
+use ccci_core::names::RunId;
+use ccci_core::txn::Kind;
+use ccci_core::verdict::Trouble;
+use ccci_core::wait::CancellationToken;
+
+use crate::enter::Run;
+use crate::world::{World, infrastructure};
+use back::Hands;
+use known::KnownGood;
+use points::Point;
+
+/// How a quick run left the canonical.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Left {
+    /// The volumes were made the known-good again.
+    pub(crate) restored: bool,
+    /// Why they could not be: somebody must act.
+    pub(crate) failed: Option<String>,
+}
+
+impl Run {
+    /// What takes a canonical down and back; ended by this token.
+    pub(crate) fn hands<'a>(&'a self, cancel: &'a CancellationToken, world: &'a World) -> Hands<'a> {
+        Hands { swarm: &self.swarm, abra: Some(&self.abra), cancel, world }
+    }
+}
+
+/// Opens a quick run's transaction, and makes the volumes the known-good if they are not. Gives the env that the
+/// known-good is deployed with; what the run provides is still missing in it.
+pub(crate) async fn enter(known: &KnownGood, run: &Run, world: &World) -> Result<EnvFile, Trouble> {
+    let env = known::env(&known.snapshot).map_err(infrastructure)?;
+    let idle = known::is_idle(&known.canonical);
+    txn::begin(&known.canonical, Kind::Use, &run.record.run, None, world)?;
+    if !idle {
+        world.events.progress("the kept volumes are not the known-good: it is restored first");
+        run.hands(&world.stop.run, world).to_known_good(known).await?;
+    }
+    Ok(env)
+}
+
+/// Ends a quick run's transaction. After a pass the volumes are kept as the run has left them, and marked dirty; else
+/// they are made the known-good again. Either way the app is down and what the run added is gone.
+pub(crate) async fn leave(known: &KnownGood, passed: bool, run: &Run, world: &World) -> Left {
+    let abra = ccci_core::abra::Abra { cancel: world.stop.teardown.clone(), ..run.abra.clone() };
+    let hands = Hands { swarm: &run.swarm, abra: Some(&abra), cancel: &world.stop.teardown, world };
+    let id = &run.record.run;
+    let done = async {
+        if passed {
+            let proof = hands.undeploy(&known.canonical).await?;
+            hands.remove_extras(&known.canonical, &known.snapshot, &proof).await?;
+            return txn::end(&known.canonical, VolumeStatus::Dirty, id, world).map(|()| false);
+        }
+        hands.to_known_good(known).await?;
+        txn::end(&known.canonical, VolumeStatus::Idle, id, world).map(|()| true)
+    };
+    match done.await {
+        Ok(restored) => Left { restored, failed: None },
+        Err(why) => {
+            let failed = not_restored(&known.canonical, Some(known), id, &why, world);
+            Left { restored: false, failed: Some(failed) }
+        }
+    }
+}
+
+/// Raises the alert that the known-good could not be brought back, and says the same in a sentence.
+pub(crate) fn not_restored(
+    canonical: &Canonical,
+    known: Option<&KnownGood>,
+    run: &RunId,
+    why: &Trouble,
+    world: &World,
+) -> String {
+    let recipe = &canonical.recipe;
+    let hint = format!(
+        "mend the cause, then `ccci recover` tries again; `ccci snapshot verify {recipe}` proves the known-good, `ccci canonical drop \
+         {recipe}` gives it up (a cold run makes another)"
+    );
+    let what = format!("the known-good of {recipe} at {} could not be brought back: {why}", canonical.domain);
+    raise(AlertKind::RestoreFailed, canonical, known, (run, None), (&what, &hint), world);
+    format!("{what}; {hint}")
+}
+
+/// Raises an alert. One that cannot be written is said instead.
+pub(crate) fn raise(
+    kind: AlertKind,
+    canonical: &Canonical,
+    known: Option<&KnownGood>,
+    (run, attempted): (&RunId, Option<String>),
+    (what, hint): (&str, &str),
+    world: &World,
+) {
+    let at = clock::now();
+    let alert = Alert {
+        schema: 1,
+        kind,
+        app: canonical.label.clone(),
+        run: run.to_string(),
+        time: clock::rfc3339(at),
+        attempted,
+        last_good: known.map(|known| named(&known.record)),
+        recovered: !matches!(kind, AlertKind::RestoreFailed),
+        what: world.redactor.clean(what),
+        hint: world.redactor.clean(hint),
+    };
+    match alert.raise(&world.settings.state_dir, at) {
+        Ok(()) => world.points.reach(Point::AlertRaised),
+        Err(error) => {
+            world.events.progress(format!("an alert could not be written: {error}; it says: {what}"))
+        }
+    }
+}
+
+/// A known-good by its release, or its commit where it is none.
+pub(crate) fn named(record: &ccci_core::canonical::Record) -> String {
+    record.version.as_ref().map_or_else(|| record.commit.short().to_owned(), ToString::to_string)
+}

@@ -1,0 +1,357 @@
+//! Promotion (R8): a full green cold run of the newest release becomes the known-good. Beside the run: it has a report of
+//! its own, changes no verdict, and whatever goes wrong in it leaves the old known-good as it was, to the byte.
+
+use ccci_core::alert::AlertKind;
+use ccci_core::canonical::{Canonical, VolumeStatus};
+use ccci_core::clock;
+use ccci_core::envfile::EnvFile;
+use ccci_core::lock::{self, Lock};
+use ccci_core::plan::{Known, promotion as plan_of};
+use ccci_core::promote::{self as rules, Due, Onward};
+use ccci_core::record::RecordState;
+use ccci_core::report::{Canonical as Told, Deploys};
+use ccci_core::txn::Kind;
+use ccci_core::verdict::{Judgement, Trouble, Verdict};
+use ccci_core::version::RecipeVersion;
+use ccci_snap::{Engine, Facts, Job, Method, SecretMeta};
+
+use super::back::{Hands, places_of};
+use super::known::{self, KnownGood, PLACEHOLDER};
+use super::points::Point;
+use super::{named, not_restored, raise, recover, txn};
+use crate::deps::{self, Provided, wired_keys};
+use crate::enter::{PROMOTION_PATIENCE, Run, holder_of};
+use crate::findings::Findings;
+use crate::pipeline::Course;
+use crate::request::RunRequest;
+use crate::stages::{Live, Start};
+use crate::world::{World, infrastructure};
+use crate::{diagnose, teardown};
+
+/// Promotes what is to be promoted, and tells what became of the known-good, as the disk says.
+pub(crate) async fn after(
+    run: &mut Run,
+    course: &Course,
+    request: &RunRequest,
+    judgement: &Judgement,
+    world: &World,
+) -> Told {
+    let canonical = match &course.canonical {
+        Ok(canonical) => canonical.clone(),
+        Err(why) => return Told { reason: Some(why.clone()), ..Told::default() },
+    };
+    let before = commit(&canonical);
+    let subject = &course.subject;
+    let latest = subject.observed.tags.newest();
+    let due = rules::due(&rules::Candidate {
+        enrolled: subject.room.manifest.enrolled,
+        mode: course.plan.mode,
+        narrowed: request.narrowed(),
+        verdict: judgement.verdict,
+        commit: &course.plan.head,
+        latest: latest.map(|tag| (&tag.version, &tag.commit)),
+    });
+    let reason = match (due, latest) {
+        (Due::Yes, Some(tag)) => {
+            let patience = request.patience.min(PROMOTION_PATIENCE);
+            let promotion = Promotion { canonical: &canonical, version: tag.version.clone(), course, world };
+            world.events.phase("promotion", Box::pin(promotion.carried_out(run, patience))).await.err()
+        }
+        (Due::Yes, None) => None,
+        (Due::No(why), _) => Some(why),
+    };
+    let after = commit(&canonical);
+    // Read back from the disk, never concluded from what was meant (failure 2).
+    let promoted = after.as_deref() == Some(course.plan.head.as_str()) && after != before;
+    Told { before, after, promoted, restored: false, reason: if promoted { None } else { reason } }
+}
+
+/// The known-good's commit as the disk has it.
+pub(crate) fn commit(canonical: &Canonical) -> Option<String> {
+    canonical.record().ok().flatten().map(|record| record.commit.to_string())
+}
+
+/// One promotion: of which canonical, to what.
+struct Promotion<'a> {
+    canonical: &'a Canonical,
+    version: RecipeVersion,
+    course: &'a Course,
+    world: &'a World,
+}
+
+impl Promotion<'_> {
+    /// Promotes, or says why not.
+    async fn carried_out(&self, run: &mut Run, patience: std::time::Duration) -> Result<(), String> {
+        let Self { canonical, course, world, .. } = self;
+        let lock = match run.locks.kept.take() {
+            Some(lock) => lock,
+            None => self.lock(run, patience).await?,
+        };
+        let done = Box::pin(self.locked(run)).await;
+        if done.is_ok() {
+            let known =
+                known::on_disk(canonical, &course.subject.room.manifest).map_err(|e| e.to_string())?;
+            run.afterwards = known.whole();
+        }
+        run.locks.kept = Some(lock);
+        let done = done?;
+        world.events.progress(done);
+        Ok(())
+    }
+
+    async fn lock(&self, run: &Run, patience: std::time::Duration) -> Result<Lock, String> {
+        let path = recover::lock_of(self.canonical, self.world);
+        let mut on_wait = |text: &str| self.world.events.progress(text);
+        let what = format!("the canonical {}", self.canonical.domain);
+        let (me, cancel) = (holder_of(run), &self.world.stop.run);
+        let taken = lock::take_any(&what, &[path.clone()], &me, patience, cancel, &mut on_wait).await;
+        taken.map_err(|error| match error {
+            lock::LockError::Busy { holder, .. } => format!("in use by {holder}"),
+            other => other.to_string(),
+        })
+    }
+
+    /// All that is decided and done under the lock.
+    async fn locked(&self, run: &mut Run) -> Result<String, String> {
+        let Self { canonical, version, course, world } = self;
+        let say = |trouble: Trouble| trouble.to_string();
+        if let Some(line) = recover::one(canonical, &run.swarm, world).await {
+            world.events.progress(line);
+        }
+        if let Some(journal) = known::up_by(canonical) {
+            let recipe = &canonical.recipe;
+            return Err(format!(
+                "in use: somebody has it up since {} (`ccci canonical down {recipe}`)",
+                journal.began
+            ));
+        }
+        let manifest = &course.subject.room.manifest;
+        let known = match known::on_disk(canonical, manifest).map_err(say)?.whole() {
+            Some(known) => known::proved(known, &run.swarm, world).await.map_err(say)?.whole(),
+            None => None,
+        };
+        let kind = match rules::onward(known.as_ref().map(|k| &k.record), version, &course.plan.head) {
+            Onward::Already => return Ok(format!("{version} is the known-good already")),
+            Onward::Backwards(newer) => return Err(format!("the known-good is newer: {newer}")),
+            Onward::Advance => Kind::Advance,
+            Onward::Seed => Kind::Seed,
+        };
+        let from = known.as_ref().map_or_else(|| "nothing".to_owned(), |known| named(&known.record));
+        world.events.progress(format!("promoting {}: {from} → {version}", canonical.domain));
+        let promoted = Box::pin(self.move_to(run, known.as_ref(), kind)).await;
+        let undone = teardown::undo(run, world).await;
+        if !undone.clean {
+            world.events.progress(format!("the promotion has left {}", undone.left.join(", ")));
+        }
+        promoted.map(|()| format!("{version} is the known-good now"))
+    }
+
+    /// One transaction: either its end is a new known-good, or the old one is as it was.
+    async fn move_to(&self, run: &mut Run, known: Option<&KnownGood>, kind: Kind) -> Result<(), String> {
+        let Self { canonical, course, world, .. } = self;
+        run.reopen(world).map_err(|error| error.to_string())?;
+        let id = run.record.run.clone();
+        let head = &course.plan.head;
+        txn::begin(canonical, kind, &id, Some(head), world).map_err(|e| e.to_string())?;
+        let moved = Box::pin(self.try_move(run, known)).await;
+        let Err(why) = moved else { return Ok(()) };
+        let cancel = world.stop.teardown.clone();
+        let abra = ccci_core::abra::Abra { cancel: cancel.clone(), ..run.abra.clone() };
+        let hands = Hands { swarm: &run.swarm, abra: Some(&abra), cancel: &cancel, world };
+        // What was published is the known-good, even if what should follow was not done.
+        let now = known::store(canonical).open().ok().map(|snapshot| KnownGood {
+            canonical: (*canonical).clone(),
+            record: known::record_of(&snapshot),
+            snapshot,
+        });
+        let back = async {
+            match &now {
+                Some(now) => {
+                    canonical.derive_record(&now.record).map_err(infrastructure)?;
+                    hands.to_known_good(now).await?;
+                }
+                None => {
+                    let proof = hands.undeploy(canonical).await?;
+                    hands.remove_all(canonical, &proof).await?;
+                    recover::forget(canonical, world)?;
+                }
+            }
+            Ok::<(), Trouble>(())
+        };
+        if let Err(trouble) = back.await {
+            let not_back = not_restored(canonical, now.as_ref(), &id, &trouble, world);
+            return Err(format!("{why}; {not_back}"));
+        }
+        // A stop that was asked for is no news to anybody.
+        if world.stop.signal().is_none() {
+            self.alert(&id, now.as_ref(), &why.to_string());
+        }
+        let closed = match &now {
+            Some(_) => txn::end(canonical, VolumeStatus::Idle, &id, world),
+            None => txn::close(canonical, world),
+        };
+        closed.map_err(|error| error.to_string())?;
+        Err(why.to_string())
+    }
+
+    fn alert(&self, run: &ccci_core::names::RunId, known: Option<&KnownGood>, why: &str) {
+        let Self { canonical, version, world, .. } = self;
+        let recipe = &canonical.recipe;
+        let what = format!("{version} of {recipe} is green on fresh data, and is not the known-good: {why}");
+        let hint = format!(
+            "if kept data can rightly not be carried to {version}, `ccci canonical drop {recipe}` gives the old known-good up, \
+             and the next green cold run makes one of {version}"
+        );
+        raise(
+            AlertKind::NotPromoted,
+            canonical,
+            known,
+            (run, Some(version.to_string())),
+            (&what, &hint),
+            world,
+        );
+    }
+
+    async fn try_move(&self, run: &Run, known: Option<&KnownGood>) -> Result<(), Trouble> {
+        let Self { canonical, course, world, .. } = self;
+        let hands = run.hands(&world.stop.run, world);
+        let start = match known {
+            Some(known) => {
+                if !known::is_idle(canonical) {
+                    hands.to_known_good(known).await?;
+                }
+                Start::Kept(known::env(&known.snapshot).map_err(infrastructure)?)
+            }
+            None => {
+                let proof = hands.undeploy(canonical).await?;
+                let gone = hands.remove_all(canonical, &proof).await?;
+                if !gone.is_empty() {
+                    world.events.progress(format!("left there from before, removed: {}", gone.join(", ")));
+                }
+                recover::forget(canonical, world)?;
+                Start::Fresh
+            }
+        };
+        let mut subject = course.subject.again(canonical.domain.clone(), run, world).await?;
+        subject.observed.cold.known = match known {
+            Some(known) => Known::Older(known.record.commit.clone(), known.record.version.clone()),
+            None => Known::None("record".to_owned()),
+        };
+        let aside = &world.aside();
+        let mut deploys = Deploys::default();
+        let provided = deps::provide(run, &subject, aside, &mut deploys).await?;
+        let (sso, given) = (subject.room.manifest.sso.clone(), given_names(&provided));
+        let plan = plan_of(&subject.observed);
+        let mut live = Live::new(run, (subject, plan), provided, start, aside)?;
+        let mut findings = Findings::default();
+        findings.deploys = Deploys { expected: 1, counted: 1 };
+        for stage in live.stages() {
+            Box::pin(live.pass(&stage, &mut findings)).await;
+        }
+        findings.deploys = Deploys { expected: 1, counted: 1 };
+        let trouble = world.stop.signal().map(Trouble::Signal).or(findings.provider.take());
+        let judged = findings.judge(trouble.as_ref());
+        if judged.verdict != Verdict::Pass {
+            diagnose::diagnose(run, &live.subject().app.domain, Some(&live.prober), aside).await;
+            return Err(infrastructure(why_not(&findings, &judged)));
+        }
+        world.points.reach(Point::PromotionGreen);
+        let mut env = live.env().cloned().unwrap_or_default();
+        for key in wired_keys(&sso) {
+            if env.get(&key).is_some() {
+                env.set(&key, PLACEHOLDER).map_err(infrastructure)?;
+            }
+        }
+        self.keep(run, &env, &given, hands).await
+    }
+
+    /// Takes the app down and makes what is there the known-good.
+    async fn keep(
+        &self,
+        run: &Run,
+        env: &EnvFile,
+        given: &[String],
+        hands: Hands<'_>,
+    ) -> Result<(), Trouble> {
+        let Self { canonical, version, course, world } = self;
+        let facts = Facts {
+            recipe: canonical.recipe.clone(),
+            version: Some(version.clone()),
+            commit: course.plan.head.clone(),
+            domain: canonical.domain.clone(),
+            time: clock::now(),
+            secrets: secrets(canonical, run, given).await?,
+            env: env.text().into_bytes(),
+        };
+        let engine = Engine::connect().await.map_err(infrastructure)?;
+        let names = run.swarm.volumes_of(&canonical.domain.stack()).await.map_err(infrastructure)?;
+        for place in places_of(names, &engine, canonical).await? {
+            if place.method() == Method::Archive {
+                engine.remove_helper(place.volume()).await.map_err(infrastructure)?;
+            }
+        }
+        let proof = hands.undeploy(canonical).await?;
+        let places = places_of(proof.volumes().to_vec(), &engine, canonical).await?;
+        let (store, points, cancel) = (known::store(canonical), world.points.clone(), world.stop.run.clone());
+        let published = tokio::task::spawn_blocking(move || {
+            let reach = |point: ccci_snap::Point| points.pass(point.name());
+            let job = Job::new(cancel, &reach);
+            store.capture(&job, &proof, &places, &facts)?.publish(&job).map(|snapshot| (snapshot, proof))
+        });
+        let (snapshot, proof) = published.await.map_err(infrastructure)?.map_err(infrastructure)?;
+        world.points.reach(Point::Published);
+        canonical.derive_record(&known::record_of(&snapshot)).map_err(infrastructure)?;
+        world.points.reach(Point::RecordWritten);
+        hands.remove_extras(canonical, &snapshot, &proof).await?;
+        txn::end(canonical, VolumeStatus::Idle, &run.record.run, world)
+    }
+}
+
+/// The secrets that the app's data needs: those it asks for, but not those that each run brings.
+async fn secrets(canonical: &Canonical, run: &Run, given: &[String]) -> Result<Vec<SecretMeta>, Trouble> {
+    let stack = canonical.domain.stack();
+    let asked = run.abra.secrets(&canonical.domain).await.map_err(infrastructure)?;
+    let there = run.swarm.secrets_named(&stack).await.map_err(infrastructure)?;
+    let mut secrets = Vec::new();
+    for entry in asked.into_iter().filter(|entry| !given.contains(&entry.name)) {
+        let full = stack.secret(&entry.name, &entry.version).map_err(infrastructure)?;
+        let id = there.iter().find(|secret| secret.name == full).map(|secret| secret.id.clone());
+        // An optional one that nobody has made is needed by nothing.
+        secrets.extend(id.map(|id| SecretMeta { name: entry.name, version: entry.version, id }));
+    }
+    Ok(secrets)
+}
+
+fn given_names(provided: &Provided) -> Vec<String> {
+    provided.given.iter().map(|given| given.name.clone()).collect()
+}
+
+/// The first thing that went wrong, with its own words.
+fn why_not(findings: &Findings, judged: &Judgement) -> String {
+    let first = findings.checks.iter().find(|check| {
+        matches!(
+            check.outcome,
+            ccci_core::stage::Outcome::Fail(_) | ccci_core::stage::Outcome::Inconclusive(_)
+        )
+    });
+    let why = judged.why.clone().unwrap_or_else(|| "it is not green".to_owned());
+    let words = first.and_then(|check| {
+        let line = check.outcome.reason()?.lines().next()?;
+        Some(format!("{} at the canonical: {line}", check.name))
+    });
+    words.unwrap_or(why)
+}
+
+impl Run {
+    /// Makes the run's record open again, with the private directories that its teardown has removed.
+    pub(crate) fn reopen(&mut self, world: &World) -> Result<(), Trouble> {
+        self.amend(|record| {
+            record.state = RecordState::Open;
+            record.realm = None;
+            record.provider = None;
+        })
+        .map_err(infrastructure)?;
+        self.abra = crate::enter::abra(&self.dir, world).map_err(infrastructure)?;
+        Ok(())
+    }
+}
