@@ -1,0 +1,152 @@
+//! A whole server in one temporary directory: settings, a catalogue, recipes, a state directory, and the fake engine,
+//! abra and web. The program itself is the real one.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::abra::Abra;
+use crate::engine::Engine;
+use crate::recipe;
+use crate::web::{BASE_DOMAIN, Web};
+
+/// The shortest patience that recipe.yaml can have.
+const MANIFEST: &str = "enrolled: true\ntimeouts: {deploy: 1, http: 1}\n";
+
+/// The server. Its parts end in this order.
+pub(crate) struct World {
+    _web: Web,
+    pub(crate) abra: Abra,
+    pub(crate) engine: Engine,
+    dir: tempfile::TempDir,
+}
+
+/// How a call of the program ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) signal: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    /// The run's record; null where there was no run.
+    pub(crate) record: Value,
+    pub(crate) took: Duration,
+}
+
+impl World {
+    /// With the recipe `blog`, which has these volumes.
+    pub(crate) fn new(volumes: &[&str]) -> Self {
+        // Here and not in `TMPDIR`: the path of a socket may have 107 bytes.
+        let dir = tempfile::Builder::new().prefix("ccci-").tempdir_in("/tmp").unwrap();
+        let path = dir.path();
+        for name in ["recipes/blog", "recipes/_template", "git", "home", "abra-home/catalogue"] {
+            std::fs::create_dir_all(path.join(name)).unwrap();
+        }
+        std::fs::write(path.join("recipes/blog/recipe.yaml"), MANIFEST).unwrap();
+        recipe::blog(volumes).make(&path.join("git/blog.git"));
+        let engine = Engine::start(path);
+        let web = Web::start(&engine, &path.join("ca.pem"));
+        let abra = Abra::start(&path.join("abra"), &engine);
+        let (root, address, binary) = (path.display(), web.address, abra.binary());
+        let settings = format!(
+            "\
+base_domain: {BASE_DOMAIN}
+state_dir: {root}/state
+recipes: {root}/git/{{recipe}}.git
+address: \"{address}\"
+ca_file: {root}/ca.pem
+abra: {{binary: {}, dir: {root}/abra-home}}
+pull: false
+",
+            binary.display()
+        );
+        std::fs::write(path.join("ccci.yaml"), settings).unwrap();
+        Self { _web: web, abra, engine, dir }
+    }
+
+    /// A path below the server's directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Calls the program.
+    pub(crate) fn ccci(&self, words: &[&str]) -> Ran {
+        self.call(words, &[])
+    }
+
+    /// Calls the program, which kills itself when it reaches this point; `point:2` is the second time.
+    #[expect(dead_code, reason = "the points come with the warm runs")]
+    pub(crate) fn ccci_killed_at(&self, point: &str, words: &[&str]) -> Ran {
+        let ran = self.call(words, &[("CCCI_FAILPOINT", point)]);
+        assert_eq!(ran.signal, Some(9), "not killed at {point}: {ran:#?}");
+        ran
+    }
+
+    fn call(&self, words: &[&str], env: &[(&str, &str)]) -> Ran {
+        let json = self.path("record.json");
+        drop(std::fs::remove_file(&json));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ccci"));
+        command
+            .arg("--config")
+            .arg(self.path("ccci.yaml"))
+            .arg("--recipes")
+            .arg(self.path("recipes"))
+            .args(words);
+        if words.contains(&"--recipe") {
+            command.arg("--json").arg(&json);
+        }
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        command.env_clear().env("PATH", path).env("HOME", self.path("home"));
+        command.env("DOCKER_HOST", self.engine.host()).envs(env.iter().copied()).current_dir("/");
+        let start = Instant::now();
+        let output = command.output().unwrap();
+        let took = start.elapsed();
+        let record = std::fs::read(&json).map_or(Value::Null, |text| serde_json::from_slice(&text).unwrap());
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let unknown = self.engine.unknown();
+        assert!(unknown.is_empty(), "ccci asked the engine for what the fake one does not know: {unknown:?}");
+        let (code, signal) = (output.status.code(), output.status.signal());
+        Ran { code, signal, stdout: text(output.stdout), stderr: text(output.stderr), record, took }
+    }
+
+    /// Nothing is on the engine, and no run's app anywhere.
+    pub(crate) fn assert_nothing_left(&self) {
+        assert_eq!(self.engine.has(), Vec::<String>::new());
+        for run in std::fs::read_dir(self.path("state/runs")).unwrap() {
+            assert!(!run.unwrap().path().join("abra").exists(), "a run's own abra directory is still there");
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.engine.stop();
+    }
+}
+
+impl Ran {
+    /// It ended with this code and this verdict.
+    pub(crate) fn assert(&self, code: i32, verdict: &str) {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        assert_eq!(self.record["verdict"], verdict, "{self:#?}");
+    }
+
+    /// The result of the generic check `stage::name`: its status and the reason.
+    pub(crate) fn check(&self, check: &str) -> (String, String) {
+        let stages = self.record["stages"].as_array().into_iter().flatten();
+        let mut checks = stages.flat_map(|stage| stage["checks"].as_array().into_iter().flatten());
+        let name = format!("generic::{check}");
+        let found = checks.find(|check| check["name"] == name.as_str());
+        let found = found.unwrap_or_else(|| panic!("no check {name}: {:#?}", self.record));
+        let text = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
+        (text("status"), text("reason"))
+    }
+}
+
+/// The text of a file of a volume.
+pub(crate) fn read(dir: &Path, name: &str) -> String {
+    std::fs::read_to_string(dir.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
