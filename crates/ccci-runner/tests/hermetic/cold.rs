@@ -75,19 +75,6 @@ fn the_fakes_do_what_is_asked_of_them() {
     assert_eq!((count("app secret generate"), count("app undeploy"), count("recipe lint")), (1, 1, 1));
 }
 
-/// What ccci asks and the fake engine does not know ends the test in `World::ccci`; it knows what that looks like.
-#[test]
-fn an_unknown_request_is_refused_and_noted() {
-    use std::io::{Read as _, Write as _};
-    let world = World::new(&[]);
-    let mut stream = std::os::unix::net::UnixStream::connect(world.path("docker.sock")).unwrap();
-    stream.write_all(b"POST /v1.41/swarm/leave HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = [0; 16];
-    stream.read_exact(&mut answer).unwrap();
-    assert_eq!(&answer[..12], b"HTTP/1.1 501");
-    assert_eq!(world.engine.unknown(), ["POST /swarm/leave"]);
-}
-
 /// Worlds do not see each other.
 #[test]
 fn two_worlds_stand_side_by_side() {

@@ -7,6 +7,7 @@ mod abra;
 mod behaviour;
 mod cold;
 mod engine;
+mod fakes;
 mod history;
 mod recipe;
 mod web;

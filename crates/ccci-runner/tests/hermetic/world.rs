@@ -2,7 +2,7 @@
 //! abra and web. The program itself is the real one.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -112,6 +112,16 @@ pull: false
         Ran { code, signal, stdout: text(output.stdout), stderr: text(output.stderr), record, took }
     }
 
+    /// The text of a file of a volume, where there is one.
+    pub(crate) fn read(&self, volume: &str, file: &str) -> Option<String> {
+        std::fs::read_to_string(self.engine.data(volume).join(file)).ok()
+    }
+
+    /// Writes a file of a volume.
+    pub(crate) fn write(&self, volume: &str, file: &str, text: &str) {
+        std::fs::write(self.engine.data(volume).join(file), text).unwrap();
+    }
+
     /// Nothing is on the engine, and no run's app anywhere.
     pub(crate) fn assert_nothing_left(&self) {
         assert_eq!(self.engine.has(), Vec::<String>::new());
@@ -144,9 +154,4 @@ impl Ran {
         let text = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
         (text("status"), text("reason"))
     }
-}
-
-/// The text of a file of a volume.
-pub(crate) fn read(dir: &Path, name: &str) -> String {
-    std::fs::read_to_string(dir.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
