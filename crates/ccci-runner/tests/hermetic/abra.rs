@@ -17,16 +17,15 @@ use serde_json::{Value, json};
 use crate::behaviour::Behaviour;
 use crate::engine::{Deploy, Engine, Wanted};
 
-/// The calls go through a named pipe, one line each; a call's answer is awaited at a pipe of its own.
+/// A call is one line through a named pipe: where its answer is awaited, abra's directory, the arguments. The answer is
+/// a piece of shell.
 const SHIM: &str = r#"#!/bin/sh
-call='<dir>'/$$
-mkdir "$call" && mkfifo "$call/done" || exit 70
-printf '%s\n' "$@" > "$call/args"
-printf '%s %s\n' "$call" "$ABRA_DIR" > '<dir>/calls'
-read -r code < "$call/done"
-cat "$call/out"
-cat "$call/err" >&2
-exit "$code"
+answer='<dir>'/$$
+mkfifo "$answer" || exit 70
+call=$answer
+for word in "$ABRA_DIR" "$@"; do call="$call	$word"; done
+printf '%s\n' "$call" > '<dir>/calls'
+. "$answer"
 "#;
 
 const LINT: &str = "\
@@ -59,10 +58,12 @@ impl Abra {
         std::thread::spawn(move || {
             for line in BufReader::new(calls).lines() {
                 let line = line.unwrap();
-                let Some((call, home)) = line.split_once(' ') else { return };
-                let (call, home) = (PathBuf::from(call), PathBuf::from(home));
+                let words: Vec<String> = line.split('\t').map(str::to_owned).collect();
+                if words.len() < 2 {
+                    return;
+                }
                 let (noted, engine) = (Arc::clone(&noted), engine.clone());
-                std::thread::spawn(move || answer(&call, &home, &noted, &engine));
+                std::thread::spawn(move || answer(&words, &noted, &engine));
             }
         });
         abra
@@ -86,19 +87,18 @@ impl Drop for Abra {
     }
 }
 
-fn answer(call: &Path, home: &Path, noted: &Mutex<Vec<String>>, engine: &Engine) {
-    let args = std::fs::read_to_string(call.join("args")).unwrap();
-    let args: Vec<&str> = args.lines().collect();
+fn answer(call: &[String], noted: &Mutex<Vec<String>>, engine: &Engine) {
+    let args: Vec<&str> = call[2..].iter().map(String::as_str).collect();
     noted.lock().unwrap().push(args.join(" "));
-    let (out, err, code) = match run(&args, home, engine) {
-        Ok(out) => (out, String::new(), 0),
-        Err(fatal) => (String::new(), format!("FATA {fatal}\n"), 1),
+    let (text, to, code) = match run(&args, Path::new(&call[1]), engine) {
+        Ok(text) => (text, "", 0),
+        Err(fatal) => (format!("FATA {fatal}\n"), " >&2", 1),
     };
-    std::fs::write(call.join("out"), out).unwrap();
-    std::fs::write(call.join("err"), err).unwrap();
+    let quoted = text.replace('\'', r"'\''");
     // A script that was killed meanwhile waits no more; this thread then waits for ever, which hurts nobody.
-    let done = File::options().write(true).open(call.join("done"));
-    done.and_then(|mut done| writeln!(done, "{code}")).unwrap();
+    let mut waiting = File::options().write(true).open(&call[0]).unwrap();
+    std::fs::remove_file(&call[0]).unwrap();
+    write!(waiting, "printf '%s' '{quoted}'{to}\nexit {code}\n").unwrap();
 }
 
 fn run(args: &[&str], home: &Path, engine: &Engine) -> Result<String, String> {

@@ -45,7 +45,8 @@ impl Behaviour {
 
     /// What makes a task of this software differ from a task of another.
     pub(crate) fn mark(&self) -> String {
-        self.lines.iter().map(|(key, value)| format!("{key}: {value}; ")).collect()
+        let lines: Vec<String> = self.lines.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+        lines.join("; ")
     }
 
     pub(crate) fn dies(&self, service: &str) -> bool {

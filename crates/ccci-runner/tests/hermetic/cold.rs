@@ -11,6 +11,7 @@ fn a_cold_run_of_the_newest_release_passes_and_leaves_nothing() {
         let ran = world.ccci(&["--recipe", "blog"]);
         ran.assert(0, "pass");
         println!("cold, {} volume(s): {:?}", volumes.len(), ran.took);
+        assert!(ran.stdout.contains("PASS blog") && !ran.stderr.contains("panicked"), "{ran:#?}");
         assert_eq!(ran.record["version"]["base"], "1.0.0+1", "{ran:#?}");
         assert_eq!(ran.record["version"]["head"], "1.1.0+2");
         assert_eq!(ran.record["deploys"]["counted"], 1);
@@ -75,6 +76,22 @@ fn the_fakes_do_what_is_asked_of_them() {
     assert_eq!((count("app secret generate"), count("app undeploy"), count("recipe lint")), (1, 1, 1));
 }
 
+#[test]
+fn a_branch_and_a_release_that_come_later_are_tested() {
+    let world = World::new(&["content", "db", "cache"]);
+    world.branch("late", "http: 418\n");
+    let ran = world.ccci(&["--recipe", "blog", "--ref", "late"]);
+    ran.assert(1, "fail");
+    assert!(ran.check("upgrade::serving").1.contains("418"), "{ran:#?}");
+    world.publish("1.2.0+3", "needs: content/post=first\nneeds: cache/format=2\n");
+    let ran = world.ccci(&["--recipe", "blog"]);
+    ran.assert(0, "pass");
+    assert_eq!(
+        (&ran.record["version"]["base"], &ran.record["version"]["head"]),
+        (&"1.1.0+2".into(), &"1.2.0+3".into())
+    );
+}
+
 /// Worlds do not see each other.
 #[test]
 fn two_worlds_stand_side_by_side() {
@@ -83,6 +100,8 @@ fn two_worlds_stand_side_by_side() {
         let calls = [&one, &other].map(|world| scope.spawn(|| world.ccci(&["--recipe", "blog"])));
         calls.map(|call| call.join().unwrap()).into()
     });
-    ran.iter().for_each(|ran| ran.assert(0, "pass"));
+    for ran in &ran {
+        ran.assert(0, "pass");
+    }
     assert_ne!(ran[0].record["domain"], ran[1].record["domain"]);
 }

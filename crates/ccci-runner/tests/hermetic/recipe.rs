@@ -8,11 +8,6 @@ DOMAIN=blog.example.com
 SECRET_ADMIN_PASSWORD_VERSION=v1
 ";
 
-/// What a release does when it starts: the first writes a post where there is none, the second brings its format.
-const FIRST: &str = "run: test -e $content/post || echo first > $content/post\n";
-const SECOND: &str =
-    "run: test -e $content/post || echo first > $content/post\nrun: echo 2 > $content/format\n";
-
 /// The compose file. The first volume is the app's, the others belong to a service of their own.
 fn compose(tag: &str, volumes: &[&str]) -> String {
     let mounts = |names: &[&str]| {
@@ -25,7 +20,7 @@ fn compose(tag: &str, volumes: &[&str]) -> String {
     } else {
         format!("  db:\n    image: nowhere/db:1\n{}", mounts(others))
     };
-    let declared: String = volumes.iter().map(|name| format!("  {name}:\n")).collect();
+    let declared = lines(volumes, "  VOLUME:");
     let declared = if volumes.is_empty() { String::new() } else { format!("volumes:\n{declared}") };
     format!(
         "\
@@ -52,7 +47,14 @@ secrets:
     .replacen('+', "-", 1)
 }
 
-fn files(tag: &str, volumes: &[&str], behaviour: &str) -> Files {
+/// A line for each volume.
+fn lines(volumes: &[&str], line: &str) -> String {
+    let all: Vec<String> = volumes.iter().map(|name| line.replace("VOLUME", name) + "\n").collect();
+    all.concat()
+}
+
+/// The files of a commit whose software behaves like this.
+pub(crate) fn files(tag: &str, volumes: &[&str], behaviour: &str) -> Files {
     vec![
         ("compose.yml", compose(tag, volumes)),
         (".env.sample", ENV_SAMPLE.to_owned()),
@@ -61,34 +63,28 @@ fn files(tag: &str, volumes: &[&str], behaviour: &str) -> Files {
     ]
 }
 
-/// With these volumes; the first is `content`, or there is none.
+/// With these volumes. The first release writes a post into each where there is none, the second brings its format.
 pub(crate) fn blog(volumes: &[&str]) -> History {
-    let stateless = volumes.is_empty();
-    let on_data = |behaviour: &'static str| if stateless { "" } else { behaviour };
-    let branch = |name: &'static str, behaviour: &str| {
-        (name, files("1.1.0+2", volumes, &format!("{}{behaviour}", on_data(SECOND))))
-    };
-    let mut readme = files("1.1.0+2", volumes, on_data(SECOND));
+    let first = lines(volumes, "run: test -e $VOLUME/post || echo first > $VOLUME/post");
+    let second = format!("{first}{}", lines(volumes, "run: echo 2 > $VOLUME/format"));
+    let newest = |behaviour: &str| files("1.1.0+2", volumes, &format!("{second}{behaviour}"));
+    let on_data = |line: &str| lines(volumes, line);
+    let mut readme = newest("");
     readme.push(("README.md", "# blog\n".to_owned()));
-    let mut image = files("1.1.0+2", volumes, on_data(SECOND));
+    let mut image = newest("");
     image[0].1 = image[0].1.replace("nowhere/blog:", "missing/blog:");
+    let unreadable = "refuse: unable to validate recipe: services.app Additional property x is not allowed\n";
     History {
-        releases: vec![
-            ("1.0.0+1", files("1.0.0+1", volumes, on_data(FIRST))),
-            ("1.1.0+2", files("1.1.0+2", volumes, on_data(SECOND))),
-        ],
+        releases: vec![("1.0.0+1", files("1.0.0+1", volumes, &first)), ("1.1.0+2", newest(""))],
         branches: vec![
-            branch("good", on_data("run: echo good >> $content/log\n")),
-            branch("migrates", on_data("run: echo 3 > $content/format\n")),
-            branch("answers-500", "http: 500\n"),
-            branch("destroys", &format!("{}http: 500\n", on_data("run: rm -rf $content/*\n"))),
-            branch("dies", "dies: app\n"),
-            branch("never-healthy", "never-healthy: app\n"),
-            branch(
-                "refused",
-                "refuse: unable to validate recipe: services.app Additional property x is not allowed\n",
-            ),
-            branch("needs-another-format", on_data("needs: content/format=1\n")),
+            ("good", newest(&on_data("run: echo good >> $VOLUME/log"))),
+            ("migrates", newest(&on_data("run: echo 3 > $VOLUME/format"))),
+            ("answers-500", newest("http: 500\n")),
+            ("destroys", newest(&format!("{}http: 500\n", on_data("run: rm -rf $VOLUME/*")))),
+            ("dies", newest("dies: app\n")),
+            ("never-healthy", newest("never-healthy: app\n")),
+            ("refused", newest(unreadable)),
+            ("needs-another-format", newest(&on_data("needs: VOLUME/format=1"))),
             ("readme", readme),
             ("no-image", image),
         ],

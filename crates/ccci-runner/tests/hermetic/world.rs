@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::abra::Abra;
 use crate::engine::Engine;
+use crate::history::{self, Files};
 use crate::recipe;
 use crate::web::{BASE_DOMAIN, Web};
 
@@ -21,6 +22,7 @@ pub(crate) struct World {
     _web: Web,
     pub(crate) abra: Abra,
     pub(crate) engine: Engine,
+    volumes: Vec<String>,
     dir: tempfile::TempDir,
 }
 
@@ -64,7 +66,23 @@ pull: false
             binary.display()
         );
         std::fs::write(path.join("ccci.yaml"), settings).unwrap();
-        Self { _web: web, abra, engine, dir }
+        let volumes = volumes.iter().map(|&name| name.to_owned()).collect();
+        Self { _web: web, abra, engine, volumes, dir }
+    }
+
+    /// Publishes one more release, whose software behaves like this (see `behaviour.rs`).
+    pub(crate) fn publish(&self, tag: &str, behaviour: &str) {
+        history::publish(&self.path("git/blog.git"), tag, &self.files(tag, behaviour));
+    }
+
+    /// Makes a branch whose software behaves like this.
+    pub(crate) fn branch(&self, name: &str, behaviour: &str) {
+        history::branch(&self.path("git/blog.git"), name, &self.files("1.1.0+2", behaviour));
+    }
+
+    fn files(&self, tag: &str, behaviour: &str) -> Files {
+        let volumes: Vec<&str> = self.volumes.iter().map(String::as_str).collect();
+        recipe::files(tag, &volumes, behaviour)
     }
 
     /// A path below the server's directory.

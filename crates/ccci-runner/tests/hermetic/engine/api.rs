@@ -39,6 +39,7 @@ pub(crate) fn answer(state: &mut State, request: &Request) -> Reply {
     }
 }
 
+#[expect(clippy::print_stderr, reason = "who reads a failed test sees it first")]
 fn unknown(state: &mut State, request: &Request) -> Reply {
     let what = format!("{} {}", request.method, request.path);
     eprintln!("the fake engine does not know {what}");

@@ -172,9 +172,10 @@ impl State {
     /// Removes a service; its tasks and containers follow.
     pub(crate) fn remove_service(&mut self, id: &str) -> Result<(), (u16, String)> {
         let service = self.services.remove(id).ok_or_else(|| (404, format!("service {id} not found")))?;
-        let leaves = Instant::now() + self.linger;
+        let now = Instant::now();
         for task in self.tasks.values_mut().filter(|task| task.service == id) {
-            task.leaves = Some(leaves);
+            // Swarm reaps at once what has no container to end.
+            task.leaves = Some(if task.container.is_some() { now + self.linger } else { now });
             task.wanted = "remove";
         }
         self.tell("service", "remove", id, &service.name, &service.stack);
