@@ -76,6 +76,24 @@ fn the_fakes_do_what_is_asked_of_them() {
     assert_eq!((count("app secret generate"), count("app undeploy"), count("recipe lint")), (1, 1, 1));
 }
 
+/// The engine outlives a program that is killed, and so does what the program left there.
+#[test]
+fn what_a_killed_run_left_is_there_and_is_removed_by_the_next() {
+    let world = World::new(&["content"]);
+    for next in [&["recover"][..], &["--recipe", "blog"]] {
+        let deployed = || world.engine.has().iter().any(|thing| thing.starts_with("task"));
+        world.ccci_killed_when(&["--recipe", "blog"], deployed);
+        let left = world.engine.has();
+        assert!(
+            ["service", "secret", "volume"].iter().all(|kind| left.iter().any(|l| l.starts_with(kind))),
+            "{left:?}"
+        );
+        let ran = world.ccci(next);
+        assert_eq!(ran.code, Some(0), "{ran:#?}");
+        world.assert_nothing_left();
+    }
+}
+
 #[test]
 fn a_branch_and_a_release_that_come_later_are_tested() {
     let world = World::new(&["content", "db", "cache"]);

@@ -3,7 +3,7 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -103,9 +103,33 @@ pull: false
         ran
     }
 
+    /// Calls the program and kills it in the first moment in which this holds.
+    pub(crate) fn ccci_killed_when(&self, words: &[&str], moment: impl Fn() -> bool) {
+        let mut child = self.command(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while !moment() {
+            assert_eq!(child.try_wait().unwrap(), None, "it ended before the moment came");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(9), "it ended in the very moment");
+    }
+
     fn call(&self, words: &[&str], env: &[(&str, &str)]) -> Ran {
         let json = self.path("record.json");
         drop(std::fs::remove_file(&json));
+        let start = Instant::now();
+        let output = self.command(words).envs(env.iter().copied()).output().unwrap();
+        let took = start.elapsed();
+        let record = std::fs::read(&json).map_or(Value::Null, |text| serde_json::from_slice(&text).unwrap());
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let unknown = self.engine.unknown();
+        assert!(unknown.is_empty(), "ccci asked the engine for what the fake one does not know: {unknown:?}");
+        let (code, signal) = (output.status.code(), output.status.signal());
+        Ran { code, signal, stdout: text(output.stdout), stderr: text(output.stderr), record, took }
+    }
+
+    /// The program with this server's settings and an environment of its own.
+    fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ccci"));
         command
             .arg("--config")
@@ -114,20 +138,12 @@ pull: false
             .arg(self.path("recipes"))
             .args(words);
         if words.contains(&"--recipe") {
-            command.arg("--json").arg(&json);
+            command.arg("--json").arg(self.path("record.json"));
         }
         let path = std::env::var_os("PATH").unwrap_or_default();
         command.env_clear().env("PATH", path).env("HOME", self.path("home"));
-        command.env("DOCKER_HOST", self.engine.host()).envs(env.iter().copied()).current_dir("/");
-        let start = Instant::now();
-        let output = command.output().unwrap();
-        let took = start.elapsed();
-        let record = std::fs::read(&json).map_or(Value::Null, |text| serde_json::from_slice(&text).unwrap());
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        let unknown = self.engine.unknown();
-        assert!(unknown.is_empty(), "ccci asked the engine for what the fake one does not know: {unknown:?}");
-        let (code, signal) = (output.status.code(), output.status.signal());
-        Ran { code, signal, stdout: text(output.stdout), stderr: text(output.stderr), record, took }
+        command.env("DOCKER_HOST", self.engine.host()).current_dir("/");
+        command
     }
 
     /// The text of a file of a volume, where there is one.
