@@ -3,9 +3,9 @@
 //! [`Facts`] is both ends of it: ccci writes the variables from it, a check in Rust reads it back from them.
 
 use std::ffi::OsString;
-use std::net::IpAddr;
 use std::path::PathBuf;
 
+use ccci_core::address::Address;
 use ccci_core::http::Reach;
 use ccci_core::names::{AppDomain, RecipeName, RunId, StackName};
 use ccci_core::stage::StageName;
@@ -61,7 +61,11 @@ pub const VARIABLES: &[Variable] = &[
         "where the certificates are not publicly trusted",
         "a PEM file with the authority to trust",
     ),
-    variable("CCCI_ADDRESS", "where the domain is not in DNS", "the IP address at which the domain answers"),
+    variable(
+        "CCCI_ADDRESS",
+        "where the domain is not in DNS",
+        "the IP address at which the domain answers, with `:port` where it is not the usual one",
+    ),
     variable("CCCI_SCRATCH", "always", "a directory that all checks of one run share, empty at first"),
     variable(
         "CCCI_SECRETS_DIR",
@@ -126,7 +130,7 @@ pub struct Facts {
     /// The authority to trust besides the public ones.
     pub ca_file: Option<PathBuf>,
     /// Where the domain answers, when not by DNS.
-    pub address: Option<IpAddr>,
+    pub address: Option<Address>,
     /// The directory that the checks of this run share.
     pub scratch: PathBuf,
     /// The directory with the app's secrets, one file each.

@@ -3,13 +3,13 @@
 
 use std::error::Error as _;
 use std::future::ready;
-use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, ClientBuilder};
 
+use crate::address::Address;
 use crate::names::BaseDomain;
 use crate::settings::Settings;
 
@@ -60,7 +60,7 @@ impl Default for Deadlines {
 #[derive(Debug, Clone, Default)]
 pub struct Reach {
     /// The address at which our apps' domains answer; none asks DNS.
-    pub address: Option<IpAddr>,
+    pub address: Option<Address>,
     /// The domain whose names have that address; none means every name.
     pub below: Option<BaseDomain>,
     /// Certificates of an authority to be trusted beside the system's, PEM.
@@ -123,7 +123,7 @@ fn certificates(path: &Path) -> Result<Vec<Certificate>, ClientError> {
 
 /// Names whose address is known. Of others DNS is asked.
 struct Known {
-    address: IpAddr,
+    address: Address,
     below: Option<BaseDomain>,
 }
 
@@ -136,8 +136,8 @@ impl Known {
 impl Resolve for Known {
     fn resolve(&self, name: Name) -> Resolving {
         if self.has(name.as_str()) {
-            // Port 0 stands for the port of the address that is asked.
-            let one: Addrs = Box::new(std::iter::once(SocketAddr::new(self.address, 0)));
+            // A port in it wins over the scheme's own.
+            let one: Addrs = Box::new(std::iter::once(self.address.socket()));
             return Box::pin(ready(Ok(one)));
         }
         Box::pin(async move {
@@ -211,5 +211,21 @@ mod tests {
         let client = build(reach.builder().unwrap()).unwrap();
         let answer = client.get(format!("http://app.lab.test:{port}/")).send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 204);
+    }
+
+    #[tokio::test]
+    async fn the_port_of_the_known_address_stands_in_for_the_schemes_own() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = [0; 4096];
+            let length = stream.read(&mut asked).await.unwrap();
+            assert!(String::from_utf8_lossy(&asked[..length]).contains("host: app.lab.test\r\n"));
+            stream.write_all(b"HTTP/1.1 204 X\r\n\r\n").await.unwrap();
+        });
+        let reach = Reach { address: Some(address.parse().unwrap()), ..Reach::default() };
+        let client = build(reach.builder().unwrap()).unwrap();
+        assert_eq!(client.get("http://app.lab.test/").send().await.unwrap().status().as_u16(), 204);
     }
 }

@@ -4,6 +4,7 @@
 //! behind four doors: [`exec`] (processes, abra and git among them), the Docker engine, HTTP and [`atomic`] (files).
 
 pub mod abra;
+pub mod address;
 pub mod alert;
 pub mod atomic;
 pub mod canonical;

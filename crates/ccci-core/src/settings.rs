@@ -2,12 +2,12 @@
 //! and column; a key exists only when something reads it.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::address::Address;
 use crate::atomic::{PathContext as _, PathError};
 use crate::names::{BaseDomain, RecipeName};
 use crate::yaml::{self, YamlError};
@@ -30,9 +30,9 @@ pub struct Settings {
     /// Where a recipe's repository is: a path or URL with `{recipe}` in it.
     #[serde(default = "default_recipes")]
     pub recipes: RecipeSource,
-    /// The address at which all apps' domains answer. Without it they are looked up in DNS.
+    /// The address at which all apps' domains answer, with a port where it is not the usual one. Without it they are looked up in DNS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<IpAddr>,
+    pub address: Option<Address>,
     /// A PEM file with the certificate authority of the apps' certificates, beside the system's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,

@@ -123,7 +123,7 @@ fn settings() -> Settings {
         abra: AbraSettings { binary: "abra".into(), dir: Some("/x".into()), server: "default".into() },
         state_dir: usual.state_dir,
         recipes: usual.recipes,
-        address: Some(std::net::Ipv4Addr::LOCALHOST.into()),
+        address: Some("127.0.0.1".parse().unwrap()),
         ca_file: Some("/x".into()),
         compose_files: vec!["x".into()],
         env: [("<KEY>".to_owned(), "x".to_owned())].into(),

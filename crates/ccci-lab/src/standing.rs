@@ -87,7 +87,7 @@ impl Place {
         let wrong = |why| StandingError::Health { recipe: self.recipe, why };
         let site = Site {
             origin: format!("https://{}", self.domain),
-            address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST).into()),
             ca_file: Some(layout.ca_file()),
             stack: self.domain.stack(),
         };

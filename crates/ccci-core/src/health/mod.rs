@@ -8,13 +8,13 @@ mod http;
 mod tcp;
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub use http::Exchange;
 
+use crate::address::Address;
 use crate::http::ClientError;
 use crate::manifest::{CommandProbe, Health, HttpProbe, Probe};
 use crate::names::StackName;
@@ -37,7 +37,7 @@ pub struct Site {
     /// Scheme and host, without a slash at the end: `https://cust-0a1b2c.lab.test`.
     pub origin: String,
     /// The address at which the host answers; none asks DNS.
-    pub address: Option<IpAddr>,
+    pub address: Option<Address>,
     /// Certificates of an authority to be trusted beside the system's, PEM.
     pub ca_file: Option<PathBuf>,
     /// The app's stack, for commands in its services.
@@ -223,7 +223,7 @@ impl Prober {
             Probe::Tcp(tcp) => {
                 let host = tcp.host.as_deref().unwrap_or_else(|| http::host_of(&self.site.origin));
                 // The address is that of the app's own domain, not of other hosts.
-                let address = if tcp.host.is_none() { self.site.address } else { None };
+                let address = if tcp.host.is_none() { self.site.address.map(|a| a.ip()) } else { None };
                 let opened = tcp::open(host, address, tcp.port, tcp.stable, TRY_DEADLINE).await;
                 Ok(opened.map_or_else(wrong, |()| Answer::Right))
             }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::names::StackName;
 use crate::secret::Secret;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -33,7 +33,7 @@ fn answer(status: &str, body: &str) -> Vec<u8> {
 fn site(port: u16) -> Site {
     Site {
         origin: format!("http://app.example.test:{port}"),
-        address: Some(Ipv4Addr::LOCALHOST.into()),
+        address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST).into()),
         ca_file: None,
         stack: "health-test".parse::<StackName>().unwrap(),
     }

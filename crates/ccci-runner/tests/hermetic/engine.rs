@@ -1,0 +1,145 @@
+//! A Docker engine that is none: it keeps the lists that ccci looks at, on real directories, and lives in the test's own
+//! process, so that it outlives a ccci that is killed. A stack that is deployed here has converged when `deploy` ends.
+
+mod api;
+mod deploy;
+mod state;
+mod view;
+
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+pub(crate) use deploy::{Deploy, Wanted};
+use state::State;
+
+use crate::behaviour::Behaviour;
+use crate::wire::{self, Reply};
+
+/// The engine. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Engine {
+    state: Arc<Mutex<State>>,
+    socket: PathBuf,
+}
+
+impl Engine {
+    /// An engine with nothing in it, whose volumes are below `root`, listening at `root/docker.sock`.
+    pub(crate) fn start(root: &Path) -> Self {
+        let socket = root.join("docker.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let engine = Self { state: Arc::new(Mutex::new(State::new(root))), socket };
+        let served = engine.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (stream, engine) = (stream.unwrap(), served.clone());
+                if engine.stopped() {
+                    return;
+                }
+                std::thread::spawn(move || engine.talk(stream));
+            }
+        });
+        engine
+    }
+
+    fn talk(&self, stream: UnixStream) {
+        // The lock is given back before the answer is sent: a listener's answer never ends.
+        wire::serve(stream, |request| -> Reply { api::answer(&mut self.state(), request) });
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn stopped(&self) -> bool {
+        !self.socket.exists()
+    }
+
+    /// Lets its threads end.
+    pub(crate) fn stop(&self) {
+        self.state().ears.clear();
+        let wake = self.socket.with_extension("gone");
+        std::fs::rename(&self.socket, &wake).unwrap();
+        drop(UnixStream::connect(&wake));
+    }
+
+    /// The value for `DOCKER_HOST`.
+    pub(crate) fn host(&self) -> String {
+        format!("unix://{}", self.socket.display())
+    }
+
+    /// Lets tasks and containers outlive their service by this much.
+    pub(crate) fn linger(&self, time: std::time::Duration) {
+        self.state().linger = time;
+    }
+
+    /// What was asked for and is not known here.
+    pub(crate) fn unknown(&self) -> Vec<String> {
+        self.state().unknown.clone()
+    }
+
+    /// Everything that it has, as `kind name`.
+    pub(crate) fn has(&self) -> Vec<String> {
+        let mut state = self.state();
+        state.let_go();
+        let mut all: Vec<String> = state.services.values().map(|s| format!("service {}", s.name)).collect();
+        all.extend(state.tasks.values().map(|t| format!("task {}", t.name)));
+        for kind in ["network", "secret", "config"] {
+            all.extend(state.kept(kind).values().map(|n| format!("{kind} {}", n.name)));
+        }
+        all.extend(state.volumes.keys().map(|name| format!("volume {name}")));
+        all.sort();
+        all
+    }
+
+    /// The directory of a volume's files.
+    pub(crate) fn data(&self, volume: &str) -> PathBuf {
+        self.state().data(volume)
+    }
+
+    /// Whether it has a secret of this full name.
+    pub(crate) fn has_secret(&self, name: &str) -> bool {
+        self.state().secrets.values().any(|secret| secret.name == name)
+    }
+
+    /// Makes a secret without a stack's label, as abra does; false when there is one.
+    pub(crate) fn make_secret(&self, name: &str) -> bool {
+        let new = !self.has_secret(name);
+        self.state().make("secret", name, state::Labels::new());
+        new
+    }
+
+    /// Carries a deploy out. When it returns, the stack is where it will stay.
+    pub(crate) fn deploy(&self, deploy: &Deploy, behaviour: &Behaviour) {
+        deploy::prepare(&mut self.state(), deploy);
+        let starts = deploy::starts(&self.state(), deploy);
+        let dies = if starts { self.boot(deploy, behaviour) } else { false };
+        deploy::apply(&mut self.state(), deploy, behaviour, dies);
+    }
+
+    /// What the new software does with the volumes when it starts; true when it cannot.
+    fn boot(&self, deploy: &Deploy, behaviour: &Behaviour) -> bool {
+        let volumes = deploy.volumes.iter().map(|(short, full)| (short.clone(), self.data(full))).collect();
+        behaviour.boot(&volumes).is_err()
+    }
+
+    /// What `docker stack rm` does; false when there was nothing.
+    pub(crate) fn remove_stack(&self, stack: &str) -> bool {
+        let mut state = self.state();
+        let there = state.services.values().any(|service| service.stack == stack);
+        state.remove_stack(stack);
+        there
+    }
+
+    /// The status with which the app of a stack answers: 404 where there is none, 503 while it does not run.
+    pub(crate) fn answers(&self, stack: &str) -> u16 {
+        let state = self.state();
+        let services: Vec<_> = state.services.iter().filter(|(_, s)| s.stack == stack).collect();
+        let runs = |id: &str| state.tasks.values().any(|t| t.service == id && t.state == "running");
+        match services.first() {
+            None => 404,
+            Some(_) if !services.iter().all(|(id, _)| runs(id)) => 503,
+            Some((_, service)) => service.answers,
+        }
+    }
+}
