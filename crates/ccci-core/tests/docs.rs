@@ -130,6 +130,7 @@ fn settings() -> Settings {
         pull: usual.pull,
         max_tests: usual.max_tests,
         keep_runs: usual.keep_runs,
+        fast_restore: usual.fast_restore,
     }
 }
 

@@ -12,7 +12,7 @@ use ccci_core::deploy::{GivenSecret, Tools};
 use ccci_core::event::Event;
 use ccci_core::health::Site;
 use ccci_core::lock::{self, Lock};
-use ccci_core::manifest::{Manifest, PROVIDER, RealmSecret, RealmValue, Sso};
+use ccci_core::manifest::{Manifest, PROVIDER, RealmSecret, RealmValue, SecretName, Sso};
 use ccci_core::names::{AppDomain, RecipeName, RunId};
 use ccci_core::record::{OwnedApp, OwnedRealm};
 use ccci_core::report::{Dep, Deploys};
@@ -150,7 +150,7 @@ async fn containers(swarm: &Swarm, domain: &AppDomain) -> Result<BTreeSet<String
 /// The keys of an app's env whose values come from its realm, and so from each run.
 pub(crate) fn wired_keys(sso: &Sso) -> BTreeSet<String> {
     let lines = sso.env.keys().map(|key| key.as_str().to_owned());
-    lines.chain(sso.secrets.keys().map(|name| name.version_key())).collect()
+    lines.chain(sso.secrets.keys().map(SecretName::version_key)).collect()
 }
 
 /// What comes of it, unless a signal comes first.

@@ -112,7 +112,7 @@ async fn look(request: &RunRequest, claim: &Claim, room: Room, world: &World) ->
     let known = known_release(&canonical, &room)?;
     let own = claim.record.app.domain.clone();
     let mut subject = observe::subject(target, &own, (&git, &clone), room, &known, world).await?;
-    let plan = plan(&target.ask, &subject.observed).map_err(not_planned)?;
+    let plan = plan(&target.ask, &subject.observed).map_err(|error| not_planned(&error))?;
     if let (Mode::Quick, Ok(canonical)) = (plan.mode, &canonical) {
         subject.app.domain = canonical.domain.clone();
     }
@@ -139,7 +139,7 @@ fn release_of(found: &Found) -> KnownRelease {
     }
 }
 
-pub(crate) fn not_planned(error: PlanError) -> Trouble {
+pub(crate) fn not_planned(error: &PlanError) -> Trouble {
     match error {
         PlanError::NoCanonical(_) => Trouble::NoCanonical(error.to_string()),
         _ => Trouble::NothingSelected(error.to_string()),
@@ -219,7 +219,7 @@ async fn decide(run: &Run, seen: Seen, request: &RunRequest, world: &World) -> R
         }
     }
     subject.look_again(&known).await?;
-    let plan = plan(&request.target.ask, &subject.observed).map_err(not_planned)?;
+    let plan = plan(&request.target.ask, &subject.observed).map_err(|error| not_planned(&error))?;
     let own = || run.record.app.domain.clone();
     let kept = kept.filter(|_| plan.mode == Mode::Quick);
     subject.app.domain = kept.as_ref().map_or_else(own, |known| known.canonical.domain.clone());

@@ -17,8 +17,8 @@ use ccci_core::stage::{CheckKind, Outcome, StageName, Status};
 use ccci_core::swarm::{Expectation, Limits, RunningImage, StackFacts};
 use ccci_core::verdict::Trouble;
 use ccci_core::version::RecipeVersion;
+use ccci_recipes::Facts;
 use ccci_recipes::protocol::USER_PASSWORD;
-use ccci_recipes::{Facts, SsoFacts};
 
 use crate::deps::Provided;
 use crate::enter::Run;
@@ -84,9 +84,11 @@ impl<'a> Live<'a> {
         self.env.as_ref()
     }
 
-    /// What is tested.
-    pub(crate) fn subject(&self) -> &Subject {
-        &self.subject
+    /// Who can log in, where the app has a realm: the password's place, never the password.
+    pub(crate) fn login(&self) -> Option<String> {
+        let sso = self.provided.facts.as_ref()?;
+        let file = sso.dir.join(USER_PASSWORD);
+        Some(format!("log in as {}, the password is in {}", sso.user, file.display()))
     }
 
     /// The stages of the plan, in order.
@@ -96,9 +98,9 @@ impl<'a> Live<'a> {
 
     /// Keeps the app up for whoever wants to look at it, until a signal comes.
     pub(crate) async fn stay(&self) {
-        let Self { subject, world, provided, .. } = self;
+        let Self { subject, world, .. } = self;
         if self.deployed {
-            world.events.progress(invitation(&subject.app.domain, provided.facts.as_ref()));
+            world.events.progress(invitation(&subject.app.domain, self.login()));
             world.stop.stayed().await;
         } else {
             world.events.progress("nothing was deployed that could stay");
@@ -357,12 +359,9 @@ impl<'a> Live<'a> {
     }
 }
 
-/// Where the app is, and who can log in: the password's place, never the password.
-fn invitation(domain: &AppDomain, sso: Option<&SsoFacts>) -> String {
-    let login = sso.map_or_else(String::new, |sso| {
-        let file = sso.dir.join(USER_PASSWORD);
-        format!("; log in as {}, the password is in {}", sso.user, file.display())
-    });
+/// Where the app is, and who can log in.
+fn invitation(domain: &AppDomain, login: Option<String>) -> String {
+    let login = login.map_or_else(String::new, |login| format!("; {login}"));
     format!("https://{domain} stays up until Ctrl-C or SIGTERM{login}")
 }
 

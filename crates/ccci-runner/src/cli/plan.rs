@@ -47,7 +47,7 @@ pub(crate) async fn plan(
     let (git, clone) = (world.git(None), dir.path().join("clone"));
     let subject = observe::subject(&target, &domain, (&git, &clone), room, &known, world).await?;
     let needs_provider = subject.room.provider.is_some();
-    let plan = make(&target.ask, &subject.observed).map_err(not_planned)?;
+    let plan = make(&target.ask, &subject.observed).map_err(|error| not_planned(&error))?;
     write!(out, "{}", text(&plan, needs_provider)).ok();
     Ok(exit::PASS)
 }

@@ -101,7 +101,7 @@ impl Hands<'_> {
 
     /// Makes the volumes the known-good, exactly, and proves it. The app is down afterwards; the mark of its volumes is
     /// the caller's to write.
-    pub(crate) async fn to_known_good(&self, known: &KnownGood) -> Result<(), Trouble> {
+    pub(crate) async fn restore(self, known: &KnownGood) -> Result<(), Trouble> {
         let KnownGood { canonical, snapshot, .. } = known;
         let engine = Engine::connect().await.map_err(infrastructure)?;
         for volume in snapshot.meta().volumes.iter().filter(|v| v.method == Method::Archive) {

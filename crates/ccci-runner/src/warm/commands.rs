@@ -8,23 +8,20 @@ use ccci_core::manifest::PROVIDER;
 use ccci_core::names::RecipeName;
 use ccci_core::plan::{Ask, promotion as plan_of};
 use ccci_core::record::{RecordState, RunRecord};
-use ccci_core::report::Deploys;
 use ccci_core::swarm::Swarm;
 use ccci_core::txn::{Journal, Kind};
-use ccci_core::verdict::{Trouble, Verdict};
-use ccci_recipes::protocol::USER_PASSWORD;
+use ccci_core::verdict::Trouble;
 
 use super::back::Hands;
 use super::known::{self, Found, KnownGood};
-use super::{after, recover, txn};
+use super::{after, recover, stand, txn};
 use crate::enter::{self, Claim, Locks, Run};
-use crate::findings::Findings;
 use crate::observe;
 use crate::request::Target;
 use crate::room::Room;
-use crate::stages::{Live, Start};
+use crate::stages::Start;
+use crate::teardown;
 use crate::world::{World, holder, infrastructure};
-use crate::{deps, teardown};
 
 /// The canonical of this recipe on this server.
 pub(crate) fn canonical(recipe: &RecipeName, world: &World) -> Result<Canonical, Trouble> {
@@ -88,7 +85,7 @@ pub(crate) async fn up(
     let run = entered(claim, lock, provider, swarm);
     let id = run.record.run.clone();
     txn::begin(&canonical, Kind::Up, &id, None, world)?;
-    let stands = Box::pin(stand(&known, restore, room, &run, world)).await;
+    let stands = Box::pin(deployed(&known, restore, room, &run, world)).await;
     let said = match stands {
         Ok(said) => {
             let up = run.amend(|record| record.state = RecordState::Up);
@@ -120,7 +117,7 @@ fn entered(claim: Claim, kept: Lock, provider: Option<Lock>, swarm: Swarm) -> Ru
     Run { dir, record, swarm, abra, locks, afterwards: None }
 }
 
-async fn stand(
+async fn deployed(
     known: &KnownGood,
     restore: bool,
     room: Room,
@@ -128,7 +125,7 @@ async fn stand(
     world: &World,
 ) -> Result<String, Trouble> {
     if restore {
-        run.hands(&world.stop.run, world).to_known_good(known).await?;
+        run.hands(&world.stop.run, world).restore(known).await?;
     }
     let commit = &known.record.commit;
     let target = Target {
@@ -141,24 +138,11 @@ async fn stand(
     let (git, domain) = (world.git(Some(&run.dir)), known.canonical.domain.clone());
     let none = Err("it is only looked at".to_owned());
     let subject = observe::subject(&target, &domain, (&git, &clone), room, &none, world).await?;
-    let aside = &world.aside();
-    let provided = deps::provide(run, &subject, aside, &mut Deploys::default()).await?;
-    let login = provided.facts.as_ref().map_or_else(String::new, |sso| {
-        format!("; log in as {}, the password is in {}", sso.user, sso.dir.join(USER_PASSWORD).display())
-    });
     let plan = plan_of(&subject.observed);
     let env = known::env(&known.snapshot).map_err(infrastructure)?;
-    let mut live = Live::new(run, (subject, plan), provided, Start::Kept(env), aside)?;
-    let mut findings = Findings { deploys: Deploys { expected: 1, counted: 1 }, ..Findings::default() };
-    for stage in live.stages() {
-        Box::pin(live.pass(&stage, &mut findings)).await;
-    }
-    findings.deploys = Deploys { expected: 1, counted: 1 };
-    let trouble = world.stop.signal().map(Trouble::Signal).or(findings.provider.take());
-    let judged = findings.judge(trouble.as_ref());
-    if judged.verdict != Verdict::Pass {
-        return Err(infrastructure(judged.why.unwrap_or_default()));
-    }
+    let aside = &world.aside();
+    let live = stand::stand(run, (subject, plan), Start::Kept(env), aside).await?;
+    let login = live.login().map_or_else(String::new, |login| format!("; {login}"));
     let recipe = &known.canonical.recipe;
     Ok(format!(
         "https://{domain} is up{login}; `ccci canonical down {recipe}` takes it down and keeps its data"
@@ -243,7 +227,7 @@ pub(crate) async fn restore(recipe: &RecipeName, room: &Room, world: &World) -> 
     let id = enter::draw_id().map_err(|error| lost_id(&error))?;
     txn::begin(&canonical, Kind::Restore, &id, None, world)?;
     let hands = Hands { swarm: &swarm, abra: None, cancel: &world.stop.run, world };
-    if let Err(why) = hands.to_known_good(&known).await {
+    if let Err(why) = hands.restore(&known).await {
         return Err(Trouble::RestoreFailed(super::not_restored(&canonical, Some(&known), &id, &why, world)));
     }
     txn::end(&canonical, VolumeStatus::Idle, &id, world)?;

@@ -11,6 +11,7 @@ pub(crate) mod known;
 pub(crate) mod points;
 pub(crate) mod promote;
 pub(crate) mod recover;
+pub(crate) mod stand;
 pub(crate) mod txn;
 
 use ccci_core::alert::{Alert, AlertKind};
@@ -52,7 +53,7 @@ pub(crate) async fn enter(known: &KnownGood, run: &Run, world: &World) -> Result
     txn::begin(&known.canonical, Kind::Use, &run.record.run, None, world)?;
     if !idle {
         world.events.progress("the kept volumes are not the known-good: it is restored first");
-        run.hands(&world.stop.run, world).to_known_good(known).await?;
+        run.hands(&world.stop.run, world).restore(known).await?;
     }
     Ok(env)
 }
@@ -69,7 +70,7 @@ pub(crate) async fn leave(known: &KnownGood, passed: bool, run: &Run, world: &Wo
             hands.remove_extras(&known.canonical, &known.snapshot, &proof).await?;
             return txn::end(&known.canonical, VolumeStatus::Dirty, id, world).map(|()| false);
         }
-        hands.to_known_good(known).await?;
+        hands.restore(known).await?;
         txn::end(&known.canonical, VolumeStatus::Idle, id, world).map(|()| true)
     };
     match done.await {
@@ -124,7 +125,7 @@ pub(crate) fn raise(
     match alert.raise(&world.settings.state_dir, at) {
         Ok(()) => world.points.reach(Point::AlertRaised),
         Err(error) => {
-            world.events.progress(format!("an alert could not be written: {error}; it says: {what}"))
+            world.events.progress(format!("an alert could not be written: {error}; it says: {what}"));
         }
     }
 }

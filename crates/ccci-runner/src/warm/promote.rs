@@ -9,24 +9,24 @@ use ccci_core::lock::{self, Lock};
 use ccci_core::plan::{Known, promotion as plan_of};
 use ccci_core::promote::{self as rules, Due, Onward};
 use ccci_core::record::RecordState;
-use ccci_core::report::{Canonical as Told, Deploys};
+use ccci_core::report::Canonical as Told;
 use ccci_core::txn::Kind;
-use ccci_core::verdict::{Judgement, Trouble, Verdict};
+use ccci_core::verdict::{Judgement, Trouble};
 use ccci_core::version::RecipeVersion;
 use ccci_snap::{Engine, Facts, Job, Method, SecretMeta};
 
 use super::back::{Hands, places_of};
 use super::known::{self, KnownGood, PLACEHOLDER};
 use super::points::Point;
+use super::stand::stand;
 use super::{named, not_restored, raise, recover, txn};
-use crate::deps::{self, Provided, wired_keys};
+use crate::deps::wired_keys;
 use crate::enter::{PROMOTION_PATIENCE, Run, holder_of};
-use crate::findings::Findings;
 use crate::pipeline::Course;
 use crate::request::RunRequest;
-use crate::stages::{Live, Start};
+use crate::stages::Start;
+use crate::teardown;
 use crate::world::{World, infrastructure};
-use crate::{diagnose, teardown};
 
 /// Promotes what is to be promoted, and tells what became of the known-good, as the disk says.
 pub(crate) async fn after(
@@ -104,7 +104,8 @@ impl Promotion<'_> {
         let mut on_wait = |text: &str| self.world.events.progress(text);
         let what = format!("the canonical {}", self.canonical.domain);
         let (me, cancel) = (holder_of(run), &self.world.stop.run);
-        let taken = lock::take_any(&what, &[path.clone()], &me, patience, cancel, &mut on_wait).await;
+        let taken =
+            lock::take_any(&what, std::slice::from_ref(&path), &me, patience, cancel, &mut on_wait).await;
         taken.map_err(|error| match error {
             lock::LockError::Busy { holder, .. } => format!("in use by {holder}"),
             other => other.to_string(),
@@ -165,18 +166,13 @@ impl Promotion<'_> {
             snapshot,
         });
         let back = async {
-            match &now {
-                Some(now) => {
-                    canonical.derive_record(&now.record).map_err(infrastructure)?;
-                    hands.to_known_good(now).await?;
-                }
-                None => {
-                    let proof = hands.undeploy(canonical).await?;
-                    hands.remove_all(canonical, &proof).await?;
-                    recover::forget(canonical, world)?;
-                }
+            if let Some(now) = &now {
+                canonical.derive_record(&now.record).map_err(infrastructure)?;
+                return hands.restore(now).await;
             }
-            Ok::<(), Trouble>(())
+            let proof = hands.undeploy(canonical).await?;
+            hands.remove_all(canonical, &proof).await?;
+            recover::forget(canonical, world)
         };
         if let Err(trouble) = back.await {
             let not_back = not_restored(canonical, now.as_ref(), &id, &trouble, world);
@@ -215,46 +211,28 @@ impl Promotion<'_> {
     async fn try_move(&self, run: &Run, known: Option<&KnownGood>) -> Result<(), Trouble> {
         let Self { canonical, course, world, .. } = self;
         let hands = run.hands(&world.stop.run, world);
-        let start = match known {
-            Some(known) => {
-                if !known::is_idle(canonical) {
-                    hands.to_known_good(known).await?;
-                }
-                Start::Kept(known::env(&known.snapshot).map_err(infrastructure)?)
+        let start = if let Some(known) = known {
+            if !known::is_idle(canonical) {
+                hands.restore(known).await?;
             }
-            None => {
-                let proof = hands.undeploy(canonical).await?;
-                let gone = hands.remove_all(canonical, &proof).await?;
-                if !gone.is_empty() {
-                    world.events.progress(format!("left there from before, removed: {}", gone.join(", ")));
-                }
-                recover::forget(canonical, world)?;
-                Start::Fresh
+            Start::Kept(known::env(&known.snapshot).map_err(infrastructure)?)
+        } else {
+            let proof = hands.undeploy(canonical).await?;
+            let gone = hands.remove_all(canonical, &proof).await?;
+            if !gone.is_empty() {
+                world.events.progress(format!("left there from before, removed: {}", gone.join(", ")));
             }
+            recover::forget(canonical, world)?;
+            Start::Fresh
         };
         let mut subject = course.subject.again(canonical.domain.clone(), run, world).await?;
         subject.observed.cold.known = match known {
             Some(known) => Known::Older(known.record.commit.clone(), known.record.version.clone()),
             None => Known::None("record".to_owned()),
         };
+        let (sso, plan) = (subject.room.manifest.sso.clone(), plan_of(&subject.observed));
         let aside = &world.aside();
-        let mut deploys = Deploys::default();
-        let provided = deps::provide(run, &subject, aside, &mut deploys).await?;
-        let (sso, given) = (subject.room.manifest.sso.clone(), given_names(&provided));
-        let plan = plan_of(&subject.observed);
-        let mut live = Live::new(run, (subject, plan), provided, start, aside)?;
-        let mut findings = Findings::default();
-        findings.deploys = Deploys { expected: 1, counted: 1 };
-        for stage in live.stages() {
-            Box::pin(live.pass(&stage, &mut findings)).await;
-        }
-        findings.deploys = Deploys { expected: 1, counted: 1 };
-        let trouble = world.stop.signal().map(Trouble::Signal).or(findings.provider.take());
-        let judged = findings.judge(trouble.as_ref());
-        if judged.verdict != Verdict::Pass {
-            diagnose::diagnose(run, &live.subject().app.domain, Some(&live.prober), aside).await;
-            return Err(infrastructure(why_not(&findings, &judged)));
-        }
+        let live = stand(run, (subject, plan), start, aside).await?;
         world.points.reach(Point::PromotionGreen);
         let mut env = live.env().cloned().unwrap_or_default();
         for key in wired_keys(&sso) {
@@ -262,6 +240,7 @@ impl Promotion<'_> {
                 env.set(&key, PLACEHOLDER).map_err(infrastructure)?;
             }
         }
+        let given: Vec<String> = sso.secrets.keys().map(|name| name.as_str().to_owned()).collect();
         self.keep(run, &env, &given, hands).await
     }
 
@@ -320,26 +299,6 @@ async fn secrets(canonical: &Canonical, run: &Run, given: &[String]) -> Result<V
         secrets.extend(id.map(|id| SecretMeta { name: entry.name, version: entry.version, id }));
     }
     Ok(secrets)
-}
-
-fn given_names(provided: &Provided) -> Vec<String> {
-    provided.given.iter().map(|given| given.name.clone()).collect()
-}
-
-/// The first thing that went wrong, with its own words.
-fn why_not(findings: &Findings, judged: &Judgement) -> String {
-    let first = findings.checks.iter().find(|check| {
-        matches!(
-            check.outcome,
-            ccci_core::stage::Outcome::Fail(_) | ccci_core::stage::Outcome::Inconclusive(_)
-        )
-    });
-    let why = judged.why.clone().unwrap_or_else(|| "it is not green".to_owned());
-    let words = first.and_then(|check| {
-        let line = check.outcome.reason()?.lines().next()?;
-        Some(format!("{} at the canonical: {line}", check.name))
-    });
-    words.unwrap_or(why)
 }
 
 impl Run {

@@ -96,7 +96,7 @@ async fn back(known: &KnownGood, run: &RunId, hands: Hands<'_>, world: &World) -
     // The snapshot is the truth; a record that was not written any more follows from it.
     known.canonical.derive_record(&known.record).map_err(infrastructure)?;
     world.points.reach(Point::RecordWritten);
-    hands.to_known_good(known).await?;
+    hands.restore(known).await?;
     let end = format!("its known-good {} is restored", named(&known.record));
     txn::end(&known.canonical, VolumeStatus::Idle, run, world)?;
     Ok(end)

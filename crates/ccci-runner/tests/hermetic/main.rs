@@ -9,6 +9,7 @@ mod cold;
 mod engine;
 mod fakes;
 mod history;
+mod quick;
 mod recipe;
 mod web;
 mod wire;
