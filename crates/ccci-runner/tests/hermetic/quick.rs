@@ -7,7 +7,7 @@ use crate::world::{Ran, World};
 
 /// The canonical's volume of this name.
 pub(crate) fn warm(volume: &str) -> String {
-    format!("warm-blog.ci.test_{volume}")
+    format!("warm-blog_ci_test_{volume}")
 }
 
 /// Every file below a directory with its content, and of `canonical.json` inode and time too.
@@ -112,6 +112,7 @@ fn a_change_that_fails_leaves_the_known_good_exactly() {
             all.into_iter().map(|files| files.into_iter().map(text).collect()).collect()
         };
         let before = texts(data());
+        assert!(before.iter().all(|files| files.len() >= 2), "there is something to lose: {before:?}");
         for branch in ["destroys", "dies", "never-healthy", "refused", "needs-another-format"] {
             let ran = world.quick(Some(branch));
             ran.assert(1, "fail");
