@@ -6,6 +6,7 @@
 mod abra;
 mod behaviour;
 mod cold;
+mod crash;
 mod engine;
 mod fakes;
 mod history;
