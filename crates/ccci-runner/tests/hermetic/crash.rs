@@ -160,3 +160,21 @@ fn every_point_is_in_a_scene() {
     }
     assert!(missing.is_empty(), "no scene passes {missing:?}");
 }
+
+/// A process cannot take its children with it: an abra that goes on would deploy the app on what was just brought back.
+/// It is ended before anything else is done.
+#[test]
+fn an_abra_that_outlives_its_run_deploys_nothing_any_more() {
+    let world = World::patient(ONE);
+    world.seed();
+    let (before, had) = (world.known_good(), world.engine.has());
+    world.abra.hold(true);
+    let held = || world.abra.held().is_some();
+    world.ccci_killed_when(scenes::a_quick_run_that_passes().words, held);
+    assert!(held(), "it went with its run");
+    // The first thing that a recovery has done for good. What it has not ended by then could go on.
+    world.ccci_killed_at("warm-journal-closed", &["recover"]);
+    assert_eq!(world.abra.held(), None);
+    world.abra.hold(false);
+    world.assert_recovers(Next::Recover, Expect::Same, &before, &had, "killed while abra deploys");
+}
