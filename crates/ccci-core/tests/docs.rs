@@ -131,6 +131,7 @@ fn settings() -> Settings {
         max_tests: usual.max_tests,
         keep_runs: usual.keep_runs,
         fast_restore: usual.fast_restore,
+        enrolled: Some(vec![]),
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) async fn plan(
     let domain = domain.map_err(|error| Trouble::BadInput(error.to_string()))?;
     let settings = &world.settings;
     let canonical = Canonical::of(&target.recipe, &settings.base_domain, &settings.state_dir);
-    let known = known_release(&canonical.map_err(|error| error.to_string()), &room)?;
+    let known = known_release(&canonical.map_err(|error| error.to_string()), &room, world)?;
     let (git, clone) = (world.git(None), dir.path().join("clone"));
     let subject = observe::subject(&target, &domain, (&git, &clone), room, &known, world).await?;
     let needs_provider = subject.room.provider.is_some();

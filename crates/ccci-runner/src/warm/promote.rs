@@ -22,7 +22,7 @@ use super::stand::stand;
 use super::{named, not_restored, raise, recover, txn};
 use crate::deps::wired_keys;
 use crate::enter::{PROMOTION_PATIENCE, Run, holder_of};
-use crate::pipeline::Course;
+use crate::pipeline::{Course, enrolled};
 use crate::request::RunRequest;
 use crate::stages::Start;
 use crate::teardown;
@@ -44,7 +44,7 @@ pub(crate) async fn after(
     let subject = &course.subject;
     let latest = subject.observed.tags.newest();
     let due = rules::due(&rules::Candidate {
-        enrolled: subject.room.manifest.enrolled,
+        enrolled: enrolled(&canonical.recipe, &subject.room, world),
         mode: course.plan.mode,
         narrowed: request.narrowed(),
         verdict: judgement.verdict,
