@@ -110,9 +110,11 @@ async fn the_branches_are_there_each_one_commit_after_its_start() {
     let wanted = [
         "adds-things",
         "crash-loop",
+        "destroys-data",
         "good-change",
         "http-500",
         "main",
+        "migrates-data",
         "missing-image",
         "never-healthy",
         "one-shot",
@@ -123,6 +125,7 @@ async fn the_branches_are_there_each_one_commit_after_its_start() {
         "rollback",
         "slow-database",
         "slow-stop",
+        "unhealthy",
     ];
     let branches = built.git("custom-html", &["branch", "--format=%(refname:short)"]);
     assert_eq!(branches.lines().collect::<Vec<_>>(), wanted);
@@ -138,12 +141,17 @@ async fn the_branches_are_there_each_one_commit_after_its_start() {
 async fn lasuite_docs_has_the_upgrade_that_moves_contents_and_the_branches_that_fail_in_one_way_each() {
     let built = Built::new().await;
     let wanted = [
+        "adds-things",
         "broken-migration",
+        "destroys-data",
         "drops-documents",
+        "good-change",
         "literal-upstream",
         "literal-upstream-rollback",
         "main",
+        "migrates-data",
         "oidc-misconfigured",
+        "unhealthy",
     ];
     let branches = built.git("lasuite-docs", &["branch", "--format=%(refname:short)"]);
     assert_eq!(branches.lines().collect::<Vec<_>>(), wanted);
