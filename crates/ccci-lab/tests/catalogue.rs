@@ -235,6 +235,22 @@ async fn a_run_may_clone_any_commit() {
     assert_eq!(git(&clone, &["status", "--porcelain"]), "");
 }
 
+/// As `docs/lab-catalogue.md` has it, under the kept data's specimens.
+#[tokio::test]
+async fn a_clone_of_a_repository_shows_as_many_releases_as_a_test_wants() {
+    let built = Built::new().await;
+    let source = built.path("specimen-warm").display().to_string();
+    git(built.dir.path(), &["clone", "-q", "--bare", &source, "own.git"]);
+    let own = built.dir.path().join("own.git");
+    git(&own, &["tag", "-d", "0.3.0+1.2", "0.4.0+1.3"]);
+    git(&own, &["update-ref", "refs/heads/main", "0.2.0+1.1^{}"]);
+    assert_eq!(git(&own, &["tag"]), "0.1.0+1.0\n0.2.0+1.1");
+    // Not `tag 0.3.0+1.2`: that brings the other tags of commits that are there, too.
+    git(&own, &["fetch", "-q", "--no-tags", "origin", "refs/tags/0.3.0+1.2:refs/tags/0.3.0+1.2"]);
+    assert_eq!(git(&own, &["tag"]), "0.1.0+1.0\n0.2.0+1.1\n0.3.0+1.2");
+    assert_eq!(git(&own, &["rev-list", "--count", "main..0.3.0+1.2"]), "1");
+}
+
 #[test]
 fn an_unknown_recipe_is_an_error_that_lists_the_known_ones() {
     let error = catalogue::history("no-such").unwrap_err().to_string();
