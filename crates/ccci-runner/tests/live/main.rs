@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 
 mod browser;
+mod costs;
 mod deps;
 mod docs;
 mod engine;
@@ -17,3 +18,4 @@ mod secrets;
 mod sso;
 mod support;
 mod verdicts;
+mod wire;
