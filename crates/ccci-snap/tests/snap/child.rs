@@ -19,7 +19,7 @@ pub(crate) struct Done {
     pub(crate) peak: u64,
 }
 
-/// Lets a child work on the world below `root`. `what` is `capture` or `restore`; with a point, it kills itself there
+/// Lets a child work on the world below `root`. `what` is `capture`, `seal` or `restore`; with a point, it kills itself there
 /// the `nth` time.
 pub(crate) fn work(world: &World, what: &str, method: Method, point: Option<(Point, u32)>) -> Done {
     let (name, nth) = point.map_or(("-", 0), |(p, n)| (p.name(), n));
@@ -55,13 +55,17 @@ fn the_child() {
     };
     let job = Job::new(CancellationToken::new(), &reach);
     let (proof, places) = (world.proof(), world.places(method));
-    if words[0] == "capture" {
-        let staged = world.store.capture(&job, &proof, &places, &facts("second")).unwrap();
-        staged.publish(&job).unwrap();
-    } else {
-        let snapshot = world.store.open().unwrap();
-        snapshot.restore(&job, &proof, &places).unwrap();
-        snapshot.sweep(&job, &places).unwrap();
+    match words[0] {
+        "capture" => {
+            let staged = world.store.capture(&job, &proof, &places, &facts("second")).unwrap();
+            staged.publish(&job).unwrap();
+        }
+        "seal" => assert!(world.store.open().unwrap().seal(&job).unwrap()),
+        _ => {
+            let snapshot = world.store.open().unwrap();
+            snapshot.restore(&job, &proof, &places).unwrap();
+            snapshot.sweep(&job, &places).unwrap();
+        }
     }
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap();
