@@ -73,7 +73,7 @@ impl Snapshot {
         }
         for (place, volume) in &trees {
             let stage = Stage::of(place);
-            let names = match self.prepared(job, &stage, place, volume)? {
+            let names = match Self::prepared(job, &stage, place, volume)? {
                 StageState::Exchanged => &mut done.already,
                 StageState::Ready => {
                     to_do.push(*place);
@@ -112,7 +112,6 @@ impl Snapshot {
 
     /// What is beside the volume, proved; what does not hold is made anew.
     fn prepared(
-        &self,
         job: &Job<'_>,
         stage: &Stage<'_>,
         place: &Place,

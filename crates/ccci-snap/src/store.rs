@@ -208,14 +208,22 @@ impl Staged {
         &self.meta
     }
 
-    /// Puts it in its place in one step: before it, the old snapshot is the snapshot; after it, this one is.
+    /// Puts it in its place in one step: before it, the old snapshot is the snapshot; after it, this one is. The old
+    /// one is removed.
     pub fn publish(self, job: &Job<'_>) -> Result<Snapshot, SnapError> {
-        let dir = self.store.snapshot_dir();
-        let staging = self.store.staging();
-        crate::exchange::into_place(&staging, &dir)?;
-        job.reach(Point::Published);
-        self.store.sweep()?;
+        let store = self.store.clone();
+        let snapshot = self.exchange(job)?;
+        store.sweep()?;
         job.reach(Point::OldRemoved);
+        Ok(snapshot)
+    }
+
+    /// The same, but the old one stays beside it, as refuse, until [`Store::sweep`]: removing many files takes longer
+    /// than cloning them, and may be done when the app runs again.
+    pub fn exchange(self, job: &Job<'_>) -> Result<Snapshot, SnapError> {
+        let dir = self.store.snapshot_dir();
+        crate::exchange::into_place(&self.store.staging(), &dir)?;
+        job.reach(Point::Published);
         Ok(Snapshot { dir, meta: self.meta })
     }
 }

@@ -52,7 +52,7 @@ fn median(mut times: Vec<f64>) -> f64 {
 struct Figures {
     /// Until it is published: proved, and the app may run again.
     snapshot: f64,
-    /// Until all its digests are taken, too.
+    /// Until the one before is removed and all digests are taken, too.
     sealed: f64,
     exchange: f64,
     copy: f64,
@@ -78,13 +78,15 @@ fn measure(fs: Fs, set: &Set, method: Method, rounds: usize) -> Figures {
         let places = world.places(method);
         let kept = seconds(&root, || {
             let staged = world.store.capture(&job, &proof, &places, &facts("bench")).unwrap();
-            drop(staged.publish(&job).unwrap());
+            drop(staged.exchange(&job).unwrap());
         });
         let mut snapshot = world.store.open().unwrap();
         keep.push(kept);
-        sealed.push(
-            kept + seconds(&root, || assert_eq!(snapshot.seal(&job).unwrap(), method == Method::Clone)),
-        );
+        let after = seconds(&root, || {
+            world.store.sweep().unwrap();
+            assert_eq!(snapshot.seal(&job).unwrap(), method == Method::Clone);
+        });
+        sealed.push(kept + after);
         snapshot.stage(&job, &places).unwrap();
         exchange.push(seconds(&root, || drop(snapshot.restore(&job, &proof, &places).unwrap())));
         snapshot.sweep(&job, &places).unwrap();

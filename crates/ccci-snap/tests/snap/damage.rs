@@ -100,7 +100,7 @@ fn truncated_lengthened_missing_and_swapped_files_are_refused() {
 }
 
 /// Ways to spoil a tree of files, each of which keeps the times as they were.
-const SPOIL: &[&str] = &[
+pub(crate) const SPOIL: &[&str] = &[
     "printf z | dd of=d/a bs=1 seek=35000 conv=notrunc status=none; touch -d 2020-01-01 d/a",
     "truncate -s 60000 d/a; touch -d 2020-01-01 d/a",
     "mv one x; mv two one; mv x two",

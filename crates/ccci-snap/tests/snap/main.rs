@@ -21,4 +21,5 @@ mod lister;
 mod live;
 mod random;
 mod roundtrip;
+mod seal;
 mod world;
