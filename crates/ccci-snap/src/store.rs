@@ -131,13 +131,12 @@ impl Store {
         for place in places {
             place.must_be_of(proof)?;
         }
-        if !self.dir.is_dir() {
-            atomic::create_dir(&self.dir)?;
-            sync_dir(parent(&self.dir))?;
-        }
+        atomic::create_dir(&self.dir)?;
         self.sweep()?;
         self.room(places)?;
         job.reach(Point::CaptureBegun);
+        // It may be new.
+        sync_dir(parent(&self.dir))?;
         let staging = self.staging();
         private_dir(&staging)?;
         let volumes = staging.join(VOLUMES);

@@ -31,8 +31,13 @@ const RESTORE: &[Point] = &[
 /// How often a point is passed.
 fn times(point: Point, volumes: u32) -> u32 {
     match point {
-        Point::DataWritten | Point::VolumeKept | Point::DigestsTaken => volumes,
-        Point::StageBegun | Point::TreeStaged | Point::StageMarked | Point::Exchanged => volumes,
+        Point::DataWritten
+        | Point::VolumeKept
+        | Point::DigestsTaken
+        | Point::StageBegun
+        | Point::TreeStaged
+        | Point::StageMarked
+        | Point::Exchanged => volumes,
         // Before a copy is made, and after the restore.
         Point::TreeSwept => 2 * volumes,
         _ => 1,

@@ -22,4 +22,5 @@ mod live;
 mod random;
 mod roundtrip;
 mod seal;
+mod trace;
 mod world;
