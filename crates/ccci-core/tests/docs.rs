@@ -6,7 +6,7 @@ use std::path::Path;
 use ccci_core::report::{
     Canonical, Check, Dep, Deploys, Image, Lint, Mode, Phase, RunReport, Stage, Teardown, Version,
 };
-use ccci_core::settings::{AbraSettings, Settings};
+use ccci_core::settings::{AbraSettings, FastRestore, Settings};
 use ccci_core::stage::{CheckKind, StageName, Status};
 use ccci_core::verdict::{Verdict, exit};
 use serde_json::Value;
@@ -130,7 +130,7 @@ fn settings() -> Settings {
         pull: usual.pull,
         max_tests: usual.max_tests,
         keep_runs: usual.keep_runs,
-        fast_restore: usual.fast_restore,
+        fast_restore: FastRestore::Off,
         enrolled: Some(vec![]),
     }
 }
