@@ -66,6 +66,10 @@ pub(crate) fn store(canonical: &Canonical) -> Store {
 /// Looks at the disk only.
 pub(crate) fn on_disk(canonical: &Canonical, manifest: &Manifest) -> Result<Found, Trouble> {
     let missing = |part: String| Ok(Found::Missing(part));
+    // A ccci that knows more than this one has something going on. One that is only damaged is ended by the recovery.
+    if let Err(error @ StateError::Newer { .. }) = canonical.journal() {
+        return missing(format!("journal ({error})"));
+    }
     let record = match canonical.record() {
         Ok(Some(record)) => record,
         Ok(None) => return missing("record".to_owned()),
