@@ -76,10 +76,10 @@ async fn seed(
     let args = Cli::of_run(recipe);
     let recorder = SharedRecorder::default();
     let code = Box::pin(run::run_heard(&args, global, surroundings, stop, recorder.clone())).await?;
-    let told = recorder.report(&ccci_core::secret::Redactor::default()).map(|report| report.canonical);
-    match told {
-        Some(told) if code == exit::PASS && !told.promoted && told.after.is_none() => {
-            let why = told.reason.unwrap_or_else(|| "no reason given".to_owned());
+    let report = recorder.report(&ccci_core::secret::Redactor::default());
+    match report {
+        Some(report) if code == exit::PASS && report.canonical.after != report.commit => {
+            let why = report.canonical.reason.unwrap_or_else(|| "no reason given".to_owned());
             Err(Trouble::Infrastructure(format!("the run passed and nothing was promoted: {why}")).into())
         }
         _ => Ok(code),
