@@ -105,6 +105,12 @@ fn a_damaged_snapshot_is_no_canonical() {
     world.misses("snapshot", "the whole snapshot is gone");
     std::fs::write(world.kept("snapshot/volumes/more"), "").unwrap();
     world.misses("snapshot", "something that nobody put there");
+    std::fs::remove_dir_all(world.kept("snapshot/volumes")).unwrap();
+    world.misses("snapshot", "all data is gone");
+    std::fs::write(world.kept("aside"), "").unwrap();
+    std::fs::remove_dir_all(world.kept("snapshot")).unwrap();
+    std::fs::rename(world.kept("aside"), world.kept("snapshot")).unwrap();
+    world.misses("snapshot", "a file in its place");
 }
 
 #[test]
