@@ -165,9 +165,10 @@ impl Canonical {
         statefile::write(&self.dir.join("journal.json"), journal)
     }
 
-    /// Ends the open transaction.
+    /// Ends the open transaction. Where nothing is kept any more, the directory goes too.
     pub fn close_journal(&self) -> Result<(), PathError> {
-        atomic::remove_file_durably(&self.dir.join("journal.json"))
+        atomic::remove_file_durably(&self.dir.join("journal.json"))?;
+        atomic::remove_empty_dir(&self.dir)
     }
 
     /// Removes record and mark: there is no known-good any more.

@@ -16,7 +16,7 @@ use ccci_core::version::RecipeVersion;
 use ccci_snap::{Engine, Facts, Job, Method, SecretMeta};
 
 use super::back::{Hands, places_of};
-use super::known::{self, KnownGood, PLACEHOLDER};
+use super::known::{self, Found, KnownGood, PLACEHOLDER};
 use super::points::Point;
 use super::stand::stand;
 use super::through::{Unfinished, see_through};
@@ -157,10 +157,14 @@ impl Promotion<'_> {
             ));
         }
         let manifest = &course.subject.room.manifest;
-        let known = match known::on_disk(canonical, manifest).map_err(say)?.whole() {
-            Some(known) => known::proved(known, &run.swarm, world).await.map_err(say)?.whole(),
-            None => None,
+        let found = match known::on_disk(canonical, manifest).map_err(say)? {
+            Found::Whole(known) => known::proved(*known, &run.swarm, world).await.map_err(say)?,
+            missing @ Found::Missing(_) => missing,
         };
+        if let (Found::Missing(part), true) = (&found, commit(canonical).is_some()) {
+            world.events.progress(format!("the known-good is not whole and is made anew: {part}"));
+        }
+        let known = found.whole();
         let kind = match rules::onward(known.as_ref().map(|k| &k.record), version, &course.plan.head) {
             Onward::Already => return Ok(format!("{version} is the known-good already")),
             Onward::Backwards(newer) => return Err(format!("the known-good is newer: {newer}")),

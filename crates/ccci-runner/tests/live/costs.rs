@@ -72,7 +72,7 @@ struct Took {
 impl Side {
     async fn of(server: &Server) -> Self {
         let settings = Settings::load(&server.settings).unwrap();
-        let wire = Wire::to((settings.address.unwrap(), 443).into()).await;
+        let wire = Wire::to((settings.address.unwrap().ip(), 443).into()).await;
         Self { provider: Provider::over(&settings, wire.port), wire }
     }
 

@@ -10,6 +10,7 @@ mod deps;
 mod docs;
 mod engine;
 mod flight;
+mod floor;
 mod foreign;
 mod provider;
 mod realms;
