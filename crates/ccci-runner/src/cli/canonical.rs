@@ -127,6 +127,11 @@ impl Row {
         }
     }
 
+    /// Whether anything of it is there; a reconciler may keep other things in the same directory.
+    fn is_something(&self) -> bool {
+        self.commit.is_some() || self.volumes.is_some() || self.size.is_some() || self.journal.is_some()
+    }
+
     fn line(&self) -> String {
         let unknown = || "-".to_owned();
         let state = match (&self.journal, self.volumes) {
@@ -147,7 +152,8 @@ impl Row {
 fn listed(json: bool, world: &World) -> Result<String, CommandError> {
     let settings = &world.settings;
     let all = Canonical::all(&settings.base_domain, &settings.state_dir).map_err(infrastructure)?;
-    let rows: Vec<Row> = all.iter().map(|canonical| Row::of(canonical, None)).collect();
+    let rows = all.iter().map(|canonical| Row::of(canonical, None)).filter(Row::is_something);
+    let rows: Vec<Row> = rows.collect();
     if json {
         return Ok(serde_json::to_string_pretty(&rows).unwrap_or_default());
     }

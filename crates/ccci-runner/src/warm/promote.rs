@@ -67,8 +67,8 @@ pub(crate) async fn after(
     let after = on_disk(&canonical);
     // Read back from the disk, never concluded from what was meant (failure 2).
     let promoted = after.commit.as_deref() == Some(course.plan.head.as_str())
-        && after.seal.is_some()
-        && after.seal != before.seal;
+        && after.taken.is_some()
+        && after.taken != before.taken;
     let reason = if promoted { None } else { reason };
     Told { before: before.commit, after: after.commit, promoted, restored: false, reason, removed }
 }
@@ -77,8 +77,9 @@ pub(crate) async fn after(
 struct OnDisk {
     /// As the record says.
     commit: Option<String>,
-    /// What tells its snapshot from any other; none where the two do not belong together.
-    seal: Option<String>,
+    /// What tells its snapshot from any other of the same commit: when it was taken, with which secrets. None where record
+    /// and snapshot do not belong together.
+    taken: Option<(String, Vec<SecretMeta>)>,
 }
 
 fn on_disk(canonical: &Canonical) -> OnDisk {
@@ -87,7 +88,7 @@ fn on_disk(canonical: &Canonical) -> OnDisk {
     let own = snapshot.filter(|snapshot| Some(known::record_of(snapshot)) == record);
     OnDisk {
         commit: record.map(|record| record.commit.to_string()),
-        seal: own.map(|snapshot| snapshot.meta().seal.clone()),
+        taken: own.map(|snapshot| (snapshot.meta().time.clone(), snapshot.meta().secrets.clone())),
     }
 }
 

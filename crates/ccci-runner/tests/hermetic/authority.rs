@@ -54,6 +54,7 @@ fn the_mode_is_in_every_line_that_somebody_reads() {
     assert_eq!(told(&older), ["cold", "quick", why]);
     assert!(older.stdout.contains(&format!("mode cold, requested quick: {why}")), "{older:#?}");
     assert!(older.stdout.contains(&format!("PASS blog (cold, run {})", run(&older))), "{older:#?}");
+    assert!(junit(&world, &older).contains(&format!("name=\"ccci cold blog (requested quick: {why})\"")));
     assert_eq!(world.known_good(), kept);
 }
 

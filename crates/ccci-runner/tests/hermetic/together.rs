@@ -203,3 +203,32 @@ fn a_signal_restores_and_a_second_one_says_what_is_left_and_recover_mends_it() {
     world.open_gate();
     world.quick(None).assert(0, "pass");
 }
+
+/// A promotion is beside the run: what stops it leaves the old known-good, and the run's verdict stays.
+#[test]
+fn a_promotion_that_is_stopped_leaves_the_old_known_good() {
+    let world = World::new(&["content"]);
+    world.seed();
+    world.publish("1.2.0+3", "run: echo 3 > $content/format\n");
+    let kept = world.known_good();
+    world.engine.linger(Duration::from_secs(1));
+    let mut signalled = world.begin("signalled", &["--recipe", "blog"]);
+    signalled.until_said("promoting warm-blog.ci.test: 1.1.0+2 → 1.2.0+3");
+    signalled.signal("-INT");
+    let ran = signalled.end();
+    ran.assert(0, "pass");
+    assert!(ran.stdout.contains("passed; not promoted: "), "{ran:#?}");
+    assert_eq!((world.known_good(), world.mark()), (kept.clone(), "idle".to_owned()));
+    let mut lost = world.begin("lost", &["--recipe", "blog"]);
+    lost.until_said("promoting warm-blog.ci.test: 1.1.0+2 → 1.2.0+3");
+    world.engine.lose();
+    let ran = lost.end();
+    ran.assert(0, "pass");
+    assert!(ran.told("reason").contains("the next start brings it back"), "{ran:#?}");
+    assert_eq!((world.known_good(), world.alerts().len()), (kept.clone(), 0));
+    world.engine.come_back();
+    assert_eq!(world.ccci(&["recover"]).code, Some(0));
+    assert_eq!((world.known_good(), world.mark()), (kept, "idle".to_owned()));
+    assert_eq!(world.cold().record["canonical"]["promoted"], true);
+    assert_eq!(world.read(&warm("content"), "format").as_deref(), Some("3\n"));
+}
