@@ -87,7 +87,8 @@ impl Alert {
     fn is_raised(&self, dir: &Path) -> bool {
         let end = format!("-{}-{}.json", self.app, self.kind.as_str());
         let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-        let alike = entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.ends_with(&end)));
+        let alike =
+            entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.ends_with(&end)));
         let mut alerts = alike.filter_map(|entry| {
             let text = atomic::read_optional(&entry.path()).ok()??;
             serde_json::from_str::<Self>(&text).ok()

@@ -59,7 +59,9 @@ fn text(plan: &Plan, needs_provider: bool) -> String {
     let mut lines = vec![
         match plan.mode {
             Mode::Cold => "mode: cold".to_owned(),
-            Mode::Quick => "mode: quick (lower confidence): it begins at the known-good and promotes nothing".to_owned(),
+            Mode::Quick => {
+                "mode: quick (lower confidence): it begins at the known-good and promotes nothing".to_owned()
+            }
         },
         format!("tests commit {} ({})", plan.head, named(&plan.head_version)),
         format!("deploys first commit {} ({})", plan.base, named(&plan.base_version)),

@@ -162,10 +162,7 @@ pub(crate) async fn gone(canonical: &Canonical, hands: Hands<'_>, world: &World)
     let proof = hands.undeploy(canonical).await?;
     hands.remove_all(canonical, &proof).await?;
     forget(canonical, world)?;
-    txn::close(canonical, world)?;
-    // Where nothing else is kept of the app.
-    std::fs::remove_dir(canonical.dir()).ok();
-    Ok(())
+    txn::close(canonical, world)
 }
 
 /// Removes the known-good and what belongs to it, on the disk.

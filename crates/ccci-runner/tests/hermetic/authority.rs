@@ -17,7 +17,8 @@ fn junit(world: &World, ran: &Ran) -> String {
 fn the_mode_is_in_every_line_that_somebody_reads() {
     let world = World::new(&["content"]);
     let told = |ran: &Ran| {
-        ["mode", "requested_mode", "fallback"].map(|key| ran.record[key].as_str().unwrap_or("null").to_owned())
+        ["mode", "requested_mode", "fallback"]
+            .map(|key| ran.record[key].as_str().unwrap_or("null").to_owned())
     };
     let run = |ran: &Ran| ran.record["run"].as_str().unwrap().to_owned();
     let plain = world.cold();
@@ -35,12 +36,18 @@ fn the_mode_is_in_every_line_that_somebody_reads() {
         let title = format!("blog (quick, run {})", run(&quick));
         assert!(quick.stdout.contains(&format!("PASS {title}")), "{quick:#?}");
         assert!(quick.stderr.contains(&format!("{title} at https://warm-blog.ci.test")), "{quick:#?}");
-        assert!(quick.stdout.contains("a quick pass is of lower confidence: it promotes nothing"), "{quick:#?}");
+        assert!(
+            quick.stdout.contains("a quick pass is of lower confidence: it promotes nothing"),
+            "{quick:#?}"
+        );
         assert!(quick.stdout.contains(", not moved"), "{quick:#?}");
         assert_eq!(quick.record["canonical"]["promoted"], false);
         assert_eq!(quick.record["canonical"]["before"], quick.record["canonical"]["after"]);
     }
-    assert_eq!(told(&world.ccci_with(&["--recipe", "blog"], &[("CCCI_QUICK", "0")])), ["cold", "cold", "null"]);
+    assert_eq!(
+        told(&world.ccci_with(&["--recipe", "blog"], &[("CCCI_QUICK", "0")])),
+        ["cold", "cold", "null"]
+    );
     let failed = world.quick(Some("answers-500"));
     failed.assert(1, "fail");
     assert!(failed.stdout.contains(&format!("FAIL blog (quick, run {})", run(&failed))), "{failed:#?}");
@@ -74,7 +81,8 @@ fn a_canonical_whose_stack_name_would_be_cut_is_never_made() {
     let world = World::new(&["content"]);
     let long = "blog-of-a-town-with-a-very-long-name";
     let copy = |from: &str, to: &str| {
-        let done = std::process::Command::new("cp").arg("-r").args([world.path(from), world.path(to)]).status();
+        let done =
+            std::process::Command::new("cp").arg("-r").args([world.path(from), world.path(to)]).status();
         assert!(done.unwrap().success());
     };
     copy("recipes/blog", &format!("recipes/{long}"));
@@ -106,7 +114,10 @@ fn what_a_branch_adds_is_there_in_its_run_and_gone_after_it() {
             ("volumes:\n  content:", "volumes:\n  extra:\n  content:"),
             ("secrets: [admin_password]", "secrets: [admin_password, token]"),
             ("[{source: entry,", "[{source: more, target: /more.sh}, {source: entry,"),
-            ("configs:\n  entry:", "configs:\n  more:\n    name: ${STACK_NAME}_more_v1\n    file: entry.sh\n  entry:"),
+            (
+                "configs:\n  entry:",
+                "configs:\n  more:\n    name: ${STACK_NAME}_more_v1\n    file: entry.sh\n  entry:",
+            ),
             (
                 "secrets:\n  admin_password:",
                 "secrets:\n  token:\n    external: true\n    name: ${STACK_NAME}_token_${SECRET_TOKEN_VERSION}\n  admin_password:",

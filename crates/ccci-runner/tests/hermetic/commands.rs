@@ -61,11 +61,15 @@ impl Transcript {
 fn the_commands_read_so() {
     let world = World::new(&["content"]);
     let mut said = Transcript::default();
-    let all = |said: &mut Transcript, commands: &[&str]| commands.iter().for_each(|words| said.call(&world, words));
+    let all =
+        |said: &mut Transcript, commands: &[&str]| commands.iter().for_each(|words| said.call(&world, words));
     all(&mut said, &["canonical ls", "canonical show blog", "canonical up blog", "canonical down blog"]);
     all(&mut said, &["canonical drop blog", "snapshot ls", "snapshot verify blog", "snapshot restore blog"]);
     world.seed();
-    all(&mut said, &["canonical ls", "canonical ls --json", "canonical show blog", "canonical show blog --json"]);
+    all(
+        &mut said,
+        &["canonical ls", "canonical ls --json", "canonical show blog", "canonical show blog --json"],
+    );
     all(&mut said, &["snapshot ls", "snapshot ls --json", "snapshot verify blog", "snapshot restore blog"]);
     all(&mut said, &["canonical up blog", "canonical show blog", "canonical ls", "canonical up blog"]);
     all(&mut said, &["snapshot restore blog", "recover", "canonical down blog", "canonical show blog"]);
@@ -118,7 +122,8 @@ fn what_a_person_writes_is_there_at_the_next_up_and_in_no_run() {
     does(&up, 0);
     assert_eq!((marker().as_deref(), serves()), (Some("mine"), 200));
     // Nobody takes it away: neither a recovery nor a run, which say who has it and how that ends.
-    let runs = || files_of(&world.path("state/runs")).into_iter().filter(|(name, _)| name.ends_with("run.json"));
+    let runs =
+        || files_of(&world.path("state/runs")).into_iter().filter(|(name, _)| name.ends_with("run.json"));
     let records: Vec<_> = runs().collect();
     assert!(does(&["recover"], 0).contains("blog is up at warm-blog.ci.test (`ccci canonical down blog`)"));
     assert_eq!((serves(), runs().collect::<Vec<_>>()), (200, records));
@@ -148,7 +153,10 @@ fn what_a_person_writes_is_there_at_the_next_up_and_in_no_run() {
     assert_eq!(world.known_release(), "1.2.0+3");
     let kept = world.known_good();
     let again = world.ccci(&["canonical", "seed", "blog"]);
-    assert!(again.code == Some(0) && again.stdout.contains("1.2.0+3 is the known-good already"), "{again:#?}");
+    assert!(
+        again.code == Some(0) && again.stdout.contains("1.2.0+3 is the known-good already"),
+        "{again:#?}"
+    );
     assert_eq!(world.known_good(), kept);
 }
 

@@ -47,7 +47,11 @@ impl Engine {
     fn talk(&self, stream: UnixStream) {
         // The lock is given back before the answer is sent: a listener's answer never ends.
         wire::serve(stream, |request| -> Reply {
-            if self.lost.load(Ordering::SeqCst) { Reply::Gone } else { api::answer(&mut self.state(), request) }
+            if self.lost.load(Ordering::SeqCst) {
+                Reply::Gone
+            } else {
+                api::answer(&mut self.state(), request)
+            }
         });
     }
 

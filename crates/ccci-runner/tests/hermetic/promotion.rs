@@ -187,10 +187,13 @@ fn failure_3_a_promotion_deploys_as_runs_do() {
     assert!(env.contains("COLOUR=green") && env.contains("compose.ccci.yml"), "{env}");
     assert!(world.engine.has().contains(&format!("volume {}", warm("extra"))), "{:?}", world.engine.has());
     // Each deploy of a run has its like at the canonical.
-    let deploys: Vec<String> = world.abra.calls().into_iter().filter(|c| c.starts_with("app deploy")).collect();
-    let (warm, cold): (Vec<&String>, Vec<&String>) = deploys.iter().partition(|call| call.contains("warm-blog"));
+    let deploys: Vec<String> =
+        world.abra.calls().into_iter().filter(|c| c.starts_with("app deploy")).collect();
+    let (warm, cold): (Vec<&String>, Vec<&String>) =
+        deploys.iter().partition(|call| call.contains("warm-blog"));
     let flags = |calls: &[&String]| {
-        let words = |call: &&String| call.split(' ').filter(|w| w.starts_with('-')).collect::<Vec<_>>().join(" ");
+        let words =
+            |call: &&String| call.split(' ').filter(|w| w.starts_with('-')).collect::<Vec<_>>().join(" ");
         let mut all: Vec<String> = calls.iter().map(words).collect();
         all.dedup();
         all

@@ -159,7 +159,10 @@ fn a_restore_that_cannot_be_done_is_exit_6_and_one_alert() {
     let ran = quick.end();
     ran.assert(6, "inconclusive");
     let said = ran.record["error"].as_str().unwrap();
-    assert!(said.contains("could not be brought back") && said.contains("ccci canonical drop blog"), "{said}");
+    assert!(
+        said.contains("could not be brought back") && said.contains("ccci canonical drop blog"),
+        "{said}"
+    );
     assert_eq!(world.mark(), "in-use");
     assert_eq!(world.read(&warm("content"), "format").as_deref(), Some("3\n"), "the volume is untouched");
     assert_eq!(world.ccci(&["recover"]).code, Some(3));

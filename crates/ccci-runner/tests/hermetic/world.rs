@@ -105,7 +105,12 @@ pull: false
 
     /// Calls the program and kills it in the first moment in which this holds.
     pub(crate) fn ccci_killed_when(&self, words: &[&str], moment: impl Fn() -> bool) {
-        let mut child = self.command(words, &self.path("record.json")).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = self
+            .command(words, &self.path("record.json"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         while !moment() {
             assert_eq!(child.try_wait().unwrap(), None, "it ended before the moment came");
             std::thread::sleep(Duration::from_millis(1));
