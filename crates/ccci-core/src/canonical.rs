@@ -171,9 +171,13 @@ impl Canonical {
         atomic::remove_empty_dir(&self.dir)
     }
 
-    /// Removes record and mark: there is no known-good any more.
-    pub fn forget(&self) -> Result<(), PathError> {
-        atomic::remove_file_durably(&self.dir.join("canonical.json"))?;
+    /// Removes the record: there is no known-good any more.
+    pub fn forget_record(&self) -> Result<(), PathError> {
+        atomic::remove_file_durably(&self.dir.join("canonical.json"))
+    }
+
+    /// Removes the mark: there are no volumes any more.
+    pub fn forget_mark(&self) -> Result<(), PathError> {
         atomic::remove_file_durably(&self.dir.join("volume.json"))
     }
 }

@@ -72,6 +72,7 @@ pub enum FastRestore {
 }
 
 impl FastRestore {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
     fn is_usual(&self) -> bool {
         *self == Self::default()
     }

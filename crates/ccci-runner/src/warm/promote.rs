@@ -367,6 +367,7 @@ impl Run {
             record.provider = None;
         })
         .map_err(infrastructure)?;
+        world.points.reach(Point::Reopened);
         self.abra = crate::enter::abra(&self.dir, world).map_err(infrastructure)?;
         Ok(())
     }

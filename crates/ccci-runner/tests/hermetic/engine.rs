@@ -143,6 +143,12 @@ impl Engine {
         self.state().remove_volume(name).unwrap();
     }
 
+    /// Makes a volume of a stack, where there is none of this name.
+    pub(crate) fn make_volume(&self, name: &str, stack: &str) {
+        let label = (state::STACK_LABEL.to_owned(), stack.to_owned());
+        self.state().make_volume(name, state::Labels::from([label]));
+    }
+
     /// Carries a deploy out. When it returns, the stack is where it will stay.
     pub(crate) fn deploy(&self, deploy: &Deploy, behaviour: &Behaviour) {
         deploy::prepare(&mut self.state(), deploy);

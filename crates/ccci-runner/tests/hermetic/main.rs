@@ -9,6 +9,7 @@ mod begun;
 mod behaviour;
 mod cold;
 mod commands;
+mod crash;
 mod damage;
 mod engine;
 mod fakes;

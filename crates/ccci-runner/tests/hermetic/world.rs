@@ -96,7 +96,6 @@ pull: false
     }
 
     /// Calls the program, which kills itself when it reaches this point; `point:2` is the second time.
-    #[expect(dead_code, reason = "the points come with the warm runs")]
     pub(crate) fn ccci_killed_at(&self, point: &str, words: &[&str]) -> Ran {
         let ran = self.call(words, &[("CCCI_FAILPOINT", point)]);
         assert_eq!(ran.signal, Some(9), "not killed at {point}: {ran:#?}");
@@ -117,6 +116,15 @@ pull: false
         }
         child.kill().unwrap();
         assert_eq!(child.wait().unwrap().signal(), Some(9), "it ended in the very moment");
+    }
+
+    /// Calls the program and gives the points that it passes, in order.
+    pub(crate) fn ccci_traced(&self, words: &[&str]) -> (Ran, Vec<String>) {
+        let trace = self.path("points");
+        drop(std::fs::remove_file(&trace));
+        let ran = self.call(words, &[("CCCI_FAILPOINT_TRACE", trace.to_str().unwrap())]);
+        let text = std::fs::read_to_string(&trace).unwrap_or_default();
+        (ran, text.lines().map(str::to_owned).collect())
     }
 
     fn call(&self, words: &[&str], env: &[(&str, &str)]) -> Ran {
