@@ -76,6 +76,7 @@ fn record() -> RunReport {
             promoted: true,
             restored: true,
             reason: Some(text()),
+            removed: vec!["volume x".into()],
         },
         teardown: Some(Teardown { clean: true, left: vec![text()] }),
         started: text(),

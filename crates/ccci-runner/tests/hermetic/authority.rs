@@ -15,7 +15,7 @@ fn junit(world: &World, ran: &Ran) -> String {
 
 #[test]
 fn the_mode_is_in_every_line_that_somebody_reads() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     let told = |ran: &Ran| {
         ["mode", "requested_mode", "fallback"]
             .map(|key| ran.record[key].as_str().unwrap_or("null").to_owned())
@@ -48,7 +48,7 @@ fn the_mode_is_in_every_line_that_somebody_reads() {
         told(&world.ccci_with(&["--recipe", "blog"], &[("CCCI_QUICK", "0")])),
         ["cold", "cold", "null"]
     );
-    let failed = world.quick(Some("answers-500"));
+    let failed = world.quick(Some("dies"));
     failed.assert(1, "fail");
     assert!(failed.stdout.contains(&format!("FAIL blog (quick, run {})", run(&failed))), "{failed:#?}");
     assert!(failed.stdout.contains("not moved; its volumes are restored to it"), "{failed:#?}");
@@ -67,7 +67,7 @@ fn the_mode_is_in_every_line_that_somebody_reads() {
 
 #[test]
 fn without_a_canonical_a_run_that_must_be_quick_is_one_line_and_leaves_nothing() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     let ran = world.ccci(&["--recipe", "blog", "--quick", "--no-fallback"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(5), ""), "{ran:#?}");
     assert_eq!(ran.stderr, "ccci: no canonical - run cold first (record)\n");
@@ -78,7 +78,7 @@ fn without_a_canonical_a_run_that_must_be_quick_is_one_line_and_leaves_nothing()
 /// N2: a canonical whose stack name would be cut could be somebody else's. It cannot be kept; the recipe is tested cold.
 #[test]
 fn a_canonical_whose_stack_name_would_be_cut_is_never_made() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     let long = "blog-of-a-town-with-a-very-long-name";
     let copy = |from: &str, to: &str| {
         let done =
@@ -103,7 +103,7 @@ fn a_canonical_whose_stack_name_would_be_cut_is_never_made() {
 /// however that ends.
 #[test]
 fn what_a_branch_adds_is_there_in_its_run_and_gone_after_it() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     world.gate();
     world.seed();
     let (kept, before) = (world.known_good(), world.engine.has());
@@ -139,7 +139,7 @@ fn what_a_branch_adds_is_there_in_its_run_and_gone_after_it() {
     });
     let repository = world.path("git/blog.git");
     history::branch(&repository, "adds", &added("run: echo more > $extra/more\n"));
-    history::branch(&repository, "adds-and-fails", &added("run: echo more > $extra/more\nhttp: 500\n"));
+    history::branch(&repository, "adds-and-fails", &added("run: echo more > $extra/more\ndies: app\n"));
     world.close_gate("");
     let there = world.at_gate();
     let adds = world.begin("adds", &["--recipe", "blog", "--quick", "--ref", "adds"]);
@@ -173,7 +173,7 @@ fn stage(ran: &Ran, name: &str) -> (String, String) {
 /// R3 and failure 5: nothing is upgraded from a commit to itself, and the rest runs.
 #[test]
 fn the_known_goods_own_commit_is_run_without_an_upgrade() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     world.overlay("upgrade", "keeps", "exit 0");
     world.overlay("custom", "looks", "exit 0");
     world.seed();
@@ -201,10 +201,10 @@ fn the_known_goods_own_commit_is_run_without_an_upgrade() {
 /// V6: a recipe without volumes has a known-good too, an empty one.
 #[test]
 fn a_recipe_without_volumes_has_a_known_good_as_any_other() {
-    let world = World::new(&[]);
+    let world = World::patient(&[]);
     world.seed();
     let kept = world.known_good();
-    let failed = world.quick(Some("answers-500"));
+    let failed = world.quick(Some("dies"));
     failed.assert(1, "fail");
     assert_eq!(failed.record["canonical"]["restored"], true, "{failed:#?}");
     assert_eq!((world.known_good(), world.mark()), (kept.clone(), "idle".to_owned()));

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::begun::PATIENT;
 use crate::quick::{files_of, warm};
 use crate::world::World;
 
@@ -59,7 +60,7 @@ impl Transcript {
 
 #[test]
 fn the_commands_read_so() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     let mut said = Transcript::default();
     let all =
         |said: &mut Transcript, commands: &[&str]| commands.iter().for_each(|words| said.call(&world, words));
@@ -82,7 +83,7 @@ fn the_commands_read_so() {
 
 #[test]
 fn a_plan_says_quick_or_cold_and_why() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     let mut said = Transcript::default();
     said.call(&world, "plan blog --quick");
     world.seed();
@@ -101,7 +102,7 @@ fn a_plan_says_quick_or_cold_and_why() {
 /// Data written between `up` and `down` is there at the next `up`, and no run ever starts with it.
 #[test]
 fn what_a_person_writes_is_there_at_the_next_up_and_in_no_run() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     world.seed();
     let kept = world.known_good();
     let does = |words: &[&str], code: i32| {
@@ -163,7 +164,7 @@ fn what_a_person_writes_is_there_at_the_next_up_and_in_no_run() {
 /// An app that does not come up for a person is taken down again, and is in nobody's way.
 #[test]
 fn an_up_that_fails_leaves_nothing_up() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     world.seed();
     let kept = world.known_good();
     world.write(&warm("content"), "post", "");
@@ -174,6 +175,6 @@ fn an_up_that_fails_leaves_nothing_up() {
     assert_eq!((world.known_good(), world.mark()), (kept, "dirty".to_owned()));
     assert_eq!(world.engine.answers("warm-blog_ci_test"), 404);
     assert!(!world.kept("journal.json").exists());
-    world.manifest("enrolled: true\ntimeouts: {deploy: 1, http: 1}\n");
+    world.manifest(PATIENT);
     world.quick(None).assert(0, "pass");
 }

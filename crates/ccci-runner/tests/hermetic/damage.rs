@@ -86,7 +86,7 @@ const ANY: &[Harm] = &[Harm::Deleted, Harm::Halved, Harm::Flipped, Harm::Garbage
 
 #[test]
 fn a_damaged_record_is_no_canonical() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     world.seed();
     world.harmed("record", &world.kept("canonical.json"), &[ANY, &[Harm::Newer]].concat());
     // A record of something else.
@@ -98,7 +98,7 @@ fn a_damaged_record_is_no_canonical() {
 
 #[test]
 fn a_damaged_snapshot_is_no_canonical() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     world.seed();
     world.harmed("snapshot", &world.kept("snapshot/meta.json"), &[ANY, &[Harm::Newer]].concat());
     std::fs::remove_dir_all(world.kept("snapshot")).unwrap();
@@ -115,7 +115,7 @@ fn a_damaged_snapshot_is_no_canonical() {
 
 #[test]
 fn damaged_data_and_a_damaged_env_are_no_canonical() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     world.seed();
     world.harmed("snapshot", &world.kept_data("content"), ANY);
     world.harmed("env", &world.kept("snapshot/env"), ANY);
@@ -123,7 +123,7 @@ fn damaged_data_and_a_damaged_env_are_no_canonical() {
 
 #[test]
 fn damaged_manifests_and_swapped_files_are_no_canonical() {
-    let world = World::new(&["content", "db"]);
+    let world = World::patient(&["content", "db"]);
     world.seed();
     world.harmed("manifest", &world.kept_manifest("db"), ANY);
     let swap = |one: &Path, other: &Path| {
@@ -141,7 +141,7 @@ fn damaged_manifests_and_swapped_files_are_no_canonical() {
 
 #[test]
 fn a_lost_secret_and_a_lost_volume_are_no_canonical() {
-    let world = World::new(&["content", "db"]);
+    let world = World::patient(&["content", "db"]);
     world.seed();
     let secret = warm("admin_password_v1");
     world.engine.lose_secret(&secret);
@@ -156,7 +156,7 @@ fn a_lost_secret_and_a_lost_volume_are_no_canonical() {
 /// The mark of the volumes says nothing of the known-good: where it cannot be read, that is restored first.
 #[test]
 fn a_damaged_mark_only_means_that_the_known_good_is_restored_first() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     world.seed();
     let kept = world.known_good();
     for harm in [ANY, &[Harm::Newer]].concat() {
@@ -175,7 +175,7 @@ fn a_damaged_mark_only_means_that_the_known_good_is_restored_first() {
 /// again, or is given up where that is damaged too. Either way it is no longer in anybody's way.
 #[test]
 fn a_damaged_journal_ends_at_the_known_good_or_is_given_up() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     world.seed();
     let kept = world.known_good();
     let journal = world.kept("journal.json");
@@ -207,7 +207,7 @@ fn a_damaged_journal_ends_at_the_known_good_or_is_given_up() {
 /// What a newer ccci has begun is not for this one to end; a person may give it up.
 #[test]
 fn a_newer_journal_is_left_alone_until_somebody_drops_it() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     world.seed();
     let (kept, journal) = (world.known_good(), world.kept("journal.json"));
     let text = "{\"schema\": 99, \"kind\": \"dance\"}";

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use ccci_core::lock::{Holder, Lock};
 
+use crate::begun::PATIENT;
 use crate::quick::warm;
 use crate::world::{Ran, World};
 
@@ -35,7 +36,7 @@ impl World {
 /// Failure 6, and all else that is less than a full green cold run of the newest release.
 #[test]
 fn failure_6_nothing_less_than_a_full_green_cold_run_of_the_newest_release_moves_the_known_good() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     world.seed();
     world.overlay("custom", "looks", "exit 0");
     world.publish("1.2.0+3", "run: echo 3 > $content/format\n");
@@ -51,7 +52,7 @@ fn failure_6_nothing_less_than_a_full_green_cold_run_of_the_newest_release_moves
     };
     moves_nothing(&["--quick"], 0, "quick");
     moves_nothing(&["--quick", "--ref", "1.2.0+3"], 0, "quick");
-    moves_nothing(&["--quick", "--ref", "answers-500"], 1, "quick");
+    moves_nothing(&["--quick", "--ref", "dies"], 1, "quick");
     moves_nothing(&["--ref", "1.2.0+3"], 0, "--ref");
     moves_nothing(&["--stages", "install"], 0, "--stages");
     moves_nothing(&["looks"], 0, "a filter");
@@ -59,9 +60,9 @@ fn failure_6_nothing_less_than_a_full_green_cold_run_of_the_newest_release_moves
     world.overlay("custom", "looks", "exit 1");
     moves_nothing(&[], 1, "not green");
     world.overlay("custom", "looks", "exit 0");
-    world.manifest("timeouts: {deploy: 1, http: 1}\n");
+    world.manifest("timeouts: {deploy: 20, http: 20}\n");
     moves_nothing(&[], 0, "not enrolled");
-    world.manifest("enrolled: true\ntimeouts: {deploy: 1, http: 1}\n");
+    world.manifest(PATIENT);
     assert_eq!((world.known_release(), world.alerts().len()), ("1.1.0+2".to_owned(), 0));
     // What is left does.
     let ran = world.cold();
@@ -87,7 +88,7 @@ fn failure_6_nothing_less_than_a_full_green_cold_run_of_the_newest_release_moves
 
 #[test]
 fn an_older_green_that_ends_after_a_newer_one_moves_nothing() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     world.settings("max_tests: 2\n");
     world.gate();
     world.seed();
@@ -115,7 +116,7 @@ const ONLY_NEW_POSTS: &str = "run: test ! -e $content/post || grep -qx new $cont
 
 #[test]
 fn failures_2_and_7_a_release_that_breaks_on_kept_data_is_not_promoted_and_the_way_out_works() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     world.seed();
     world.publish("1.2.0+3", NEW_POSTS);
     assert_eq!(world.cold().record["canonical"]["promoted"], true);
@@ -154,7 +155,7 @@ fn failures_2_and_7_a_release_that_breaks_on_kept_data_is_not_promoted_and_the_w
 
 #[test]
 fn a_promotion_waits_for_whoever_has_the_canonical_and_not_for_ever() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     world.seed();
     world.publish("1.2.0+3", "");
     let kept = world.known_good();
@@ -176,8 +177,8 @@ fn a_promotion_waits_for_whoever_has_the_canonical_and_not_for_ever() {
 /// Failure 3: a promotion deploys as runs do, with the recipe's env and compose file of ours, and by its timeouts.
 #[test]
 fn failure_3_a_promotion_deploys_as_runs_do() {
-    let world = World::new(&["content"]);
-    world.manifest("enrolled: true\ntimeouts: {deploy: 1, http: 1}\nenv: {COLOUR: green}\n");
+    let world = World::patient(&["content"]);
+    world.manifest("enrolled: true\ntimeouts: {deploy: 20, http: 20}\nenv: {COLOUR: green}\n");
     let ours = "services:\n  app:\n    volumes: [\"extra:/extra\"]\nvolumes:\n  extra:\n";
     std::fs::write(world.path("recipes/blog/compose.ccci.yml"), ours).unwrap();
     world.seed();
@@ -205,7 +206,7 @@ fn failure_3_a_promotion_deploys_as_runs_do() {
 /// All warm data is cache: without its records, what stands at the canonical's domain is removed before a seed, and said.
 #[test]
 fn leftovers_of_a_lost_state_directory_are_listed_and_removed() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     world.seed();
     for up in [false, true] {
         if up {

@@ -20,7 +20,7 @@ impl World {
 
 #[test]
 fn the_second_of_two_quick_runs_waits_and_says_for_whom() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     world.settings("max_tests: 2\n");
     world.gate();
     world.seed();
@@ -46,7 +46,7 @@ fn the_second_of_two_quick_runs_waits_and_says_for_whom() {
 
 #[test]
 fn a_cold_run_goes_on_beside_a_quick_one_and_only_its_promotion_waits() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     world.settings("max_tests: 2\n");
     world.gate();
     world.seed();
@@ -71,7 +71,7 @@ fn a_cold_run_goes_on_beside_a_quick_one_and_only_its_promotion_waits() {
 
 #[test]
 fn with_one_slot_a_promoting_run_and_a_queued_one_do_not_block_each_other() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     world.settings("max_tests: 1\n");
     world.seed();
     world.publish("1.2.0+3", "");
@@ -91,7 +91,7 @@ fn with_one_slot_a_promoting_run_and_a_queued_one_do_not_block_each_other() {
 /// Nobody can tell what a lost engine would have said: inconclusive, and the next start mends it without a person.
 #[test]
 fn an_engine_that_is_lost_for_good_is_inconclusive_and_mended_by_the_next_start() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     world.gate();
     world.seed();
     let kept = world.known_good();
@@ -116,7 +116,7 @@ fn an_engine_that_is_lost_for_good_is_inconclusive_and_mended_by_the_next_start(
 
 #[test]
 fn an_engine_that_comes_back_soon_is_waited_for() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     world.gate();
     world.overlay("custom", "zz-fails", "exit 1");
     world.seed_without("zz-fails");
@@ -147,7 +147,7 @@ impl World {
 /// The engine answers, and the way back is damaged: that needs somebody, who is told once.
 #[test]
 fn a_restore_that_cannot_be_done_is_exit_6_and_one_alert() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     world.settings("fast_restore: off\n");
     world.gate();
     world.overlay("custom", "zz-fails", "exit 1");
@@ -176,7 +176,7 @@ fn a_restore_that_cannot_be_done_is_exit_6_and_one_alert() {
 
 #[test]
 fn a_signal_restores_and_a_second_one_says_what_is_left_and_recover_mends_it() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     world.gate();
     world.seed();
     let kept = world.known_good();
@@ -197,7 +197,7 @@ fn a_signal_restores_and_a_second_one_says_what_is_left_and_recover_mends_it() {
     ran.assert(143, "inconclusive");
     assert!(ran.said().contains("warm-blog.ci.test is left as it is"), "{ran:#?}");
     assert!(ran.said().contains("`ccci recover`"), "{ran:#?}");
-    assert!(ran.took < Duration::from_secs(30) && world.kept("journal.json").exists(), "{ran:#?}");
+    assert!(ran.took < Duration::from_secs(60) && world.kept("journal.json").exists(), "{ran:#?}");
     assert_eq!((world.known_good(), world.alerts().len()), (kept.clone(), 0));
     world.engine.linger(Duration::ZERO);
     let recovered = world.ccci(&["recover"]);
@@ -210,7 +210,7 @@ fn a_signal_restores_and_a_second_one_says_what_is_left_and_recover_mends_it() {
 /// A promotion is beside the run: what stops it leaves the old known-good, and the run's verdict stays.
 #[test]
 fn a_promotion_that_is_stopped_leaves_the_old_known_good() {
-    let world = World::new(&["content"]);
+    let world = World::patient(&["content"]);
     world.seed();
     world.publish("1.2.0+3", "run: echo 3 > $content/format\n");
     let kept = world.known_good();
