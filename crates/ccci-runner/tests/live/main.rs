@@ -19,4 +19,6 @@ mod secrets;
 mod sso;
 mod support;
 mod verdicts;
+mod warm;
+mod warm_rollback;
 mod wire;
