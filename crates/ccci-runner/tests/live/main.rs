@@ -20,5 +20,7 @@ mod sso;
 mod support;
 mod verdicts;
 mod warm;
+mod warm_crash;
+mod warm_promote;
 mod warm_rollback;
 mod wire;
