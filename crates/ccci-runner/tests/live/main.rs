@@ -21,6 +21,8 @@ mod support;
 mod verdicts;
 mod warm;
 mod warm_crash;
+mod warm_docs;
+mod warm_lost;
 mod warm_promote;
 mod warm_rollback;
 mod wire;

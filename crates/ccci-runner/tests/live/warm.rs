@@ -63,8 +63,13 @@ impl Kept {
 
     /// A quick run of this reference, or of the default branch's head; it must be quick.
     pub(crate) fn quick(&self, reference: Option<&str>) -> Ran {
+        self.quick_with(&[], reference)
+    }
+
+    /// The same with these words too.
+    pub(crate) fn quick_with(&self, more: &[&str], reference: Option<&str>) -> Ran {
         let reference: Vec<&str> = reference.iter().flat_map(|r| ["--ref", *r]).collect();
-        let ran = self.run(&[&["--quick"], &reference[..]].concat());
+        let ran = self.run(&[more, &["--quick"], &reference].concat());
         assert_eq!(
             (ran.report["mode"].as_str(), &ran.report["fallback"], ran.report["domain"].as_str()),
             (Some("quick"), &Value::Null, Some(self.domain().as_str())),

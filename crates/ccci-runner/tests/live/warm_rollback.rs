@@ -1,11 +1,18 @@
 //! The rollback proof: whatever a change does in a quick run, the known-good is back after it, to the byte.
 
-use crate::support::Ran;
+use std::process::Command;
+
+use crate::support::{must, workspace};
 use crate::warm::Kept;
 
 /// Fails in this check first, and the volumes are the known-good again.
-fn fails(kept: &Kept, branch: &str, check: &str, (known, data): (&str, &str)) -> Ran {
-    let ran = kept.quick(Some(branch));
+pub(crate) fn fails(kept: &Kept, branch: &str, check: &str, before: (&str, &str)) {
+    fails_with(kept, &[], branch, check, before);
+}
+
+/// The same with these words too.
+fn fails_with(kept: &Kept, more: &[&str], branch: &str, check: &str, (known, data): (&str, &str)) {
+    let ran = kept.quick_with(more, Some(branch));
     assert_eq!((ran.code, ran.report["verdict"].as_str()), (1, Some("fail")), "{}", ran.report["error"]);
     assert_eq!(ran.failed().first(), Some(&check), "{:?}", ran.failed());
     assert_eq!(ran.report["canonical"]["restored"], true);
@@ -13,7 +20,19 @@ fn fails(kept: &Kept, branch: &str, check: &str, (known, data): (&str, &str)) ->
     assert_eq!(kept.known_good(), known, "{branch}");
     assert_eq!(kept.data(), data, "{branch}");
     kept.assert_at_rest();
-    ran
+}
+
+/// Recipes of which this one is not waited for as long as it says.
+fn impatient(recipe: &str) -> (tempfile::TempDir, String) {
+    let own = tempfile::tempdir().unwrap();
+    let recipes = own.path().join("recipes");
+    must(Command::new("cp").arg("-r").arg(workspace().join("recipes")).arg(&recipes));
+    let manifest = recipes.join(recipe).join("recipe.yaml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    assert!(text.contains("deploy: 300"));
+    std::fs::write(&manifest, text.replace("deploy: 300", "deploy: 25")).unwrap();
+    let recipes = recipes.display().to_string();
+    (own, recipes)
 }
 
 #[test]
@@ -31,7 +50,9 @@ fn a_page_that_a_change_destroys_is_back_and_whatever_else_fails_leaves_nothing(
     kept.passes(Some("good-change"));
 
     fails(&kept, "refused-compose", "generic::upgrade::deployed", before);
-    fails(&kept, "never-healthy", "generic::upgrade::reconverged", before);
+    let (_own, recipes) = impatient("custom-html");
+    let words = ["--recipes", recipes.as_str()];
+    fails_with(&kept, &words, "never-healthy", "generic::upgrade::reconverged", before);
     kept.passes(None);
 
     let adds = kept.passes(Some("adds-things"));

@@ -1,0 +1,59 @@
+//! One canonical and more than one who wants it; and an engine that goes away while it is in use.
+
+use std::time::Duration;
+
+use crate::engine::{Wire, said_after};
+use crate::flight::eventually;
+use crate::warm::Kept;
+
+#[test]
+fn two_quick_runs_and_a_cold_one_at_once_all_have_their_turn() {
+    let kept = Kept::new("custom-html", "max_tests: 3");
+    kept.seed();
+    let known = kept.known_good();
+    let fly = |more: &[&str]| kept.server.fly(&kept.words(more));
+    let first = fly(&["--quick", "--ref", "good-change"]);
+    first.until("enter …");
+    let second = fly(&["--quick"]);
+    let waits = second.until("waiting for the app");
+    let whom = format!("waiting for the app {}: in use by run {} of custom-html", kept.domain(), first.id());
+    assert!(waits.contains(&whom), "`{whom}` in {waits}");
+    // It is green and its commit is the known-good's already; to see that, it waits as well.
+    let cold = fly(&[]);
+    for (run, mode) in [(first, "quick"), (second, "quick"), (cold, "cold")] {
+        let landed = run.land();
+        assert_eq!((landed.code, landed.report["mode"].as_str()), (Some(0), Some(mode)), "{}", landed.report);
+        assert_eq!(landed.report["canonical"]["promoted"], false);
+        assert_eq!(landed.report["teardown"]["clean"], true);
+    }
+    assert_eq!(kept.known_good(), known);
+    kept.assert_at_rest();
+}
+
+#[test]
+fn the_engine_is_lost_in_a_quick_run_and_the_next_start_brings_the_known_good_back() {
+    let kept = Kept::new("custom-html", "");
+    kept.seed();
+    let before = (kept.known_good(), kept.data());
+    let wire = Wire::new(kept.server.dir.path());
+    let words = kept.words(&["--quick", "--ref", "destroys-data"]);
+    let run = kept.server.fly_with(&words, &[("DOCKER_HOST", &wire.host())]);
+    eventually("the upgrade's wait", Duration::from_secs(90), || {
+        said_after(&run, "upgrade …", "app: ").then_some(())
+    });
+    wire.cut();
+    let landed = run.land();
+    assert_eq!(landed.report["verdict"], "inconclusive", "{}", landed.report);
+    assert_eq!(landed.report["canonical"]["restored"], false);
+    assert!(landed.said("lost the Docker engine") && landed.said("`ccci recover`"), "{:?}", landed.lines);
+    assert_eq!(landed.code, Some(6), "the volumes are not the known-good, and somebody should know");
+    assert_eq!(kept.mark(), "in-use");
+    assert_eq!(kept.known_good(), before.0);
+    let next = kept.passes(Some("good-change"));
+    let mended = format!("had died at {}: its known-good 1.12.0+1.26.3 is restored", kept.domain());
+    assert!(next.stderr.contains(&mended), "{}", next.stderr);
+    assert_eq!(kept.known_good(), before.0);
+    kept.assert_at_rest();
+    kept.told(["snapshot", "restore"]);
+    assert_eq!(kept.data(), before.1);
+}
