@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::flight::eventually;
 use crate::support::{Ran, Server, assert_nothing_of, docker, lab_settings, must, server};
+use crate::warm_lost::all_have_their_turn;
 
 /// How long a test waits for others who use the same canonical: all of them together need less.
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -258,7 +259,7 @@ fn sorted(command: &mut std::process::Command) -> String {
 /// The command that README begins with, three times; and data that a person has put in meanwhile.
 #[test]
 fn the_same_command_is_cold_once_and_quick_from_then_on_and_nothing_moves_the_known_good() {
-    let kept = Kept::new("custom-html", "");
+    let kept = Kept::new("custom-html", "max_tests: 3");
     let first = kept.run(&["--quick"]);
     kept.promoted(&first);
     assert_eq!(first.report["requested_mode"], "quick");
@@ -278,8 +279,10 @@ fn the_same_command_is_cold_once_and_quick_from_then_on_and_nothing_moves_the_kn
     assert_eq!(kept.known_good(), known);
     kept.assert_at_rest();
 
+    all_have_their_turn(&kept);
     reattaches(&kept);
     assert_eq!(kept.known_good(), known);
+    kept.assert_at_rest();
 
     // All that we know of it is lost, the volume is not.
     std::fs::remove_dir_all(kept.server.runs().parent().unwrap()).unwrap();
