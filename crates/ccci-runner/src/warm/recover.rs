@@ -10,6 +10,7 @@ use ccci_core::names::RunId;
 use ccci_core::swarm::Swarm;
 use ccci_core::txn::{self as rules, Journal, Recovery, Seen};
 use ccci_core::verdict::Trouble;
+use ccci_snap::Job;
 
 use super::back::Hands;
 use super::known::{self, KnownGood};
@@ -32,8 +33,7 @@ pub(crate) async fn sweep(
     let settings = &world.settings;
     let mut told = Vec::new();
     for canonical in Canonical::all(&settings.base_domain, &settings.state_dir).map_err(infrastructure)? {
-        let open = canonical.journal();
-        if matches!(open, Ok(None)) && !known::store(&canonical).look().staging {
+        if !is_unfinished(&canonical) {
             continue;
         }
         let _lock = if held.iter().any(|held| held.label == canonical.label) {
@@ -49,10 +49,33 @@ pub(crate) async fn sweep(
     Ok(told)
 }
 
+/// Whether something was begun and not ended: a transaction, a new snapshot, the digests of one.
+fn is_unfinished(canonical: &Canonical) -> bool {
+    let store = known::store(canonical);
+    !matches!(canonical.journal(), Ok(None))
+        || store.look().staging
+        || store.open().is_ok_and(|snapshot| !snapshot.is_sealed())
+}
+
+/// Takes the digests that a sealing did not come to take. A run does it too, after its report.
+async fn seal(canonical: &Canonical, world: &World) -> Result<(), Trouble> {
+    let Ok(mut snapshot) = known::store(canonical).open() else { return Ok(()) };
+    let (points, cancel) = (world.points.clone(), world.stop.run.clone());
+    let sealed = tokio::task::spawn_blocking(move || {
+        let reach = |point: ccci_snap::Point| points.pass(point.name());
+        snapshot.seal(&Job::new(cancel, &reach))
+    });
+    sealed.await.map_err(infrastructure)?.map(drop).map_err(infrastructure)
+}
+
 /// Ends the open transaction of one canonical, whose lock the caller has.
 pub(crate) async fn one(canonical: &Canonical, swarm: &Swarm, world: &World) -> Option<String> {
     if let Err(error) = known::store(canonical).sweep() {
         return Some(format!("{}: still there: {error}", canonical.label));
+    }
+    // A damaged one is for whoever wants to use it to find out.
+    if let Err(error) = seal(canonical, world).await {
+        world.events.progress(format!("{}: its known-good could not be sealed: {error}", canonical.label));
     }
     // Read again under the lock: its owner may have ended in between.
     let journal = match canonical.journal() {
