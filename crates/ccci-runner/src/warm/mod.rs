@@ -64,7 +64,7 @@ pub(crate) async fn leave(known: &KnownGood, passed: bool, run: &Run, world: &Wo
     let abra = ccci_core::abra::Abra { cancel: world.stop.teardown.clone(), ..run.abra.clone() };
     let hands = Hands { swarm: &run.swarm, abra: Some(&abra), cancel: &world.stop.teardown, world };
     let id = &run.record.run;
-    let done = async {
+    let attempt = async || {
         if passed {
             let proof = hands.undeploy(&known.canonical).await?;
             hands.remove_extras(&known.canonical, &known.snapshot, &proof).await?;
@@ -73,7 +73,11 @@ pub(crate) async fn leave(known: &KnownGood, passed: bool, run: &Run, world: &Wo
         hands.restore(known).await?;
         txn::end(&known.canonical, VolumeStatus::Idle, id, world).map(|()| true)
     };
-    match done.await {
+    let mut done = attempt().await;
+    if done.is_err() && hands.engine_came_back().await {
+        done = attempt().await;
+    }
+    match done {
         Ok(restored) => Left { restored, failed: None },
         Err(why) => {
             let failed = not_restored(&known.canonical, Some(known), id, &why, world);

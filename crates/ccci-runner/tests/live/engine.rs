@@ -20,10 +20,16 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) fn new(dir: &Path) -> Self {
-        let socket = dir.join("engine.sock");
-        let listener = UnixListener::bind(&socket).unwrap();
-        let ends = Arc::new(Mutex::new(Some(Vec::new())));
-        let kept = Arc::clone(&ends);
+        let wire = Self { socket: dir.join("engine.sock"), ends: Arc::default() };
+        wire.mend();
+        wire
+    }
+
+    /// Lays it, also again after it was cut.
+    pub(crate) fn mend(&self) {
+        let listener = UnixListener::bind(&self.socket).unwrap();
+        *self.ends.lock().unwrap() = Some(Vec::new());
+        let kept = Arc::clone(&self.ends);
         std::thread::spawn(move || {
             for near in listener.incoming().map_while(Result::ok) {
                 let far = UnixStream::connect("/var/run/docker.sock").unwrap();
@@ -34,7 +40,6 @@ impl Wire {
                 copy(far, near);
             }
         });
-        Self { socket, ends }
     }
 
     pub(crate) fn host(&self) -> String {

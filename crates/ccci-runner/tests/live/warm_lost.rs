@@ -25,6 +25,30 @@ pub(crate) fn all_have_their_turn(kept: &Kept) {
     }
 }
 
+/// An engine that restarts while the known-good is brought back is waited for: nobody has to act.
+pub(crate) fn restores_although_the_engine_restarts(kept: &Kept, branch: &str, (known, data): (&str, &str)) {
+    let wire = Wire::new(kept.server.dir.path());
+    let words = kept.words(&["--quick", "--ref", branch]);
+    let run = kept.server.fly_with(&words, &[("DOCKER_HOST", &wire.host())]);
+    run.until("restore …");
+    wire.cut();
+    std::thread::sleep(Duration::from_secs(3));
+    wire.mend();
+    let landed = run.land();
+    assert_eq!(
+        (landed.code, landed.report["verdict"].as_str()),
+        (Some(1), Some("fail")),
+        "{}",
+        landed.report
+    );
+    assert_eq!(landed.report["canonical"]["restored"], true);
+    assert_eq!(
+        (kept.known_good().as_str(), kept.data().as_str(), kept.mark().as_str()),
+        (known, data, "idle")
+    );
+    kept.assert_at_rest();
+}
+
 #[test]
 fn the_engine_is_lost_in_a_quick_run_and_the_next_start_brings_the_known_good_back() {
     let kept = Kept::new("specimen-three", "");

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use crate::support::{must, workspace};
 use crate::warm::Kept;
+use crate::warm_lost::restores_although_the_engine_restarts;
 
 /// Fails in this check first, and the volumes are the known-good again.
 pub(crate) fn fails(kept: &Kept, branch: &str, check: &str, before: (&str, &str)) {
@@ -50,6 +51,7 @@ fn a_page_that_a_change_destroys_is_back_and_whatever_else_fails_leaves_nothing(
     kept.passes(Some("good-change"));
 
     fails(&kept, "refused-compose", "generic::upgrade::deployed", before);
+    restores_although_the_engine_restarts(&kept, "refused-compose", before);
     let (_own, recipes) = impatient("custom-html");
     let words = ["--recipes", recipes.as_str()];
     fails_with(&kept, &words, "never-healthy", "generic::upgrade::reconverged", before);
