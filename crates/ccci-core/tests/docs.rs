@@ -8,7 +8,7 @@ use ccci_core::canonical::{Record, VolumeMark, VolumeStatus};
 use ccci_core::report::{
     Canonical, Check, Dep, Deploys, Image, Lint, Mode, Phase, RunReport, Stage, Teardown, Version,
 };
-use ccci_core::settings::{AbraSettings, Settings};
+use ccci_core::settings::{AbraSettings, FastRestore, Settings};
 use ccci_core::stage::{CheckKind, StageName, Status};
 use ccci_core::txn::{Journal, Kind};
 use ccci_core::verdict::{Verdict, exit};
@@ -135,7 +135,7 @@ fn settings() -> Settings {
         pull: usual.pull,
         max_tests: usual.max_tests,
         keep_runs: usual.keep_runs,
-        fast_restore: usual.fast_restore,
+        fast_restore: FastRestore::Off,
         enrolled: Some(vec![]),
     }
 }

@@ -7,8 +7,10 @@ use ccci_core::alert::AlertKind;
 use ccci_core::canonical::{Canonical, VolumeStatus};
 use ccci_core::lock::{Holder, Lock};
 use ccci_core::names::RunId;
+use ccci_core::record::{self, RecordState, RunRecord};
+use ccci_core::statefile::StateError;
 use ccci_core::swarm::Swarm;
-use ccci_core::txn::{self as rules, Journal, Recovery, Seen};
+use ccci_core::txn::{self as rules, Journal, Kind, Recovery, Seen};
 use ccci_core::verdict::Trouble;
 use ccci_snap::Job;
 
@@ -16,6 +18,7 @@ use super::back::Hands;
 use super::known::{self, KnownGood};
 use super::points::Point;
 use super::{named, not_restored, raise, txn};
+use crate::enter;
 use crate::world::{World, infrastructure};
 
 /// The lock of an app, by its domain.
@@ -78,12 +81,37 @@ pub(crate) async fn one(canonical: &Canonical, swarm: &Swarm, world: &World) -> 
         world.events.progress(format!("{}: its known-good could not be sealed: {error}", canonical.label));
     }
     // Read again under the lock: its owner may have ended in between.
-    let journal = match canonical.journal() {
-        Ok(journal) => journal?,
-        Err(error) => return Some(format!("{}: still there: {error}", canonical.label)),
-    };
     let hands = Hands { swarm, abra: None, cancel: &world.stop.run, world };
-    Some(ended(canonical, &journal, hands, world).await)
+    let label = &canonical.label;
+    match canonical.journal() {
+        Ok(journal) => Some(ended(canonical, &journal?, hands, world).await),
+        Err(error @ StateError::Form { .. }) => Some(match in_its_place(canonical, world) {
+            Ok(journal) => format!("{label}: {error}; {}", ended(canonical, &journal, hands, world).await),
+            Err(why) => format!("{label}: still there: {error}; {why}"),
+        }),
+        Err(error) => Some(format!("{label}: still there: {error}")),
+    }
+}
+
+/// What an open transaction that nobody can read becomes: a restore. Whatever was meant, the app is to be its known-good
+/// again, or to be given up where there is none.
+fn in_its_place(canonical: &Canonical, world: &World) -> Result<Journal, Trouble> {
+    let id = enter::draw_id().map_err(infrastructure)?;
+    end_of_up(canonical, world)?;
+    txn::begin(canonical, Kind::Restore, &id, None, world)?;
+    canonical.journal().map_err(infrastructure)?.ok_or_else(|| infrastructure("its journal is gone"))
+}
+
+/// The run of somebody who has the app up owns a realm and private files; from now on they are a dead run's.
+pub(crate) fn end_of_up(canonical: &Canonical, world: &World) -> Result<(), Trouble> {
+    for dir in record::run_dirs(&world.settings.runs_dir()).map_err(infrastructure)? {
+        // One that cannot be read is no concern of this canonical's.
+        let Ok(Some(record)) = RunRecord::load(&dir) else { continue };
+        if record.state == RecordState::Up && record.recipe == canonical.recipe {
+            RunRecord::amend(&dir, |record| record.state = RecordState::Open).map_err(infrastructure)?;
+        }
+    }
+    Ok(())
 }
 
 async fn ended(canonical: &Canonical, journal: &Journal, hands: Hands<'_>, world: &World) -> String {
@@ -108,6 +136,10 @@ async fn ended(canonical: &Canonical, journal: &Journal, hands: Hands<'_>, world
     };
     match done {
         Ok(end) => format!("{died}: {end}"),
+        // An engine that is lost, or a program that is stopped: nobody need act.
+        Err(why) if hands.cancel.is_cancelled() || hands.swarm.stacks().await.is_err() => {
+            format!("{died}: still there: {why}")
+        }
         Err(why) => {
             let why = not_restored(canonical, known.as_ref(), &journal.run, &why, world);
             format!("{died}: still there: {why}")
