@@ -204,7 +204,10 @@ fn the_examples_of_kept_data_are_what_the_program_reads_and_writes() {
     let journal: Journal = as_written(&example("warm.md", "### journal.json"));
     let alert: Alert = as_written(&example("warm.md", "## Alerts"));
     assert_eq!(record.domain, journal.domain);
-    assert_eq!((mark.status, journal.kind, alert.kind), (VolumeStatus::Dirty, Kind::Use, AlertKind::NotPromoted));
+    assert_eq!(
+        (mark.status, journal.kind, alert.kind),
+        (VolumeStatus::Dirty, Kind::Use, AlertKind::NotPromoted)
+    );
 }
 
 #[test]
