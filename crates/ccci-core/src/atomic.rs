@@ -117,6 +117,14 @@ pub fn remove_dir(path: &Path) -> Result<(), PathError> {
     absent_is_fine(fs::remove_dir_all(path)).path("remove", path)
 }
 
+/// Removes a directory that is empty; one that is not, or is not there, stays as it is.
+pub fn remove_empty_dir(path: &Path) -> Result<(), PathError> {
+    match fs::remove_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+        other => absent_is_fine(other).path("remove", path),
+    }
+}
+
 /// Reads a text file, or `None` when it is not there.
 pub fn read_optional(path: &Path) -> Result<Option<String>, PathError> {
     match fs::read_to_string(path) {

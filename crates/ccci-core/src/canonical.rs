@@ -148,12 +148,13 @@ impl Canonical {
         statefile::read(&self.dir.join("volume.json"))
     }
 
-    /// Marks the volumes.
+    /// Marks the volumes. Also over a mark that cannot be read: whatever it said, "in use" and "dirty" are safe to say, and
+    /// "idle" is said only of volumes that were just made so.
     pub fn set_mark(&self, mark: &VolumeMark) -> Result<(), StateError> {
-        statefile::write(&self.dir.join("volume.json"), mark)
+        statefile::replace(&self.dir.join("volume.json"), mark)
     }
 
-    /// The open transaction; `None` when there is none.
+    /// The open transaction; `None` when there is none. One that cannot be read is open too, and nobody knows what it is.
     pub fn journal(&self) -> Result<Option<Journal>, StateError> {
         statefile::read(&self.dir.join("journal.json"))
     }
@@ -164,9 +165,10 @@ impl Canonical {
         statefile::write(&self.dir.join("journal.json"), journal)
     }
 
-    /// Ends the open transaction.
+    /// Ends the open transaction. Where nothing is kept any more, the directory goes too.
     pub fn close_journal(&self) -> Result<(), PathError> {
-        atomic::remove_file_durably(&self.dir.join("journal.json"))
+        atomic::remove_file_durably(&self.dir.join("journal.json"))?;
+        atomic::remove_empty_dir(&self.dir)
     }
 
     /// Removes the record: there is no known-good any more.

@@ -212,6 +212,20 @@ pub async fn apply(
     Ok(Applied { watch, commit: commit.clone(), mode: mode.clone() })
 }
 
+/// Makes ready what a later [`apply`] of this tree will need: its images. The app's env file need not be written yet; these
+/// are its values. Only ahead of time: whatever is wrong is told by the deploy itself.
+pub async fn prepare(
+    Tree { app, .. }: Tree<'_>,
+    values: &BTreeMap<String, String>,
+    tools: &Tools<'_>,
+) -> Result<(), DeployError> {
+    let files = compose_files(values);
+    let Ok(compose) = Compose::load(app.checkout.dir(), &files, values, &app.domain.stack()) else {
+        return Ok(());
+    };
+    Ok(images::provide(tools.swarm, &compose, tools.pull, tools.cancel, tools.progress).await?)
+}
+
 impl Applied {
     /// Whether nothing of the app was deployed before: this is what the deploy count counts (R7).
     pub fn is_first(&self) -> bool {

@@ -52,8 +52,12 @@ pub struct Settings {
     #[serde(default = "default_keep_runs")]
     pub keep_runs: NonZeroU32,
     /// Whether a copy of the known-good is made ready beside the volumes after a run (V5).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "FastRestore::is_usual")]
     pub fast_restore: FastRestore,
+    /// The recipes that may keep a known-good here, of those that are enrolled by their `recipe.yaml` (C2). Without the
+    /// key, all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrolled: Option<Vec<RecipeName>>,
 }
 
 /// Whether copies are made ready for the next restore.
@@ -65,6 +69,13 @@ pub enum FastRestore {
     Auto,
     /// Never: a restore copies.
     Off,
+}
+
+impl FastRestore {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The part of the settings about abra.
@@ -162,6 +173,11 @@ impl Settings {
         Ok(yaml::parse(path, &text)?)
     }
 
+    /// Whether a recipe may keep a known-good here. Settings only restrict: `declared` is what its `recipe.yaml` says.
+    pub fn allows_canonical(&self, recipe: &RecipeName, declared: bool) -> bool {
+        declared && self.enrolled.as_ref().is_none_or(|only| only.contains(recipe))
+    }
+
     /// The directory of all runs.
     pub fn runs_dir(&self) -> PathBuf {
         self.state_dir.join("runs")
@@ -194,6 +210,17 @@ mod tests {
         assert_eq!(settings.state_dir, Path::new("/var/lib/ci-warm"));
         let recipe = "custom-html".parse().unwrap();
         assert!(settings.recipes.of(&recipe).ends_with("/coop-cloud/custom-html.git"));
+    }
+
+    #[test]
+    fn settings_may_restrict_who_keeps_a_known_good_and_never_add_to_them() {
+        let (blog, wiki) = ("blog".parse().unwrap(), "wiki".parse().unwrap());
+        let open = load("base_domain: a.b").unwrap();
+        assert!(open.allows_canonical(&blog, true) && !open.allows_canonical(&blog, false));
+        let only = load("base_domain: a.b\nenrolled: [blog]").unwrap();
+        assert!(only.allows_canonical(&blog, true) && !only.allows_canonical(&wiki, true));
+        assert!(!only.allows_canonical(&blog, false));
+        assert!(!load("base_domain: a.b\nenrolled: []").unwrap().allows_canonical(&blog, true));
     }
 
     #[test]

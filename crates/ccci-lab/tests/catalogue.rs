@@ -110,9 +110,11 @@ async fn the_branches_are_there_each_one_commit_after_its_start() {
     let wanted = [
         "adds-things",
         "crash-loop",
+        "destroys-data",
         "good-change",
         "http-500",
         "main",
+        "migrates-data",
         "missing-image",
         "never-healthy",
         "one-shot",
@@ -123,6 +125,7 @@ async fn the_branches_are_there_each_one_commit_after_its_start() {
         "rollback",
         "slow-database",
         "slow-stop",
+        "unhealthy",
     ];
     let branches = built.git("custom-html", &["branch", "--format=%(refname:short)"]);
     assert_eq!(branches.lines().collect::<Vec<_>>(), wanted);
@@ -138,12 +141,17 @@ async fn the_branches_are_there_each_one_commit_after_its_start() {
 async fn lasuite_docs_has_the_upgrade_that_moves_contents_and_the_branches_that_fail_in_one_way_each() {
     let built = Built::new().await;
     let wanted = [
+        "adds-things",
         "broken-migration",
+        "destroys-data",
         "drops-documents",
+        "good-change",
         "literal-upstream",
         "literal-upstream-rollback",
         "main",
+        "migrates-data",
         "oidc-misconfigured",
+        "unhealthy",
     ];
     let branches = built.git("lasuite-docs", &["branch", "--format=%(refname:short)"]);
     assert_eq!(branches.lines().collect::<Vec<_>>(), wanted);
@@ -225,6 +233,22 @@ async fn a_run_may_clone_any_commit() {
     git(built.dir.path(), &["clone", "-q", &built.path("custom-html").display().to_string(), "clone"]);
     git(&clone, &["checkout", "-q", &commit]);
     assert_eq!(git(&clone, &["status", "--porcelain"]), "");
+}
+
+/// As `docs/lab-catalogue.md` has it, under the kept data's specimens.
+#[tokio::test]
+async fn a_clone_of_a_repository_shows_as_many_releases_as_a_test_wants() {
+    let built = Built::new().await;
+    let source = built.path("specimen-warm").display().to_string();
+    git(built.dir.path(), &["clone", "-q", "--bare", &source, "own.git"]);
+    let own = built.dir.path().join("own.git");
+    git(&own, &["tag", "-d", "0.3.0+1.2", "0.4.0+1.3"]);
+    git(&own, &["update-ref", "refs/heads/main", "0.2.0+1.1^{}"]);
+    assert_eq!(git(&own, &["tag"]), "0.1.0+1.0\n0.2.0+1.1");
+    // Not `tag 0.3.0+1.2`: that brings the other tags of commits that are there, too.
+    git(&own, &["fetch", "-q", "--no-tags", "origin", "refs/tags/0.3.0+1.2:refs/tags/0.3.0+1.2"]);
+    assert_eq!(git(&own, &["tag"]), "0.1.0+1.0\n0.2.0+1.1\n0.3.0+1.2");
+    assert_eq!(git(&own, &["rev-list", "--count", "main..0.3.0+1.2"]), "1");
 }
 
 #[test]

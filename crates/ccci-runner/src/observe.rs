@@ -7,7 +7,7 @@ use ccci_core::compose::Compose;
 use ccci_core::deploy::{App, DeployError};
 use ccci_core::envfile::{AppEnv, EnvFile, compose_files};
 use ccci_core::git::{Checkout, Commit, Git, GitError, Tags};
-use ccci_core::names::{AppDomain, RunId};
+use ccci_core::names::{AppDomain, NameError, RunId};
 use ccci_core::plan::{Candidate, Known, Observed};
 use ccci_core::report::Mode;
 use ccci_core::settings::Settings;
@@ -166,20 +166,23 @@ impl Subject {
         Ok(render.render()?)
     }
 
-    /// Refuses names that swarm would refuse in the middle of the run (N2), those of wired secrets among them. Whatever else is wrong with these files is
-    /// for the run to find out and for abra to say.
+    /// Refuses names that swarm would refuse in the middle of the run (N2), those of wired secrets among them. Whatever
+    /// else is wrong with these files is for the run to find out and for abra to say.
     async fn check_names(&self, settings: &Settings) -> Result<(), Trouble> {
+        self.app.bring_to(&self.observed.cold.head).await.map_err(infrastructure)?;
+        self.fits(settings, &self.app.domain).map_err(|error| Trouble::BadInput(error.to_string()))
+    }
+
+    /// The same for an app of the recipe at another domain, by the checkout as it lies.
+    pub(crate) fn fits(&self, settings: &Settings, domain: &AppDomain) -> Result<(), NameError> {
         // Any run's version of a wired secret has the same length.
         let version = format!("r{}", RunId::from_bytes([0; 3]));
         let secrets = self.room.manifest.sso.secrets.keys();
         let wired = secrets.map(|name| (name.version_key(), version.clone())).collect();
-        self.app.bring_to(&self.observed.cold.head).await.map_err(infrastructure)?;
         let Ok(env) = self.fresh_env(settings, &wired) else { return Ok(()) };
         let (values, checkout) = (env.expanded(), self.app.checkout.dir());
-        match Compose::load(checkout, &compose_files(&values), &values, &self.app.domain.stack()) {
-            Ok(compose) => compose.check_secret_names().map_err(|error| Trouble::BadInput(error.to_string())),
-            Err(_) => Ok(()),
-        }
+        let compose = Compose::load(checkout, &compose_files(&values), &values, &domain.stack());
+        compose.map_or(Ok(()), |compose| compose.check_secret_names())
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 use ccci_core::canonical::Canonical;
 use ccci_core::clock;
 use ccci_core::event::Event;
+use ccci_core::names::RecipeName;
 use ccci_core::plan::{Plan, PlanError, Wish, plan};
 use ccci_core::report::{Canonical as Told, Mode};
 use ccci_core::verdict::{Judgement, Trouble, Verdict};
@@ -109,9 +110,14 @@ async fn look(request: &RunRequest, claim: &Claim, room: Room, world: &World) ->
     let settings = &world.settings;
     let canonical = Canonical::of(&target.recipe, &settings.base_domain, &settings.state_dir);
     let canonical = canonical.map_err(|error| error.to_string());
-    let known = known_release(&canonical, &room)?;
+    let known = known_release(&canonical, &room, world)?;
     let own = claim.record.app.domain.clone();
     let mut subject = observe::subject(target, &own, (&git, &clone), room, &known, world).await?;
+    let fits = |canonical: Canonical| subject.fits(settings, &canonical.domain).map(|()| canonical);
+    let canonical = canonical.and_then(|canonical| fits(canonical).map_err(|error| error.to_string()));
+    if let Err(why) = &canonical {
+        subject.look_again(&Err(why.clone())).await?;
+    }
     let mode = match plan(&target.ask, &subject.observed) {
         Ok(plan) => plan.mode,
         // Somebody is at it, or died at it: what is there is known under the lock, after the recovery.
@@ -133,13 +139,21 @@ fn is_open(canonical: &Result<Canonical, String>) -> bool {
 pub(crate) fn known_release(
     canonical: &Result<Canonical, String>,
     room: &Room,
+    world: &World,
 ) -> Result<KnownRelease, Trouble> {
     let found = match canonical {
-        Ok(_) if !room.manifest.enrolled => return Ok(Err("the recipe is not enrolled".to_owned())),
+        Ok(canonical) if !enrolled(&canonical.recipe, room, world) => {
+            return Ok(Err("the recipe is not enrolled".to_owned()));
+        }
         Ok(canonical) => known::on_disk(canonical, &room.manifest)?,
         Err(why) => return Ok(Err(why.clone())),
     };
     Ok(release_of(&found))
+}
+
+/// Whether the recipe keeps a known-good on this server.
+pub(crate) fn enrolled(recipe: &RecipeName, room: &Room, world: &World) -> bool {
+    world.settings.allows_canonical(recipe, room.manifest.enrolled)
 }
 
 fn release_of(found: &Found) -> KnownRelease {
@@ -164,7 +178,9 @@ async fn admit(
 ) -> Result<(Run, Seen), Trouble> {
     match looked {
         Ok(seen) => {
-            let wanted = request.target.ask.wish != Wish::Cold && seen.subject.room.manifest.enrolled;
+            let room = &seen.subject.room;
+            let wanted =
+                request.target.ask.wish != Wish::Cold && enrolled(&request.target.recipe, room, world);
             let canonical = seen.canonical.as_ref().ok().filter(|_| wanted);
             let needs = Needs { provider: seen.subject.room.provider.is_some(), canonical };
             Ok((enter(claim, needs, request, world).await?, seen))
@@ -213,7 +229,7 @@ async fn pass(
 /// Reads the facts again, now that nobody else can change them, and plans.
 async fn decide(run: &Run, seen: Seen, request: &RunRequest, world: &World) -> Result<Course, Trouble> {
     let Seen { mut subject, canonical } = seen;
-    let (mut kept, mut known) = (None, known_release(&canonical, &subject.room)?);
+    let (mut kept, mut known) = (None, known_release(&canonical, &subject.room, world)?);
     if let (true, Ok(canonical)) = (run.locks.kept.is_some() && known.is_ok(), &canonical) {
         if let Some(journal) = known::up_by(canonical) {
             let recipe = &canonical.recipe;

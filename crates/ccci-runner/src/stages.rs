@@ -197,7 +197,14 @@ impl<'a> Live<'a> {
                 // Counted by what was there before, so that a second deploy cannot pass for a redeploy.
                 deploys.counted += u32::from(applied.is_first());
                 self.world.events.send(Event::Deploys(*deploys));
-                self.settle(applied).await
+                let ahead = stage == StageName::Install && self.plan.runs(StageName::Upgrade);
+                // The base boots by itself: meanwhile the tested commit is fetched.
+                let prepared = async {
+                    if ahead {
+                        self.prepare_head().await;
+                    }
+                };
+                tokio::join!(self.settle(applied), prepared).0
             }
             Err(error) => Mutation::Refused(self.explained(error).await),
         }
@@ -224,26 +231,53 @@ impl<'a> Live<'a> {
         let tree = app.bring_to(commit).await?;
         self.write_env(stage)?;
         self.world.points.reach(Point::BeforeDeploy);
-        let (run, world) = (self.run, self.world);
-        let kept = self.kept || app.domain != run.record.app.domain;
         // The tested commit must take what it is given; the release before it may not know it yet.
         let required = *commit == self.plan.head;
         let given: Vec<GivenSecret> =
             self.provided.given.iter().map(|given| GivenSecret { required, ..given.clone() }).collect();
-        let tools = Tools {
-            abra: &run.abra,
-            swarm: &run.swarm,
-            pull: world.settings.pull,
-            cancel: &world.stop.run,
-            progress: &|text| world.events.progress(text),
-            secrets_dir: Some(&run.secrets()),
-            given: &given,
-            // What is made for a canonical is found by its stack, which the journal names.
-            record: &|names| if kept { Ok(()) } else { record_secrets(run, names) },
+        let (run, world) = (self.run, self.world);
+        // What is made for a canonical is found by its stack, which the journal names.
+        let record = |names: &[String]| {
+            if app.domain == run.record.app.domain { record_secrets(run, names) } else { Ok(()) }
         };
+        let progress = |text: &str| world.events.progress(text);
+        let secrets = run.secrets();
+        let tools = Tools { secrets_dir: Some(&secrets), given: &given, ..self.tools(&progress, &record) };
         let applied = deploy::apply(tree, mode, &tools).await;
         world.points.reach(Point::Deployed);
         applied
+    }
+
+    fn tools<'t>(
+        &'t self,
+        progress: &'t (dyn Fn(&str) + Sync),
+        record: &'t (dyn Fn(&[String]) -> Result<(), PathError> + Sync),
+    ) -> Tools<'t> {
+        Tools {
+            abra: &self.run.abra,
+            swarm: &self.run.swarm,
+            pull: self.world.settings.pull,
+            cancel: &self.world.stop.run,
+            progress,
+            secrets_dir: None,
+            given: &[],
+            record,
+        }
+    }
+
+    /// Brings the checkout to the tested commit and gets its images, ahead of its deploy. What goes wrong here goes wrong
+    /// there again, and is told there.
+    async fn prepare_head(&self) {
+        let prepared = async {
+            let tree = self.subject.app.bring_to(&self.plan.head).await?;
+            let mut env = self.env.clone().unwrap_or_default();
+            env.merge_missing(&self.subject.fresh_env(&self.world.settings, &self.provided.env)?);
+            let (quiet, nothing) = (|_: &str| {}, |_: &[String]| Ok(()));
+            deploy::prepare(tree, &env.expanded(), &self.tools(&quiet, &nothing)).await
+        };
+        if let Err(error) = prepared.await {
+            tracing::debug!(%error, "the tested commit could not be prepared");
+        }
     }
 
     async fn settle(&self, applied: deploy::Applied) -> Mutation {

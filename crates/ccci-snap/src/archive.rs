@@ -2,17 +2,15 @@
 //! is named in `meta.json`. A restore makes the volume anew, so it is not one step: killed on the way, it is simply
 //! done again from the snapshot, which it never touches.
 
-use std::fs::File;
 use std::path::Path;
-
-use blake3::Hasher;
-use ccci_core::atomic::PathContext as _;
 
 use crate::backend::Method;
 use crate::error::SnapError;
+use crate::job::{Job, Point};
 use crate::manifest::Sum;
 use crate::meta::VolumeMeta;
 use crate::place::Place;
+use crate::proved;
 
 /// Keeps the stream below `volumes`.
 pub(crate) fn keep(place: &Place, volumes: &Path) -> Result<Sum, SnapError> {
@@ -25,26 +23,22 @@ pub(crate) fn keep(place: &Place, volumes: &Path) -> Result<Sum, SnapError> {
 /// Reads the kept stream and proves it.
 pub(crate) fn prove(volumes: &Path, volume: &VolumeMeta) -> Result<(), SnapError> {
     let path = Method::Archive.data(volumes, &volume.name);
-    let mut file = match File::open(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(SnapError::damaged(&path, "it is missing"));
-        }
-        other => other.path("open", &path)?,
-    };
-    let mut hasher = Hasher::new();
-    std::io::copy(&mut file, &mut hasher).path("read", &path)?;
-    if hasher.finalize().to_hex().as_str() == volume.digest {
-        Ok(())
-    } else {
-        Err(SnapError::damaged(&path, "its digest is not the one in meta.json"))
-    }
+    proved::open(&path, &volume.digest).map(drop)
 }
 
 /// Makes the volume anew from the stream, which was proved, and proves it by the stream that it then gives.
-pub(crate) fn restore(place: &Place, volumes: &Path, volume: &VolumeMeta) -> Result<(), SnapError> {
+pub(crate) fn restore(
+    job: &Job<'_>,
+    place: &Place,
+    volumes: &Path,
+    volume: &VolumeMeta,
+) -> Result<(), SnapError> {
     let away = place.away()?;
     let path = Method::Archive.data(volumes, &volume.name);
-    away.wait(away.engine.refill(&volume.name, &volume.like(), &path))?;
+    job.reach(Point::StreamBegun);
+    away.wait(away.engine.renew(&volume.name, &volume.like()))?;
+    job.reach(Point::StreamEmptied);
+    away.wait(away.engine.upload(&volume.name, &path))?;
     let (digest, _) = away.wait(away.engine.digest(&volume.name))?;
     if digest.to_hex().as_str() == volume.digest {
         return Ok(());

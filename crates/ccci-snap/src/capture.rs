@@ -7,16 +7,11 @@ use rustix::fs::{FileType, OFlags, Stat};
 use crate::backend::{Keep, Method, Source, keep};
 use crate::error::{Here as _, SnapError};
 use crate::extents::shape_of;
-use crate::job::Job;
+use crate::job::{Job, Point};
 use crate::links::Links;
-use crate::manifest::{Sum, Writer};
+use crate::manifest::{self, Sum, Writer};
 use crate::record::{Kind, Record, xattrs_at, xattrs_of};
 use crate::walk::{Step, Walker, file_type, id, open_quietly};
-
-/// Where a volume's manifest lies below `volumes/`.
-pub(crate) fn manifest_path(volumes: &Path, volume: &str) -> std::path::PathBuf {
-    volumes.join(format!("{volume}.manifest"))
-}
 
 /// Keeps the tree below `volumes` under this name, durably.
 pub(crate) fn volume(
@@ -32,7 +27,7 @@ pub(crate) fn volume(
     let mut capture = Capture {
         job,
         walker,
-        manifest: Writer::create(&manifest_path(volumes, name))?,
+        manifest: Writer::create(&manifest::path(volumes, name))?,
         keep: keep(method, volumes, name)?,
         links: Links::new(&volumes.join(format!("{name}.links"))),
     };
@@ -49,6 +44,7 @@ pub(crate) fn volume(
     }
     capture.links.finish()?;
     capture.keep.finish()?;
+    job.reach(Point::DataWritten);
     capture.manifest.finish()
 }
 
@@ -117,6 +113,6 @@ impl Capture<'_> {
         if moment(&before) != moment(&after) {
             return Err(at.changed());
         }
-        self.manifest.digests(&digests)
+        self.manifest.digests(digests.as_ref())
     }
 }

@@ -1,16 +1,14 @@
 //! Comparing a tree with its manifest, entry by entry, without reading data.
 //!
-//! Once a copy was proved by its digests, its *stamps* (inode and change time of every entry) are written down. The
-//! system moves the change time at every change of data, owner, mode or attributes, and nobody can set it; so a later
-//! look at the stamps, which costs one `lstat` an entry, proves that the copy is still what was proved. What changes
-//! below the file system (a bad disk) is found by reading: [`crate::Snapshot::verify`].
+//! Once a copy was proved, its *stamps* are digested: name, inode, change time and all else that a stat shows of every
+//! entry, in the order of a walk. The system moves the change time at every change of data, owner, mode, attributes or
+//! name, and nobody can set it; so the same digest at a later look, which costs one stat an entry, proves that the copy
+//! is still what was proved. What changes below the file system (a bad disk) is found by reading:
+//! [`crate::Snapshot::verify`].
 
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use blake3::{Hash, Hasher};
-use ccci_core::atomic::PathContext as _;
+use blake3::Hasher;
 use rustix::fs::{AtFlags, OFlags, Stat};
 
 use crate::error::{Here as _, SnapError, show};
@@ -21,110 +19,107 @@ use crate::plant::beneath;
 use crate::record::{Kind, Record, Shape, xattrs_at};
 use crate::walk::{Step, Walker, open_quietly, open_root};
 
-/// One stamp: inode, change time in seconds, its nanoseconds.
-const STAMP: usize = 20;
+/// How much is gathered before it is digested.
+const BATCH: usize = 64 << 10;
 
-/// The stamps of one proved tree.
-pub(crate) enum Stamps {
-    /// Written while the tree is looked at in full.
-    Write { out: BufWriter<File>, hasher: Box<Hasher>, path: PathBuf },
-    /// Compared, which makes the full look unnecessary.
-    Compare { input: BufReader<File>, path: PathBuf },
+/// The digest of a tree's stamps, being taken.
+#[derive(Default)]
+struct Stamps {
+    hasher: Hasher,
+    batch: Vec<u8>,
 }
 
 impl Stamps {
-    /// Stamps to be written to a new file.
-    pub(crate) fn create(path: &Path) -> Result<Self, SnapError> {
-        let file = File::create_new(path).path("create", path)?;
-        Ok(Self::Write { out: BufWriter::new(file), hasher: Box::default(), path: path.to_owned() })
-    }
-
-    /// Stamps that were written, after proving that they are the ones with this digest.
-    pub(crate) fn open(path: &Path, digest: &str) -> Result<Self, SnapError> {
-        let bytes = match File::open(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(SnapError::damaged(path, "it is missing"));
-            }
-            other => other.path("open", path)?,
-        };
-        let mut hasher = Hasher::new();
-        std::io::copy(&mut BufReader::with_capacity(64 << 10, &bytes), &mut hasher).path("read", path)?;
-        if hasher.finalize().to_hex().as_str() != digest {
-            return Err(SnapError::damaged(path, "its digest is not the one that was noted"));
-        }
-        let file = File::open(path).path("open", path)?;
-        Ok(Self::Compare { input: BufReader::with_capacity(64 << 10, file), path: path.to_owned() })
-    }
-
-    /// Ends the stamps; those that were written become durable.
-    pub(crate) fn finish(self) -> Result<Option<Hash>, SnapError> {
-        match self {
-            Self::Compare { .. } => Ok(None),
-            Self::Write { out, hasher, path } => {
-                let file =
-                    out.into_inner().map_err(std::io::IntoInnerError::into_error).path("write", &path)?;
-                file.sync_all().path("sync", &path)?;
-                Ok(Some(hasher.finalize()))
-            }
-        }
-    }
-
-    /// Writes the stamp, or says whether it is the one that was written.
-    fn meet(&mut self, stat: &Stat, root: bool) -> Result<bool, SnapError> {
-        let mut stamp = [0; STAMP];
-        stamp[..8].copy_from_slice(&stat.st_ino.to_le_bytes());
+    /// An entry; the root has no name.
+    fn entry(&mut self, name: &[u8], stat: &Stat) {
         // A root's change time moves when the tree is put in its place.
-        if !root {
-            stamp[8..16].copy_from_slice(&stat.st_ctime.to_le_bytes());
-            #[expect(clippy::cast_possible_truncation, reason = "below 1,000,000,000")]
-            stamp[16..].copy_from_slice(&(stat.st_ctime_nsec as u32).to_le_bytes());
+        let changed = if name.is_empty() { (0, 0) } else { (stat.st_ctime, stat.st_ctime_nsec) };
+        let numbers = [
+            stat.st_ino,
+            changed.0.cast_unsigned(),
+            changed.1,
+            stat.st_nlink,
+            u64::from(stat.st_mode) << 32 | u64::from(stat.st_uid),
+            stat.st_gid.into(),
+            stat.st_rdev,
+            stat.st_size.cast_unsigned(),
+            stat.st_mtime.cast_unsigned(),
+            stat.st_mtime_nsec,
+            name.len() as u64,
+        ];
+        for number in numbers {
+            self.batch.extend_from_slice(&number.to_le_bytes());
         }
-        match self {
-            Self::Write { out, hasher, path } => {
-                hasher.update(&stamp);
-                out.write_all(&stamp).path("write", &*path)?;
-                Ok(true)
-            }
-            Self::Compare { input, path } => {
-                let mut written = [0; STAMP];
-                input.read_exact(&mut written).map_err(|_| SnapError::damaged(path, "it ends too early"))?;
-                Ok(written == stamp)
-            }
+        self.batch.extend_from_slice(name);
+        if self.batch.len() >= BATCH {
+            self.flush();
         }
     }
 
-    fn full_look(&self) -> bool {
-        matches!(self, Self::Write { .. })
+    /// The present directory has no more entries: what no entry begins with, since no inode has this number.
+    fn leave(&mut self) {
+        self.batch.extend_from_slice(&0u64.to_le_bytes());
+    }
+
+    fn flush(&mut self) {
+        self.hasher.update(&self.batch);
+        self.batch.clear();
+    }
+
+    fn finish(mut self) -> String {
+        self.flush();
+        self.hasher.finalize().to_hex().to_string()
     }
 }
 
-/// Compares the tree with its manifest. Whatever differs is told as damage of the tree.
-pub(crate) fn tree(
-    job: &Job<'_>,
-    tree: &Path,
-    manifest: &mut Reader,
-    stamps: &mut Stamps,
-) -> Result<(), SnapError> {
-    let (mut walker, root) = match Walker::new(tree) {
+/// Goes to the root of a tree; one that is not there is damage.
+fn begin(tree: &Path) -> Result<(Walker, Stat), SnapError> {
+    match Walker::new(tree) {
         Err(SnapError::Entry { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            return Err(SnapError::damaged(tree, "it is missing"));
+            Err(SnapError::damaged(tree, "it is missing"))
         }
-        other => other?,
-    };
+        other => other,
+    }
+}
+
+/// The digest of the stamps that a tree has now.
+pub(crate) fn stamps(job: &Job<'_>, tree: &Path) -> Result<String, SnapError> {
+    let (mut walker, root) = begin(tree)?;
+    let mut stamps = Stamps::default();
+    stamps.entry(b"", &root);
+    while let Some(step) = walker.next()? {
+        job.check()?;
+        match step {
+            Step::Entry(stat) => {
+                stamps.entry(walker.name(), &stat);
+                if crate::walk::file_type(&stat) == rustix::fs::FileType::Directory {
+                    walker.enter(&stat)?;
+                }
+            }
+            Step::Leave => stamps.leave(),
+        }
+    }
+    Ok(stamps.finish())
+}
+
+/// Compares the tree with its manifest in full and gives the digest of its stamps. Whatever differs is told as damage
+/// of the tree.
+pub(crate) fn tree(job: &Job<'_>, tree: &Path, manifest: &mut Reader) -> Result<String, SnapError> {
+    let (mut walker, root) = begin(tree)?;
     let (root_fd, _) = open_root(tree)?;
     let block = rustix::fs::fstatvfs(&root_fd).here(walker.at(), "look at")?.f_bsize;
-    let look = Look { root: &root_fd, block };
+    let mut look = Look { root: &root_fd, block, stamps: Stamps::default() };
     match manifest.next()? {
-        Item::Record(record) => look.entry(&walker, &record, &root, manifest, stamps, true)?,
+        Item::Record(record) => look.entry(&walker, &record, &root, manifest, true)?,
         _ => return Err(SnapError::damaged(tree, "its manifest is empty")),
     }
     loop {
         job.check()?;
         match (manifest.next()?, walker.next()?) {
-            (Item::End, None) => return Ok(()),
-            (Item::Leave, Some(Step::Leave)) => {}
+            (Item::End, None) => return Ok(look.stamps.finish()),
+            (Item::Leave, Some(Step::Leave)) => look.stamps.leave(),
             (Item::Record(record), Some(Step::Entry(stat))) if record.name == walker.name() => {
-                look.entry(&walker, &record, &stat, manifest, stamps, false)?;
+                look.entry(&walker, &record, &stat, manifest, false)?;
                 if record.kind == Kind::Dir {
                     walker.enter(&stat)?;
                 }
@@ -146,33 +141,32 @@ struct Look<'a> {
     root: &'a rustix::fd::OwnedFd,
     /// The file system's block.
     block: u64,
+    stamps: Stamps,
 }
 
 impl Look<'_> {
     fn entry(
-        &self,
+        &mut self,
         walker: &Walker,
         record: &Record,
         stat: &Stat,
         manifest: &mut Reader,
-        stamps: &mut Stamps,
         root: bool,
     ) -> Result<(), SnapError> {
         let at = walker.at();
-        let found =
+        let mut found =
             Record::from_stat(&record.name, stat).ok_or_else(|| at.damaged("it is of an unknown kind"))?;
-        let found = Self::with_target(walker, record, found, stamps.full_look())?;
+        if let Kind::Symlink(target) = &mut found.kind {
+            let read = rustix::fs::readlinkat(walker.dir(), walker.name(), Vec::new());
+            *target = read.here(at, "read")?.into_bytes();
+        }
         if let Some(why) = record.differs(&found) {
             return Err(at.damaged(&why));
         }
-        if !stamps.meet(stat, root)? {
-            return Err(at.damaged("it was changed since it was proved"));
-        }
-        if stamps.full_look() {
-            self.full(walker, record, stat, root)?;
-        }
+        self.stamps.entry(&record.name, stat);
+        self.full(walker, record, stat, root)?;
         if let Kind::File(shape) = &record.kind {
-            if shape.sparse() && stamps.full_look() {
+            if shape.sparse() {
                 self.holes(walker, shape)?;
             }
             for _ in 0..shape.extents {
@@ -181,24 +175,6 @@ impl Look<'_> {
             manifest.digests(shape)?;
         }
         Ok(())
-    }
-
-    /// A link's target is read in the full look only; the stamps stand for it otherwise.
-    fn with_target(
-        walker: &Walker,
-        record: &Record,
-        mut found: Record,
-        full: bool,
-    ) -> Result<Record, SnapError> {
-        if let (Kind::Symlink(target), Kind::Symlink(wanted)) = (&mut found.kind, &record.kind) {
-            *target = if full {
-                let read = rustix::fs::readlinkat(walker.dir(), walker.name(), Vec::new());
-                read.here(walker.at(), "read")?.into_bytes()
-            } else {
-                wanted.clone()
-            };
-        }
-        Ok(found)
     }
 
     /// What a stat does not show: attributes, and that another name is a name of the same file.

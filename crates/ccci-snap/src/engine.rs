@@ -155,8 +155,8 @@ impl Engine {
         result.map(|()| (hasher.finalize(), length))
     }
 
-    /// Makes the volume anew and fills it from a file.
-    pub(crate) async fn refill(&self, name: &str, like: &VolumeFacts, from: &Path) -> Result<(), SnapError> {
+    /// Makes the volume anew, empty.
+    pub(crate) async fn renew(&self, name: &str, like: &VolumeFacts) -> Result<(), SnapError> {
         let gently = query::RemoveVolumeOptionsBuilder::default().force(false).build();
         match self.docker.remove_volume(name, Some(gently)).await {
             Ok(()) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => {}
@@ -171,6 +171,11 @@ impl Engine {
                     .to_owned(),
             });
         }
+        Ok(())
+    }
+
+    /// Fills an empty volume from a file.
+    pub(crate) async fn upload(&self, name: &str, from: &Path) -> Result<(), SnapError> {
         let helper = self.helper(name).await?;
         let file = File::open(from).path("open", from)?;
         let parts = futures_util::stream::unfold(file, |mut file| async move {

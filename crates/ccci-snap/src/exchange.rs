@@ -16,15 +16,21 @@ pub(crate) fn into_place(new: &Path, path: &Path) -> Result<(), SnapError> {
         Err(Errno::NOENT) => rename(new, path, RenameFlags::NOREPLACE)?,
         other => told(other, path)?,
     }
-    sync_dir(parent(path))?;
-    Ok(sync_dir(parent(new))?)
+    sync_both(path, new)
 }
 
 /// Exchanges two directories, durably. Both must be there.
 pub(crate) fn swap(a: &Path, b: &Path) -> Result<(), SnapError> {
     rename(a, b, RenameFlags::EXCHANGE)?;
-    sync_dir(parent(b))?;
-    Ok(sync_dir(parent(a))?)
+    sync_both(b, a)
+}
+
+fn sync_both(a: &Path, b: &Path) -> Result<(), SnapError> {
+    sync_dir(parent(a))?;
+    if parent(a) != parent(b) {
+        sync_dir(parent(b))?;
+    }
+    Ok(())
 }
 
 fn rename(from: &Path, to: &Path, flags: RenameFlags) -> Result<(), SnapError> {

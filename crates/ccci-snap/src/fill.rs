@@ -2,26 +2,23 @@
 
 use std::path::Path;
 
-use crate::backend::{Method, give};
-use crate::capture::manifest_path;
-use crate::error::SnapError;
+use crate::backend::Give;
+use crate::error::{At, SnapError};
 use crate::job::Job;
 use crate::manifest::{Item, Reader};
 use crate::plant::Planter;
 use crate::record::Kind;
 
-/// Reads all of a kept volume and proves it against its manifest; makes the tree where one is named. With `prove`,
-/// also data that could be shared without reading is read.
+/// Goes through all of a kept volume and proves what is read against its manifest; makes the tree where one is named.
+/// `spoiled` is asked what to do about a file whose data is not what was written.
 pub(crate) fn volume(
     job: &Job<'_>,
-    volumes: &Path,
-    name: &str,
-    (method, digest): (Method, &str),
+    data: &Path,
+    manifest: &mut Reader,
+    mut give: Box<dyn Give + '_>,
     tree: Option<&Path>,
-    prove: bool,
+    spoiled: &mut dyn FnMut(SnapError) -> Result<(), SnapError>,
 ) -> Result<(), SnapError> {
-    let mut manifest = Reader::open(&manifest_path(volumes, name), digest)?;
-    let mut give = give(method, volumes, name, prove)?;
     let mut planter = tree.map(Planter::create).transpose()?;
     let mut path: Vec<u8> = Vec::new();
     let mut parents: Vec<usize> = Vec::new();
@@ -51,7 +48,10 @@ pub(crate) fn volume(
                         }
                         continue;
                     }
-                    (Kind::File(_), None) => give.file(job, &record, &path, &mut manifest, None)?,
+                    (Kind::File(_), None) => {
+                        let good = give.file(job, &record, &path, manifest, None)?;
+                        judge(good, data, &path, spoiled)?;
+                    }
                     (Kind::File(shape), Some(planter)) => {
                         let file = planter.file(&record)?;
                         if shape.sparse() {
@@ -59,7 +59,9 @@ pub(crate) fn volume(
                             rustix::fs::ftruncate(&file, shape.size)
                                 .here(planter.at(), "set the length of")?;
                         }
-                        give.file(job, &record, &path, &mut manifest, Some((&file, planter.at())))?;
+                        let into = Some((&file, planter.at()));
+                        let good = give.file(job, &record, &path, manifest, into)?;
+                        judge(good, data, &path, spoiled)?;
                         planter.complete(&file, &record)?;
                     }
                     (_, planter) => {
@@ -74,4 +76,17 @@ pub(crate) fn volume(
         }
     }
     give.finish()
+}
+
+fn judge(
+    good: bool,
+    tree: &Path,
+    entry: &[u8],
+    spoiled: &mut dyn FnMut(SnapError) -> Result<(), SnapError>,
+) -> Result<(), SnapError> {
+    if good {
+        Ok(())
+    } else {
+        spoiled(At { tree, entry }.damaged("its data is not what was written (digest)"))
+    }
 }

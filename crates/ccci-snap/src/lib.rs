@@ -1,7 +1,8 @@
 //! Exact snapshots of a set of Docker volumes, and their restore in one exchange of directories.
 //!
 //! [`Store::capture`] keeps the volumes of an undeployed stack beside the present snapshot, [`Staged::publish`] puts
-//! the new one in its place in one step. [`Snapshot::restore`] brings the volumes back; [`Snapshot::stage`] makes the
+//! the new one in its place in one step; what was cloned rather than copied gets its digests afterwards, by
+//! [`Snapshot::seal`]. [`Snapshot::restore`] brings the volumes back; [`Snapshot::stage`] makes the
 //! copies beforehand from which that is one exchange. Capture and restore ask for the proof
 //! [`Undeployed`](ccci_core::swarm::Undeployed).
 //!
@@ -12,6 +13,7 @@ mod archive;
 mod backend;
 mod capture;
 mod check;
+mod digests;
 mod engine;
 mod error;
 mod exchange;
@@ -23,13 +25,16 @@ mod manifest;
 mod meta;
 mod place;
 mod plant;
+mod proved;
 mod record;
 mod remove;
 mod restore;
+mod seal;
 mod space;
 mod stage;
 mod store;
 mod tar;
+mod verify;
 mod walk;
 
 pub use backend::{LOSSES, Method};
@@ -39,5 +44,7 @@ pub use job::{Job, Point};
 pub use meta::{Facts, META, Meta, SCHEMA, SecretMeta, VolumeMeta};
 pub use place::Place;
 pub use restore::Restored;
+pub use space::Need;
 pub use stage::{Mark, StageSeen, StageState, stage_state};
 pub use store::{Leftover, SNAPSHOT, STAGING, Seen, Snapshot, Staged, Store, leftover};
+pub use verify::{Damage, Proof, Verified};

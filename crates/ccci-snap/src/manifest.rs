@@ -5,13 +5,16 @@
 //! proves it before it believes a byte.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, Write as _};
+use std::io::{self, BufReader, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use blake3::{Hash, Hasher};
 
+use crate::digests;
 use crate::error::SnapError;
 use crate::extents::Digests;
+use crate::meta::VolumeMeta;
+use crate::proved;
 use crate::record::{Kind, Record, Shape, Time, Xattr};
 
 const MAGIC: &[u8] = b"ccci-manifest-1\n";
@@ -19,6 +22,11 @@ const MAGIC: &[u8] = b"ccci-manifest-1\n";
 const FIELD_LIMIT: u64 = 64 << 20;
 const LEAVE: u8 = b'u';
 const END: u8 = b'.';
+
+/// Where a volume's manifest lies below `volumes/`.
+pub(crate) fn path(volumes: &Path, volume: &str) -> PathBuf {
+    volumes.join(format!("{volume}.manifest"))
+}
 
 /// What a manifest adds up to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,9 +82,10 @@ impl Writer {
         self.flush_scratch()
     }
 
-    /// Writes the digests of the file just written.
-    pub(crate) fn digests(&mut self, digests: &Digests) -> Result<(), SnapError> {
-        for digest in digests.map.iter().chain([&digests.data]) {
+    /// Writes the digests of the file just written; none for one that was cloned, whose data nobody has read yet.
+    pub(crate) fn digests(&mut self, digests: Option<&Digests>) -> Result<(), SnapError> {
+        self.scratch.push(u8::from(digests.is_some()));
+        for digest in digests.iter().flat_map(|d| d.map.iter().chain([&d.data])) {
             self.scratch.extend_from_slice(digest.as_bytes());
         }
         self.flush_scratch()
@@ -124,30 +133,28 @@ pub(crate) struct Reader {
     input: BufReader<File>,
     path: PathBuf,
     entries: u64,
+    /// Where the digests are that it does not have itself.
+    taken: Option<digests::Reader>,
 }
 
 impl Reader {
     /// Opens a manifest after proving that it is the one with this digest.
     pub(crate) fn open(path: &Path, digest: &str) -> Result<Self, SnapError> {
-        use ccci_core::atomic::PathContext as _;
-        let mut file = match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(SnapError::damaged(path, "it is missing"));
-            }
-            other => other.path("open", path)?,
-        };
-        let mut hasher = Hasher::new();
-        io::copy(&mut BufReader::with_capacity(64 << 10, &file), &mut hasher).path("read", path)?;
-        if hasher.finalize().to_hex().as_str() != digest {
-            return Err(SnapError::damaged(path, "its digest is not the one in meta.json"));
-        }
-        file.rewind().path("read", path)?;
-        let mut reader =
-            Self { input: BufReader::with_capacity(64 << 10, file), path: path.to_owned(), entries: 0 };
+        let input = proved::open(path, digest)?;
+        let mut reader = Self { input, path: path.to_owned(), entries: 0, taken: None };
         let mut magic = [0; MAGIC.len()];
         reader.exactly(&mut magic)?;
         if magic != *MAGIC {
             return Err(SnapError::damaged(path, "it is no manifest that this ccci knows"));
+        }
+        Ok(reader)
+    }
+
+    /// The manifest of a kept volume, with the digests that were taken in the sealing.
+    pub(crate) fn of(volume: &VolumeMeta, volumes: &Path) -> Result<Self, SnapError> {
+        let mut reader = Self::open(&path(volumes, &volume.name), &volume.digest)?;
+        if let Some(digest) = &volume.digests {
+            reader.taken = Some(digests::Reader::open(&digests::path(volumes, &volume.name), digest)?);
         }
         Ok(reader)
     }
@@ -175,10 +182,17 @@ impl Reader {
         Ok((self.number()?, self.number()?))
     }
 
-    /// The digests of the file just read, after its runs.
-    pub(crate) fn digests(&mut self, shape: &Shape) -> Result<Digests, SnapError> {
-        let map = if shape.sparse() { Some(self.digest()?) } else { None };
-        Ok(Digests { data: self.digest()?, map })
+    /// The digests of the file just read, after its runs; none when they were not taken yet.
+    pub(crate) fn digests(&mut self, shape: &Shape) -> Result<Option<Digests>, SnapError> {
+        match (self.byte()?, &mut self.taken) {
+            (0, None) => Ok(None),
+            (0, Some(taken)) => taken.next(shape.sparse()).map(Some),
+            (1, _) => {
+                let map = if shape.sparse() { Some(self.digest()?) } else { None };
+                Ok(Some(Digests { data: self.digest()?, map }))
+            }
+            _ => Err(self.broken()),
+        }
     }
 
     fn digest(&mut self) -> Result<Hash, SnapError> {

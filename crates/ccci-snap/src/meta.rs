@@ -11,9 +11,12 @@ use ccci_core::version::RecipeVersion;
 use crate::backend::Method;
 use crate::engine::VolumeFacts;
 use crate::error::SnapError;
+use crate::{digests, manifest};
 
 /// The file's name.
 pub const META: &str = "meta.json";
+/// The file that will replace it when the snapshot is sealed.
+pub(crate) const META_NEW: &str = "meta.json.new";
 /// The schema that this ccci writes and reads.
 pub const SCHEMA: u64 = 1;
 /// The one algorithm of all digests.
@@ -77,6 +80,9 @@ pub struct VolumeMeta {
     /// The digest of the stamps of a clone tree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamps: Option<String>,
+    /// The digest of the file of digests of a clone tree; none until they were taken, by [`crate::Snapshot::seal`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digests: Option<String>,
     /// What may have been lost on the way, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<String>,
@@ -99,14 +105,29 @@ impl VolumeMeta {
         }
     }
 
-    /// What lies below `volumes/` of it.
-    pub(crate) fn names(&self) -> Vec<std::path::PathBuf> {
-        let mut names = vec![self.method.data(Path::new(""), &self.name)];
-        if self.method != Method::Archive {
-            names.push(format!("{}.manifest", self.name).into());
+    /// True when there is a digest of all its data; a clone tree that is not sealed is proved by its stamps alone.
+    pub fn sealed(&self) -> bool {
+        self.method != Method::Clone || self.digests.is_some()
+    }
+
+    /// What tells it from every other kept volume. The manifest of a clone tree says nothing of the data, so its stamps
+    /// belong to it.
+    pub(crate) fn identity(&self) -> String {
+        match &self.stamps {
+            None => self.digest.clone(),
+            Some(stamps) => blake3::hash(format!("{} {stamps}", self.digest).as_bytes()).to_hex().to_string(),
         }
-        if self.stamps.is_some() {
-            names.push(format!("{}.stamps", self.name).into());
+    }
+
+    /// What may lie below `volumes/` of it. Digests that `meta.json` does not name are of an interrupted sealing.
+    pub(crate) fn names(&self) -> Vec<std::path::PathBuf> {
+        let volumes = Path::new("");
+        let mut names = vec![self.method.data(volumes, &self.name)];
+        if self.method != Method::Archive {
+            names.push(manifest::path(volumes, &self.name));
+        }
+        if self.method == Method::Clone {
+            names.push(digests::path(volumes, &self.name));
         }
         names
     }
@@ -132,6 +153,21 @@ pub struct Facts {
 }
 
 impl Meta {
+    /// Bytes of data of all volumes, holes not counted.
+    pub fn size(&self) -> u64 {
+        self.volumes.iter().map(|v| v.size).sum()
+    }
+
+    /// Entries of all volumes.
+    pub fn files(&self) -> u64 {
+        self.volumes.iter().map(|v| v.files).sum()
+    }
+
+    /// True when every volume is sealed.
+    pub fn sealed(&self) -> bool {
+        self.volumes.iter().all(VolumeMeta::sealed)
+    }
+
     /// From the facts and the volumes that were kept.
     pub(crate) fn new(facts: &Facts, volumes: Vec<VolumeMeta>) -> Self {
         Self {
@@ -149,8 +185,8 @@ impl Meta {
         }
     }
 
-    /// The file's text, sealed.
-    pub(crate) fn sealed(mut self) -> (Self, String) {
+    /// The file's text, closed by its own digest.
+    pub(crate) fn closed(mut self) -> (Self, String) {
         self.seal = self.digest();
         let text = self.text();
         (self, text)

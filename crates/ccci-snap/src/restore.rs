@@ -10,6 +10,7 @@ use crate::exchange::swap;
 use crate::job::{Job, Point};
 use crate::meta::VolumeMeta;
 use crate::place::Place;
+use crate::space::Need;
 use crate::stage::{Stage, StageState, stage_state};
 use crate::store::Snapshot;
 
@@ -29,11 +30,24 @@ impl Snapshot {
     pub fn stage(&self, job: &Job<'_>, places: &[Place]) -> Result<(), SnapError> {
         for (place, volume) in self.pairs(places)?.into_iter().filter(|(_, v)| v.method != Method::Archive) {
             let stage = Stage::of(place);
-            if stage_state(&stage.look(), &volume.digest) != StageState::Ready {
+            if stage_state(&stage.look(), &volume.identity()) != StageState::Ready {
                 stage.make(job, self, volume)?;
             }
         }
         Ok(())
+    }
+
+    /// What lies beside each volume: whether its copy is ready, without proving it. A restore proves it before it uses
+    /// it. Volumes that are kept as a stream of the engine have no copy and are left out.
+    pub fn copies<'a>(&'a self, places: &'a [Place]) -> Result<Vec<(&'a VolumeMeta, StageState)>, SnapError> {
+        let pairs = self.pairs(places)?.into_iter().filter(|(_, v)| v.method != Method::Archive);
+        Ok(pairs.map(|(place, v)| (v, stage_state(&Stage::of(place).look(), &v.identity()))).collect())
+    }
+
+    /// What [`Snapshot::stage`] would need now, beside the volumes: the copies that are not ready.
+    pub fn stage_need(&self, places: &[Place]) -> Result<Need, SnapError> {
+        let missing = self.copies(places)?.into_iter().filter(|(_, state)| *state != StageState::Ready);
+        Ok(Need::of_copies(missing.map(|(volume, _)| volume)))
     }
 
     /// Makes the volumes what they were when the snapshot was taken, entries added since removed. The copies are all
@@ -59,7 +73,7 @@ impl Snapshot {
         }
         for (place, volume) in &trees {
             let stage = Stage::of(place);
-            let names = match self.prepared(job, &stage, place, volume)? {
+            let names = match Self::prepared(job, &stage, place, volume)? {
                 StageState::Exchanged => &mut done.already,
                 StageState::Ready => {
                     to_do.push(*place);
@@ -79,7 +93,7 @@ impl Snapshot {
             job.reach(Point::Exchanged);
         }
         for (place, volume) in streams {
-            archive::restore(place, &self.volumes(), volume)?;
+            archive::restore(job, place, &self.volumes(), volume)?;
             done.copied.push(volume.name.clone());
             job.reach(Point::Exchanged);
         }
@@ -90,7 +104,7 @@ impl Snapshot {
     /// Removes what the volumes were before the restore, and any unfinished copy.
     pub fn sweep(&self, job: &Job<'_>, places: &[Place]) -> Result<(), SnapError> {
         for place in places.iter().filter(|p| p.out_of_reach().is_none()) {
-            Stage::of(place).sweep()?;
+            Stage::of(place).sweep(job)?;
         }
         job.reach(Point::Swept);
         Ok(())
@@ -101,7 +115,7 @@ impl Snapshot {
         for (place, volume) in self.pairs(places)?.into_iter().filter(|(p, _)| p.out_of_reach().is_none()) {
             let stage = Stage::of(place);
             if stage_state(&stage.look(), &volume.digest) != StageState::Ready {
-                stage.sweep()?;
+                stage.sweep(job)?;
             }
         }
         job.reach(Point::Swept);
@@ -110,19 +124,18 @@ impl Snapshot {
 
     /// What is beside the volume, proved; what does not hold is made anew.
     fn prepared(
-        &self,
         job: &Job<'_>,
         stage: &Stage<'_>,
         place: &Place,
         volume: &VolumeMeta,
     ) -> Result<StageState, SnapError> {
-        let state = stage_state(&stage.look(), &volume.digest);
+        let state = stage_state(&stage.look(), &volume.identity());
         let tree = match state {
             StageState::Ready => stage.tree(),
             StageState::Exchanged => place.tree.clone(),
             StageState::Absent | StageState::Refuse => return Ok(state),
         };
-        match stage.prove(job, self, volume, &tree) {
+        match stage.prove(job, &tree) {
             Ok(()) => Ok(state),
             Err(error) if error.is_damage() => {
                 tracing::warn!(volume = %volume.name, %error, "the staged copy is made anew");

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags};
 
+use crate::backend::Method;
 use crate::error::{At, Here as _, SnapError};
+use crate::meta::VolumeMeta;
 use crate::walk::{Step, Walker, file_type};
 
 /// What a copy needs beside its data for each entry: a header, or an inode with its name.
@@ -15,16 +17,32 @@ const MARGIN: u64 = 16 << 20;
 
 /// What a copy will need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Need {
+pub struct Need {
     /// Bytes of data.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// Entries.
-    pub(crate) files: u64,
+    pub files: u64,
 }
 
 impl Need {
+    /// Of the copies of these kept volumes beside the volumes. A clone shares its blocks, so only its names need room;
+    /// of a volume that is kept as a stream of the engine there is no copy.
+    pub fn of_copies<'a>(volumes: impl IntoIterator<Item = &'a VolumeMeta>) -> Self {
+        let mut need = Self::default();
+        for volume in volumes.into_iter().filter(|v| v.method != Method::Archive) {
+            need.files += volume.files;
+            need.bytes += if volume.method == Method::Clone { 0 } else { volume.size };
+        }
+        need
+    }
+
+    /// The bytes it takes on the disk: data, and what each entry costs beside it.
+    pub fn on_disk(self) -> u64 {
+        self.bytes + self.files * ENTRY_COST
+    }
+
     /// Of a tree, counted.
-    fn of(tree: &Path) -> Result<Self, SnapError> {
+    pub(crate) fn of(tree: &Path) -> Result<Self, SnapError> {
         let (mut walker, _) = Walker::new(tree)?;
         let mut need = Self { bytes: 0, files: 1 };
         while let Some(step) = walker.next()? {
@@ -63,14 +81,14 @@ pub(crate) fn for_trees(place: &Path, trees: &[&Path]) -> Result<(), SnapError> 
         need.files += one.files;
     }
     // The stream takes no inode an entry.
-    room(place, Need { files: 0, bytes: need.bytes + need.files * ENTRY_COST })
+    room(place, Need { files: 0, bytes: need.on_disk() })
 }
 
 /// Refuses when `place` has no room for this.
 pub(crate) fn room(place: &Path, need: Need) -> Result<(), SnapError> {
     let stat = statvfs(place)?;
     let free = stat.f_bavail * stat.f_frsize;
-    let needed = need.bytes + need.files * ENTRY_COST + MARGIN;
+    let needed = need.on_disk() + MARGIN;
     let no = |unit, needed, free| SnapError::NoSpace { place: place.to_owned(), unit, needed, free };
     if needed > free {
         return Err(no("bytes", needed, free));

@@ -3,7 +3,6 @@
 //! ```text
 //! …/volumes/<volume>/_data           the volume
 //! …/volumes/<volume>/ccci-tree/      the copy; after a restore, what the volume was
-//! …/volumes/<volume>/ccci-stamps     inode and change time of every entry of the copy
 //! …/volumes/<volume>/ccci-mark.json  written last: the copy is complete
 //! ```
 //!
@@ -18,9 +17,8 @@ use std::path::{Path, PathBuf};
 
 use ccci_core::atomic::{self, PathContext as _};
 
-use crate::backend::{Method, clone::sync_tree};
-use crate::capture::manifest_path;
-use crate::check::{self, Stamps};
+use crate::backend::{clone::sync_tree, give};
+use crate::check;
 use crate::error::SnapError;
 use crate::exchange::{parent, sync_dir};
 use crate::fill;
@@ -29,10 +27,9 @@ use crate::manifest::Reader;
 use crate::meta::VolumeMeta;
 use crate::place::Place;
 use crate::space::{self, Need};
-use crate::store::{Snapshot, stamp};
+use crate::store::Snapshot;
 
 const TREE: &str = "ccci-tree";
-const STAMPS: &str = "ccci-stamps";
 const MARK: &str = "ccci-mark.json";
 const SCHEMA: u64 = 1;
 
@@ -44,7 +41,7 @@ pub struct Mark {
     pub schema: u64,
     /// The volume.
     pub volume: String,
-    /// The digest of the manifest of which it is a copy.
+    /// Of what it is a copy: the digest of the manifest; where a clone tree is kept, of manifest and stamps.
     pub manifest: String,
     /// The digest of its stamps.
     pub stamps: String,
@@ -110,10 +107,6 @@ impl<'a> Stage<'a> {
         self.beside.join(TREE)
     }
 
-    fn stamps(&self) -> PathBuf {
-        self.beside.join(STAMPS)
-    }
-
     fn mark(&self) -> PathBuf {
         self.beside.join(MARK)
     }
@@ -126,7 +119,7 @@ impl<'a> Stage<'a> {
             mark: mark.and_then(|text| serde_json::from_str(&text).ok()),
             tree: inode(&self.tree()),
             live: inode(&self.place.tree),
-            any: [self.tree(), self.stamps(), self.mark()].iter().any(|p| inode(p).is_some()),
+            any: [self.tree(), self.mark()].iter().any(|p| inode(p).is_some()),
         }
     }
 
@@ -137,21 +130,23 @@ impl<'a> Stage<'a> {
         snapshot: &Snapshot,
         volume: &VolumeMeta,
     ) -> Result<(), SnapError> {
-        self.sweep()?;
+        self.sweep(job)?;
         self.room(volume)?;
         job.reach(Point::StageBegun);
         let (tree, volumes) = (self.tree(), snapshot.volumes());
         // A clone tree is proved by its stamps, without reading it.
-        snapshot.verify_stamps(job, volume)?;
-        fill::volume(job, &volumes, &volume.name, (volume.method, &volume.digest), Some(&tree), false)?;
+        snapshot.unchanged(job, volume)?;
+        let give = give(volume.method, &volumes, &volume.name, false, None)?;
+        let data = volume.method.data(&volumes, &volume.name);
+        fill::volume(job, &data, &mut Reader::of(volume, &volumes)?, give, Some(&tree), &mut Err)?;
         sync_tree(&tree)?;
         job.reach(Point::TreeStaged);
-        let stamps = stamp(job, &tree, &volumes, &volume.name, &volume.digest, &self.stamps())?;
+        let stamps = check::tree(job, &tree, &mut Reader::of(volume, &volumes)?)?;
         let root = std::fs::symlink_metadata(&tree).map(|m| m.ino());
         let mark = Mark {
             schema: SCHEMA,
             volume: volume.name.clone(),
-            manifest: volume.digest.clone(),
+            manifest: volume.identity(),
             stamps,
             root: root.path("look at", &tree)?,
         };
@@ -171,32 +166,26 @@ impl<'a> Stage<'a> {
     }
 
     /// Proves by its stamps that a tree is the copy that was made: the staged one, or the volume after the exchange.
-    pub(crate) fn prove(
-        &self,
-        job: &Job<'_>,
-        snapshot: &Snapshot,
-        volume: &VolumeMeta,
-        tree: &Path,
-    ) -> Result<(), SnapError> {
+    pub(crate) fn prove(&self, job: &Job<'_>, tree: &Path) -> Result<(), SnapError> {
         let Some(mark) = self.look().mark else {
             return Err(SnapError::damaged(&self.mark(), "it is missing or does not read"));
         };
-        let mut manifest = Reader::open(&manifest_path(&snapshot.volumes(), &volume.name), &volume.digest)?;
-        check::tree(job, tree, &mut manifest, &mut Stamps::open(&self.stamps(), &mark.stamps)?)
+        if check::stamps(job, tree)? == mark.stamps {
+            return Ok(());
+        }
+        Err(SnapError::damaged(tree, "something in it was changed since it was proved"))
     }
 
     /// Removes whatever of ours lies beside the volume, the mark last: as long as something is left, it says what. The
     /// volume itself is never touched.
-    pub(crate) fn sweep(&self) -> Result<(), SnapError> {
+    pub(crate) fn sweep(&self, job: &Job<'_>) -> Result<(), SnapError> {
         crate::remove::tree(&self.tree())?;
-        crate::remove::tree(&self.stamps())?;
+        job.reach(Point::TreeSwept);
         crate::remove::tree(&self.mark())
     }
 
     fn room(&self, volume: &VolumeMeta) -> Result<(), SnapError> {
-        // Clones share their blocks; their names still need room.
-        let bytes = if volume.method == Method::Clone { 0 } else { volume.size };
-        space::room(self.beside, Need { bytes, files: volume.files })
+        space::room(self.beside, Need::of_copies([volume]))
     }
 }
 

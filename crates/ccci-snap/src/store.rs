@@ -1,7 +1,8 @@
 //! The known-good of one app on disk: one directory, replaced as a whole in one step.
 //!
 //! ```text
-//! <state>/<label>/snapshot/       meta.json, env, volumes/<volume>.manifest with <volume>.tar or <volume>/
+//! <state>/<label>/snapshot/       meta.json, env, volumes/<volume>.manifest with <volume>.tar, or with <volume>/ and
+//!                                 <volume>.digests, which is added by the sealing
 //! <state>/<label>/snapshot.new/   being written, or the one before, which is about to go
 //! ```
 
@@ -13,13 +14,12 @@ use ccci_core::swarm::Undeployed;
 use crate::archive;
 use crate::backend::{LOSSES, Method};
 use crate::capture;
-use crate::check::{self, Stamps};
+use crate::check;
 use crate::error::SnapError;
-use crate::exchange::sync_dir;
-use crate::fill;
+use crate::exchange::{parent, sync_dir};
 use crate::job::{Job, Point};
 use crate::manifest::Reader;
-use crate::meta::{Facts, META, Meta, VolumeMeta};
+use crate::meta::{Facts, META, META_NEW, Meta, VolumeMeta};
 use crate::place::Place;
 use crate::space;
 
@@ -27,8 +27,8 @@ use crate::space;
 pub const SNAPSHOT: &str = "snapshot";
 /// The name of what is being written.
 pub const STAGING: &str = "snapshot.new";
-const ENV: &str = "env";
-const VOLUMES: &str = "volumes";
+pub(crate) const ENV: &str = "env";
+pub(crate) const VOLUMES: &str = "volumes";
 
 /// Where the snapshot of one app lives: `<state>/<label>`.
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ pub struct Store {
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     dir: PathBuf,
-    meta: Meta,
+    pub(crate) meta: Meta,
 }
 
 /// A complete snapshot that nobody sees yet.
@@ -107,10 +107,14 @@ impl Store {
         Seen { snapshot: self.snapshot_dir().exists(), staging: self.staging().exists() }
     }
 
-    /// Removes what an interrupted operation left; true when there was something.
+    /// Removes what an interrupted operation left; true when there was something. A sealing that did not come to its
+    /// end is done again by [`Snapshot::seal`].
     pub fn sweep(&self) -> Result<bool, SnapError> {
+        let half = self.snapshot_dir().join(META_NEW);
+        let was_sealing = half.exists();
+        atomic::remove_file(&half)?;
         match leftover(self.look()) {
-            Leftover::None => Ok(false),
+            Leftover::None => Ok(was_sealing),
             Leftover::RemoveStaging => crate::remove::tree(&self.staging()).map(|()| true),
         }
     }
@@ -125,7 +129,8 @@ impl Store {
         self.sweep()
     }
 
-    /// Keeps the volumes as they are. Nothing is seen of it before [`Staged::publish`].
+    /// Keeps the volumes as they are. Nothing is seen of it before [`Staged::publish`]. What was cloned is not read: it
+    /// is proved by its stamps until [`Snapshot::seal`] has taken its digests, when the app may run already.
     pub fn capture(
         &self,
         job: &Job<'_>,
@@ -140,6 +145,8 @@ impl Store {
         self.sweep()?;
         self.room(places)?;
         job.reach(Point::CaptureBegun);
+        // It may be new.
+        sync_dir(parent(&self.dir))?;
         let staging = self.staging();
         private_dir(&staging)?;
         let volumes = staging.join(VOLUMES);
@@ -150,12 +157,12 @@ impl Store {
             job.reach(Point::VolumeKept);
         }
         kept.sort_by(|a, b| a.name.cmp(&b.name));
-        atomic::write_private(&staging.join(ENV), &facts.env)?;
         sync_dir(&volumes)?;
+        job.reach(Point::VolumesKept);
+        atomic::write_private(&staging.join(ENV), &facts.env)?;
         job.reach(Point::DataKept);
-        let (meta, text) = Meta::new(facts, kept).sealed();
+        let (meta, text) = Meta::new(facts, kept).closed();
         atomic::write_private(&staging.join(META), text.as_bytes())?;
-        sync_dir(&staging)?;
         job.reach(Point::Complete);
         Ok(Staged { store: self.clone(), meta })
     }
@@ -173,19 +180,14 @@ fn keep(job: &Job<'_>, place: &Place, volumes: &Path) -> Result<VolumeMeta, Snap
         Method::Archive => archive::keep(place, volumes)?,
         method => capture::volume(job, &place.tree, volumes, name, method)?,
     };
-    let digest = sum.digest.to_hex().to_string();
-    let mut stamps = None;
-    if place.method == Method::Clone {
-        let tree = place.method.data(volumes, name);
-        stamps = Some(stamp(job, &tree, volumes, name, &digest, &volumes.join(format!("{name}.stamps")))?);
-    }
-    Ok(VolumeMeta {
+    let mut volume = VolumeMeta {
         name: name.clone(),
         method: place.method,
         size: sum.bytes,
         files: sum.entries,
-        digest,
-        stamps,
+        digest: sum.digest.to_hex().to_string(),
+        stamps: None,
+        digests: None,
         losses: match place.method {
             Method::Archive => LOSSES.iter().map(|l| (*l).to_owned()).collect(),
             _ => Vec::new(),
@@ -193,34 +195,12 @@ fn keep(job: &Job<'_>, place: &Place, volumes: &Path) -> Result<VolumeMeta, Snap
         driver: place.facts.driver.clone(),
         options: place.facts.options.clone(),
         labels: place.facts.labels.clone(),
-    })
-}
-
-/// Looks at all of a new tree and writes down its stamps.
-pub(crate) fn stamp(
-    job: &Job<'_>,
-    tree: &Path,
-    volumes: &Path,
-    name: &str,
-    digest: &str,
-    path: &Path,
-) -> Result<String, SnapError> {
-    let mut manifest = Reader::open(&capture::manifest_path(volumes, name), digest)?;
-    let mut stamps = Stamps::create(path)?;
-    check::tree(job, tree, &mut manifest, &mut stamps)?;
-    Ok(stamps.finish()?.map(|h| h.to_hex().to_string()).unwrap_or_default())
-}
-
-/// Refuses a directory in which there is something else.
-fn only(dir: &Path, expected: &[PathBuf]) -> Result<(), SnapError> {
-    use ccci_core::atomic::PathContext as _;
-    for entry in std::fs::read_dir(dir).path("list", dir)? {
-        let name = PathBuf::from(entry.path("list", dir)?.file_name());
-        if !expected.contains(&name) {
-            return Err(SnapError::damaged(&dir.join(name), "nobody put it there"));
-        }
+    };
+    if place.method == Method::Clone {
+        let tree = place.method.data(volumes, name);
+        volume.stamps = Some(check::tree(job, &tree, &mut Reader::of(&volume, volumes)?)?);
     }
-    Ok(())
+    Ok(volume)
 }
 
 /// A directory that only we can enter: volumes hold setuid programs and secrets.
@@ -237,14 +217,22 @@ impl Staged {
         &self.meta
     }
 
-    /// Puts it in its place in one step: before it, the old snapshot is the snapshot; after it, this one is.
+    /// Puts it in its place in one step: before it, the old snapshot is the snapshot; after it, this one is. The old
+    /// one is removed.
     pub fn publish(self, job: &Job<'_>) -> Result<Snapshot, SnapError> {
-        let dir = self.store.snapshot_dir();
-        let staging = self.store.staging();
-        crate::exchange::into_place(&staging, &dir)?;
-        job.reach(Point::Published);
-        self.store.sweep()?;
+        let store = self.store.clone();
+        let snapshot = self.exchange(job)?;
+        store.sweep()?;
         job.reach(Point::OldRemoved);
+        Ok(snapshot)
+    }
+
+    /// The same, but the old one stays beside it, as refuse, until [`Store::sweep`]: removing many files takes longer
+    /// than cloning them, and may be done when the app runs again.
+    pub fn exchange(self, job: &Job<'_>) -> Result<Snapshot, SnapError> {
+        let dir = self.store.snapshot_dir();
+        crate::exchange::into_place(&self.store.staging(), &dir)?;
+        job.reach(Point::Published);
         Ok(Snapshot { dir, meta: self.meta })
     }
 }
@@ -264,6 +252,12 @@ impl Snapshot {
         self.dir.join(VOLUMES)
     }
 
+    /// The bytes that its files take on the disk, counted now. Blocks that a clone tree shares with the volume are
+    /// counted too.
+    pub fn on_disk(&self) -> Result<u64, SnapError> {
+        Ok(space::Need::of(&self.dir)?.bytes)
+    }
+
     /// The kept env, proved.
     pub fn env(&self) -> Result<Vec<u8>, SnapError> {
         use ccci_core::atomic::PathContext as _;
@@ -278,33 +272,6 @@ impl Snapshot {
             return Err(SnapError::damaged(&path, "its digest is not the one in meta.json"));
         }
         Ok(env)
-    }
-
-    /// Reads every byte and proves it against its digest, and that nothing is there that does not belong.
-    pub fn verify(&self, job: &Job<'_>) -> Result<(), SnapError> {
-        self.env()?;
-        let volumes = self.volumes();
-        only(&self.dir, &[META, ENV, VOLUMES].map(PathBuf::from))?;
-        let expected: Vec<PathBuf> = self.meta.volumes.iter().flat_map(VolumeMeta::names).collect();
-        only(&volumes, &expected)?;
-        for volume in &self.meta.volumes {
-            if volume.method == Method::Archive {
-                archive::prove(&volumes, volume)?;
-                continue;
-            }
-            self.verify_stamps(job, volume)?;
-            fill::volume(job, &volumes, &volume.name, (volume.method, &volume.digest), None, true)?;
-        }
-        Ok(())
-    }
-
-    /// Proves that a clone tree is the one that was made; other forms are proved as they are read.
-    pub(crate) fn verify_stamps(&self, job: &Job<'_>, volume: &VolumeMeta) -> Result<(), SnapError> {
-        let Some(digest) = &volume.stamps else { return Ok(()) };
-        let volumes = self.volumes();
-        let mut manifest = Reader::open(&capture::manifest_path(&volumes, &volume.name), &volume.digest)?;
-        let mut stamps = Stamps::open(&volumes.join(format!("{}.stamps", volume.name)), digest)?;
-        check::tree(job, &volume.method.data(&volumes, &volume.name), &mut manifest, &mut stamps)
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ccci_core::atomic::{self, PathContext as _, PathError};
+use ccci_core::canonical::Canonical;
 use ccci_core::clock;
 use ccci_core::lock::{self, Holder, Lock, LockError};
 use ccci_core::names::StackName;
@@ -18,7 +19,7 @@ use super::{LabError, USE};
 use crate::engine::neighbours::{self, Proxy};
 use crate::engine::{self, EngineOptions, Owned};
 use crate::keycloak;
-use crate::layout::{LabLayout, PROXY_NETWORK};
+use crate::layout::{BASE_DOMAIN, LabLayout, PROXY_NETWORK};
 use crate::names;
 use crate::standing::StandingError;
 use crate::traefik;
@@ -209,6 +210,10 @@ fn recorded(layout: &LabLayout, running: BTreeSet<String>, kept: bool) -> Result
             stacks.extend(record.apps().map(|app| app.stack.to_string()));
         }
     }
+    // Kept apps are undeployed most of the time, and what is left of them then has no service.
+    let base = BASE_DOMAIN.parse().map_err(StandingError::from)?;
+    let canonicals = if kept { Canonical::all(&base, &layout.state())? } else { Vec::new() };
+    stacks.extend(canonicals.iter().map(|canonical| canonical.domain.stack().to_string()));
     Ok(stacks)
 }
 

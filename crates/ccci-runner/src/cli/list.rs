@@ -124,31 +124,4 @@ mod tests {
         let error = list_chosen(&"blog".parse().unwrap(), dir.path(), &ask, &mut Vec::new()).unwrap_err();
         assert!(matches!(error, CommandError::Trouble(Trouble::NothingSelected(_))), "{error}");
     }
-
-    /// The goal is 150 ms on a quiet machine, in an optimised build; twice that is the gate.
-    #[test]
-    fn ten_thousand_checks_are_listed_at_once() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let dir = tempfile::tempdir().unwrap();
-        for stage in ["install", "upgrade", "custom"] {
-            let folder = dir.path().join("blog").join(stage);
-            std::fs::create_dir_all(&folder).unwrap();
-            for number in 0..3334 {
-                let file = std::fs::File::create(folder.join(format!("check-{number}"))).unwrap();
-                file.set_permissions(std::fs::Permissions::from_mode(0o755)).unwrap();
-            }
-        }
-        let mut times: Vec<u128> = (0..5)
-            .map(|_| {
-                let (start, mut out) = (std::time::Instant::now(), Vec::new());
-                list("blog", dir.path(), &mut out).unwrap();
-                assert!(String::from_utf8(out).unwrap().lines().count() > 10_000);
-                start.elapsed().as_millis()
-            })
-            .collect();
-        times.sort_unstable();
-        println!("10,002 checks listed in {} ms (median of five, unoptimised)", times[2]);
-        // Other work on the machine can only add time, so the least of five is what the code costs.
-        assert!(times[0] <= 300, "{times:?}");
-    }
 }

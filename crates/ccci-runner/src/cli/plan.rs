@@ -43,7 +43,7 @@ pub(crate) async fn plan(
     let domain = domain.map_err(|error| Trouble::BadInput(error.to_string()))?;
     let settings = &world.settings;
     let canonical = Canonical::of(&target.recipe, &settings.base_domain, &settings.state_dir);
-    let known = known_release(&canonical.map_err(|error| error.to_string()), &room)?;
+    let known = known_release(&canonical.map_err(|error| error.to_string()), &room, world)?;
     let (git, clone) = (world.git(None), dir.path().join("clone"));
     let subject = observe::subject(&target, &domain, (&git, &clone), room, &known, world).await?;
     let needs_provider = subject.room.provider.is_some();
@@ -57,7 +57,12 @@ fn text(plan: &Plan, needs_provider: bool) -> String {
         version.as_ref().map_or("no release", RecipeVersion::tag).to_owned()
     };
     let mut lines = vec![
-        format!("mode: {}", plan.mode.as_str()),
+        match plan.mode {
+            Mode::Cold => "mode: cold".to_owned(),
+            Mode::Quick => {
+                "mode: quick (lower confidence): it begins at the known-good and promotes nothing".to_owned()
+            }
+        },
         format!("tests commit {} ({})", plan.head, named(&plan.head_version)),
         format!("deploys first commit {} ({})", plan.base, named(&plan.base_version)),
         match &plan.base_deploy {

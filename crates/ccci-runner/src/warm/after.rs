@@ -23,10 +23,12 @@ async fn try_make_ready(known: &KnownGood, world: &World) -> Result<(), Trouble>
     }
     let engine = Engine::connect().await.map_err(infrastructure)?;
     let places = places(&known.snapshot, &engine, &known.canonical).await?;
-    let (snapshot, world) = (known.snapshot.clone(), world.clone());
+    let (mut snapshot, world) = (known.snapshot.clone(), world.clone());
     let done = tokio::task::spawn_blocking(move || {
         let reach = |point: ccci_snap::Point| world.points.pass(point.name());
         let job = Job::new(world.stop.run.clone(), &reach);
+        // Digests of what was cloned; every other snapshot has them, and one that was sealed before is not touched.
+        snapshot.seal(&job)?;
         snapshot.sweep_old(&job, &places)?;
         world.points.reach(Point::SweptAfter);
         if world.settings.fast_restore == FastRestore::Auto {

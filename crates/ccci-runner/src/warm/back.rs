@@ -14,7 +14,9 @@ use super::points::Point;
 use crate::world::{World, infrastructure, lost};
 
 /// How long a stack may take to go. Stop grace periods of minutes are real (a database with two).
-const PATIENCE: Duration = Duration::from_secs(300);
+pub(super) const PATIENCE: Duration = Duration::from_secs(300);
+/// Pause between two tries while the engine does not answer.
+pub(super) const RETRY: Duration = Duration::from_millis(500);
 
 /// What takes a canonical down and back.
 #[derive(Clone, Copy)]

@@ -8,15 +8,18 @@ use ccci_core::canonical::{Canonical, VolumeStatus};
 use ccci_core::lock::{Holder, Lock};
 use ccci_core::names::RunId;
 use ccci_core::orphans;
-use ccci_core::record::{RecordState, RunRecord};
+use ccci_core::record::{self, RecordState, RunRecord};
+use ccci_core::statefile::StateError;
 use ccci_core::swarm::Swarm;
 use ccci_core::txn::{self as rules, Journal, Kind, Recovery, Seen};
 use ccci_core::verdict::Trouble;
+use ccci_snap::Job;
 
 use super::back::Hands;
 use super::known::{self, KnownGood};
 use super::points::Point;
 use super::{named, not_restored, raise, txn};
+use crate::enter;
 use crate::world::{World, infrastructure};
 
 /// The lock of an app, by its domain.
@@ -34,8 +37,7 @@ pub(crate) async fn sweep(
     let settings = &world.settings;
     let mut told = Vec::new();
     for canonical in Canonical::all(&settings.base_domain, &settings.state_dir).map_err(infrastructure)? {
-        let open = canonical.journal();
-        if matches!(open, Ok(None)) && !known::store(&canonical).look().staging {
+        if !is_unfinished(&canonical) {
             continue;
         }
         let _lock = if held.iter().any(|held| held.label == canonical.label) {
@@ -51,18 +53,67 @@ pub(crate) async fn sweep(
     Ok(told)
 }
 
+/// Whether something was begun and not ended: a transaction, a new snapshot, the digests of one.
+fn is_unfinished(canonical: &Canonical) -> bool {
+    let store = known::store(canonical);
+    !matches!(canonical.journal(), Ok(None))
+        || store.look().staging
+        || store.open().is_ok_and(|snapshot| !snapshot.is_sealed())
+}
+
+/// Takes the digests that a sealing did not come to take. A run does it too, after its report.
+async fn seal(canonical: &Canonical, world: &World) -> Result<(), Trouble> {
+    let Ok(mut snapshot) = known::store(canonical).open() else { return Ok(()) };
+    let (points, cancel) = (world.points.clone(), world.stop.run.clone());
+    let sealed = tokio::task::spawn_blocking(move || {
+        let reach = |point: ccci_snap::Point| points.pass(point.name());
+        snapshot.seal(&Job::new(cancel, &reach))
+    });
+    sealed.await.map_err(infrastructure)?.map(drop).map_err(infrastructure)
+}
+
 /// Ends the open transaction of one canonical, whose lock the caller has.
 pub(crate) async fn one(canonical: &Canonical, swarm: &Swarm, world: &World) -> Option<String> {
     if let Err(error) = known::store(canonical).sweep() {
         return Some(format!("{}: still there: {error}", canonical.label));
     }
+    // A damaged one is for whoever wants to use it to find out.
+    if let Err(error) = seal(canonical, world).await {
+        world.events.progress(format!("{}: its known-good could not be sealed: {error}", canonical.label));
+    }
     // Read again under the lock: its owner may have ended in between.
-    let journal = match canonical.journal() {
-        Ok(journal) => journal?,
-        Err(error) => return Some(format!("{}: still there: {error}", canonical.label)),
-    };
     let hands = Hands { swarm, abra: None, cancel: &world.stop.run, world };
-    Some(ended(canonical, &journal, hands, world).await)
+    let label = &canonical.label;
+    match canonical.journal() {
+        Ok(journal) => Some(ended(canonical, &journal?, hands, world).await),
+        Err(error @ StateError::Form { .. }) => Some(match in_its_place(canonical, world) {
+            Ok(journal) => format!("{label}: {error}; {}", ended(canonical, &journal, hands, world).await),
+            Err(why) => format!("{label}: still there: {error}; {why}"),
+        }),
+        Err(error) => Some(format!("{label}: still there: {error}")),
+    }
+}
+
+/// What an open transaction that nobody can read becomes: a restore. Whatever was meant, the app is to be its known-good
+/// again, or to be given up where there is none.
+fn in_its_place(canonical: &Canonical, world: &World) -> Result<Journal, Trouble> {
+    let id = enter::draw_id().map_err(infrastructure)?;
+    end_of_up(canonical, world)?;
+    txn::begin(canonical, Kind::Restore, &id, None, world)?;
+    canonical.journal().map_err(infrastructure)?.ok_or_else(|| infrastructure("its journal is gone"))
+}
+
+/// The run of somebody who has the app up owns a realm and private files; from now on they are a dead run's.
+pub(crate) fn end_of_up(canonical: &Canonical, world: &World) -> Result<(), Trouble> {
+    for dir in record::run_dirs(&world.settings.runs_dir()).map_err(infrastructure)? {
+        // One that cannot be read is no concern of this canonical's.
+        let Ok(Some(record)) = RunRecord::load(&dir) else { continue };
+        if record.state == RecordState::Up && record.recipe == canonical.recipe {
+            RunRecord::amend(&dir, |record| record.state = RecordState::Open).map_err(infrastructure)?;
+            world.points.reach(Point::RecordDown);
+        }
+    }
+    Ok(())
 }
 
 /// The run that opened a transaction: its directory and, where it has one that reads, its record.
@@ -112,6 +163,10 @@ async fn ended(canonical: &Canonical, journal: &Journal, hands: Hands<'_>, world
     };
     match done {
         Ok(end) => format!("{died}: {end}"),
+        // An engine that is lost, or a program that is stopped: nobody need act.
+        Err(why) if hands.cancel.is_cancelled() || hands.swarm.stacks().await.is_err() => {
+            format!("{died}: still there: {why}")
+        }
         Err(why) => {
             let why = not_restored(canonical, known.as_ref(), &journal.run, &why, world);
             format!("{died}: still there: {why}")

@@ -88,7 +88,8 @@ fn killed_in(scene: &Scene, volumes: &[&str], first: Next) {
         let leftovers = world.engine.has();
         world.ccci_killed_at(&moment.point, scene.words);
         let expect = scene.expects(moment, before.is_empty());
-        let what = format!("{}, {} volume(s), killed at {}, {next:?}", scene.name, volumes.len(), moment.point);
+        let what =
+            format!("{}, {} volume(s), killed at {}, {next:?}", scene.name, volumes.len(), moment.point);
         world.assert_recovers(next, expect, &before, &leftovers, &what);
         next = next.other();
     }

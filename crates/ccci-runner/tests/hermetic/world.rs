@@ -2,7 +2,7 @@
 //! abra and web. The program itself is the real one.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -122,7 +122,12 @@ pull: false
 
     /// Calls the program and kills it in the first moment in which this holds.
     pub(crate) fn ccci_killed_when(&self, words: &[&str], moment: impl Fn() -> bool) {
-        let mut child = self.command(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = self
+            .command(words, &self.path("record.json"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         while !moment() {
             assert_eq!(child.try_wait().unwrap(), None, "it ended before the moment came");
             std::thread::sleep(Duration::from_millis(1));
@@ -144,7 +149,7 @@ pull: false
         let json = self.path("record.json");
         drop(std::fs::remove_file(&json));
         let start = Instant::now();
-        let output = self.command(words).envs(env.iter().copied()).output().unwrap();
+        let output = self.command(words, &json).envs(env.iter().copied()).output().unwrap();
         let took = start.elapsed();
         let record = std::fs::read(&json).map_or(Value::Null, |text| serde_json::from_slice(&text).unwrap());
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -154,8 +159,8 @@ pull: false
         Ran { code, signal, stdout: text(output.stdout), stderr: text(output.stderr), record, took }
     }
 
-    /// The program with this server's settings and an environment of its own.
-    pub(crate) fn command(&self, words: &[&str]) -> Command {
+    /// The program with this server's settings and an environment of its own; the record of a run goes to `json`.
+    pub(crate) fn command(&self, words: &[&str], json: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ccci"));
         command
             .arg("--config")
@@ -164,7 +169,7 @@ pull: false
             .arg(self.path("recipes"))
             .args(words);
         if words.contains(&"--recipe") {
-            command.arg("--json").arg(self.path("record.json"));
+            command.arg("--json").arg(json);
         }
         let path = std::env::var_os("PATH").unwrap_or_default();
         command.env_clear().env("PATH", path).env("HOME", self.path("home"));

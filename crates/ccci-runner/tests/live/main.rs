@@ -5,10 +5,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 
 mod browser;
+mod costs;
 mod deps;
 mod docs;
 mod engine;
 mod flight;
+mod floor;
 mod foreign;
 mod provider;
 mod realms;
@@ -17,3 +19,10 @@ mod secrets;
 mod sso;
 mod support;
 mod verdicts;
+mod warm;
+mod warm_crash;
+mod warm_docs;
+mod warm_lost;
+mod warm_promote;
+mod warm_rollback;
+mod wire;

@@ -28,9 +28,18 @@ impl Provider {
         Self::at(&settings, &format!("warm-keycloak.{}", settings.base_domain))
     }
 
+    /// The same, asked at another port.
+    pub(crate) fn over(settings: &Settings, port: u16) -> Self {
+        let domain = format!("warm-keycloak.{}", settings.base_domain);
+        Self::asked(settings, &domain, format!("https://{domain}:{port}"))
+    }
+
     /// The Keycloak that is deployed at this domain.
     pub(crate) fn at(settings: &Settings, domain: &str) -> Self {
-        let origin = format!("https://{domain}");
+        Self::asked(settings, domain, format!("https://{domain}"))
+    }
+
+    fn asked(settings: &Settings, domain: &str, origin: String) -> Self {
         let service = domain.replace('.', "_") + "_app";
         let filter = format!("label=com.docker.swarm.service.name={service}");
         let container = docker(&["ps", "--quiet", "--filter", &filter]);
@@ -112,14 +121,15 @@ impl Provider {
         self.keycloak.realms().await.unwrap().into_iter().map(|realm| realm.name).collect()
     }
 
-    /// The same until it has this status: who loses a race inside Keycloak is answered 409 or 500, and asks again.
-    pub(crate) async fn bare_until(
-        &self,
-        wanted: u16,
-        (method, path): (&str, &str),
-        token: &str,
-        body: Option<&Value>,
-    ) {
+    /// Makes an empty realm as a person would: without any mark of ours.
+    pub(crate) async fn make_by_hand(&self, name: &str) {
+        let plain = json!({ "realm": name, "enabled": true });
+        let token = self.bare_token().await;
+        self.bare_until(201, ("POST", "/admin/realms"), &token, Some(&plain)).await;
+    }
+
+    /// A request until it has this status: who loses a race inside Keycloak is answered 409 or 500, and asks again.
+    async fn bare_until(&self, wanted: u16, (method, path): (&str, &str), token: &str, body: Option<&Value>) {
         let mut status = 0;
         for _ in 0..20 {
             status = self.bare(method, path, token, body).await;

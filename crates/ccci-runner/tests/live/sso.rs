@@ -4,9 +4,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use ccci_sso::RealmName;
 use serde_json::Value;
 
 use crate::flight::{Flight, assert_swept, eventually, exists};
+use crate::provider::Provider;
+use crate::realms::{Cleanup, run_id};
 use crate::support::{Server, assert_nothing_of, ended, must, server};
 
 /// How long a run may take to its realm and its app, on a machine that does much else.
@@ -30,8 +33,8 @@ impl Guest {
         (self.realm.clone(), fate.to_owned())
     }
 
-    /// Waits for a green end with this realm, on the Keycloak that stays.
-    fn passes(self) {
+    /// Waits for a green end with this realm, on the Keycloak that stays. It has told of a realm that may be somebody's.
+    fn passes(self, doubtful: &RealmName) {
         let stack = self.run.stack();
         let landed = self.run.land();
         assert_eq!((landed.code, &landed.report["verdict"]), (Some(0), &"pass".into()), "{}", self.realm);
@@ -39,6 +42,9 @@ impl Guest {
         assert_eq!((&dep["kind"], &dep["realm"]), (&"live-warm".into(), &self.realm.as_str().into()));
         assert_eq!(landed.report["deploys"]["counted"], 1, "Keycloak is not deployed with the run");
         assert_eq!(landed.report["teardown"]["clean"], true);
+        let told =
+            format!("the realm {doubtful} on warm-keycloak.lab.test is left alone: its name has the form");
+        assert!(landed.said(&told), "{:?}", landed.lines);
         assert_nothing_of(&stack);
     }
 }
@@ -56,6 +62,10 @@ fn realms(server: &Server, word: &str) -> BTreeSet<(String, String)> {
 #[test]
 fn failures_48_and_50_three_runs_have_three_realms_and_the_one_of_a_killed_run_goes_alone() {
     let server = server("max_tests: 3");
+    let (provider, runtime) = (Provider::of(&server), tokio::runtime::Runtime::new().unwrap());
+    let hand_made = RealmName::new(&"custom-html".parse().unwrap(), &run_id());
+    let _cleanup = Cleanup { provider: &provider, runtime: &runtime, names: vec![hand_made.clone()] };
+    runtime.block_on(provider.make_by_hand(&hand_made.to_string()));
     let [dead, docs, specimen] =
         ["lasuite-docs", "lasuite-docs", "specimen-sso"].map(|recipe| Guest::of(&server, recipe));
     let all = BTreeSet::from([&dead, &docs, &specimen].map(|guest| guest.is("kept")));
@@ -75,9 +85,10 @@ fn failures_48_and_50_three_runs_have_three_realms_and_the_one_of_a_killed_run_g
     assert_swept(&dir);
     assert_nothing_of(&stack);
 
-    specimen.passes();
-    docs.passes();
+    specimen.passes(&hand_made);
+    docs.passes(&hand_made);
     assert_eq!(realms(&server, "ls"), BTreeSet::new());
+    assert!(runtime.block_on(provider.names()).contains(&hand_made.to_string()), "it is nobody's to remove");
 }
 
 #[test]

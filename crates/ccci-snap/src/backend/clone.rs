@@ -3,11 +3,12 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use rustix::fs::{Advice, OFlags};
 use rustix::io::Errno;
 
 use super::tar::shape;
 use super::{Give, Keep, Source};
+use crate::digests;
 use crate::error::{At, Here as _, SnapError};
 use crate::extents::{Digester, Digests, each_run, map_end, map_head, map_run, read_run, write_at};
 use crate::job::Job;
@@ -51,26 +52,31 @@ impl Keep for Cloner {
         job: &Job<'_>,
         source: &Source<'_>,
         manifest: &mut manifest::Writer,
-    ) -> Result<Digests, SnapError> {
+    ) -> Result<Option<Digests>, SnapError> {
         let shape = shape(source.record);
         let into = self.planter.file(source.record)?;
         let shared = shape.data == 0 || share(source.file, &into, self.planter.at())?;
+        // What is shared need not be read now, and the less is read, the sooner the app may run again.
+        let read = !shared || shape.data == 0;
         let mut digester = Digester::new(&shape);
         if shape.sparse() {
             rustix::fs::ftruncate(&into, shape.size).here(self.planter.at(), "set the length of")?;
             digester.map(map_head(&shape).as_bytes());
         }
-        let mut read = 0;
+        let mut found = 0;
         let mut copy = |offset, length| {
-            read += length;
+            found += length;
             if shape.sparse() {
                 digester.map(map_run(offset, length).as_bytes());
                 manifest.run(offset, length)?;
             }
+            if !read {
+                return Ok(());
+            }
             digester.run(offset, length);
             read_run(job, source.file, offset, length, source.at, &mut self.buffer, |offset, data| {
                 digester.data(data);
-                if shared { Ok(()) } else { write_at(&into, offset, data, self.planter.at()) }
+                write_at(&into, offset, data, self.planter.at())
             })
         };
         if shape.sparse() {
@@ -78,12 +84,12 @@ impl Keep for Cloner {
         } else {
             copy(0, shape.size)?;
         }
-        if read != shape.data {
+        if found != shape.data {
             return Err(source.at.changed());
         }
         digester.map(map_end(&shape).as_bytes());
         self.planter.complete(&into, source.record)?;
-        Ok(digester.finish())
+        Ok(read.then(|| digester.finish()))
     }
 
     fn leave(&mut self) -> Result<(), SnapError> {
@@ -102,17 +108,23 @@ pub(crate) fn sync_tree(tree: &Path) -> Result<(), SnapError> {
 }
 
 /// Gives files of a tree of clones.
-pub(super) struct CloneReader {
+pub(super) struct CloneReader<'a> {
     tree: PathBuf,
     dir: OwnedFd,
     parents: Vec<(u64, u64)>,
     entered: bool,
     prove: bool,
+    /// Where digests go that the manifest does not have.
+    taken: Option<&'a mut digests::Writer>,
     buffer: Vec<u8>,
 }
 
-impl CloneReader {
-    pub(super) fn open(tree: &Path, prove: bool) -> Result<Self, SnapError> {
+impl<'a> CloneReader<'a> {
+    pub(super) fn open(
+        tree: &Path,
+        prove: bool,
+        taken: Option<&'a mut digests::Writer>,
+    ) -> Result<Self, SnapError> {
         let (dir, _) = match open_root(tree) {
             Err(SnapError::Entry { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 return Err(SnapError::damaged(tree, "it is missing"));
@@ -125,6 +137,7 @@ impl CloneReader {
             parents: Vec::new(),
             entered: false,
             prove,
+            taken,
             buffer: Vec::new(),
         })
     }
@@ -139,7 +152,7 @@ impl CloneReader {
     }
 }
 
-impl Give for CloneReader {
+impl Give for CloneReader<'_> {
     fn entry(&mut self, record: &Record, path: &[u8]) -> Result<(), SnapError> {
         if record.kind != Kind::Dir {
             return Ok(());
@@ -161,12 +174,12 @@ impl Give for CloneReader {
         path: &[u8],
         manifest: &mut manifest::Reader,
         into: Option<(&OwnedFd, At<'_>)>,
-    ) -> Result<(), SnapError> {
+    ) -> Result<bool, SnapError> {
         let shape = shape(record);
         let file = self.open_entry(record, path, OFlags::RDONLY)?;
         let at = At { tree: &self.tree, entry: path };
-        let stat = rustix::fs::fstat(&file).here(at, "look at")?;
-        if Record::from_stat(&record.name, &stat).is_none_or(|found| record.differs(&found).is_some()) {
+        let before = rustix::fs::fstat(&file).here(at, "look at")?;
+        if Record::from_stat(&record.name, &before).is_none_or(|found| record.differs(&found).is_some()) {
             return Err(at.damaged("it is not the file that was kept"));
         }
         let shared = match into {
@@ -174,6 +187,9 @@ impl Give for CloneReader {
             None => false,
         };
         let read = self.prove || !shared;
+        if read && into.is_none() {
+            rustix::fs::fadvise(&file, 0, None, Advice::Sequential).here(at, "read")?;
+        }
         let mut digester = Digester::new(&shape);
         let mut copy = |digester: &mut Digester, offset, length| {
             digester.run(offset, length);
@@ -197,11 +213,23 @@ impl Give for CloneReader {
         if read && !shape.sparse() {
             copy(&mut digester, 0, shape.size)?;
         }
-        let digests = manifest.digests(&shape)?;
-        if read && digester.finish() != digests {
-            return Err(at.damaged("its data is not what was written (digest)"));
+        if !read {
+            return manifest.digests(&shape).map(|_| true);
         }
-        Ok(())
+        let after = rustix::fs::fstat(&file).here(at, "look at")?;
+        if (before.st_ctime, before.st_ctime_nsec) != (after.st_ctime, after.st_ctime_nsec) {
+            return Err(at.changed());
+        }
+        if into.is_none() {
+            // Nobody will read it again soon: the memory is the app's.
+            rustix::fs::fadvise(&file, 0, None, Advice::DontNeed).here(at, "read")?;
+        }
+        match (manifest.digests(&shape)?, &mut self.taken) {
+            (Some(digests), _) => Ok(digester.finish() == digests),
+            (None, Some(taken)) => taken.put(&digester.finish()).map(|()| true),
+            // Nobody has taken them yet: the stamps are the proof.
+            (None, None) => Ok(true),
+        }
     }
 
     fn leave(&mut self) -> Result<(), SnapError> {

@@ -6,6 +6,7 @@ mod tar;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use crate::digests;
 use crate::error::{At, SnapError};
 use crate::extents::Digests;
 use crate::job::Job;
@@ -66,13 +67,13 @@ pub(crate) struct Source<'a> {
 pub(crate) trait Keep {
     /// Anything but a regular file. A directory is entered.
     fn entry(&mut self, record: &Record, path: &[u8]) -> Result<(), SnapError>;
-    /// A regular file; the runs of a sparse one go to the manifest. Gives the digests of its data.
+    /// A regular file; the runs of a sparse one go to the manifest. Gives the digests of its data where it was read.
     fn file(
         &mut self,
         job: &Job<'_>,
         source: &Source<'_>,
         manifest: &mut manifest::Writer,
-    ) -> Result<Digests, SnapError>;
+    ) -> Result<Option<Digests>, SnapError>;
     /// The present directory is complete.
     fn leave(&mut self) -> Result<(), SnapError>;
     /// All came; makes it durable.
@@ -84,7 +85,8 @@ pub(crate) trait Give {
     /// Anything but a regular file. A directory is entered.
     fn entry(&mut self, record: &Record, path: &[u8]) -> Result<(), SnapError>;
     /// A regular file, whose runs and digest are the next in the manifest, into an empty file, or only read when
-    /// there is none. What is read is proved against the digest.
+    /// there is none. What is read is compared with the digest: false when it is not what was written; one may go on
+    /// with the next file then.
     fn file(
         &mut self,
         job: &Job<'_>,
@@ -92,7 +94,7 @@ pub(crate) trait Give {
         path: &[u8],
         manifest: &mut manifest::Reader,
         into: Option<(&OwnedFd, At<'_>)>,
-    ) -> Result<(), SnapError>;
+    ) -> Result<bool, SnapError>;
     /// The present directory has no more.
     fn leave(&mut self) -> Result<(), SnapError>;
     /// All was asked for; nothing more may be there.
@@ -109,16 +111,17 @@ pub(crate) fn keep(method: Method, volumes: &Path, volume: &str) -> Result<Box<d
 }
 
 /// The back end that has what `method` took in. With `prove`, data is read and compared with its digest also where
-/// it could be shared without reading.
-pub(crate) fn give(
+/// it could be shared without reading. With `taken`, digests that the manifest does not have are taken and written there.
+pub(crate) fn give<'a>(
     method: Method,
     volumes: &Path,
     volume: &str,
     prove: bool,
-) -> Result<Box<dyn Give>, SnapError> {
+    taken: Option<&'a mut digests::Writer>,
+) -> Result<Box<dyn Give + 'a>, SnapError> {
     let data = method.data(volumes, volume);
     Ok(match method {
-        Method::Clone => Box::new(clone::CloneReader::open(&data, prove)?),
+        Method::Clone => Box::new(clone::CloneReader::open(&data, prove, taken)?),
         Method::Tar | Method::Archive => Box::new(tar::TarReader::open(&data)?),
     })
 }

@@ -8,13 +8,17 @@ use crate::world::{Fs, World, sh};
 
 const CAPTURE: &[Point] = &[
     Point::CaptureBegun,
+    Point::DataWritten,
     Point::VolumeKept,
+    Point::VolumesKept,
     Point::DataKept,
     Point::Complete,
     Point::Published,
     Point::OldRemoved,
 ];
+const SEAL: &[Point] = &[Point::SealBegun, Point::DigestsTaken, Point::SealWritten, Point::Sealed];
 const RESTORE: &[Point] = &[
+    Point::TreeSwept,
     Point::StageBegun,
     Point::TreeStaged,
     Point::StageMarked,
@@ -23,6 +27,22 @@ const RESTORE: &[Point] = &[
     Point::Restored,
     Point::Swept,
 ];
+
+/// How often a point is passed.
+fn times(point: Point, volumes: u32) -> u32 {
+    match point {
+        Point::DataWritten
+        | Point::VolumeKept
+        | Point::DigestsTaken
+        | Point::StageBegun
+        | Point::TreeStaged
+        | Point::StageMarked
+        | Point::Exchanged => volumes,
+        // Before a copy is made, and after the restore.
+        Point::TreeSwept => 2 * volumes,
+        _ => 1,
+    }
+}
 
 fn fill(world: &World, text: &str) {
     for volume in &world.volumes {
@@ -36,20 +56,20 @@ fn lists(world: &World) -> Vec<Vec<String>> {
     world.volumes.iter().map(|v| list(&world.tree(v))).collect()
 }
 
-fn killed_everywhere(volumes: &[&str]) {
-    let world = World::new(Fs::Ext4, 200, volumes);
+/// Lets a child do this and be killed there.
+fn killed(world: &World, what: &str, method: Method, point: Point, nth: u32) {
+    let done = work(world, what, method, Some((point, nth)));
+    assert!(!done.ended, "{point:?} {nth} was not reached");
+}
+
+fn killed_in_a_capture(world: &World, method: Method) {
     let job = Job::default();
-    let count = u32::try_from(volumes.len()).unwrap();
     for point in CAPTURE {
-        let times = if *point == Point::VolumeKept { count } else { 1 };
-        for nth in 1..=times {
-            fill(&world, "old");
-            drop(world.keep(Method::Tar));
-            fill(&world, "new");
-            assert!(
-                !work(&world, "capture", Method::Tar, Some((*point, nth))).ended,
-                "{point:?} {nth} was not reached"
-            );
+        for nth in 1..=times(*point, u32::try_from(world.volumes.len()).unwrap()) {
+            fill(world, "old");
+            drop(world.keep(method));
+            fill(world, "new");
+            killed(world, "capture", method, *point, nth);
             let snapshot = world.store.open().unwrap();
             snapshot.verify(&job).unwrap();
             let new = *point >= Point::Published;
@@ -57,42 +77,94 @@ fn killed_everywhere(volumes: &[&str]) {
             let left = !matches!(point, Point::CaptureBegun | Point::OldRemoved);
             assert_eq!(world.store.sweep().unwrap(), left, "{point:?}");
             assert_eq!(sh(&world.root.join("state/app"), "ls -A"), "snapshot\n");
-            assert!(work(&world, "capture", Method::Tar, None).ended);
+            assert!(work(world, "capture", method, None).ended);
         }
     }
-    fill(&world, "good");
-    let good = lists(&world);
-    let snapshot = world.keep(Method::Tar);
-    for point in RESTORE {
-        let each =
-            matches!(point, Point::StageBegun | Point::TreeStaged | Point::StageMarked | Point::Exchanged);
-        for nth in 1..=if each { count } else { 1 } {
-            fill(&world, "dirty");
-            assert!(
-                !work(&world, "restore", Method::Tar, Some((*point, nth))).ended,
-                "{point:?} {nth} was not reached"
-            );
+}
+
+fn killed_in_a_sealing(world: &World) {
+    let job = Job::default();
+    for point in SEAL {
+        for nth in 1..=times(*point, u32::try_from(world.volumes.len()).unwrap()) {
+            fill(world, "good");
+            let good = lists(world);
+            assert!(!world.keep(Method::Clone).is_sealed());
+            killed(world, "seal", Method::Clone, *point, nth);
+            let snapshot = world.store.open().unwrap();
+            assert_eq!(snapshot.is_sealed(), *point == Point::Sealed, "{point:?} {nth}");
             snapshot.verify(&job).unwrap();
-            assert!(work(&world, "restore", Method::Tar, None).ended, "{point:?} {nth}");
-            for (was, is) in good.iter().zip(lists(&world)) {
-                assert_eq!(diff(was, &is), [""; 0], "{point:?} {nth}");
+            // Sealed or not, it is the known-good.
+            fill(world, "dirty");
+            assert!(work(world, "restore", Method::Clone, None).ended);
+            same(world, &good, *point, nth);
+            assert_eq!(world.store.sweep().unwrap(), *point == Point::SealWritten, "{point:?}");
+            if *point != Point::Sealed {
+                assert!(work(world, "seal", Method::Clone, None).ended);
             }
+            let mut snapshot = world.store.open().unwrap();
+            assert!(snapshot.is_sealed() && !snapshot.seal(&job).unwrap());
+            snapshot.verify(&job).unwrap();
+            assert_eq!(sh(snapshot.dir(), "ls -A"), "env\nmeta.json\nvolumes\n");
+        }
+    }
+}
+
+fn killed_in_a_restore(world: &World, method: Method) {
+    fill(world, "good");
+    let good = lists(world);
+    let snapshot = world.keep(method);
+    for point in RESTORE {
+        for nth in 1..=times(*point, u32::try_from(world.volumes.len()).unwrap()) {
+            fill(world, "dirty");
+            killed(world, "restore", method, *point, nth);
+            snapshot.verify(&Job::default()).unwrap();
+            assert!(work(world, "restore", method, None).ended, "{point:?} {nth}");
+            same(world, &good, *point, nth);
             for volume in &world.volumes {
                 assert_eq!(sh(world.tree(volume).parent().unwrap(), "ls -A"), "_data\n");
             }
         }
     }
-    assert_eq!(CAPTURE.len() + RESTORE.len(), Point::ALL.len(), "every point is a place to be killed at");
+}
+
+fn same(world: &World, good: &[Vec<String>], point: Point, nth: u32) {
+    for (was, is) in good.iter().zip(lists(world)) {
+        assert_eq!(diff(was, &is), [""; 0], "{point:?} {nth}");
+    }
+}
+
+fn killed_everywhere(fs: Fs, method: Method, volumes: &[&str]) {
+    let world = World::new(fs, 400, volumes);
+    killed_in_a_capture(&world, method);
+    killed_in_a_restore(&world, method);
+    let mut passed = [CAPTURE, RESTORE].concat();
+    if method == Method::Clone {
+        killed_in_a_sealing(&world);
+        passed.extend(SEAL);
+    }
+    passed.sort();
+    let all = Point::ALL.iter().filter(|p| p.only().is_none_or(|only| only == method));
+    assert!(all.eq(&passed), "every point is a place to be killed at");
 }
 
 #[test]
 fn killed_at_every_point_with_one_volume() {
-    killed_everywhere(&["app_data"]);
+    killed_everywhere(Fs::Ext4, Method::Tar, &["app_data"]);
 }
 
 #[test]
 fn killed_at_every_point_with_three_volumes() {
-    killed_everywhere(&["app_a", "app_b", "app_c"]);
+    killed_everywhere(Fs::Ext4, Method::Tar, &["app_a", "app_b", "app_c"]);
+}
+
+#[test]
+fn killed_at_every_point_with_one_cloned_volume() {
+    killed_everywhere(Fs::Xfs, Method::Clone, &["app_data"]);
+}
+
+#[test]
+fn killed_at_every_point_with_three_cloned_volumes() {
+    killed_everywhere(Fs::Xfs, Method::Clone, &["app_a", "app_b", "app_c"]);
 }
 
 #[test]

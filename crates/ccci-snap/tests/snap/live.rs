@@ -9,7 +9,7 @@ use ccci_core::swarm::{Limits, Swarm, Undeployed};
 use ccci_lab::engine::{self, EngineOptions};
 use ccci_lab::layout::LabLayout;
 use ccci_lab::work::Work;
-use ccci_snap::{Engine, Job, LOSSES, Method, Place, SnapError, Snapshot, Store};
+use ccci_snap::{Engine, Job, LOSSES, Method, Place, Point, SnapError, Snapshot, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::kinds;
@@ -152,6 +152,18 @@ async fn a_volume_out_of_reach_is_kept_by_the_archive_api_with_its_declared_loss
     sh(&tree, "rm -r d; echo new > new; chmod 777 .");
     live.restore(&snapshot, place.clone()).await.unwrap();
     assert_eq!(diff(&before, &whole_seconds(&tree)), [""; 0]);
+    // Ended between its steps, a restore is done again.
+    for point in [Point::StreamBegun, Point::StreamEmptied] {
+        sh(&tree, "rm -rf d; echo new > new");
+        let (proof, of, at) = (live.proof().await, snapshot.clone(), place.clone());
+        let ended = tokio::task::spawn_blocking(move || {
+            let reach = move |passed| assert_ne!(passed, point, "it ends here");
+            of.restore(&Job::new(CancellationToken::new(), &reach), &proof, &[at])
+        });
+        assert!(ended.await.is_err(), "{point:?}");
+        live.restore(&snapshot, place.clone()).await.unwrap();
+        assert_eq!(diff(&before, &whole_seconds(&tree)), [""; 0], "{point:?}");
+    }
     // A damaged stream is found before the volume is removed.
     sh(
         snapshot.dir(),

@@ -21,4 +21,6 @@ mod lister;
 mod live;
 mod random;
 mod roundtrip;
+mod seal;
+mod trace;
 mod world;

@@ -53,12 +53,12 @@ impl Fs {
 fn tools() {
     static READY: OnceLock<()> = OnceLock::new();
     READY.get_or_init(|| {
-        let wanted = "command -v mkfs.btrfs mkfs.xfs mkfs.ext4 xfs_io getfattr getfacl setfacl >/dev/null";
+        let wanted = "command -v mkfs.btrfs mkfs.xfs mkfs.ext4 xfs_io getfattr getfacl setfacl strace >/dev/null";
         if run(Path::new("/"), "bash", &["-c", wanted]).0 {
             return;
         }
         let apt = "apt-get -o DPkg::Lock::Timeout=600 -qq";
-        let names = "btrfs-progs xfsprogs e2fsprogs attr acl";
+        let names = "btrfs-progs xfsprogs e2fsprogs attr acl strace";
         sh(Path::new("/"), &format!(
             "export DEBIAN_FRONTEND=noninteractive; {apt} update >/dev/null; {apt} install -y {names} >/dev/null"
         ));

@@ -47,7 +47,14 @@ type Files = BTreeMap<String, String>;
 
 impl World {
     /// Recovers and looks at all of it. `before` is the known-good before the kill, `had` what the engine had.
-    pub(crate) fn assert_recovers(&self, next: Next, expect: Expect, before: &Files, had: &[String], what: &str) {
+    pub(crate) fn assert_recovers(
+        &self,
+        next: Next,
+        expect: Expect,
+        before: &Files,
+        had: &[String],
+        what: &str,
+    ) {
         match next {
             Next::Recover => {
                 let ran = self.ccci(&["recover"]);
@@ -58,7 +65,11 @@ impl World {
                     assert_eq!(ran.code, Some(0), "{what}: {ran:#?}");
                 }
                 self.assert_known_good(expect, before, what);
-                let there = if expect == Expect::Same && before.is_empty() { had.to_vec() } else { self.of_known_good() };
+                let there = if expect == Expect::Same && before.is_empty() {
+                    had.to_vec()
+                } else {
+                    self.of_known_good()
+                };
                 assert_eq!(self.engine.has(), there, "{what}");
             }
             _ if self.is_up() => {
@@ -79,7 +90,10 @@ impl World {
         if none {
             let ran = self.ccci(&["--recipe", "blog", "--quick"]);
             assert_eq!(ran.code, Some(0), "{what}: {ran:#?}");
-            assert_eq!((&ran.record["mode"], &ran.record["canonical"]["promoted"]), (&"cold".into(), &true.into()));
+            assert_eq!(
+                (&ran.record["mode"], &ran.record["canonical"]["promoted"]),
+                (&"cold".into(), &true.into())
+            );
             return self.assert_known_good(Expect::New, before, what);
         }
         let (branch, code, mark) =
@@ -121,7 +135,8 @@ impl World {
         }
         let verified = self.ccci(&["snapshot", "verify", "blog"]);
         assert_eq!(verified.code, Some(0), "{what}: {verified:#?}");
-        let (record, meta) = (self.json("state/blog/canonical.json"), self.json("state/blog/snapshot/meta.json"));
+        let (record, meta) =
+            (self.json("state/blog/canonical.json"), self.json("state/blog/snapshot/meta.json"));
         for key in ["recipe", "domain", "version", "commit", "time"] {
             assert_eq!(record[key], meta[key], "{what}: {key}");
         }
@@ -164,7 +179,9 @@ impl World {
         let mut all: Vec<String> = secrets
             .map(|secret| format!("secret {}_{}", warm(&text(&secret["name"])), text(&secret["version"])))
             .collect();
-        all.extend(meta["volumes"].as_array().unwrap().iter().map(|v| format!("volume {}", text(&v["name"]))));
+        all.extend(
+            meta["volumes"].as_array().unwrap().iter().map(|v| format!("volume {}", text(&v["name"]))),
+        );
         all.sort();
         all
     }
@@ -176,7 +193,8 @@ impl World {
             for part in ["abra", "secrets", "sso", "scratch"] {
                 assert!(!run.join(part).exists(), "{what}: {} is left", run.join(part).display());
             }
-            let record: Value = serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
+            let record: Value =
+                serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
             assert_eq!(record["state"], "clean", "{what}: {record:#}");
         }
         for lock in std::fs::read_dir(self.path("state/locks")).into_iter().flatten() {
@@ -189,6 +207,7 @@ impl World {
 
 /// The files below a directory with their texts.
 fn texts(dir: &Path) -> Files {
-    let text = |(name, value): (String, String)| (name, value.splitn(3, ' ').nth(2).unwrap_or_default().to_owned());
+    let text =
+        |(name, value): (String, String)| (name, value.splitn(3, ' ').nth(2).unwrap_or_default().to_owned());
     files_of(dir).into_iter().map(text).collect()
 }

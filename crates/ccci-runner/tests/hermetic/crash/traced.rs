@@ -71,9 +71,12 @@ fn trace(world: &World, words: &[&str]) -> (Option<i32>, Vec<Event>) {
     }
     let (command, root) = (world.command(words), world.path(""));
     let (points, log) = (world.path("points"), world.path("strace"));
-    let calls = "trace=rename,renameat,renameat2,link,linkat,unlink,unlinkat,rmdir,fsync,fdatasync,syncfs,write";
+    let calls =
+        "trace=rename,renameat,renameat2,link,linkat,unlink,unlinkat,rmdir,fsync,fdatasync,syncfs,write";
     let mut strace = Command::new("strace");
-    strace.args(["-f", "-qq", "-y", "-s", "300", "--seccomp-bpf", "-e", calls, "-e", "signal=none", "-o"]).arg(&log);
+    strace
+        .args(["-f", "-qq", "-y", "-s", "300", "--seccomp-bpf", "-e", calls, "-e", "signal=none", "-o"])
+        .arg(&log);
     strace.arg("--").arg(command.get_program()).args(command.get_args()).env_clear();
     for (key, value) in command.get_envs() {
         strace.env(key, value.unwrap());

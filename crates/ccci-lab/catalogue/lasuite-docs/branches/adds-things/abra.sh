@@ -1,0 +1,2 @@
+export NGINX_CONF_VERSION=v2
+export ROBOTS_TXT_VERSION=v1

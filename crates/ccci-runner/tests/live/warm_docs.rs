@@ -1,0 +1,53 @@
+//! lasuite-docs kept: nine services, two volumes that belong together, six secrets and a login that each run brings anew.
+
+use std::collections::BTreeSet;
+
+use crate::support::Ran;
+use crate::warm::Kept;
+use crate::warm_rollback::fails;
+
+/// What comes after the verdict.
+const AFTERWARDS: [&str; 2] = ["promotion", "make ready"];
+
+/// The phases of both, in the order of their runs, and the ratio of what a person waits for.
+fn told(cold: &Ran, quick: &Ran) -> String {
+    let names = |ran: &Ran| -> Vec<String> {
+        let phases = ran.report["phases"].as_array().unwrap();
+        phases.iter().map(|phase| phase["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let waited = |ran: &Ran| -> f64 {
+        let own: Vec<String> = names(ran);
+        own.iter().filter(|name| !AFTERWARDS.contains(&name.as_str())).map(|name| ran.phase(name)).sum()
+    };
+    let mut seen = BTreeSet::new();
+    let mut table = "| phase | cold | quick |\n| --- | --- | --- |\n".to_owned();
+    for name in [names(quick), names(cold)].concat() {
+        if seen.insert(name.clone()) {
+            table += &format!("| {name} | {:.1} s | {:.1} s |\n", cold.phase(&name), quick.phase(&name));
+        }
+    }
+    let (cold, quick) = (waited(cold), waited(quick));
+    format!("{table}| until the verdict | {cold:.1} s | {quick:.1} s |\nquick to cold: {:.2}", quick / cold)
+}
+
+#[test]
+fn documents_that_a_change_loses_are_back_and_the_same_app_boots_with_them() {
+    let kept = Kept::new("lasuite-docs", "");
+    let cold = kept.run(&["--quick"]);
+    kept.promoted(&cold);
+    kept.assert_at_rest();
+    let before = (kept.known_good(), kept.data());
+    let before = (before.0.as_str(), before.1.as_str());
+    let quick = kept.passes(None);
+    println!("{}", told(&cold, &quick));
+    let own = quick.report["deps"][0]["realm"].as_str().unwrap();
+    assert_eq!(own, format!("lasuite-docs-{}", quick.report["run"].as_str().unwrap()), "a realm of its own");
+    assert_eq!(quick.report["deploys"], serde_json::json!({"expected": 1, "counted": 1}));
+
+    // The store's volume is emptied, the database's is not: they come back together.
+    fails(&kept, "destroys-data", "generic::upgrade::reconverged", before);
+    fails(&kept, "drops-documents", "lasuite-docs::upgrade::keeps-the-document", before);
+    kept.passes(Some("good-change"));
+    assert_eq!(kept.known_good(), before.0);
+    kept.assert_at_rest();
+}
