@@ -115,7 +115,11 @@ impl Life<'_> {
     fn recover(&mut self) -> Result<(), Killed> {
         let Some(kind) = self.disk.journal else { return Ok(()) };
         let seen = Seen { snapshot: self.disk.snapshot.is_some(), up: self.disk.up };
-        match recovery(kind, seen) {
+        let rule = recovery(kind, seen);
+        if rule != Recovery::Leave {
+            self.step(|disk| disk.mark = Some(InUse))?;
+        }
+        match rule {
             Recovery::Leave => Ok(()),
             Recovery::Keep => {
                 self.undeploy()?;
@@ -238,7 +242,7 @@ proptest! {
         let (mut disk, mut kept) = (Disk::default(), None);
         for (number, (command, steps)) in (1..).zip(lives) {
             let killed = Life { disk: &mut disk, steps, kept: &mut kept, next: number }.carry_out(command);
-            if killed.is_ok() && !matches!(command, Command::Up { .. }) {
+            if killed.is_ok() && !matches!(command, Command::Up { .. } | Command::Down) {
                 prop_assert!(disk.journal.is_none() || disk.up, "{command:?} left it open: {disk:?}");
             }
             // The step that publishes is the one that counts, also for whoever was killed right after it.

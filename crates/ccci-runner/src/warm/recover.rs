@@ -151,6 +151,10 @@ async fn ended(canonical: &Canonical, journal: &Journal, hands: Hands<'_>, world
     if let Err(why) = end_processes(journal, world).await {
         return format!("{died}: still there: {why}");
     }
+    // The end of a transaction may have said already that the volumes are the known-good. From here on nobody knows.
+    if let Err(why) = txn::mark(canonical, VolumeStatus::InUse, &journal.run, world) {
+        return format!("{died}: still there: {why}");
+    }
     let done = match (rule, &known) {
         (Recovery::Keep | Recovery::Leave, _) => {
             kept(canonical, known.as_ref(), &journal.run, hands, world).await

@@ -11,7 +11,6 @@ mod traced;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use crate::world::World;
 use after::{Expect, Next};
 use scenes::{Outcome, Scene};
 
@@ -72,7 +71,7 @@ impl Scene {
 /// Plays a scene to its end, then kills the program in each of its moments. `first` says how the first of them is
 /// recovered; from then on it alternates.
 fn killed_in(scene: &Scene, volumes: &[&str], first: Next) {
-    let (start, world) = (Instant::now(), World::patient(volumes));
+    let (start, world) = (Instant::now(), scenes::world(volumes));
     (scene.prepare)(&world);
     let (ran, trace) = world.ccci_traced(scene.words);
     assert_eq!(ran.code, Some(scene.code), "{}: {ran:#?}", scene.name);
@@ -140,7 +139,7 @@ scenes! {
 /// Every point that the program knows is passed in one of the scenes above.
 #[test]
 fn every_point_is_in_a_scene() {
-    let world = World::patient(ONE);
+    let world = scenes::world(ONE);
     let listed = world.ccci(&["__failpoints"]).stdout;
     let listed: BTreeSet<&str> = listed.lines().collect();
     assert!(listed.len() >= 30, "{listed:?}");
@@ -150,7 +149,7 @@ fn every_point_is_in_a_scene() {
         missing.remove(*name);
     }
     for scene in all() {
-        let world = World::patient(ONE);
+        let world = scenes::world(ONE);
         (scene.prepare)(&world);
         let (ran, trace) = world.ccci_traced(scene.words);
         assert_eq!(ran.code, Some(scene.code), "{}: {ran:#?}", scene.name);
@@ -166,7 +165,7 @@ fn every_point_is_in_a_scene() {
 /// It is ended before anything else is done.
 #[test]
 fn an_abra_that_outlives_its_run_deploys_nothing_any_more() {
-    let world = World::patient(ONE);
+    let world = scenes::world(ONE);
     world.seed();
     let (before, had) = (world.known_good(), world.engine.has());
     world.abra.hold(true);

@@ -262,3 +262,10 @@ fn dead_up(world: &World) {
     idle(world);
     world.ccci_killed_at("warm-deployed", canonical_up().words);
 }
+
+/// A world for scenes: nothing in it fails by a patience that ends.
+pub(crate) fn world(volumes: &[&str]) -> World {
+    let world = World::patient(volumes);
+    world.ruins();
+    world
+}
