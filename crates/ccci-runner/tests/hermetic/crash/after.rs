@@ -151,7 +151,7 @@ impl World {
     }
 
     fn newest(&self) -> String {
-        let tags = ["for-each-ref", "--sort=creatordate", "--format=%(refname:short)", "refs/tags"];
+        let tags = ["for-each-ref", "--sort=version:refname", "--format=%(refname:short)", "refs/tags"];
         let tags = Command::new("git").arg("-C").arg(self.path("git/blog.git")).args(tags).output().unwrap();
         String::from_utf8(tags.stdout).unwrap().lines().last().unwrap().to_owned()
     }

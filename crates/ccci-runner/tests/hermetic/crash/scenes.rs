@@ -31,6 +31,8 @@ pub(crate) struct Scene {
     pub(crate) outcome: Outcome,
     /// Killed from the first moment on; else from the opening of its transaction, since what is before is in another scene.
     pub(crate) whole: bool,
+    /// Killed up to this moment of its transaction, since what follows is in another scene; to its end where it is empty.
+    pub(crate) until: &'static str,
 }
 
 const COLD: &[&str] = &["--recipe", "blog"];
@@ -43,6 +45,7 @@ pub(crate) fn a_quick_run_that_passes() -> Scene {
         code: 0,
         outcome: Outcome::Keeps,
         whole: true,
+        until: "",
     }
 }
 
@@ -54,11 +57,18 @@ pub(crate) fn a_quick_run_that_fails() -> Scene {
         code: 1,
         outcome: Outcome::Keeps,
         whole: false,
+        until: "",
     }
 }
 
 pub(crate) fn a_quick_run_on_a_dirty_volume() -> Scene {
-    Scene { name: "a quick run on a dirty volume", prepare: dirty, whole: false, ..a_quick_run_that_passes() }
+    Scene {
+        name: "a quick run on a dirty volume",
+        prepare: dirty,
+        whole: false,
+        until: "warm-before-deploy",
+        ..a_quick_run_that_passes()
+    }
 }
 
 pub(crate) fn a_first_promotion() -> Scene {
@@ -69,6 +79,7 @@ pub(crate) fn a_first_promotion() -> Scene {
         code: 0,
         outcome: Outcome::Publishes,
         whole: true,
+        until: "",
     }
 }
 
@@ -77,6 +88,7 @@ pub(crate) fn a_first_promotion_over_leftovers() -> Scene {
         name: "a first promotion over leftovers",
         prepare: leftovers,
         whole: false,
+        until: "warm-before-deploy",
         ..a_first_promotion()
     }
 }
@@ -103,6 +115,7 @@ pub(crate) fn canonical_up() -> Scene {
         code: 0,
         outcome: Outcome::Keeps,
         whole: true,
+        until: "",
     }
 }
 
@@ -127,6 +140,7 @@ pub(crate) fn canonical_drop() -> Scene {
         code: 0,
         outcome: Outcome::Drops,
         whole: true,
+        until: "",
     }
 }
 
