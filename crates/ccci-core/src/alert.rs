@@ -62,10 +62,13 @@ pub struct Alert {
 
 impl Alert {
     /// Writes it into `<state>/alerts/`. `at` names the file, so alerts sort by time; one of the same name is never
-    /// written over.
+    /// written over. What a run has said is not said again by each start that tries to mend it.
     pub fn raise(&self, state_dir: &Path, at: jiff::Timestamp) -> Result<(), PathError> {
         let dir = state_dir.join("alerts");
         atomic::create_dir(&dir)?;
+        if self.is_raised(&dir) {
+            return Ok(());
+        }
         let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
         text.push(b'\n');
         let stamp = at.strftime("%Y%m%dT%H%M%S%3fZ");
@@ -78,6 +81,19 @@ impl Alert {
             n += 1;
         }
         Ok(())
+    }
+
+    /// Whether an alert of this kind, app and run is waiting to be sent. What cannot be read is none.
+    fn is_raised(&self, dir: &Path) -> bool {
+        let end = format!("-{}-{}.json", self.app, self.kind.as_str());
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let alike =
+            entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.ends_with(&end)));
+        let mut alerts = alike.filter_map(|entry| {
+            let text = atomic::read_optional(&entry.path()).ok()??;
+            serde_json::from_str::<Self>(&text).ok()
+        });
+        alerts.any(|alert| alert.app == self.app && alert.run == self.run)
     }
 }
 
@@ -103,6 +119,7 @@ mod tests {
         let at = "2026-01-02T03:04:05.678Z".parse().unwrap();
         alert.raise(state.path(), at).unwrap();
         alert.raise(state.path(), at).unwrap();
+        Alert { run: "3d4e5f".into(), ..alert.clone() }.raise(state.path(), at).unwrap();
         let mut names: Vec<_> = std::fs::read_dir(state.path().join("alerts"))
             .unwrap()
             .map(|e| e.unwrap().file_name().into_string().unwrap())

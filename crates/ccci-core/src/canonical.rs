@@ -148,12 +148,13 @@ impl Canonical {
         statefile::read(&self.dir.join("volume.json"))
     }
 
-    /// Marks the volumes.
+    /// Marks the volumes. Also over a mark that cannot be read: whatever it said, "in use" and "dirty" are safe to say, and
+    /// "idle" is said only of volumes that were just made so.
     pub fn set_mark(&self, mark: &VolumeMark) -> Result<(), StateError> {
-        statefile::write(&self.dir.join("volume.json"), mark)
+        statefile::replace(&self.dir.join("volume.json"), mark)
     }
 
-    /// The open transaction; `None` when there is none.
+    /// The open transaction; `None` when there is none. One that cannot be read is open too, and nobody knows what it is.
     pub fn journal(&self) -> Result<Option<Journal>, StateError> {
         statefile::read(&self.dir.join("journal.json"))
     }
@@ -170,9 +171,13 @@ impl Canonical {
         atomic::remove_empty_dir(&self.dir)
     }
 
-    /// Removes record and mark: there is no known-good any more.
-    pub fn forget(&self) -> Result<(), PathError> {
-        atomic::remove_file_durably(&self.dir.join("canonical.json"))?;
+    /// Removes the record: there is no known-good any more.
+    pub fn forget_record(&self) -> Result<(), PathError> {
+        atomic::remove_file_durably(&self.dir.join("canonical.json"))
+    }
+
+    /// Removes the mark: there are no volumes any more.
+    pub fn forget_mark(&self) -> Result<(), PathError> {
         atomic::remove_file_durably(&self.dir.join("volume.json"))
     }
 }

@@ -151,11 +151,14 @@ pub fn is_held(path: &Path) -> Result<bool, PathError> {
     }
 }
 
-/// The holder as the lock's file names it, or "somebody" when it does not.
+/// The holder as the lock's file names it; the last one, where nobody has it now.
+pub fn named(path: &Path) -> Option<Holder> {
+    serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()
+}
+
+/// The holder in words, or "somebody" when the lock's file does not name any.
 pub fn holder(path: &Path) -> String {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    serde_json::from_str::<Holder>(&text)
-        .map_or_else(|_| "somebody who gives no name".to_owned(), |h| h.to_string())
+    named(path).map_or_else(|| "somebody who gives no name".to_owned(), |h| h.to_string())
 }
 
 /// Takes the first free lock of `paths`, waiting at most `patience`; `on_wait` is told the holders once.

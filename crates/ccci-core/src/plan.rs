@@ -242,32 +242,17 @@ pub fn plan(ask: &Ask, seen: &Observed) -> Result<Plan, PlanError> {
         // The base is the known-good, which its own cold run has checked. That it stands is the generic checks' to say.
         checks.retain(|c| c.stage != StageName::Install || c.kind == CheckKind::Generic);
     }
-    let base_deploy = base_deploy(seen, base_version.as_ref());
-    let head_version = version_of(&head);
-    Ok(Plan {
-        mode,
-        fallback,
-        head,
-        head_version,
-        base,
-        base_version,
-        base_deploy,
-        stages,
-        checks,
-        deploys: 1,
-    })
+    Ok(Plan { fallback, ..laid_out(seen, mode, head, (base, base_version), stages, checks) })
 }
 
 /// The plan of a promotion (R8): the known-good is deployed and moved to the commit that was found green, or, where there
 /// is no known-good, that commit is deployed on nothing. Generic checks only: the recipe's own write things down, and a
 /// known-good holds nothing that a test has put there.
 pub fn promotion(seen: &Observed) -> Plan {
-    let candidate = &seen.cold;
-    let head = candidate.head.clone();
-    let head_version = seen.tags.at(&head).map(|t| t.version.clone());
-    let (base, base_version) = match &candidate.known {
+    let head = seen.cold.head.clone();
+    let (base, base_version) = match &seen.cold.known {
         Known::Older(commit, version) => (commit.clone(), version.clone()),
-        _ => (head.clone(), head_version.clone()),
+        _ => (head.clone(), seen.tags.at(&head).map(|t| t.version.clone())),
     };
     let upgrade_skip = (base == head).then(|| "the app is made anew".to_owned());
     let stages: Vec<StagePlan> = StageName::ALL
@@ -281,15 +266,26 @@ pub fn promotion(seen: &Observed) -> Plan {
     let mut checks: Vec<FoundCheck> =
         seen.checks.iter().filter(|c| c.kind == CheckKind::Generic && runs(c.stage)).cloned().collect();
     checks.sort_by_key(FoundCheck::place);
-    let base_deploy = base_deploy(seen, base_version.as_ref());
+    laid_out(seen, Mode::Cold, head, (base, base_version), stages, checks)
+}
+
+/// A plan of these parts.
+fn laid_out(
+    seen: &Observed,
+    mode: Mode,
+    head: Commit,
+    (base, base_version): (Commit, Option<RecipeVersion>),
+    stages: Vec<StagePlan>,
+    checks: Vec<FoundCheck>,
+) -> Plan {
     Plan {
-        mode: Mode::Cold,
+        mode,
         fallback: None,
+        head_version: seen.tags.at(&head).map(|t| t.version.clone()),
+        base_deploy: base_deploy(seen, base_version.as_ref()),
         head,
-        head_version,
         base,
         base_version,
-        base_deploy,
         stages,
         checks,
         deploys: 1,

@@ -172,6 +172,9 @@ pub struct Canonical {
     pub restored: bool,
     /// Why it was not promoted.
     pub reason: Option<String>,
+    /// What of earlier times was found at the canonical's domain, and removed before the first known-good was made.
+    #[serde(default)]
+    pub removed: Vec<String>,
 }
 
 /// What is left of the run on the engine and the disk.

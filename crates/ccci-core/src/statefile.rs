@@ -76,6 +76,11 @@ pub fn write<T: StateFile>(path: &Path, value: &T) -> Result<(), StateError> {
     if let Err(newer @ StateError::Newer { .. }) = read::<T>(path) {
         return Err(newer);
     }
+    replace(path, value)
+}
+
+/// Replaces a file whatever is there, durably: for what is true from now on whoever said something else before.
+pub fn replace<T: StateFile>(path: &Path, value: &T) -> Result<(), StateError> {
     let form = |source| StateError::Form { path: path.to_owned(), what: T::WHAT, source };
     let mut text = serde_json::to_vec_pretty(value).map_err(form)?;
     text.push(b'\n');
@@ -116,5 +121,8 @@ mod tests {
         assert!(matches!(read::<Note>(&path), Err(StateError::Newer { found: 3, known: 2, .. })));
         assert!(write(&path, &Note { schema: 2, text: "y".into() }).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), newer);
+        let mine = Note { schema: 2, text: "z".into() };
+        replace(&path, &mine).unwrap();
+        assert_eq!(read(&path).unwrap(), Some(mine));
     }
 }

@@ -78,6 +78,8 @@ impl Journal {
 pub struct Seen {
     /// A snapshot is in its place and its `meta.json` and env are whole.
     pub snapshot: bool,
+    /// The record of the run that opened it says that a person has the app up: the deploy came to its end.
+    pub up: bool,
 }
 
 /// What makes an end of it.
@@ -90,6 +92,8 @@ pub enum Recovery {
     /// Undeploy, mark the volumes dirty and tell somebody: the known-good is damaged, so nothing can be brought back, and
     /// nothing is removed either. The next promotion seeds anew.
     GiveUp,
+    /// Undeploy, remove what the known-good does not list, mark the volumes dirty: a person's data is in them.
+    Keep,
     /// Nothing: it is open because a person wants it so.
     Leave,
 }
@@ -98,7 +102,9 @@ pub enum Recovery {
 /// after its one step has happened, and one that was killed before has not.
 pub fn recovery(kind: Kind, seen: Seen) -> Recovery {
     match (kind, seen.snapshot) {
-        (Kind::Up, _) => Recovery::Leave,
+        (Kind::Up, _) if seen.up => Recovery::Leave,
+        // It died while it went up or down. Nobody was told that the app is up, or somebody was told that it is not.
+        (Kind::Up, _) => Recovery::Keep,
         (Kind::Drop, _) | (Kind::Seed, false) => Recovery::Remove,
         (Kind::Use | Kind::Advance | Kind::Restore, false) => Recovery::GiveUp,
         (Kind::Use | Kind::Advance | Kind::Seed | Kind::Restore, true) => Recovery::Return,
@@ -122,11 +128,13 @@ mod tests {
             (Kind::Restore, false, Recovery::GiveUp),
             (Kind::Drop, true, Recovery::Remove),
             (Kind::Drop, false, Recovery::Remove),
-            (Kind::Up, true, Recovery::Leave),
-            (Kind::Up, false, Recovery::Leave),
+            (Kind::Up, true, Recovery::Keep),
+            (Kind::Up, false, Recovery::Keep),
         ];
         for (kind, snapshot, end) in table {
-            assert_eq!(recovery(kind, Seen { snapshot }), end, "{kind:?}, snapshot: {snapshot}");
+            assert_eq!(recovery(kind, Seen { snapshot, up: false }), end, "{kind:?}, snapshot: {snapshot}");
+            let stays = if kind == Kind::Up { Recovery::Leave } else { end };
+            assert_eq!(recovery(kind, Seen { snapshot, up: true }), stays, "{kind:?}, snapshot: {snapshot}");
         }
     }
 }

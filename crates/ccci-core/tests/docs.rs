@@ -3,12 +3,17 @@
 
 use std::path::Path;
 
+use ccci_core::alert::{Alert, AlertKind};
+use ccci_core::canonical::{Record, VolumeMark, VolumeStatus};
 use ccci_core::report::{
     Canonical, Check, Dep, Deploys, Image, Lint, Mode, Phase, RunReport, Stage, Teardown, Version,
 };
-use ccci_core::settings::{AbraSettings, Settings};
+use ccci_core::settings::{AbraSettings, FastRestore, Settings};
 use ccci_core::stage::{CheckKind, StageName, Status};
+use ccci_core::txn::{Journal, Kind};
 use ccci_core::verdict::{Verdict, exit};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// The rows of a page's table that begins with this heading: the cells of each, without their backticks.
@@ -76,6 +81,7 @@ fn record() -> RunReport {
             promoted: true,
             restored: true,
             reason: Some(text()),
+            removed: vec!["volume x".into()],
         },
         teardown: Some(Teardown { clean: true, left: vec![text()] }),
         started: text(),
@@ -130,7 +136,7 @@ fn settings() -> Settings {
         pull: usual.pull,
         max_tests: usual.max_tests,
         keep_runs: usual.keep_runs,
-        fast_restore: usual.fast_restore,
+        fast_restore: FastRestore::Off,
         enrolled: Some(vec![]),
     }
 }
@@ -173,4 +179,52 @@ fn the_documented_defaults_and_examples_of_the_settings_are_true() {
             if key == "base_domain" { example.clone() } else { format!("base_domain: a.test\n{example}") };
         load(&text).unwrap_or_else(|error| panic!("{key}: {error}"));
     }
+}
+
+/// The first JSON of a page behind this heading.
+fn example(page: &str, heading: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(page);
+    let text = std::fs::read_to_string(path).unwrap();
+    let (_, behind) = text.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no {heading}"));
+    let (_, json) = behind.split_once("```json\n").unwrap();
+    json.split_once("```").unwrap().0.to_owned()
+}
+
+/// Reads an example as what it is one of, which would write it in exactly this form.
+fn as_written<T: Serialize + DeserializeOwned>(example: &str) -> T {
+    let value: T = serde_json::from_str(example).unwrap_or_else(|error| panic!("{error}: {example}"));
+    assert_eq!(serde_json::to_string_pretty(&value).unwrap() + "\n", example);
+    value
+}
+
+#[test]
+fn the_examples_of_kept_data_are_what_the_program_reads_and_writes() {
+    let record: Record = as_written(&example("warm.md", "### canonical.json"));
+    let mark: VolumeMark = as_written(&example("warm.md", "### volume.json"));
+    let journal: Journal = as_written(&example("warm.md", "### journal.json"));
+    let alert: Alert = as_written(&example("warm.md", "## Alerts"));
+    assert_eq!(record.domain, journal.domain);
+    assert_eq!(
+        (mark.status, journal.kind, alert.kind),
+        (VolumeStatus::Dirty, Kind::Use, AlertKind::NotPromoted)
+    );
+}
+
+#[test]
+fn every_state_of_kept_data_is_documented() {
+    let first = |heading: &str| -> Vec<String> {
+        table("warm.md", heading).into_iter().map(|row| row[0].clone()).collect()
+    };
+    let statuses = [VolumeStatus::Idle, VolumeStatus::InUse, VolumeStatus::Dirty].map(VolumeStatus::as_str);
+    assert_eq!(first("| status | the kept volumes | the next run |"), statuses);
+    // One that is new does not compile until it stands here.
+    let journalled = |kind: Kind| match kind {
+        Kind::Use | Kind::Advance | Kind::Seed | Kind::Restore | Kind::Up | Kind::Drop => {
+            serde_json::to_value(kind).unwrap().as_str().unwrap().to_owned()
+        }
+    };
+    let kinds = [Kind::Use, Kind::Advance, Kind::Seed, Kind::Restore, Kind::Up, Kind::Drop].map(journalled);
+    assert_eq!(first("| kind | what is being done | if it dies, the next start |"), kinds);
+    let alerts = [AlertKind::NotPromoted, AlertKind::RestoreFailed].map(AlertKind::as_str);
+    assert_eq!(first("| kind | means | do |"), alerts);
 }

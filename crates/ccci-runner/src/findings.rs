@@ -56,13 +56,14 @@ impl Findings {
 
     /// The verdict.
     pub(crate) fn judge(&self, trouble: Option<&Trouble>) -> Judgement {
+        let open = self.left.as_ref().and_then(|left| left.open.as_ref());
         judge(&Found {
             stages: &self.stages,
             checks: &self.checks,
             deploys: self.deploys,
             teardown: self.teardown.as_ref(),
             not_restored: self.left.as_ref().and_then(|left| left.failed.as_deref()),
-            trouble,
+            trouble: trouble.or(open),
         })
     }
 }

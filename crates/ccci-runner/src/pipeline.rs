@@ -118,11 +118,21 @@ async fn look(request: &RunRequest, claim: &Claim, room: Room, world: &World) ->
     if let Err(why) = &canonical {
         subject.look_again(&Err(why.clone())).await?;
     }
-    let plan = plan(&target.ask, &subject.observed).map_err(|error| not_planned(&error))?;
-    if let (Mode::Quick, Ok(canonical)) = (plan.mode, &canonical) {
+    let mode = match plan(&target.ask, &subject.observed) {
+        Ok(plan) => plan.mode,
+        // Somebody is at it, or died at it: what is there is known under the lock, after the recovery.
+        Err(PlanError::NoCanonical(_)) if is_open(&canonical) => Mode::Quick,
+        Err(error) => return Err(not_planned(&error)),
+    };
+    if let (Mode::Quick, Ok(canonical)) = (mode, &canonical) {
         subject.app.domain = canonical.domain.clone();
     }
     Ok(Seen { subject, canonical })
+}
+
+/// Whether a transaction is open on the canonical.
+fn is_open(canonical: &Result<Canonical, String>) -> bool {
+    canonical.as_ref().is_ok_and(|canonical| !matches!(canonical.journal(), Ok(None)))
 }
 
 /// The known-good's release, as the disk tells it.

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ccci_core::abra::{Abra, AbraErrorKind};
-use ccci_core::atomic::{self, PathError};
+use ccci_core::atomic::{self, PathContext as _, PathError};
 use ccci_core::canonical::Canonical;
-use ccci_core::lock::{Holder, Lock};
+use ccci_core::lock::{self, Holder, Lock};
 use ccci_core::orphans;
-use ccci_core::record::{self, Dead, OwnedApp, OwnedRealm, RecordState, RunRecord};
+use ccci_core::record::{self, Dead, OwnedApp, OwnedRealm, RecordError, RecordState, RunRecord};
 use ccci_core::report::Teardown;
 use ccci_core::swarm::{Extra, Limits, Plan, Swarm, WaitFailure};
 use ccci_core::verdict::Trouble;
@@ -73,6 +73,9 @@ pub(crate) async fn sweep(
         });
         drop(lock);
     }
+    if let Err(error) = retire_strays(&me, world) {
+        world.events.progress(format!("old lock files could not be removed: {error}"));
+    }
     for line in &told {
         world.events.progress(line.as_str());
     }
@@ -92,6 +95,24 @@ fn retire_locks(record: &RunRecord, me: &Holder, world: &World) -> Result<(), Pa
         if path.exists()
             && let Some(lock) = Lock::try_take(&path, me)?
         {
+            lock.retire()?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the lock files of runs that died when their record was clean already: nothing else is left of them.
+fn retire_strays(me: &Holder, world: &World) -> Result<(), RecordError> {
+    let (locks, runs) = (world.settings.locks_dir(), world.settings.runs_dir());
+    for entry in std::fs::read_dir(&locks).path("read", &locks)? {
+        let path = entry.path("read", &locks)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        // A canonical's is taken again and again. One that names nobody is just being taken.
+        let Some(holder) = lock::named(&path).filter(|_| name.starts_with("app-")) else { continue };
+        if name.starts_with("app-warm-") || record::is_alive(&runs.join(&holder.run))? {
+            continue;
+        }
+        if let Some(lock) = Lock::try_take(&path, me)? {
             lock.retire()?;
         }
     }

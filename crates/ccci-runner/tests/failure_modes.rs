@@ -96,7 +96,7 @@ fn faults(number: &str, row: &Row) -> Vec<String> {
             Some(numbers) => tests += usize::from(numbers.iter().any(|n| n == number)),
         }
     }
-    let parts = ["warm data", "Keycloak", "backup and restore", "trigger", "dashboard", "nightly"];
+    let parts = ["backup and restore", "trigger", "dashboard", "nightly"];
     let sound = match row.kind.as_str() {
         "handled" => tests > 0,
         "impossible" => files > 0,

@@ -76,10 +76,10 @@ async fn seed(
     let args = Cli::of_run(recipe);
     let recorder = SharedRecorder::default();
     let code = Box::pin(run::run_heard(&args, global, surroundings, stop, recorder.clone())).await?;
-    let told = recorder.report(&ccci_core::secret::Redactor::default()).map(|report| report.canonical);
-    match told {
-        Some(told) if code == exit::PASS && !told.promoted && told.after.is_none() => {
-            let why = told.reason.unwrap_or_else(|| "no reason given".to_owned());
+    let report = recorder.report(&ccci_core::secret::Redactor::default());
+    match report {
+        Some(report) if code == exit::PASS && report.canonical.after != report.commit => {
+            let why = report.canonical.reason.unwrap_or_else(|| "no reason given".to_owned());
             Err(Trouble::Infrastructure(format!("the run passed and nothing was promoted: {why}")).into())
         }
         _ => Ok(code),
@@ -127,6 +127,11 @@ impl Row {
         }
     }
 
+    /// Whether anything of it is there; a reconciler may keep other things in the same directory.
+    fn is_something(&self) -> bool {
+        self.commit.is_some() || self.volumes.is_some() || self.size.is_some() || self.journal.is_some()
+    }
+
     fn line(&self) -> String {
         let unknown = || "-".to_owned();
         let state = match (&self.journal, self.volumes) {
@@ -147,7 +152,8 @@ impl Row {
 fn listed(json: bool, world: &World) -> Result<String, CommandError> {
     let settings = &world.settings;
     let all = Canonical::all(&settings.base_domain, &settings.state_dir).map_err(infrastructure)?;
-    let rows: Vec<Row> = all.iter().map(|canonical| Row::of(canonical, None)).collect();
+    let rows = all.iter().map(|canonical| Row::of(canonical, None)).filter(Row::is_something);
+    let rows: Vec<Row> = rows.collect();
     if json {
         return Ok(serde_json::to_string_pretty(&rows).unwrap_or_default());
     }

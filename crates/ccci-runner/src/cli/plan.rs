@@ -57,7 +57,12 @@ fn text(plan: &Plan, needs_provider: bool) -> String {
         version.as_ref().map_or("no release", RecipeVersion::tag).to_owned()
     };
     let mut lines = vec![
-        format!("mode: {}", plan.mode.as_str()),
+        match plan.mode {
+            Mode::Cold => "mode: cold".to_owned(),
+            Mode::Quick => {
+                "mode: quick (lower confidence): it begins at the known-good and promotes nothing".to_owned()
+            }
+        },
         format!("tests commit {} ({})", plan.head, named(&plan.head_version)),
         format!("deploys first commit {} ({})", plan.base, named(&plan.base_version)),
         match &plan.base_deploy {

@@ -115,7 +115,7 @@ async fn verify(recipe: &RecipeName, world: &World, out: &mut dyn Write) -> Resu
 }
 
 fn damaged(error: &SnapError, out: &mut dyn Write) -> Result<u8, CommandError> {
-    if matches!(error, SnapError::Damaged { .. } | SnapError::Schema { .. }) {
+    if known::damaged(error).is_some() {
         writeln!(out, "{error}").ok();
         return Ok(exit::FAIL);
     }

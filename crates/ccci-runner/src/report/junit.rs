@@ -8,7 +8,11 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 /// The record as a JUnit document.
 pub(crate) fn document(report: &RunReport) -> Result<String, quick_junit::SerializeError> {
-    let mut document = Report::new(format!("ccci {} {}", report.mode.as_str(), report.recipe));
+    let mut name = format!("ccci {} {}", report.mode.as_str(), report.recipe);
+    if let Some(why) = &report.fallback {
+        name = format!("{name} (requested {}: {why})", report.requested_mode.as_str());
+    }
+    let mut document = Report::new(name);
     for stage in &report.stages {
         document.add_test_suite(suite(stage));
     }

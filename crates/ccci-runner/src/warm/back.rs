@@ -1,12 +1,12 @@
 //! Taking a canonical down and making its volumes the known-good again.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ccci_core::abra::{Abra, AbraErrorKind};
 use ccci_core::canonical::Canonical;
 use ccci_core::swarm::{Extra, Limits, Plan, Swarm, Undeployed, WaitFailure};
 use ccci_core::verdict::Trouble;
-use ccci_core::wait::{self, CancellationToken};
+use ccci_core::wait::CancellationToken;
 use ccci_snap::{Engine, Job, Method, Place, Snapshot};
 
 use super::known::KnownGood;
@@ -14,9 +14,9 @@ use super::points::Point;
 use crate::world::{World, infrastructure, lost};
 
 /// How long a stack may take to go. Stop grace periods of minutes are real (a database with two).
-const PATIENCE: Duration = Duration::from_secs(300);
-/// How often an engine that does not answer is asked again.
-const RETRY: Duration = Duration::from_millis(500);
+pub(super) const PATIENCE: Duration = Duration::from_secs(300);
+/// Pause between two tries while the engine does not answer.
+pub(super) const RETRY: Duration = Duration::from_millis(500);
 
 /// What takes a canonical down and back.
 #[derive(Clone, Copy)]
@@ -30,24 +30,6 @@ pub(crate) struct Hands<'a> {
 }
 
 impl Hands<'_> {
-    /// After a failure: whether the engine was away and answers again. One that restarts is waited for, as in a teardown;
-    /// what was done by then is done.
-    pub(crate) async fn engine_came_back(&self) -> bool {
-        let (start, grace) = (Instant::now(), Limits::new(PATIENCE, self.cancel.clone()).engine_grace);
-        let mut was_away = false;
-        loop {
-            match Swarm::connect().await {
-                Ok(_) => return was_away,
-                Err(error) if !error.may_pass() || start.elapsed() >= grace => return false,
-                Err(_) => was_away = true,
-            }
-            tokio::select! {
-                () = wait::pause(RETRY) => {}
-                () = self.cancel.cancelled() => return false,
-            }
-        }
-    }
-
     /// Takes the app down and proves it. By abra first, since that is what users run; containers are then stopped
     /// directly, which spares swarm's two pauses of two seconds.
     pub(crate) async fn undeploy(&self, canonical: &Canonical) -> Result<Undeployed, Trouble> {

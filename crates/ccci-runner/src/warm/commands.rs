@@ -1,20 +1,20 @@
 //! What a person does with a canonical: up, down, drop, restore. Each is a transaction like a run's, under the same lock.
 
-use std::path::PathBuf;
-
 use ccci_core::canonical::{Canonical, VolumeStatus};
 use ccci_core::lock::{self, Lock};
 use ccci_core::manifest::PROVIDER;
-use ccci_core::names::RecipeName;
+use ccci_core::names::{RecipeName, RunId};
 use ccci_core::plan::{Ask, promotion as plan_of};
-use ccci_core::record::{RecordState, RunRecord};
+use ccci_core::record::RecordState;
 use ccci_core::swarm::Swarm;
-use ccci_core::txn::{Journal, Kind};
+use ccci_core::txn::Kind;
 use ccci_core::verdict::Trouble;
 
 use super::back::Hands;
 use super::known::{self, Found, KnownGood};
-use super::{after, recover, stand, txn};
+use super::points::Point;
+use super::through::{Unfinished, see_through};
+use super::{after, recover, stand, still_open, txn};
 use crate::enter::{self, Claim, Locks, Run};
 use crate::observe;
 use crate::request::Target;
@@ -84,12 +84,23 @@ pub(crate) async fn up(
     };
     let run = entered(claim, lock, provider, swarm);
     let id = run.record.run.clone();
+    if restore {
+        // A transaction of its own: what is half the known-good may not be taken for a person's data.
+        if let Err(why) = brought_back(&known, &id, run.hands(&world.stop.run, world)).await {
+            teardown::undo(&run, world).await;
+            run.locks.free();
+            return Err(why);
+        }
+    }
     txn::begin(&canonical, Kind::Up, &id, None, world)?;
-    let stands = Box::pin(deployed(&known, restore, room, &run, world)).await;
+    let stands = Box::pin(deployed(&known, room, &run, world)).await;
     let said = match stands {
         Ok(said) => {
             let up = run.amend(|record| record.state = RecordState::Up);
-            up.map_err(infrastructure).map(|()| said)
+            up.map_err(infrastructure).map(|()| {
+                world.points.reach(Point::RecordUp);
+                said
+            })
         }
         Err(why) => {
             let hands = run.hands(&world.stop.teardown, world);
@@ -117,16 +128,7 @@ fn entered(claim: Claim, kept: Lock, provider: Option<Lock>, swarm: Swarm) -> Ru
     Run { dir, record, swarm, abra, locks, afterwards: None }
 }
 
-async fn deployed(
-    known: &KnownGood,
-    restore: bool,
-    room: Room,
-    run: &Run,
-    world: &World,
-) -> Result<String, Trouble> {
-    if restore {
-        run.hands(&world.stop.run, world).restore(known).await?;
-    }
+async fn deployed(known: &KnownGood, room: Room, run: &Run, world: &World) -> Result<String, Trouble> {
     let commit = &known.record.commit;
     let target = Target {
         recipe: known.canonical.recipe.clone(),
@@ -157,7 +159,7 @@ pub(crate) async fn down(recipe: &RecipeName, world: &World) -> Result<String, T
     let Some(journal) = known::up_by(&canonical) else {
         return Err(Trouble::BadInput(format!("{} is not up", canonical.domain)));
     };
-    end_of_up(&journal, world)?;
+    recover::end_of_up(&canonical, world)?;
     let hands = Hands { swarm: &swarm, abra: None, cancel: &world.stop.run, world };
     let proof = hands.undeploy(&canonical).await?;
     if let Ok(snapshot) = known::store(&canonical).open() {
@@ -170,15 +172,6 @@ pub(crate) async fn down(recipe: &RecipeName, world: &World) -> Result<String, T
     Ok(format!("{} is down; its data is kept, and a run restores the known-good first", canonical.domain))
 }
 
-/// The run that has the app up owns a realm and private files; from now on they are a dead run's.
-fn end_of_up(journal: &Journal, world: &World) -> Result<(), Trouble> {
-    let dir: PathBuf = world.settings.runs_dir().join(journal.run.as_str());
-    match RunRecord::load(&dir).map_err(infrastructure)? {
-        Some(_) => RunRecord::amend(&dir, |record| record.state = RecordState::Open).map_err(infrastructure),
-        None => Ok(()),
-    }
-}
-
 /// Removes the canonical with all of it.
 pub(crate) async fn drop_all(recipe: &RecipeName, world: &World) -> Result<String, Trouble> {
     let canonical = canonical(recipe, world)?;
@@ -187,12 +180,18 @@ pub(crate) async fn drop_all(recipe: &RecipeName, world: &World) -> Result<Strin
         return Err(Trouble::NoCanonical(format!("{recipe} has no canonical here")));
     }
     let swarm = world.swarm().await?;
+    recover::end_of_up(&canonical, world)?;
     let by = match canonical.journal() {
         Ok(Some(journal)) => {
-            end_of_up(&journal, world)?;
+            recover::end_processes(&journal, world).await?;
             journal.run
         }
-        _ => enter::draw_id().map_err(|error| lost_id(&error))?,
+        Ok(None) => enter::draw_id().map_err(|error| lost_id(&error))?,
+        // Whatever it was, nothing is to be left of it, and a person says so.
+        Err(_) => {
+            canonical.close_journal().map_err(infrastructure)?;
+            enter::draw_id().map_err(|error| lost_id(&error))?
+        }
     };
     txn::begin(&canonical, Kind::Drop, &by, None, world)?;
     let hands = Hands { swarm: &swarm, abra: None, cancel: &world.stop.run, world };
@@ -225,12 +224,21 @@ pub(crate) async fn restore(recipe: &RecipeName, room: &Room, world: &World) -> 
     }
     let known = whole(&canonical, room, &swarm, world).await?;
     let id = enter::draw_id().map_err(|error| lost_id(&error))?;
-    txn::begin(&canonical, Kind::Restore, &id, None, world)?;
     let hands = Hands { swarm: &swarm, abra: None, cancel: &world.stop.run, world };
-    if let Err(why) = hands.restore(&known).await {
-        return Err(Trouble::RestoreFailed(super::not_restored(&canonical, Some(&known), &id, &why, world)));
-    }
-    txn::end(&canonical, VolumeStatus::Idle, &id, world)?;
+    brought_back(&known, &id, hands).await?;
     after::make_ready(&known, world).await;
     Ok(format!("the volumes of {} are the known-good {}", canonical.domain, super::named(&known.record)))
+}
+
+/// One transaction that makes the volumes the known-good. One that fails stays open, for `ccci recover`.
+async fn brought_back(known: &KnownGood, id: &RunId, hands: Hands<'_>) -> Result<(), Trouble> {
+    let (canonical, world) = (&known.canonical, hands.world);
+    txn::begin(canonical, Kind::Restore, id, None, world)?;
+    see_through(hands, async || hands.restore(known).await).await.map_err(|why| match why {
+        Unfinished::Open(why) => infrastructure(still_open(canonical, &why)),
+        Unfinished::Failed(why) => {
+            Trouble::RestoreFailed(super::not_restored(canonical, Some(known), id, &why, world))
+        }
+    })?;
+    txn::end(canonical, VolumeStatus::Idle, id, world)
 }

@@ -2,7 +2,9 @@
 //! guessed: what cannot be read because the server does not answer is an error, not a missing part.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 
+use ccci_core::atomic::PathError;
 use ccci_core::canonical::{Canonical, Record, VolumeStatus};
 use ccci_core::envfile::EnvFile;
 use ccci_core::manifest::Manifest;
@@ -66,6 +68,10 @@ pub(crate) fn store(canonical: &Canonical) -> Store {
 /// Looks at the disk only.
 pub(crate) fn on_disk(canonical: &Canonical, manifest: &Manifest) -> Result<Found, Trouble> {
     let missing = |part: String| Ok(Found::Missing(part));
+    // A ccci that knows more than this one has something going on. One that is only damaged is ended by the recovery.
+    if let Err(error @ StateError::Newer { .. }) = canonical.journal() {
+        return missing(format!("journal ({error})"));
+    }
     let record = match canonical.record() {
         Ok(Some(record)) => record,
         Ok(None) => return missing("record".to_owned()),
@@ -128,7 +134,7 @@ pub(crate) async fn proved(known: KnownGood, swarm: &Swarm, world: &World) -> Re
 }
 
 /// Which part a damage means; none for what is no damage.
-fn damaged(error: &SnapError) -> Option<String> {
+pub(crate) fn damaged(error: &SnapError) -> Option<String> {
     let part = match error {
         SnapError::None { .. } => return Some("snapshot".to_owned()),
         SnapError::Schema { .. } => "snapshot",
@@ -141,6 +147,15 @@ fn damaged(error: &SnapError) -> Option<String> {
             } else {
                 "snapshot"
             }
+        }
+        // A part that is not there, or is something else in its place, cannot be read by anybody.
+        SnapError::Path(PathError { source, .. })
+            if matches!(
+                source.kind(),
+                ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory
+            ) =>
+        {
+            "snapshot"
         }
         _ => return None,
     };

@@ -12,6 +12,7 @@ pub(crate) mod points;
 pub(crate) mod promote;
 pub(crate) mod recover;
 pub(crate) mod stand;
+pub(crate) mod through;
 pub(crate) mod txn;
 
 use ccci_core::alert::{Alert, AlertKind};
@@ -28,6 +29,7 @@ use crate::world::{World, infrastructure};
 use back::Hands;
 use known::KnownGood;
 use points::Point;
+use through::{Unfinished, see_through};
 
 /// How a quick run left the canonical.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +38,8 @@ pub(crate) struct Left {
     pub(crate) restored: bool,
     /// Why they could not be: somebody must act.
     pub(crate) failed: Option<String>,
+    /// Why the transaction is still open: the next start ends it, and nobody need act.
+    pub(crate) open: Option<Trouble>,
 }
 
 impl Run {
@@ -64,7 +68,7 @@ pub(crate) async fn leave(known: &KnownGood, passed: bool, run: &Run, world: &Wo
     let abra = ccci_core::abra::Abra { cancel: world.stop.teardown.clone(), ..run.abra.clone() };
     let hands = Hands { swarm: &run.swarm, abra: Some(&abra), cancel: &world.stop.teardown, world };
     let id = &run.record.run;
-    let attempt = async || {
+    let done = async || {
         if passed {
             let proof = hands.undeploy(&known.canonical).await?;
             hands.remove_extras(&known.canonical, &known.snapshot, &proof).await?;
@@ -73,17 +77,26 @@ pub(crate) async fn leave(known: &KnownGood, passed: bool, run: &Run, world: &Wo
         hands.restore(known).await?;
         txn::end(&known.canonical, VolumeStatus::Idle, id, world).map(|()| true)
     };
-    let mut done = attempt().await;
-    if done.is_err() && hands.engine_came_back().await {
-        done = attempt().await;
-    }
-    match done {
-        Ok(restored) => Left { restored, failed: None },
-        Err(why) => {
+    match see_through(hands, done).await {
+        Ok(restored) => Left { restored, ..Left::default() },
+        Err(Unfinished::Failed(why)) => {
             let failed = not_restored(&known.canonical, Some(known), id, &why, world);
-            Left { restored: false, failed: Some(failed) }
+            Left { failed: Some(failed), ..Left::default() }
+        }
+        Err(Unfinished::Open(why)) => {
+            let open = still_open(&known.canonical, &why);
+            world.events.progress(open.clone());
+            Left { open: Some(infrastructure(open)), ..Left::default() }
         }
     }
+}
+
+/// That a canonical is not as it should be and will be, in a sentence.
+pub(crate) fn still_open(canonical: &Canonical, why: &Trouble) -> String {
+    let Canonical { recipe, domain, .. } = canonical;
+    format!(
+        "{domain} is left as it is: {why}; the known-good of {recipe} is whole, and the next start brings it back (`ccci recover`)"
+    )
 }
 
 /// Raises the alert that the known-good could not be brought back, and says the same in a sentence.

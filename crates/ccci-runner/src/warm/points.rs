@@ -72,8 +72,16 @@ points! {
     LeftoversGone = "warm-leftovers-gone",
     /// A first promotion, or a drop: the snapshot is removed, its record is there.
     SnapshotGone = "warm-snapshot-gone",
-    /// The same: the record is removed too.
+    /// The same: the record is removed too, the mark of the volumes is there.
     RecordGone = "warm-record-gone",
+    /// The same: the mark is removed too.
+    MarkGone = "warm-mark-gone",
+    /// A promotion: the run's record says again that something may be there.
+    Reopened = "warm-reopened",
+    /// `canonical up`: the run's record says that the app is up, which makes it so.
+    RecordUp = "warm-record-up",
+    /// `canonical down`, or a drop: the record says that it is not up any more; nothing is done yet.
+    RecordDown = "warm-record-down",
     /// A promotion: the app is healthy at the new commit.
     PromotionGreen = "warm-promotion-green",
     /// A promotion: the new known-good is in its place; the record is the old one.

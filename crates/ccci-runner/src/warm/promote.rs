@@ -19,14 +19,15 @@ use super::back::{Hands, places_of};
 use super::known::{self, Found, KnownGood, PLACEHOLDER};
 use super::points::Point;
 use super::stand::stand;
-use super::{named, not_restored, raise, recover, txn};
+use super::through::{Unfinished, see_through};
+use super::{named, not_restored, raise, recover, still_open, txn};
 use crate::deps::wired_keys;
 use crate::enter::{PROMOTION_PATIENCE, Run, holder_of};
 use crate::pipeline::{Course, enrolled};
 use crate::request::RunRequest;
 use crate::stages::Start;
 use crate::teardown;
-use crate::world::{World, infrastructure};
+use crate::world::{World, infrastructure, lost};
 
 /// Promotes what is to be promoted, and tells what became of the known-good, as the disk says.
 pub(crate) async fn after(
@@ -40,7 +41,8 @@ pub(crate) async fn after(
         Ok(canonical) => canonical.clone(),
         Err(why) => return Told { reason: Some(why.clone()), ..Told::default() },
     };
-    let before = commit(&canonical);
+    let before = on_disk(&canonical);
+    let mut removed = Vec::new();
     let subject = &course.subject;
     let latest = subject.observed.tags.newest();
     let due = rules::due(&rules::Candidate {
@@ -55,15 +57,39 @@ pub(crate) async fn after(
         (Due::Yes, Some(tag)) => {
             let patience = request.patience.min(PROMOTION_PATIENCE);
             let promotion = Promotion { canonical: &canonical, version: tag.version.clone(), course, world };
-            world.events.phase("promotion", Box::pin(promotion.carried_out(run, patience))).await.err()
+            let carried_out = Box::pin(promotion.carried_out(run, patience, &mut removed));
+            let said = world.events.phase("promotion", carried_out).await;
+            Some(said.unwrap_or_else(|why| why))
         }
         (Due::Yes, None) => None,
         (Due::No(why), _) => Some(why),
     };
-    let after = commit(&canonical);
+    let after = on_disk(&canonical);
     // Read back from the disk, never concluded from what was meant (failure 2).
-    let promoted = after.as_deref() == Some(course.plan.head.as_str()) && after != before;
-    Told { before, after, promoted, restored: false, reason: if promoted { None } else { reason } }
+    let promoted = after.commit.as_deref() == Some(course.plan.head.as_str())
+        && after.taken.is_some()
+        && after.taken != before.taken;
+    let reason = if promoted { None } else { reason };
+    Told { before: before.commit, after: after.commit, promoted, restored: false, reason, removed }
+}
+
+/// The known-good as the disk has it.
+struct OnDisk {
+    /// As the record says.
+    commit: Option<String>,
+    /// What tells its snapshot from any other of the same commit: when it was taken, with which secrets. None where record
+    /// and snapshot do not belong together.
+    taken: Option<(String, Vec<SecretMeta>)>,
+}
+
+fn on_disk(canonical: &Canonical) -> OnDisk {
+    let record = canonical.record().ok().flatten();
+    let snapshot = known::store(canonical).open().ok();
+    let own = snapshot.filter(|snapshot| Some(known::record_of(snapshot)) == record);
+    OnDisk {
+        commit: record.map(|record| record.commit.to_string()),
+        taken: own.map(|snapshot| (snapshot.meta().time.clone(), snapshot.meta().secrets.clone())),
+    }
 }
 
 /// The known-good's commit as the disk has it.
@@ -80,14 +106,19 @@ struct Promotion<'a> {
 }
 
 impl Promotion<'_> {
-    /// Promotes, or says why not.
-    async fn carried_out(&self, run: &mut Run, patience: std::time::Duration) -> Result<(), String> {
+    /// Promotes, or says why not. Either way it is a sentence.
+    async fn carried_out(
+        &self,
+        run: &mut Run,
+        patience: std::time::Duration,
+        removed: &mut Vec<String>,
+    ) -> Result<String, String> {
         let Self { canonical, course, world, .. } = self;
         let lock = match run.locks.kept.take() {
             Some(lock) => lock,
             None => self.lock(run, patience).await?,
         };
-        let done = Box::pin(self.locked(run)).await;
+        let done = Box::pin(self.locked(run, removed)).await;
         if done.is_ok() {
             let known =
                 known::on_disk(canonical, &course.subject.room.manifest).map_err(|e| e.to_string())?;
@@ -95,8 +126,8 @@ impl Promotion<'_> {
         }
         run.locks.kept = Some(lock);
         let done = done?;
-        world.events.progress(done);
-        Ok(())
+        world.events.progress(done.as_str());
+        Ok(done)
     }
 
     async fn lock(&self, run: &Run, patience: std::time::Duration) -> Result<Lock, String> {
@@ -113,7 +144,7 @@ impl Promotion<'_> {
     }
 
     /// All that is decided and done under the lock.
-    async fn locked(&self, run: &mut Run) -> Result<String, String> {
+    async fn locked(&self, run: &mut Run, removed: &mut Vec<String>) -> Result<String, String> {
         let Self { canonical, version, course, world } = self;
         let say = |trouble: Trouble| trouble.to_string();
         if let Some(line) = recover::one(canonical, &run.swarm, world).await {
@@ -143,7 +174,7 @@ impl Promotion<'_> {
         };
         let from = known.as_ref().map_or_else(|| "nothing".to_owned(), |known| named(&known.record));
         world.events.progress(format!("promoting {}: {from} → {version}", canonical.domain));
-        let promoted = Box::pin(self.move_to(run, known.as_ref(), kind)).await;
+        let promoted = Box::pin(self.move_to(run, known.as_ref(), kind, removed)).await;
         let undone = teardown::undo(run, world).await;
         if !undone.clean {
             world.events.progress(format!("the promotion has left {}", undone.left.join(", ")));
@@ -152,13 +183,19 @@ impl Promotion<'_> {
     }
 
     /// One transaction: either its end is a new known-good, or the old one is as it was.
-    async fn move_to(&self, run: &mut Run, known: Option<&KnownGood>, kind: Kind) -> Result<(), String> {
+    async fn move_to(
+        &self,
+        run: &mut Run,
+        known: Option<&KnownGood>,
+        kind: Kind,
+        removed: &mut Vec<String>,
+    ) -> Result<(), String> {
         let Self { canonical, course, world, .. } = self;
         run.reopen(world).map_err(|error| error.to_string())?;
         let id = run.record.run.clone();
         let head = &course.plan.head;
         txn::begin(canonical, kind, &id, Some(head), world).map_err(|e| e.to_string())?;
-        let moved = Box::pin(self.try_move(run, known)).await;
+        let moved = Box::pin(self.try_move(run, known, removed)).await;
         let Err(why) = moved else { return Ok(()) };
         let cancel = world.stop.teardown.clone();
         let abra = ccci_core::abra::Abra { cancel: cancel.clone(), ..run.abra.clone() };
@@ -169,7 +206,7 @@ impl Promotion<'_> {
             record: known::record_of(&snapshot),
             snapshot,
         });
-        let back = async {
+        let back = async || {
             if let Some(now) = &now {
                 canonical.derive_record(&now.record).map_err(infrastructure)?;
                 return hands.restore(now).await;
@@ -178,9 +215,15 @@ impl Promotion<'_> {
             hands.remove_all(canonical, &proof).await?;
             recover::forget(canonical, world)
         };
-        if let Err(trouble) = back.await {
-            let not_back = not_restored(canonical, now.as_ref(), &id, &trouble, world);
-            return Err(format!("{why}; {not_back}"));
+        match see_through(hands, back).await {
+            Ok(()) => {}
+            Err(Unfinished::Open(trouble)) => {
+                return Err(format!("{why}; {}", still_open(canonical, &trouble)));
+            }
+            Err(Unfinished::Failed(trouble)) => {
+                let not_back = not_restored(canonical, now.as_ref(), &id, &trouble, world);
+                return Err(format!("{why}; {not_back}"));
+            }
         }
         // A stop that was asked for is no news to anybody.
         if world.stop.signal().is_none() {
@@ -212,7 +255,12 @@ impl Promotion<'_> {
         );
     }
 
-    async fn try_move(&self, run: &Run, known: Option<&KnownGood>) -> Result<(), Trouble> {
+    async fn try_move(
+        &self,
+        run: &Run,
+        known: Option<&KnownGood>,
+        removed: &mut Vec<String>,
+    ) -> Result<(), Trouble> {
         let Self { canonical, course, world, .. } = self;
         let hands = run.hands(&world.stop.run, world);
         let start = if let Some(known) = known {
@@ -221,11 +269,16 @@ impl Promotion<'_> {
             }
             Start::Kept(known::env(&known.snapshot).map_err(infrastructure)?)
         } else {
+            let stack = canonical.domain.stack();
+            let stands = run.swarm.observe(&stack).await.map_err(|e| lost(&e))?;
+            let mut gone: Vec<String> =
+                stands.services.iter().map(|service| format!("service {}", service.name)).collect();
             let proof = hands.undeploy(canonical).await?;
-            let gone = hands.remove_all(canonical, &proof).await?;
+            gone.extend(hands.remove_all(canonical, &proof).await?);
             if !gone.is_empty() {
                 world.events.progress(format!("left there from before, removed: {}", gone.join(", ")));
             }
+            *removed = gone;
             recover::forget(canonical, world)?;
             Start::Fresh
         };
@@ -314,6 +367,7 @@ impl Run {
             record.provider = None;
         })
         .map_err(infrastructure)?;
+        world.points.reach(Point::Reopened);
         self.abra = crate::enter::abra(&self.dir, world).map_err(infrastructure)?;
         Ok(())
     }

@@ -7,8 +7,11 @@ use ccci_core::alert::AlertKind;
 use ccci_core::canonical::{Canonical, VolumeStatus};
 use ccci_core::lock::{Holder, Lock};
 use ccci_core::names::RunId;
+use ccci_core::orphans;
+use ccci_core::record::{self, RecordState, RunRecord};
+use ccci_core::statefile::StateError;
 use ccci_core::swarm::Swarm;
-use ccci_core::txn::{self as rules, Journal, Recovery, Seen};
+use ccci_core::txn::{self as rules, Journal, Kind, Recovery, Seen};
 use ccci_core::verdict::Trouble;
 use ccci_snap::Job;
 
@@ -16,6 +19,7 @@ use super::back::Hands;
 use super::known::{self, KnownGood};
 use super::points::Point;
 use super::{named, not_restored, raise, txn};
+use crate::enter;
 use crate::world::{World, infrastructure};
 
 /// The lock of an app, by its domain.
@@ -78,12 +82,56 @@ pub(crate) async fn one(canonical: &Canonical, swarm: &Swarm, world: &World) -> 
         world.events.progress(format!("{}: its known-good could not be sealed: {error}", canonical.label));
     }
     // Read again under the lock: its owner may have ended in between.
-    let journal = match canonical.journal() {
-        Ok(journal) => journal?,
-        Err(error) => return Some(format!("{}: still there: {error}", canonical.label)),
-    };
     let hands = Hands { swarm, abra: None, cancel: &world.stop.run, world };
-    Some(ended(canonical, &journal, hands, world).await)
+    let label = &canonical.label;
+    match canonical.journal() {
+        Ok(journal) => Some(ended(canonical, &journal?, hands, world).await),
+        Err(error @ StateError::Form { .. }) => Some(match in_its_place(canonical, world) {
+            Ok(journal) => format!("{label}: {error}; {}", ended(canonical, &journal, hands, world).await),
+            Err(why) => format!("{label}: still there: {error}; {why}"),
+        }),
+        Err(error) => Some(format!("{label}: still there: {error}")),
+    }
+}
+
+/// What an open transaction that nobody can read becomes: a restore. Whatever was meant, the app is to be its known-good
+/// again, or to be given up where there is none.
+fn in_its_place(canonical: &Canonical, world: &World) -> Result<Journal, Trouble> {
+    let id = enter::draw_id().map_err(infrastructure)?;
+    end_of_up(canonical, world)?;
+    txn::begin(canonical, Kind::Restore, &id, None, world)?;
+    canonical.journal().map_err(infrastructure)?.ok_or_else(|| infrastructure("its journal is gone"))
+}
+
+/// The run of somebody who has the app up owns a realm and private files; from now on they are a dead run's.
+pub(crate) fn end_of_up(canonical: &Canonical, world: &World) -> Result<(), Trouble> {
+    for dir in record::run_dirs(&world.settings.runs_dir()).map_err(infrastructure)? {
+        // One that cannot be read is no concern of this canonical's.
+        let Ok(Some(record)) = RunRecord::load(&dir) else { continue };
+        if record.state == RecordState::Up && record.recipe == canonical.recipe {
+            RunRecord::amend(&dir, |record| record.state = RecordState::Open).map_err(infrastructure)?;
+            world.points.reach(Point::RecordDown);
+        }
+    }
+    Ok(())
+}
+
+/// The run that opened a transaction: its directory and, where it has one that reads, its record.
+pub(crate) fn owner(journal: &Journal, world: &World) -> (PathBuf, Option<RunRecord>) {
+    let dir = world.settings.runs_dir().join(journal.run.as_str());
+    let record = RunRecord::load(&dir).ok().flatten();
+    (dir, record)
+}
+
+/// Ends what a dead owner has started and could not take with it: an abra that goes on would deploy the app anew on
+/// what is brought back here.
+pub(crate) async fn end_processes(journal: &Journal, world: &World) -> Result<(), Trouble> {
+    let (dir, _) = owner(journal, world);
+    let deploys = matches!(journal.kind, Kind::Use | Kind::Advance | Kind::Seed | Kind::Up);
+    if deploys && dir.is_dir() {
+        orphans::end(&dir).await.map_err(infrastructure)?;
+    }
+    Ok(())
 }
 
 async fn ended(canonical: &Canonical, journal: &Journal, hands: Hands<'_>, world: &World) -> String {
@@ -95,10 +143,17 @@ async fn ended(canonical: &Canonical, journal: &Journal, hands: Hands<'_>, world
     });
     let (what, recipe) = (journal.kind.words(), &canonical.recipe);
     let died = format!("{what} of {recipe} (run {}) had died at {}", journal.run, canonical.domain);
-    let seen = Seen { snapshot: known.is_some() };
-    let done = match (rules::recovery(journal.kind, seen), &known) {
-        (Recovery::Leave, _) => {
-            return format!("{recipe} is up at {} (`ccci canonical down {recipe}`)", canonical.domain);
+    let up = owner(journal, world).1.is_some_and(|record| record.state == RecordState::Up);
+    let rule = rules::recovery(journal.kind, Seen { snapshot: known.is_some(), up });
+    if rule == Recovery::Leave {
+        return format!("{recipe} is up at {} (`ccci canonical down {recipe}`)", canonical.domain);
+    }
+    if let Err(why) = end_processes(journal, world).await {
+        return format!("{died}: still there: {why}");
+    }
+    let done = match (rule, &known) {
+        (Recovery::Keep | Recovery::Leave, _) => {
+            kept(canonical, known.as_ref(), &journal.run, hands, world).await
         }
         (Recovery::Return, Some(known)) => back(known, &journal.run, hands, world).await,
         (Recovery::Remove, _) => {
@@ -108,11 +163,31 @@ async fn ended(canonical: &Canonical, journal: &Journal, hands: Hands<'_>, world
     };
     match done {
         Ok(end) => format!("{died}: {end}"),
+        // An engine that is lost, or a program that is stopped: nobody need act.
+        Err(why) if hands.cancel.is_cancelled() || hands.swarm.stacks().await.is_err() => {
+            format!("{died}: still there: {why}")
+        }
         Err(why) => {
             let why = not_restored(canonical, known.as_ref(), &journal.run, &why, world);
             format!("{died}: still there: {why}")
         }
     }
+}
+
+/// Takes the app down and keeps its volumes as they are.
+async fn kept(
+    canonical: &Canonical,
+    known: Option<&KnownGood>,
+    run: &RunId,
+    hands: Hands<'_>,
+    world: &World,
+) -> Result<String, Trouble> {
+    let proof = hands.undeploy(canonical).await?;
+    if let Some(known) = known {
+        hands.remove_extras(canonical, &known.snapshot, &proof).await?;
+    }
+    txn::end(canonical, VolumeStatus::Dirty, run, world)?;
+    Ok("it is down, and its data is kept".to_owned())
 }
 
 async fn back(known: &KnownGood, run: &RunId, hands: Hands<'_>, world: &World) -> Result<String, Trouble> {
@@ -137,8 +212,10 @@ pub(crate) async fn gone(canonical: &Canonical, hands: Hands<'_>, world: &World)
 pub(crate) fn forget(canonical: &Canonical, world: &World) -> Result<(), Trouble> {
     known::store(canonical).remove().map_err(infrastructure)?;
     world.points.reach(Point::SnapshotGone);
-    canonical.forget().map_err(infrastructure)?;
+    canonical.forget_record().map_err(infrastructure)?;
     world.points.reach(Point::RecordGone);
+    canonical.forget_mark().map_err(infrastructure)?;
+    world.points.reach(Point::MarkGone);
     Ok(())
 }
 

@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use crate::world::{Ran, World};
 
+/// A recipe that is not enrolled.
+const KEEPS_NOTHING: &str = "timeouts: {deploy: 1, http: 1}\n";
+
 #[test]
 fn a_cold_run_of_the_newest_release_passes_and_leaves_nothing() {
     for volumes in [&["content"][..], &["content", "db", "cache"], &[]] {
         let world = World::new(volumes);
+        world.manifest(KEEPS_NOTHING);
         let ran = world.ccci(&["--recipe", "blog"]);
         ran.assert(0, "pass");
         println!("cold, {} volume(s): {:?}", volumes.len(), ran.took);
@@ -80,6 +84,7 @@ fn the_fakes_do_what_is_asked_of_them() {
 #[test]
 fn what_a_killed_run_left_is_there_and_is_removed_by_the_next() {
     let world = World::new(&["content"]);
+    world.manifest(KEEPS_NOTHING);
     for next in [&["recover"][..], &["--recipe", "blog"]] {
         let deployed = || world.engine.has().iter().any(|thing| thing.starts_with("task"));
         world.ccci_killed_when(&["--recipe", "blog"], deployed);

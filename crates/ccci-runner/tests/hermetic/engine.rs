@@ -8,6 +8,7 @@ mod view;
 
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 pub(crate) use deploy::{Deploy, Wanted};
@@ -21,6 +22,7 @@ use crate::wire::{self, Reply};
 pub(crate) struct Engine {
     state: Arc<Mutex<State>>,
     socket: PathBuf,
+    lost: Arc<AtomicBool>,
 }
 
 impl Engine {
@@ -28,7 +30,7 @@ impl Engine {
     pub(crate) fn start(root: &Path) -> Self {
         let socket = root.join("docker.sock");
         let listener = UnixListener::bind(&socket).unwrap();
-        let engine = Self { state: Arc::new(Mutex::new(State::new(root))), socket };
+        let engine = Self { state: Arc::new(Mutex::new(State::new(root))), socket, lost: Arc::default() };
         let served = engine.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -44,7 +46,13 @@ impl Engine {
 
     fn talk(&self, stream: UnixStream) {
         // The lock is given back before the answer is sent: a listener's answer never ends.
-        wire::serve(stream, |request| -> Reply { api::answer(&mut self.state(), request) });
+        wire::serve(stream, |request| -> Reply {
+            if self.lost.load(Ordering::SeqCst) {
+                Reply::Gone
+            } else {
+                api::answer(&mut self.state(), request)
+            }
+        });
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -57,10 +65,26 @@ impl Engine {
 
     /// Lets its threads end.
     pub(crate) fn stop(&self) {
+        if self.lost.load(Ordering::SeqCst) {
+            self.come_back();
+        }
         self.state().ears.clear();
         let wake = self.socket.with_extension("gone");
         std::fs::rename(&self.socket, &wake).unwrap();
         drop(UnixStream::connect(&wake));
+    }
+
+    /// Is gone from now on, as an engine that was stopped: every connection ends, and there are no new ones.
+    pub(crate) fn lose(&self) {
+        self.lost.store(true, Ordering::SeqCst);
+        std::fs::rename(&self.socket, self.socket.with_extension("away")).unwrap();
+        self.state().ears.clear();
+    }
+
+    /// Is there again.
+    pub(crate) fn come_back(&self) {
+        self.lost.store(false, Ordering::SeqCst);
+        std::fs::rename(self.socket.with_extension("away"), &self.socket).unwrap();
     }
 
     /// The value for `DOCKER_HOST`.
@@ -107,6 +131,22 @@ impl Engine {
         let new = !self.has_secret(name);
         self.state().make("secret", name, state::Labels::new());
         new
+    }
+
+    /// Loses a secret, as nobody but a person would.
+    pub(crate) fn lose_secret(&self, name: &str) {
+        self.state().secrets.retain(|_, secret| secret.name != name);
+    }
+
+    /// Loses a volume with its files.
+    pub(crate) fn lose_volume(&self, name: &str) {
+        self.state().remove_volume(name).unwrap();
+    }
+
+    /// Makes a volume of a stack, where there is none of this name.
+    pub(crate) fn make_volume(&self, name: &str, stack: &str) {
+        let label = (state::STACK_LABEL.to_owned(), stack.to_owned());
+        self.state().make_volume(name, state::Labels::from([label]));
     }
 
     /// Carries a deploy out. When it returns, the stack is where it will stay.

@@ -4,13 +4,20 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 
 mod abra;
+mod authority;
+mod begun;
 mod behaviour;
 mod cold;
+mod commands;
+mod crash;
+mod damage;
 mod engine;
 mod fakes;
 mod history;
+mod promotion;
 mod quick;
 mod recipe;
+mod together;
 mod web;
 mod wire;
 mod world;

@@ -97,7 +97,8 @@ fn a_first_quick_run_is_cold_and_seeds_and_the_next_is_quick_and_moves_nothing()
     }
 }
 
-/// The rollback proof: whatever a change does, after it the known-good is back to the byte and boots.
+/// The rollback proof: whatever a change does, after it the known-good is back to the byte and boots. Failure 11: also where
+/// its deploy was refused.
 #[test]
 fn a_change_that_fails_leaves_the_known_good_exactly() {
     for volumes in [&["content"][..], &["content", "db", "cache"]] {

@@ -23,6 +23,8 @@ pub(crate) enum Reply {
     Empty(u16),
     Text(u16, &'static str),
     Bytes(Vec<u8>),
+    /// None: the connection ends.
+    Gone,
     /// Parts that come when they come; the connection ends with them.
     Stream(Box<dyn Iterator<Item = Vec<u8>>>),
 }
@@ -108,6 +110,7 @@ fn write(out: &mut impl Write, reply: Reply) -> std::io::Result<bool> {
         Reply::Empty(status) => whole(out, status, "text/plain", b"")?,
         Reply::Text(status, text) => whole(out, status, "text/plain", text.as_bytes())?,
         Reply::Bytes(bytes) => whole(out, 200, "application/vnd.docker.multiplexed-stream", &bytes)?,
+        Reply::Gone => return Ok(false),
         Reply::Stream(parts) => {
             out.write_all(
                 b"HTTP/1.1 200 X\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",

@@ -2,7 +2,7 @@
 //! abra and web. The program itself is the real one.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -96,7 +96,6 @@ pull: false
     }
 
     /// Calls the program, which kills itself when it reaches this point; `point:2` is the second time.
-    #[expect(dead_code, reason = "the points come with the warm runs")]
     pub(crate) fn ccci_killed_at(&self, point: &str, words: &[&str]) -> Ran {
         let ran = self.call(words, &[("CCCI_FAILPOINT", point)]);
         assert_eq!(ran.signal, Some(9), "not killed at {point}: {ran:#?}");
@@ -105,7 +104,12 @@ pull: false
 
     /// Calls the program and kills it in the first moment in which this holds.
     pub(crate) fn ccci_killed_when(&self, words: &[&str], moment: impl Fn() -> bool) {
-        let mut child = self.command(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = self
+            .command(words, &self.path("record.json"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         while !moment() {
             assert_eq!(child.try_wait().unwrap(), None, "it ended before the moment came");
             std::thread::sleep(Duration::from_millis(1));
@@ -114,11 +118,20 @@ pull: false
         assert_eq!(child.wait().unwrap().signal(), Some(9), "it ended in the very moment");
     }
 
+    /// Calls the program and gives the points that it passes, in order.
+    pub(crate) fn ccci_traced(&self, words: &[&str]) -> (Ran, Vec<String>) {
+        let trace = self.path("points");
+        drop(std::fs::remove_file(&trace));
+        let ran = self.call(words, &[("CCCI_FAILPOINT_TRACE", trace.to_str().unwrap())]);
+        let text = std::fs::read_to_string(&trace).unwrap_or_default();
+        (ran, text.lines().map(str::to_owned).collect())
+    }
+
     fn call(&self, words: &[&str], env: &[(&str, &str)]) -> Ran {
         let json = self.path("record.json");
         drop(std::fs::remove_file(&json));
         let start = Instant::now();
-        let output = self.command(words).envs(env.iter().copied()).output().unwrap();
+        let output = self.command(words, &json).envs(env.iter().copied()).output().unwrap();
         let took = start.elapsed();
         let record = std::fs::read(&json).map_or(Value::Null, |text| serde_json::from_slice(&text).unwrap());
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -128,8 +141,8 @@ pull: false
         Ran { code, signal, stdout: text(output.stdout), stderr: text(output.stderr), record, took }
     }
 
-    /// The program with this server's settings and an environment of its own.
-    fn command(&self, words: &[&str]) -> Command {
+    /// The program with this server's settings and an environment of its own; the record of a run goes to `json`.
+    pub(crate) fn command(&self, words: &[&str], json: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ccci"));
         command
             .arg("--config")
@@ -138,7 +151,7 @@ pull: false
             .arg(self.path("recipes"))
             .args(words);
         if words.contains(&"--recipe") {
-            command.arg("--json").arg(self.path("record.json"));
+            command.arg("--json").arg(json);
         }
         let path = std::env::var_os("PATH").unwrap_or_default();
         command.env_clear().env("PATH", path).env("HOME", self.path("home"));

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use rustix::fs::{Advice, OFlags};
 use rustix::io::Errno;
 
 use super::tar::shape;
@@ -187,6 +187,9 @@ impl Give for CloneReader<'_> {
             None => false,
         };
         let read = self.prove || !shared;
+        if read && into.is_none() {
+            rustix::fs::fadvise(&file, 0, None, Advice::Sequential).here(at, "read")?;
+        }
         let mut digester = Digester::new(&shape);
         let mut copy = |digester: &mut Digester, offset, length| {
             digester.run(offset, length);
@@ -216,6 +219,10 @@ impl Give for CloneReader<'_> {
         let after = rustix::fs::fstat(&file).here(at, "look at")?;
         if (before.st_ctime, before.st_ctime_nsec) != (after.st_ctime, after.st_ctime_nsec) {
             return Err(at.changed());
+        }
+        if into.is_none() {
+            // Nobody will read it again soon: the memory is the app's.
+            rustix::fs::fadvise(&file, 0, None, Advice::DontNeed).here(at, "read")?;
         }
         match (manifest.digests(&shape)?, &mut self.taken) {
             (Some(digests), _) => Ok(digester.finish() == digests),

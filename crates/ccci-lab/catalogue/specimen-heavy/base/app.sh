@@ -6,7 +6,7 @@ mkdir -p /data/parts /data/www
 if [ ! -e /data/index ]; then
   echo "app: making the index"
   part=1
-  while [ "$part" -le 60 ]; do
+  while [ "$part" -le 40 ]; do
     if [ ! -e "/data/parts/$part" ]; then
       head -c 1000000 /dev/urandom | od -A n -t x1 | gzip >/data/parts/.new
       mv /data/parts/.new "/data/parts/$part"

@@ -1,0 +1,162 @@
+//! The program is killed at every named point that it passes, for every way in which it changes warm data. Whatever the
+//! moment, the next start ends what was open without a person, and the known-good is there, whole and provably so: the
+//! old one before the one step that publishes, the new one after it.
+//!
+//! Which points a scene passes, and how often, is not written here: it is traced first.
+
+mod after;
+mod scenes;
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use crate::world::World;
+use after::{Expect, Next};
+use scenes::{Outcome, Scene};
+
+/// Points that no scene of this world passes, and where they are passed.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("warm-realm-noted", "on the lab: a realm wants a Keycloak"),
+    ("warm-realm-made", "on the lab"),
+    ("snap-seal-begun", "in ccci-snap's own tests: cloning file systems only"),
+    ("snap-digests-taken", "in ccci-snap's own tests: cloning file systems only"),
+    ("snap-seal-written", "in ccci-snap's own tests: cloning file systems only"),
+    ("snap-sealed", "in ccci-snap's own tests: cloning file systems only"),
+    ("snap-stream-begun", "in ccci-snap's own tests: volumes whose files are out of reach"),
+    ("snap-stream-emptied", "in ccci-snap's own tests: volumes whose files are out of reach"),
+];
+
+const ONE: &[&str] = &["content"];
+const THREE: &[&str] = &["content", "db", "cache"];
+
+/// A moment in which the program is killed: `point:nth`, and where in the course of its scene it lies.
+struct Moment {
+    point: String,
+    /// The transaction is open.
+    opened: bool,
+    /// The new snapshot is in its place.
+    published: bool,
+}
+
+/// The moments of a trace, in order.
+fn moments(trace: &[String]) -> Vec<Moment> {
+    let seen = |at: usize, name: &str| trace[..=at].iter().filter(|point| *point == name).count();
+    let moment = |(at, name): (usize, &String)| Moment {
+        point: format!("{name}:{}", seen(at, name)),
+        opened: seen(at, "warm-journal-open") > 0,
+        published: seen(at, "snap-published") > 0,
+    };
+    trace.iter().enumerate().map(moment).collect()
+}
+
+impl Scene {
+    /// What holds after the recovery of a kill in this moment.
+    fn expects(&self, moment: &Moment, nothing_before: bool) -> Expect {
+        match self.outcome {
+            Outcome::Keeps => Expect::Same,
+            Outcome::Publishes if moment.published => Expect::New,
+            Outcome::Publishes if nothing_before && moment.opened => Expect::Nothing,
+            Outcome::Publishes => Expect::Same,
+            Outcome::Drops if moment.opened => Expect::Nothing,
+            Outcome::Drops => Expect::Same,
+            Outcome::Removed => Expect::Nothing,
+            Outcome::Published => Expect::New,
+        }
+    }
+}
+
+/// Plays a scene to its end, then kills the program in each of its moments. `first` says how the first of them is
+/// recovered; from then on it alternates.
+fn killed_in(scene: &Scene, volumes: &[&str], first: Next) {
+    let (start, world) = (Instant::now(), World::new(volumes));
+    (scene.prepare)(&world);
+    let (ran, trace) = world.ccci_traced(scene.words);
+    assert_eq!(ran.code, Some(scene.code), "{}: {ran:#?}", scene.name);
+    let all = moments(&trace);
+    let skipped = all.iter().take_while(|moment| !scene.whole && !moment.opened).count();
+    let mut next = first;
+    for moment in &all[skipped..] {
+        (scene.prepare)(&world);
+        let before = world.known_good();
+        let leftovers = world.engine.has();
+        world.ccci_killed_at(&moment.point, scene.words);
+        let expect = scene.expects(moment, before.is_empty());
+        let what =
+            format!("{}, {} volume(s), killed at {}, {next:?}", scene.name, volumes.len(), moment.point);
+        world.assert_recovers(next, expect, &before, &leftovers, &what);
+        next = next.other();
+    }
+    println!(
+        "{}, {} volume(s): {} kills in {:?}",
+        scene.name,
+        volumes.len(),
+        all.len() - skipped,
+        start.elapsed()
+    );
+}
+
+/// Makes one test for each scene, for one volume and for three.
+macro_rules! scenes {
+    ($($name:ident,)*) => {
+        $(mod $name {
+            #[test]
+            fn one_volume() {
+                super::killed_in(&super::scenes::$name(), super::ONE, super::Next::Recover);
+            }
+
+            #[test]
+            fn three_volumes() {
+                super::killed_in(&super::scenes::$name(), super::THREE, super::Next::Run);
+            }
+        })*
+
+        fn all() -> Vec<Scene> {
+            vec![$(scenes::$name()),*]
+        }
+    };
+}
+
+scenes! {
+    a_quick_run_that_passes,
+    a_quick_run_that_fails,
+    a_quick_run_on_a_dirty_volume,
+    a_first_promotion,
+    a_first_promotion_over_leftovers,
+    an_advance,
+    an_advance_that_fails,
+    canonical_up,
+    canonical_up_with_restore,
+    canonical_down,
+    canonical_drop,
+    canonical_drop_while_up,
+    snapshot_restore,
+    recover_of_a_quick_run,
+    recover_of_a_first_promotion,
+    recover_of_an_advance,
+    recover_of_canonical_up,
+}
+
+/// Every point that the program knows is passed in one of the scenes above.
+#[test]
+fn every_point_is_in_a_scene() {
+    let world = World::new(ONE);
+    let listed = world.ccci(&["__failpoints"]).stdout;
+    let listed: BTreeSet<&str> = listed.lines().collect();
+    assert!(listed.len() >= 30, "{listed:?}");
+    let mut missing: BTreeSet<String> = listed.iter().map(|&name| name.to_owned()).collect();
+    for (name, where_) in ELSEWHERE {
+        println!("{name}: {where_}");
+        missing.remove(*name);
+    }
+    for scene in all() {
+        let world = World::new(ONE);
+        (scene.prepare)(&world);
+        let (ran, trace) = world.ccci_traced(scene.words);
+        assert_eq!(ran.code, Some(scene.code), "{}: {ran:#?}", scene.name);
+        for point in &trace {
+            assert!(listed.contains(point.as_str()), "{point} is passed and not listed");
+            missing.remove(point);
+        }
+    }
+    assert!(missing.is_empty(), "no scene passes {missing:?}");
+}

@@ -1,0 +1,264 @@
+//! The ways in which the program changes warm data.
+
+use std::process::Command;
+
+use super::after::DOMAIN;
+use crate::quick::warm;
+use crate::world::World;
+
+/// What a scene does to the known-good.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Outcome {
+    /// It stays.
+    Keeps,
+    /// A new one comes in the place of the old one or of nothing.
+    Publishes,
+    /// It goes.
+    Drops,
+    /// There was none, and what was there goes.
+    Removed,
+    /// A new one had come before.
+    Published,
+}
+
+/// One way.
+pub(crate) struct Scene {
+    pub(crate) name: &'static str,
+    /// Brings any state of the world to the one in which the scene begins, always the same.
+    pub(crate) prepare: fn(&World),
+    pub(crate) words: &'static [&'static str],
+    pub(crate) code: i32,
+    pub(crate) outcome: Outcome,
+    /// Killed from the first moment on; else from the opening of its transaction, since what is before is in another scene.
+    pub(crate) whole: bool,
+}
+
+const COLD: &[&str] = &["--recipe", "blog"];
+
+pub(crate) fn a_quick_run_that_passes() -> Scene {
+    Scene {
+        name: "a quick run that passes",
+        prepare: idle,
+        words: &["--recipe", "blog", "--quick", "--ref", "good"],
+        code: 0,
+        outcome: Outcome::Keeps,
+        whole: true,
+    }
+}
+
+pub(crate) fn a_quick_run_that_fails() -> Scene {
+    Scene {
+        name: "a quick run that fails",
+        prepare: idle,
+        words: &["--recipe", "blog", "--quick", "--ref", "destroys"],
+        code: 1,
+        outcome: Outcome::Keeps,
+        whole: false,
+    }
+}
+
+pub(crate) fn a_quick_run_on_a_dirty_volume() -> Scene {
+    Scene { name: "a quick run on a dirty volume", prepare: dirty, whole: false, ..a_quick_run_that_passes() }
+}
+
+pub(crate) fn a_first_promotion() -> Scene {
+    Scene {
+        name: "a first promotion",
+        prepare: nothing,
+        words: COLD,
+        code: 0,
+        outcome: Outcome::Publishes,
+        whole: true,
+    }
+}
+
+pub(crate) fn a_first_promotion_over_leftovers() -> Scene {
+    Scene {
+        name: "a first promotion over leftovers",
+        prepare: leftovers,
+        whole: false,
+        ..a_first_promotion()
+    }
+}
+
+pub(crate) fn an_advance() -> Scene {
+    Scene { name: "an advance", prepare: newer, whole: false, ..a_first_promotion() }
+}
+
+pub(crate) fn an_advance_that_fails() -> Scene {
+    Scene {
+        name: "an advance that fails",
+        prepare: newer_breaks,
+        outcome: Outcome::Keeps,
+        whole: false,
+        ..a_first_promotion()
+    }
+}
+
+pub(crate) fn canonical_up() -> Scene {
+    Scene {
+        name: "canonical up",
+        prepare: idle,
+        words: &["canonical", "up", "blog"],
+        code: 0,
+        outcome: Outcome::Keeps,
+        whole: true,
+    }
+}
+
+pub(crate) fn canonical_up_with_restore() -> Scene {
+    Scene {
+        name: "canonical up --restore",
+        prepare: dirty,
+        words: &["canonical", "up", "blog", "--restore"],
+        ..canonical_up()
+    }
+}
+
+pub(crate) fn canonical_down() -> Scene {
+    Scene { name: "canonical down", prepare: up, words: &["canonical", "down", "blog"], ..canonical_up() }
+}
+
+pub(crate) fn canonical_drop() -> Scene {
+    Scene {
+        name: "canonical drop",
+        prepare: idle,
+        words: &["canonical", "drop", "blog"],
+        code: 0,
+        outcome: Outcome::Drops,
+        whole: true,
+    }
+}
+
+pub(crate) fn canonical_drop_while_up() -> Scene {
+    Scene { name: "canonical drop while up", prepare: up, ..canonical_drop() }
+}
+
+pub(crate) fn snapshot_restore() -> Scene {
+    Scene {
+        name: "snapshot restore",
+        prepare: dirty,
+        words: &["snapshot", "restore", "blog"],
+        ..canonical_up()
+    }
+}
+
+pub(crate) fn recover_of_a_quick_run() -> Scene {
+    Scene { name: "recover of a quick run", prepare: dead_quick, words: &["recover"], ..canonical_up() }
+}
+
+pub(crate) fn recover_of_a_first_promotion() -> Scene {
+    Scene {
+        name: "recover of a first promotion",
+        prepare: dead_seed,
+        words: &["recover"],
+        outcome: Outcome::Removed,
+        ..canonical_up()
+    }
+}
+
+pub(crate) fn recover_of_an_advance() -> Scene {
+    Scene {
+        name: "recover of an advance",
+        prepare: dead_advance,
+        words: &["recover"],
+        outcome: Outcome::Published,
+        ..canonical_up()
+    }
+}
+
+pub(crate) fn recover_of_canonical_up() -> Scene {
+    Scene { name: "recover of canonical up", prepare: dead_up, words: &["recover"], ..canonical_up() }
+}
+
+fn must(world: &World, words: &[&str]) {
+    let ran = world.ccci(words);
+    assert_eq!(ran.code, Some(0), "{words:?}: {ran:#?}");
+}
+
+/// A canonical whose volumes are the known-good, with copies ready.
+fn idle(world: &World) {
+    if world.path("state/blog/journal.json").exists() {
+        must(world, &["canonical", "down", "blog"]);
+    }
+    if world.known_good().is_empty() {
+        world.seed();
+    }
+    must(world, &["snapshot", "restore", "blog"]);
+}
+
+/// A canonical whose volumes a quick run has moved.
+fn dirty(world: &World) {
+    idle(world);
+    must(world, a_quick_run_that_passes().words);
+    assert_eq!(world.mark(), "dirty");
+}
+
+/// A canonical that somebody has up.
+fn up(world: &World) {
+    idle(world);
+    must(world, canonical_up().words);
+}
+
+/// Nothing at all.
+fn nothing(world: &World) {
+    if world.path("state/blog").exists() {
+        must(world, canonical_drop().words);
+    }
+    assert_eq!(world.engine.has(), Vec::<String>::new());
+}
+
+/// Volumes and a secret at the canonical's domain that nobody has written down.
+fn leftovers(world: &World) {
+    nothing(world);
+    for volume in ["content", "older"] {
+        world.engine.make_volume(&format!("{DOMAIN}_{volume}").replace('.', "_"), &DOMAIN.replace('.', "_"));
+    }
+    world.write(&warm("content"), "post", "not of the known-good");
+    world.engine.make_secret("warm-blog_ci_test_admin_password_v1");
+}
+
+/// A canonical, and one more release than it has seen.
+fn newer(world: &World) {
+    idle(world);
+    publish(world, "");
+}
+
+/// The same, and the release does not start where data is kept.
+fn newer_breaks(world: &World) {
+    let first = world.known_good().is_empty();
+    idle(world);
+    if first {
+        publish(world, "run: case $content in *warm-*) exit 1;; esac\n");
+    }
+}
+
+fn publish(world: &World, behaviour: &str) {
+    let tags = Command::new("git").arg("-C").arg(world.path("git/blog.git")).arg("tag").output().unwrap();
+    let next = String::from_utf8(tags.stdout).unwrap().lines().count();
+    let works = "run: echo release >> $content/log\n";
+    world.publish(&format!("1.{next}.0+{next}"), &format!("{works}{behaviour}"));
+    // Off the new release, so that a quick run has something to upgrade to.
+    world.branch("good", works);
+    world.branch("destroys", "run: rm -rf $content/*\nhttp: 500\n");
+}
+
+fn dead_quick(world: &World) {
+    idle(world);
+    world.ccci_killed_at("warm-deployed:2", a_quick_run_that_fails().words);
+}
+
+fn dead_seed(world: &World) {
+    nothing(world);
+    world.ccci_killed_at("warm-promotion-green", COLD);
+}
+
+fn dead_advance(world: &World) {
+    newer(world);
+    world.ccci_killed_at("snap-published", COLD);
+}
+
+fn dead_up(world: &World) {
+    idle(world);
+    world.ccci_killed_at("warm-deployed", canonical_up().words);
+}

@@ -1,0 +1,224 @@
+//! Damaged state: whatever part of a known-good is missing or not what was written, it is named, nothing is guessed, and
+//! the next cold run makes another.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::quick::warm;
+use crate::world::World;
+
+/// What happens to a file.
+#[derive(Debug, Clone, Copy)]
+enum Harm {
+    Deleted,
+    Halved,
+    Flipped,
+    Garbage,
+    Newer,
+}
+
+impl Harm {
+    fn to(self, path: &Path) {
+        if matches!(self, Self::Deleted) {
+            std::fs::remove_file(path).unwrap();
+            return;
+        }
+        let mut bytes = std::fs::read(path).unwrap();
+        match self {
+            Self::Halved => bytes.truncate(bytes.len() / 2),
+            Self::Flipped => {
+                // In a file's data, where it has some, and not in what fills up a block.
+                let data = bytes.windows(5).position(|part| part == b"first").unwrap_or(bytes.len() / 2);
+                bytes[data] ^= 1;
+            }
+            Self::Newer => {
+                let mut value: Value = serde_json::from_slice(&bytes).unwrap();
+                value["schema"] = 99.into();
+                bytes = serde_json::to_vec(&value).unwrap();
+            }
+            Self::Deleted | Self::Garbage => bytes = b"\xff\x00 not what it was".to_vec(),
+        }
+        std::fs::write(path, bytes).unwrap();
+    }
+}
+
+impl World {
+    /// The files of a volume's data in the snapshot: the archive, or a file of the clone tree.
+    fn kept_data(&self, volume: &str) -> PathBuf {
+        let tar = self.kept(&format!("snapshot/volumes/{}.tar", warm(volume)));
+        if tar.exists() { tar } else { tar.with_extension("").join("post") }
+    }
+
+    fn kept_manifest(&self, volume: &str) -> PathBuf {
+        self.kept(&format!("snapshot/volumes/{}.manifest", warm(volume)))
+    }
+
+    /// This part is missing: a run that must be quick says so and leaves it at that, one that may be cold makes another
+    /// known-good, and that one is good.
+    fn misses(&self, part: &str, what: &str) {
+        let refused = self.ccci(&["--recipe", "blog", "--quick", "--no-fallback"]);
+        assert_eq!(refused.code, Some(5), "{what}: {refused:#?}");
+        let said = format!("no canonical - run cold first ({part}");
+        assert!(refused.said().contains(&said), "{what}: {refused:#?}");
+        let cold = self.quick(None);
+        cold.assert(0, "pass");
+        assert_eq!(cold.record["mode"], "cold", "{what}: {cold:#?}");
+        let why = cold.record["fallback"].as_str().unwrap_or_default();
+        assert!(why.starts_with(&format!("no canonical: {part}")), "{what}: {why}");
+        assert_eq!(cold.record["canonical"]["promoted"], true, "{what}: {cold:#?}");
+        assert!(!cold.said().contains("panicked") && !refused.said().contains("panicked"), "{what}");
+        let quick = self.quick(None);
+        quick.assert(0, "pass");
+        assert_eq!(quick.record["mode"], "quick", "{what}: {quick:#?}");
+        assert_eq!(self.alerts().len(), 0, "{what}");
+    }
+
+    fn harmed(&self, part: &str, path: &Path, harms: &[Harm]) {
+        for harm in harms {
+            harm.to(path);
+            self.misses(part, &format!("{harm:?} {}", path.display()));
+        }
+    }
+}
+
+const ANY: &[Harm] = &[Harm::Deleted, Harm::Halved, Harm::Flipped, Harm::Garbage];
+
+#[test]
+fn a_damaged_record_is_no_canonical() {
+    let world = World::patient(&["content"]);
+    world.seed();
+    world.harmed("record", &world.kept("canonical.json"), &[ANY, &[Harm::Newer]].concat());
+    // A record of something else.
+    let path = world.kept("canonical.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("1.1.0+2", "1.0.0+1")).unwrap();
+    world.misses("record (it is not that of the snapshot)", "another release");
+}
+
+#[test]
+fn a_damaged_snapshot_is_no_canonical() {
+    let world = World::patient(&["content"]);
+    world.seed();
+    world.harmed("snapshot", &world.kept("snapshot/meta.json"), &[ANY, &[Harm::Newer]].concat());
+    std::fs::remove_dir_all(world.kept("snapshot")).unwrap();
+    world.misses("snapshot", "the whole snapshot is gone");
+    std::fs::write(world.kept("snapshot/volumes/more"), "").unwrap();
+    world.misses("snapshot", "something that nobody put there");
+    std::fs::remove_dir_all(world.kept("snapshot/volumes")).unwrap();
+    world.misses("snapshot", "all data is gone");
+    std::fs::write(world.kept("aside"), "").unwrap();
+    std::fs::remove_dir_all(world.kept("snapshot")).unwrap();
+    std::fs::rename(world.kept("aside"), world.kept("snapshot")).unwrap();
+    world.misses("snapshot", "a file in its place");
+}
+
+#[test]
+fn damaged_data_and_a_damaged_env_are_no_canonical() {
+    let world = World::patient(&["content"]);
+    world.seed();
+    world.harmed("snapshot", &world.kept_data("content"), ANY);
+    world.harmed("env", &world.kept("snapshot/env"), ANY);
+}
+
+#[test]
+fn damaged_manifests_and_swapped_files_are_no_canonical() {
+    let world = World::patient(&["content", "db"]);
+    world.seed();
+    world.harmed("manifest", &world.kept_manifest("db"), ANY);
+    let swap = |one: &Path, other: &Path| {
+        let aside = world.path("aside");
+        for (from, to) in [(one, aside.as_path()), (other, one), (&aside, other)] {
+            std::fs::rename(from, to).unwrap();
+        }
+    };
+    swap(&world.kept_manifest("content"), &world.kept_manifest("db"));
+    world.misses("manifest", "manifests swapped");
+    world.write(&warm("db"), "more", "so that the two differ");
+    swap(&world.kept("snapshot/env"), &world.kept("snapshot/meta.json"));
+    world.misses("snapshot", "env and meta.json swapped");
+}
+
+#[test]
+fn a_lost_secret_and_a_lost_volume_are_no_canonical() {
+    let world = World::patient(&["content", "db"]);
+    world.seed();
+    let secret = warm("admin_password_v1");
+    world.engine.lose_secret(&secret);
+    world.misses(&format!("secret {secret}"), "a secret is gone");
+    world.engine.lose_secret(&secret);
+    assert!(world.engine.make_secret(&secret));
+    world.misses(&format!("secret {secret} (it was made anew since)"), "a secret of another value");
+    world.engine.lose_volume(&warm("db"));
+    world.misses(&format!("volume {}", warm("db")), "a volume is gone");
+}
+
+/// The mark of the volumes says nothing of the known-good: where it cannot be read, that is restored first.
+#[test]
+fn a_damaged_mark_only_means_that_the_known_good_is_restored_first() {
+    let world = World::patient(&["content"]);
+    world.seed();
+    let kept = world.known_good();
+    for harm in [ANY, &[Harm::Newer]].concat() {
+        harm.to(&world.kept("volume.json"));
+        world.write(&warm("content"), "post", "changed by hand");
+        let ran = world.quick(Some("good"));
+        ran.assert(0, "pass");
+        assert_eq!(ran.record["mode"], "quick", "{harm:?}: {ran:#?}");
+        assert!(ran.stderr.contains("it is restored first"), "{harm:?}: {ran:#?}");
+        assert_eq!(world.read(&warm("content"), "post").as_deref(), Some("first\n"), "{harm:?}");
+        assert_eq!((world.known_good(), world.mark()), (kept.clone(), "dirty".to_owned()), "{harm:?}");
+    }
+}
+
+/// A journal that cannot be read is a transaction of which nobody knows what was meant: the app becomes its known-good
+/// again, or is given up where that is damaged too. Either way it is no longer in anybody's way.
+#[test]
+fn a_damaged_journal_ends_at_the_known_good_or_is_given_up() {
+    let world = World::patient(&["content"]);
+    world.seed();
+    let kept = world.known_good();
+    let journal = world.kept("journal.json");
+    for text in [&b"{"[..], b"", b"\xff\xfe", b"{\"schema\": 1, \"kind\": \"dance\"}"] {
+        std::fs::write(&journal, text).unwrap();
+        world.write(&warm("content"), "post", "half done");
+        let ran = world.ccci(&["recover"]);
+        assert_eq!(ran.code, Some(0), "{ran:#?}");
+        assert!(ran.stdout.contains("journal.json is not the journal of a canonical"), "{ran:#?}");
+        assert!(ran.stdout.contains("its known-good 1.1.0+2 is restored"), "{ran:#?}");
+        assert_eq!((world.known_good(), world.mark()), (kept.clone(), "idle".to_owned()));
+        assert!(!journal.exists());
+        assert_eq!(world.read(&warm("content"), "post").as_deref(), Some("first\n"));
+    }
+    std::fs::write(&journal, "{").unwrap();
+    world.quick(None).assert(0, "pass");
+    assert_eq!(world.known_good(), kept);
+    // Nothing to return to: somebody is told, and the next run makes another.
+    std::fs::write(&journal, "{").unwrap();
+    Harm::Garbage.to(&world.kept("snapshot/meta.json"));
+    let cold = world.quick(None);
+    cold.assert(0, "pass");
+    assert_eq!((&cold.record["mode"], &cold.record["canonical"]["promoted"]), (&"cold".into(), &true.into()));
+    let kinds: Vec<Value> = world.alerts().iter().map(|alert| alert["kind"].clone()).collect();
+    assert_eq!(kinds, ["restore-failed"]);
+    world.quick(None).assert(0, "pass");
+}
+
+/// What a newer ccci has begun is not for this one to end; a person may give it up.
+#[test]
+fn a_newer_journal_is_left_alone_until_somebody_drops_it() {
+    let world = World::patient(&["content"]);
+    world.seed();
+    let (kept, journal) = (world.known_good(), world.kept("journal.json"));
+    let text = "{\"schema\": 99, \"kind\": \"dance\"}";
+    std::fs::write(&journal, text).unwrap();
+    world.publish("1.2.0+3", "");
+    let ran = world.quick(None);
+    ran.assert(0, "pass");
+    assert!(ran.record["fallback"].as_str().unwrap().starts_with("no canonical: journal ("), "{ran:#?}");
+    assert!(ran.told("reason").contains("use the ccci that wrote it"), "{ran:#?}");
+    assert_eq!(world.ccci(&["recover"]).code, Some(3));
+    assert_eq!((world.known_good(), std::fs::read_to_string(&journal).unwrap()), (kept, text.to_owned()));
+    assert_eq!(world.ccci(&["canonical", "drop", "blog"]).code, Some(0));
+    world.seed();
+}
