@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::abra::Abra;
+use crate::begun::PATIENT;
 use crate::engine::Engine;
 use crate::history::{self, Files};
 use crate::recipe;
@@ -16,8 +17,6 @@ use crate::web::{BASE_DOMAIN, Web};
 
 /// The shortest patience that recipe.yaml can have.
 const MANIFEST: &str = "enrolled: true\ntimeouts: {deploy: 1, http: 1}\n";
-
-const PATIENT: &str = "enrolled: true\ntimeouts: {deploy: 60, http: 20}\n";
 
 /// The server. Its parts end in this order.
 pub(crate) struct World {

@@ -69,7 +69,7 @@ fn trace(world: &World, words: &[&str]) -> (Option<i32>, Vec<Event>) {
         let install = ["install", "--yes", "--no-install-recommends", "strace"];
         assert!(Command::new("apt-get").args(install).status().unwrap().success());
     }
-    let (command, root) = (world.command(words), world.path(""));
+    let (command, root) = (world.command(words, &world.path("record.json")), world.path(""));
     let (points, log) = (world.path("points"), world.path("strace"));
     let calls =
         "trace=rename,renameat,renameat2,link,linkat,unlink,unlinkat,rmdir,fsync,fdatasync,syncfs,write";
