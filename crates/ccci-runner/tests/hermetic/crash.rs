@@ -59,12 +59,10 @@ impl Scene {
     /// What holds after the recovery of a kill in this moment.
     fn expects(&self, moment: &Moment, nothing_before: bool) -> Expect {
         match self.outcome {
-            Outcome::Keeps => Expect::Same,
             Outcome::Publishes if moment.published => Expect::New,
             Outcome::Publishes if nothing_before && moment.opened => Expect::Nothing,
-            Outcome::Publishes => Expect::Same,
             Outcome::Drops if moment.opened => Expect::Nothing,
-            Outcome::Drops => Expect::Same,
+            Outcome::Keeps | Outcome::Publishes | Outcome::Drops => Expect::Same,
             Outcome::Removed => Expect::Nothing,
             Outcome::Published => Expect::New,
         }

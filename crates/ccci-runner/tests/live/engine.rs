@@ -109,7 +109,7 @@ fn recovered(server: &Server, dir: &Path, stack: &str) {
 }
 
 /// Whether this was said after that.
-pub(crate) fn said_after(run: &Flight, phase: &str, text: &str) -> bool {
+fn said_after(run: &Flight, phase: &str, text: &str) -> bool {
     run.lines().iter().skip_while(|line| *line != phase).any(|line| line.contains(text))
 }
 

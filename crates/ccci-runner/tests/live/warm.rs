@@ -253,7 +253,8 @@ fn sorted(command: &mut std::process::Command) -> String {
     let text = must(command);
     let mut lines: Vec<&str> = text.lines().collect();
     lines.sort_unstable();
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.push("");
+    lines.join("\n")
 }
 
 /// The command that README begins with, three times; and data that a person has put in meanwhile.

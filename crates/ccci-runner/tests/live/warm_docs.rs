@@ -20,14 +20,16 @@ fn told(cold: &Ran, quick: &Ran) -> String {
         own.iter().filter(|name| !AFTERWARDS.contains(&name.as_str())).map(|name| ran.phase(name)).sum()
     };
     let mut seen = BTreeSet::new();
-    let mut table = "| phase | cold | quick |\n| --- | --- | --- |\n".to_owned();
+    let mut table = vec!["| phase | cold | quick |".to_owned(), "| --- | --- | --- |".to_owned()];
     for name in [names(quick), names(cold)].concat() {
         if seen.insert(name.clone()) {
-            table += &format!("| {name} | {:.1} s | {:.1} s |\n", cold.phase(&name), quick.phase(&name));
+            table.push(format!("| {name} | {:.1} s | {:.1} s |", cold.phase(&name), quick.phase(&name)));
         }
     }
     let (cold, quick) = (waited(cold), waited(quick));
-    format!("{table}| until the verdict | {cold:.1} s | {quick:.1} s |\nquick to cold: {:.2}", quick / cold)
+    table.push(format!("| until the verdict | {cold:.1} s | {quick:.1} s |"));
+    table.push(format!("quick to cold: {:.2}", quick / cold));
+    table.join("\n")
 }
 
 #[test]

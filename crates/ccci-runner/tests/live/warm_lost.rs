@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::{Wire, said_after};
-use crate::flight::eventually;
+use crate::engine::Wire;
 use crate::warm::Kept;
 
 /// Two quick runs and a cold one at once: the second waits and says for whom, and all have their turn.
@@ -57,9 +56,7 @@ fn the_engine_is_lost_in_a_quick_run_and_the_next_start_brings_the_known_good_ba
     let wire = Wire::new(kept.server.dir.path());
     let words = kept.words(&["--quick"]);
     let run = kept.server.fly_with(&words, &[("DOCKER_HOST", &wire.host())]);
-    eventually("the upgrade's wait", Duration::from_secs(90), || {
-        said_after(&run, "upgrade …", "app: ").then_some(())
-    });
+    run.until("upgrade …");
     wire.cut();
     let landed = run.land();
     assert_eq!(landed.report["verdict"], "inconclusive", "{}", landed.report);
