@@ -52,7 +52,7 @@ pub struct Settings {
     #[serde(default = "default_keep_runs")]
     pub keep_runs: NonZeroU32,
     /// Whether a copy of the known-good is made ready beside the volumes after a run (V5).
-    #[serde(default, skip_serializing_if = "FastRestore::is_usual")]
+    #[serde(default)]
     pub fast_restore: FastRestore,
     /// The recipes that may keep a known-good here, of those that are enrolled by their `recipe.yaml` (C2). Without the
     /// key, all of them.
@@ -69,13 +69,6 @@ pub enum FastRestore {
     Auto,
     /// Never: a restore copies.
     Off,
-}
-
-impl FastRestore {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
-    fn is_usual(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// The part of the settings about abra.

@@ -112,6 +112,9 @@ pub fn recovery(kind: Kind, seen: Seen) -> Recovery {
 }
 
 #[cfg(test)]
+mod model;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -137,7 +137,7 @@ fn settings() -> Settings {
         max_tests: usual.max_tests,
         keep_runs: usual.keep_runs,
         fast_restore: FastRestore::Off,
-        enrolled: Some(vec![]),
+        enrolled: Some(vec!["x".parse().unwrap()]),
     }
 }
 
@@ -172,7 +172,7 @@ fn the_documented_defaults_and_examples_of_the_settings_are_true() {
         match key.as_str() {
             "base_domain" => assert!(load("{}").is_err()),
             // Without a value; the page says in words what holds then.
-            "abra.dir" | "address" | "ca_file" => assert!(value.is_null(), "{key}"),
+            "abra.dir" | "address" | "ca_file" | "enrolled" => assert!(value.is_null(), "{key}"),
             _ => assert_eq!(&value.to_string(), default, "{key}"),
         }
         let text =

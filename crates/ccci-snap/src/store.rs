@@ -112,7 +112,10 @@ impl Store {
     pub fn sweep(&self) -> Result<bool, SnapError> {
         let half = self.snapshot_dir().join(META_NEW);
         let was_sealing = half.exists();
-        atomic::remove_file(&half)?;
+        // Asked first: where a file is in the snapshot's place, there is nothing in it.
+        if was_sealing {
+            atomic::remove_file(&half)?;
+        }
         match leftover(self.look()) {
             Leftover::None => Ok(was_sealing),
             Leftover::RemoveStaging => crate::remove::tree(&self.staging()).map(|()| true),

@@ -20,6 +20,7 @@ use crate::engine::{Deploy, Engine, Wanted};
 /// A call is one line through a named pipe: where its answer is awaited, abra's directory, the arguments. The answer is
 /// a piece of shell.
 const SHIM: &str = r#"#!/bin/sh
+case " $* " in *" deploy "*) while [ -e '<dir>/hold' ]; do echo $$ > '<dir>/held'; sleep 0.02; done ;; esac
 answer='<dir>'/$$
 mkfifo "$answer" || exit 70
 call=$answer
@@ -72,6 +73,20 @@ impl Abra {
     /// The program, for the settings.
     pub(crate) fn binary(&self) -> PathBuf {
         self.dir.join("abra")
+    }
+
+    /// Lets every deploy wait before it does anything, or go on.
+    pub(crate) fn hold(&self, hold: bool) {
+        let file = self.dir.join("hold");
+        if hold { std::fs::write(file, "").unwrap() } else { std::fs::remove_file(file).unwrap() }
+    }
+
+    /// The process whose deploy waits, while it is there.
+    pub(crate) fn held(&self) -> Option<u32> {
+        let id: u32 = std::fs::read_to_string(self.dir.join("held")).ok()?.trim().parse().ok()?;
+        // Of a process that has ended and that nobody has waited for, only the number is left.
+        let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        (!line.is_empty()).then_some(id)
     }
 
     /// The calls so far, as they were typed.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::world::{Ran, World};
 
 /// The `recipe.yaml` of [`World::patient`].
-pub(crate) const PATIENT: &str = "enrolled: true\ntimeouts: {deploy: 20, http: 20}\n";
+pub(crate) const PATIENT: &str = "enrolled: true\ntimeouts: {deploy: 60, http: 20}\n";
 
 /// A call that goes on.
 #[derive(Debug)]
@@ -95,14 +95,6 @@ impl World {
         let path = self.path("ccci.yaml");
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(path, text + lines).unwrap();
-    }
-
-    /// One whose recipe may take its time: for runs that pass, and for those that fail without a wait. However busy the
-    /// machine is, they end as they must.
-    pub(crate) fn patient(volumes: &[&str]) -> Self {
-        let world = Self::new(volumes);
-        world.manifest(PATIENT);
-        world
     }
 
     /// Writes the recipe's `recipe.yaml`.

@@ -1,6 +1,7 @@
 //! The whole program in a world without Docker: a fake engine and a fake abra on real directories, quick enough to run it
 //! hundreds of times and to kill it anywhere.
 #![expect(clippy::disallowed_methods, reason = "tests write files and start programs themselves")]
+#![expect(clippy::print_stdout, reason = "how often it was killed is shown where its test fails")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 
 mod abra;

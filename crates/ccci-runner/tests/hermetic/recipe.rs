@@ -80,7 +80,7 @@ pub(crate) fn blog(volumes: &[&str]) -> History {
             ("good", newest(&on_data("run: echo good >> $VOLUME/log"))),
             ("migrates", newest(&on_data("run: echo 3 > $VOLUME/format"))),
             ("answers-500", newest("http: 500\n")),
-            ("destroys", newest(&format!("{}http: 500\n", on_data("run: rm -rf $VOLUME/*")))),
+            ("destroys", newest(&format!("{}http: 500\n", on_data("run: rm -rf ${VOLUME:?}/*")))),
             ("dies", newest("dies: app\n")),
             ("never-healthy", newest("never-healthy: app\n")),
             ("refused", newest(unreadable)),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::abra::Abra;
+use crate::begun::PATIENT;
 use crate::engine::Engine;
 use crate::history::{self, Files};
 use crate::recipe;
@@ -68,6 +69,22 @@ pull: false
         std::fs::write(path.join("ccci.yaml"), settings).unwrap();
         let volumes = volumes.iter().map(|&name| name.to_owned()).collect();
         Self { _web: web, abra, engine, volumes, dir }
+    }
+
+    /// The same for tests that bring failures about by other means than a patience that ends.
+    pub(crate) fn patient(volumes: &[&str]) -> Self {
+        let world = Self::new(volumes);
+        std::fs::write(world.path("recipes/blog/recipe.yaml"), PATIENT).unwrap();
+        world.ruins();
+        world
+    }
+
+    /// Makes, off the newest release, the branch `ruins`: it destroys all data and does not start.
+    pub(crate) fn ruins(&self) {
+        // With `:?`, a name that is not set is an error and not the root directory.
+        let of_volume = |name: &String| format!("run: rm -rf ${{{name}:?}}/*\n");
+        let all: String = self.volumes.iter().map(of_volume).collect();
+        self.branch("ruins", &format!("{all}dies: app\n"));
     }
 
     /// Publishes one more release, whose software behaves like this (see `behaviour.rs`).

@@ -50,7 +50,7 @@ pub(crate) fn a_quick_run_that_fails() -> Scene {
     Scene {
         name: "a quick run that fails",
         prepare: idle,
-        words: &["--recipe", "blog", "--quick", "--ref", "destroys"],
+        words: &["--recipe", "blog", "--quick", "--ref", "ruins"],
         code: 1,
         outcome: Outcome::Keeps,
         whole: false,
@@ -240,7 +240,7 @@ fn publish(world: &World, behaviour: &str) {
     world.publish(&format!("1.{next}.0+{next}"), &format!("{works}{behaviour}"));
     // Off the new release, so that a quick run has something to upgrade to.
     world.branch("good", works);
-    world.branch("destroys", "run: rm -rf $content/*\nhttp: 500\n");
+    world.ruins();
 }
 
 fn dead_quick(world: &World) {
