@@ -9,7 +9,8 @@ use ccci_core::envfile::EnvFile;
 use ccci_core::names::StackName;
 use ccci_core::swarm::{StackFacts, Swarm, TaskState, UpdateState};
 
-use crate::support::{Server, assert_nothing_of, docker, must, server_alone};
+use crate::support::{Server, assert_nothing_of, docker, must};
+use crate::warm::Kept;
 
 const RECIPE: &str = "custom-html";
 const CHANGE: &str = "good-change";
@@ -32,11 +33,12 @@ struct Floor {
 
 #[test]
 fn a_quick_run_costs_little_more_than_the_same_by_hand() {
-    let server = server_alone(&format!("enrolled: [{RECIPE}]"));
+    let kept = Kept::alone(RECIPE);
+    let server = &kept.server;
     let seeded = server.run(&["--recipe", RECIPE]);
     assert_eq!(seeded.report["canonical"]["promoted"], true, "{}", seeded.report);
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let script = Script::new(&server);
+    let script = Script::new(server);
     let (mut quick, mut floor) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let done = runtime.block_on(script.carried_out());
@@ -50,8 +52,6 @@ fn a_quick_run_costs_little_more_than_the_same_by_hand() {
         quick.push(wall - checks - done.starts);
         floor.push(done.wall - done.starts);
     }
-    let output = server.command(&["canonical", "drop", RECIPE]).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
     let (quick, floor) = (middle(quick), middle(floor));
     let ratio = quick / floor;
     println!(
@@ -64,7 +64,8 @@ fn a_quick_run_costs_little_more_than_the_same_by_hand() {
 #[test]
 fn a_heavy_first_start_is_spared() {
     let recipe = "specimen-heavy";
-    let server = server_alone(&format!("enrolled: [{recipe}]"));
+    let kept = Kept::alone(recipe);
+    let server = &kept.server;
     let until_served = |ran: &crate::support::Ran| {
         let before =
             ["observe", "recover", "decide", "lint", "enter", "dependencies", "deploy", "install checks"];
@@ -74,8 +75,6 @@ fn a_heavy_first_start_is_spared() {
     assert_eq!(cold.report["canonical"]["promoted"], true, "{}", cold.report);
     let warm = server.run(&["--recipe", recipe, "--quick"]);
     assert_eq!((warm.code, &warm.report["mode"]), (0, &"quick".into()), "{}", warm.report);
-    let output = server.command(&["canonical", "drop", recipe]).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
     let (cold, warm) = (until_served(&cold), until_served(&warm));
     println!("until the base serves: cold {cold:.1} s, warm {warm:.1} s, ratio {:.2}", warm / cold);
     assert!(warm < cold, "{warm:.1} against {cold:.1}");

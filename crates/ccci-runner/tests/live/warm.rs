@@ -10,7 +10,7 @@ use ccci_sso::Net;
 use serde_json::Value;
 
 use crate::flight::eventually;
-use crate::support::{Ran, Server, assert_nothing_of, docker, lab_settings, must, server};
+use crate::support::{Ran, Server, assert_nothing_of, docker, lab_settings, must, server, server_alone};
 use crate::warm_lost::all_have_their_turn;
 
 /// How long a test waits for others who use the same canonical: all of them together need less.
@@ -29,7 +29,15 @@ pub(crate) struct Kept {
 impl Kept {
     /// Of this recipe, with these settings.
     pub(crate) fn new(recipe: &'static str, extra: &str) -> Self {
-        let server = server(&format!("enrolled: [{recipe}]\n{extra}"));
+        Self::of(server(&format!("enrolled: [{recipe}]\n{extra}")), recipe)
+    }
+
+    /// The same with the lab for this test alone.
+    pub(crate) fn alone(recipe: &'static str) -> Self {
+        Self::of(server_alone(&format!("enrolled: [{recipe}]")), recipe)
+    }
+
+    fn of(server: Server, recipe: &'static str) -> Self {
         let settings = Settings::load(lab_settings()).unwrap();
         let lock = settings.locks_dir().join(format!("app-warm-{recipe}.{}", settings.base_domain));
         let me = Holder {

@@ -48,7 +48,6 @@ fn documents_that_a_change_loses_are_back_and_the_same_app_boots_with_them() {
 
     // The store's volume is emptied, the database's is not: they come back together.
     fails(&kept, "destroys-data", "generic::upgrade::reconverged", before);
-    fails(&kept, "drops-documents", "lasuite-docs::upgrade::keeps-the-document", before);
     kept.passes(Some("good-change"));
     assert_eq!(kept.known_good(), before.0);
     kept.assert_at_rest();
