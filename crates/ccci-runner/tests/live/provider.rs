@@ -2,6 +2,7 @@
 //! by name, and nothing else.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use ccci_core::secret::{Redactor, Secret};
@@ -10,6 +11,7 @@ use ccci_sso::{AdminLogin, Keycloak, Net};
 use serde_json::{Value, json};
 
 use super::support::{Server, docker};
+use super::wire::Wire;
 
 /// The live-warm Keycloak: through ccci-sso, and bare.
 pub(crate) struct Provider {
@@ -28,10 +30,17 @@ impl Provider {
         Self::at(&settings, &format!("warm-keycloak.{}", settings.base_domain))
     }
 
-    /// The same, asked at another port.
-    pub(crate) fn over(settings: &Settings, port: u16) -> Self {
+    /// The same, asked over a wire of its own.
+    pub(crate) async fn over_a_wire(settings: &Settings) -> (Self, Wire) {
         let domain = format!("warm-keycloak.{}", settings.base_domain);
-        Self::asked(settings, &domain, format!("https://{domain}:{port}"))
+        // Past Traefik and without TLS: every byte on the wire is one of a request or of its answer.
+        let container = container(&domain);
+        let bridge: Value =
+            serde_json::from_str(&docker(&["network", "inspect", "docker_gwbridge"])).unwrap();
+        let address = bridge[0]["Containers"][&container]["IPv4Address"].as_str().unwrap();
+        let ip: IpAddr = address.split('/').next().unwrap().parse().unwrap();
+        let wire = Wire::to((ip, 8080).into()).await;
+        (Self::asked(settings, &domain, format!("http://127.0.0.1:{}", wire.port)), wire)
     }
 
     /// The Keycloak that is deployed at this domain.
@@ -40,10 +49,7 @@ impl Provider {
     }
 
     fn asked(settings: &Settings, domain: &str, origin: String) -> Self {
-        let service = domain.replace('.', "_") + "_app";
-        let filter = format!("label=com.docker.swarm.service.name={service}");
-        let container = docker(&["ps", "--quiet", "--filter", &filter]);
-        let password = docker(&["exec", &container, "cat", "/run/secrets/admin_password"]);
+        let password = docker(&["exec", &container(domain), "cat", "/run/secrets/admin_password"]);
         let net = Net::from_settings(settings, &Redactor::default());
         let admin = AdminLogin { user: "admin".to_owned(), password: Secret::new(password.clone()) };
         let keycloak = Keycloak::new(&net, &origin, admin).unwrap();
@@ -140,6 +146,12 @@ impl Provider {
         }
         assert_eq!(status, wanted, "{method} {path}");
     }
+}
+
+/// The container in which the Keycloak of this domain runs.
+fn container(domain: &str) -> String {
+    let filter = format!("label=com.docker.swarm.service.name={}_app", domain.replace('.', "_"));
+    docker(&["ps", "--quiet", "--no-trunc", "--filter", &filter])
 }
 
 const USERS: &str = "/admin/realms/master/users";

@@ -20,7 +20,7 @@ pub(crate) struct Wire {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) connections: usize,
-    /// Questions with an answer. A handshake is one too.
+    /// Questions with an answer.
     pub(crate) exchanges: usize,
     /// From the first byte of each question to the last of its answer.
     pub(crate) waited: Duration,
