@@ -293,7 +293,15 @@ impl AppDomain {
 
     /// The stable domain of a recipe's canonical (N1). Refused when its stack name would be cut (N2).
     pub fn canonical(recipe: &RecipeName, base: &BaseDomain) -> Result<Self, NameError> {
-        let name = format!("{}{}", canon(recipe), recipe.as_str().replace('_', "-"));
+        // A domain has no `_`, and with a `-` in its place two recipes could have one.
+        if recipe.as_str().contains('_') {
+            return Err(form(
+                "recipe that can be enrolled",
+                recipe.as_str(),
+                "it has a `_`, which no domain has",
+            ));
+        }
+        let name = format!("{}{recipe}", canon(recipe));
         let domain: Self = format!("warm-{name}.{base}").parse()?;
         if domain.as_str().len() > STACK_NAME_MAX { Err(NameError::CutStack { domain }) } else { Ok(domain) }
     }
@@ -379,6 +387,7 @@ mod tests {
             assert_eq!(canonical == warm, !recipe.is_live_warm());
         }
         assert!("canon-custom-html".parse::<RecipeName>().is_err(), "no recipe can take such a label");
+        assert!(AppDomain::canonical(&recipe("my_app"), &base).is_err(), "it would meet `my-app`");
         assert!("runs".parse::<AppLabel>().is_err() && "canon-locks".parse::<AppLabel>().is_err());
     }
 

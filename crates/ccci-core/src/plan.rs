@@ -112,6 +112,8 @@ pub struct Candidate {
 pub enum Known {
     /// There is none that could be used, for this reason: which part is missing.
     None(String),
+    /// It is of this commit, which the recipe's repository does not have any more.
+    Gone(Commit),
     /// It is older, so it can be upgraded to the commit.
     Older(Commit, Option<RecipeVersion>),
     /// It is of this very commit.
@@ -302,6 +304,10 @@ fn mode(wish: Wish, seen: &Observed) -> Result<(Mode, Option<String>), PlanError
         }
         (_, Known::Older(..) | Known::Same(_)) => return Ok((Mode::Quick, None)),
         (_, Known::None(part)) => format!("no canonical: {part}"),
+        (_, Known::Gone(commit)) => {
+            let commit = commit.short();
+            format!("no canonical: commit {commit} (the recipe's repository does not have it)")
+        }
         (_, Known::NotOlder(known)) => {
             format!("the known-good ({known}) is not older than the tested commit")
         }

@@ -95,10 +95,7 @@ async fn relation(
     }
     // Never some other commit: one that the repository does not have any more cannot be deployed.
     if checkout.resolve(commit.as_str()).await.is_err() {
-        return Ok(Known::None(format!(
-            "commit {} (the recipe's repository does not have it)",
-            commit.short()
-        )));
+        return Ok(Known::Gone(commit.clone()));
     }
     let built_on = checkout.is_ancestor(commit, head).await.map_err(|e| trouble(&e))?;
     let own = tags.at(head).map(|tag| &tag.version);

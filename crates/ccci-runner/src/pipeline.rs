@@ -19,6 +19,7 @@ use crate::observe::{self, KnownRelease, Subject};
 use crate::request::RunRequest;
 use crate::room::Room;
 use crate::stages::{Live, Start};
+use crate::warm::Left;
 use crate::warm::known::{self, Found, KnownGood};
 use crate::warm::promote;
 use crate::world::World;
@@ -59,12 +60,17 @@ pub(crate) async fn run(
             let undone = Box::pin(world.events.phase("teardown", teardown::undo(&run, world))).await;
             world.events.send(Event::TornDown(undone.clone()));
             findings.teardown = Some(undone);
-            let judgement = findings.judge(stopped(passed.as_ref().err(), world).as_ref());
+            let judge = |findings: &Findings| findings.judge(stopped(passed.as_ref().err(), world).as_ref());
+            let mut judgement = judge(&findings);
             if let Some(told) = findings.told.take() {
                 world.events.send(Event::Canonical(told));
             } else if let Ok(course) = &passed {
-                let told = Box::pin(promote::after(&mut run, course, request, &judgement, world)).await;
+                let (told, failed) =
+                    Box::pin(promote::after(&mut run, course, request, &judgement, world)).await;
                 world.events.send(Event::Canonical(told));
+                // A known-good that could not be brought back is worse news than any verdict; a signal explains the rest.
+                findings.left = failed.map(|why| Left { failed: Some(why), ..Left::default() });
+                judgement = judge(&findings);
             }
             let Run { dir, locks, afterwards, .. } = run;
             (judgement, Some(Place { dir, locks, afterwards }))
@@ -208,6 +214,10 @@ async fn pass(
     findings.deploys.expected = course.plan.deploys;
     events.phase("lint", lint::record(run, &course.subject, &course.plan.head, world)).await;
     let Some(known) = &course.kept else {
+        if request.narrowed().is_some() {
+            // It will not promote, so others may have the canonical.
+            run.locks.kept = None;
+        }
         body(run, &course, Start::Fresh, request.stay, world, findings).await?;
         return Ok(course);
     };
@@ -217,6 +227,9 @@ async fn pass(
         Err(trouble) => Err(trouble),
     };
     let green = findings.judge(stopped(passed.as_ref().err(), world).as_ref()).verdict == Verdict::Pass;
+    if !warm::has_entered(known, run) {
+        return passed.map(|()| course);
+    }
     let left = Box::pin(warm::leave(known, green, run, world));
     let left = events.phase(if green { "undeploy" } else { "restore" }, left).await;
     let reason = Some("a quick run promotes nothing".to_owned());
@@ -231,13 +244,7 @@ async fn decide(run: &Run, seen: Seen, request: &RunRequest, world: &World) -> R
     let Seen { mut subject, canonical } = seen;
     let (mut kept, mut known) = (None, known_release(&canonical, &subject.room, world)?);
     if let (true, Ok(canonical)) = (run.locks.kept.is_some() && known.is_ok(), &canonical) {
-        if let Some(journal) = known::up_by(canonical) {
-            let recipe = &canonical.recipe;
-            return Err(Trouble::Busy(format!(
-                "somebody has {} up since {}: `ccci canonical down {recipe}` ends that",
-                canonical.domain, journal.began
-            )));
-        }
+        known::must_be_closed(canonical, world)?;
         if let Found::Whole(found) = known::on_disk(canonical, &subject.room.manifest)? {
             let found = known::proved(*found, &run.swarm, world).await?;
             known = release_of(&found);

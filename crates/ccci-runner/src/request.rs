@@ -93,6 +93,11 @@ impl Surroundings {
         })
     }
 
+    /// The same, but a run is quick only where the command line says so.
+    pub(crate) fn not_quick(&self) -> Self {
+        Self { quick: false, ..self.clone() }
+    }
+
     /// Whether results are coloured.
     pub(crate) fn colour(&self, choice: Colour) -> bool {
         match choice {

@@ -18,7 +18,7 @@ use ccci_core::wait::{self, CancellationToken};
 use crate::deps;
 use crate::enter::{self, Run};
 use crate::warm::points::Point;
-use crate::warm::recover;
+use crate::warm::recover::{self, End, Told};
 use crate::world::{World, holder, infrastructure};
 
 /// How long a stack may take to go. Stop grace periods of minutes are real (a database with two).
@@ -53,13 +53,13 @@ pub(crate) async fn sweep(
     held: &[&Canonical],
     swarm: &Swarm,
     world: &World,
-) -> Result<Vec<String>, Trouble> {
+) -> Result<Vec<Told>, Trouble> {
     let me = holder(run_id, "");
     let warm = recover::sweep(&me, held, swarm, world).await?;
     let (dead, unreadable) = record::find_dead(&world.settings.runs_dir(), &me).map_err(infrastructure)?;
     // One record that cannot be read is no reason to test nothing ever again.
-    let passed_over = unreadable.iter().map(|error| format!("passed over: {error}"));
-    let mut told: Vec<String> = warm.into_iter().chain(passed_over).collect();
+    let passed_over = unreadable.iter().map(|error| Told::new(End::Done, format!("passed over: {error}")));
+    let mut told: Vec<Told> = warm.into_iter().chain(passed_over).collect();
     for Dead { dir, mut record, lock } in dead {
         let removal = Removal { swarm, cancel: &world.stop.run, world };
         let (teardown, orphans) = removal.of(&dir, &mut record).await;
@@ -67,16 +67,17 @@ pub(crate) async fn sweep(
         let run = format!("run {} of {} had died", record.run, record.recipe);
         let orphans = if orphans == 0 { String::new() } else { format!(", {orphans} process(es) with it") };
         told.push(if teardown.clean {
-            format!("{run}: what it left at {} is removed{orphans}", places(&record))
+            let line = format!("{run}: what it left at {} is removed{orphans}", places(&record));
+            Told::new(End::Done, line)
         } else {
-            format!("{run}: still there: {}", teardown.left.join(", "))
+            Told::new(End::Left, format!("{run}: still there: {}", teardown.left.join(", ")))
         });
         drop(lock);
     }
     if let Err(error) = retire_strays(&me, world) {
         world.events.progress(format!("old lock files could not be removed: {error}"));
     }
-    for line in &told {
+    for Told { line, .. } in &told {
         world.events.progress(line.as_str());
     }
     let keep = usize::try_from(world.settings.keep_runs.get()).unwrap_or(usize::MAX);

@@ -114,7 +114,7 @@ impl Snapshot {
     pub fn sweep_old(&self, job: &Job<'_>, places: &[Place]) -> Result<(), SnapError> {
         for (place, volume) in self.pairs(places)?.into_iter().filter(|(p, _)| p.out_of_reach().is_none()) {
             let stage = Stage::of(place);
-            if stage_state(&stage.look(), &volume.digest) != StageState::Ready {
+            if stage_state(&stage.look(), &volume.identity()) != StageState::Ready {
                 stage.sweep(job)?;
             }
         }

@@ -8,7 +8,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ccci_core::atomic;
+use ccci_core::atomic::{self, PathError};
 use ccci_core::swarm::Undeployed;
 
 use crate::archive;
@@ -93,8 +93,12 @@ impl Store {
     /// The snapshot; an error when there is none or it is damaged.
     pub fn open(&self) -> Result<Snapshot, SnapError> {
         let dir = self.snapshot_dir();
-        if !dir.is_dir() {
-            return Err(SnapError::None { path: dir });
+        match std::fs::symlink_metadata(&dir) {
+            Ok(meta) if meta.is_dir() => {}
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(PathError { action: "look at", path: dir, source: error }.into());
+            }
+            _ => return Err(SnapError::None { path: dir }),
         }
         let meta = Meta::read(&dir)?;
         let snapshot = Snapshot { dir, meta };

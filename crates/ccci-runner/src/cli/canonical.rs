@@ -37,13 +37,10 @@ pub(crate) async fn carry_out(
         return Ok(exit::PASS);
     };
     let recipes_dir = surroundings.recipes_dir(global)?;
-    let talk = Terminal::new(
-        Box::new(std::io::stderr()),
-        Box::new(std::io::stderr()),
-        false,
-        ccci_core::secret::Redactor::default(),
-    );
-    let world = World::quiet(settings, surroundings, stop);
+    let redactor = ccci_core::secret::Redactor::default();
+    let talk =
+        Terminal::new(Box::new(std::io::stderr()), Box::new(std::io::stderr()), false, redactor.clone());
+    let world = World { redactor, ..World::quiet(settings, surroundings, stop) };
     let world = &World { events: Events::new(vec![Box::new(talk) as Box<dyn Consumer>]), ..world };
     let name = |text: &str| text.parse::<RecipeName>().map_err(RequestError::from);
     let said = match command {
@@ -73,6 +70,8 @@ async fn seed(
     surroundings: &Surroundings,
     stop: Stop,
 ) -> Result<u8, CommandError> {
+    // Whatever the environment asks of other runs.
+    let surroundings = &surroundings.not_quick();
     let args = Cli::of_run(recipe);
     let recorder = SharedRecorder::default();
     let code = Box::pin(run::run_heard(&args, global, surroundings, stop, recorder.clone())).await?;

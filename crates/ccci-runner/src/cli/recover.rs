@@ -10,6 +10,7 @@ use crate::request::Surroundings;
 use crate::server::{self, Server};
 use crate::signals::Stop;
 use crate::teardown;
+use crate::warm::recover::End;
 use crate::world::World;
 
 /// Sweeps, and says what was found. Runs that are alive are never touched.
@@ -26,10 +27,15 @@ pub(crate) async fn recover(
     let world = &World::quiet(settings, surroundings, stop);
     let swarm = world.swarm().await?;
     let told = teardown::sweep("recover", &[], &swarm, world).await?;
-    let text = if told.is_empty() { "no run has left anything".to_owned() } else { told.join("\n") };
-    writeln!(out, "{text}").ok();
+    let lines: Vec<&str> = told.iter().map(|told| told.line.as_str()).collect();
+    let text = if lines.is_empty() { "no run has left anything".to_owned() } else { lines.join("\n") };
+    writeln!(out, "{}", world.redactor.clean(&text)).ok();
+    let any = |end: End| told.iter().any(|told| told.end == end);
+    if any(End::NotRestored) {
+        return Ok(exit::RESTORE_FAILED);
+    }
     if let Some(signal) = world.stop.signal() {
         return Err(Trouble::Signal(signal).into());
     }
-    Ok(if told.iter().any(|t| t.contains("still there")) { exit::INCONCLUSIVE } else { exit::PASS })
+    Ok(if any(End::Left) { exit::INCONCLUSIVE } else { exit::PASS })
 }

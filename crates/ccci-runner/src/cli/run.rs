@@ -65,8 +65,11 @@ pub(crate) async fn run_heard(
     };
     let (judgement, place) = Box::pin(pipeline::run(&request, room, &world)).await?;
     let mut written = write(&recorder, request.json.as_ref(), place.as_ref(), &world);
-    if let Some(place) = place {
+    if let Some(mut place) = place {
         world.points.reach(Point::Reported);
+        // Only the app is needed from here on.
+        place.locks.provider.take();
+        place.locks.slot.take();
         if let Some(known) = &place.afterwards {
             after::make_ready(known, &world).await;
             // The record has this phase too.

@@ -40,7 +40,7 @@ impl Hands<'_> {
         let mut watch = self.swarm.watch(&stack).await.map_err(|e| lost(&e))?;
         if !watch.before().services.is_empty() {
             self.world.events.progress(format!("undeploying {}", canonical.domain));
-            if let Some(abra) = self.abra
+            if let Some(abra) = self.abra.filter(|abra| abra.env_file(&canonical.domain).exists())
                 && let Err(error) = abra.undeploy(&canonical.domain).await
                 && error.kind != AbraErrorKind::NotDeployed
             {

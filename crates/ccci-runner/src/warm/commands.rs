@@ -37,6 +37,26 @@ fn take(canonical: &Canonical, what: &str, world: &World) -> Result<Lock, Troubl
     taken.ok_or_else(|| Trouble::Busy(format!("{} is in use by {}", canonical.domain, lock::holder(&path))))
 }
 
+/// Ends what died there, and refuses a canonical where that could not be done or that somebody has up.
+async fn recovered(canonical: &Canonical, swarm: &Swarm, world: &World) -> Result<(), Trouble> {
+    let told = recover::one(canonical, swarm, world).await;
+    // Who has it up is told below.
+    if let Some(told) = told.filter(|_| known::up_by(canonical).is_none()) {
+        world.events.progress(told.line);
+    }
+    known::must_be_closed(canonical, world)
+}
+
+/// Removes what the run that had it up has left: its realm and private files. What would not go is told.
+async fn tidied(canonical: &Canonical, swarm: &Swarm, world: &World) -> Result<(), Trouble> {
+    let silent = World { events: ccci_core::event::Events::default(), ..world.clone() };
+    let told = teardown::sweep("canonical", &[canonical], swarm, &silent).await?;
+    for told in told.into_iter().filter(|told| told.end != recover::End::Done) {
+        world.events.progress(told.line);
+    }
+    Ok(())
+}
+
 /// The known-good, or which part of it is missing.
 async fn whole(
     canonical: &Canonical,
@@ -65,12 +85,7 @@ pub(crate) async fn up(
     let canonical = canonical(recipe, world)?;
     let lock = take(&canonical, "canonical up", world)?;
     let swarm = world.swarm().await?;
-    if let Some(line) = recover::one(&canonical, &swarm, world).await {
-        world.events.progress(line);
-    }
-    if let Some(journal) = known::up_by(&canonical) {
-        return Err(Trouble::Busy(format!("{} is up already, since {}", canonical.domain, journal.began)));
-    }
+    recovered(&canonical, &swarm, world).await?;
     let known = whole(&canonical, &room, &swarm, world).await?;
     let needs_provider = room.provider.is_some();
     let claim = enter::claim(recipe, world)?;
@@ -166,9 +181,7 @@ pub(crate) async fn down(recipe: &RecipeName, world: &World) -> Result<String, T
         hands.remove_extras(&canonical, &snapshot, &proof).await?;
     }
     txn::end(&canonical, VolumeStatus::Dirty, &journal.run, world)?;
-    for line in teardown::sweep("canonical down", &[&canonical], &swarm, world).await? {
-        world.events.progress(line);
-    }
+    tidied(&canonical, &swarm, world).await?;
     Ok(format!("{} is down; its data is kept, and a run restores the known-good first", canonical.domain))
 }
 
@@ -196,9 +209,7 @@ pub(crate) async fn drop_all(recipe: &RecipeName, world: &World) -> Result<Strin
     txn::begin(&canonical, Kind::Drop, &by, None, world)?;
     let hands = Hands { swarm: &swarm, abra: None, cancel: &world.stop.run, world };
     recover::gone(&canonical, hands, world).await?;
-    for line in teardown::sweep("canonical drop", &[&canonical], &swarm, world).await? {
-        world.events.progress(line);
-    }
+    tidied(&canonical, &swarm, world).await?;
     Ok(format!(
         "the canonical of {recipe} is gone; the next green cold run of the newest release makes another"
     ))
@@ -213,15 +224,7 @@ pub(crate) async fn restore(recipe: &RecipeName, room: &Room, world: &World) -> 
     let canonical = canonical(recipe, world)?;
     let _lock = take(&canonical, "snapshot restore", world)?;
     let swarm = world.swarm().await?;
-    if let Some(line) = recover::one(&canonical, &swarm, world).await {
-        world.events.progress(line);
-    }
-    if let Some(journal) = known::up_by(&canonical) {
-        return Err(Trouble::Busy(format!(
-            "somebody has {} up since {}: `ccci canonical down {recipe}` ends that",
-            canonical.domain, journal.began
-        )));
-    }
+    recovered(&canonical, &swarm, world).await?;
     let known = whole(&canonical, room, &swarm, world).await?;
     let id = enter::draw_id().map_err(|error| lost_id(&error))?;
     let hands = Hands { swarm: &swarm, abra: None, cancel: &world.stop.run, world };

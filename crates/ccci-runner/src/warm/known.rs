@@ -8,6 +8,7 @@ use ccci_core::atomic::PathError;
 use ccci_core::canonical::{Canonical, Record, VolumeStatus};
 use ccci_core::envfile::EnvFile;
 use ccci_core::manifest::Manifest;
+use ccci_core::record::{RecordState, RunRecord};
 use ccci_core::statefile::StateError;
 use ccci_core::swarm::{Extra, Kind, Swarm};
 use ccci_core::txn::{Journal, Kind as Deed};
@@ -63,6 +64,46 @@ pub(crate) fn record_of(snapshot: &Snapshot) -> Record {
 /// The store of a canonical's snapshot.
 pub(crate) fn store(canonical: &Canonical) -> Store {
     Store::new(canonical.dir())
+}
+
+/// The snapshot with the record that follows from it; none where there is none, or it is damaged. What cannot be read today
+/// and what a newer ccci has written is an error: nothing is removed or given up because of it.
+pub(crate) fn opened(canonical: &Canonical) -> Result<Option<KnownGood>, Trouble> {
+    match store(canonical).open() {
+        Ok(snapshot) => {
+            Ok(Some(KnownGood { canonical: canonical.clone(), record: record_of(&snapshot), snapshot }))
+        }
+        Err(error @ SnapError::Schema { .. }) => Err(infrastructure(error)),
+        Err(error) if damaged(&error).is_some() => Ok(None),
+        Err(error) => Err(infrastructure(error)),
+    }
+}
+
+/// Refuses a canonical with which something is still going on, under its lock: somebody has it up, or what died there could
+/// not be ended.
+pub(crate) fn must_be_closed(canonical: &Canonical, world: &World) -> Result<(), Trouble> {
+    let Canonical { recipe, domain, .. } = canonical;
+    match canonical.journal() {
+        Ok(None) => Ok(()),
+        Ok(Some(journal)) if journal.kind == Deed::Up && is_up(&journal, world) => {
+            Err(Trouble::Busy(format!(
+                "somebody has {domain} up since {}: `ccci canonical down {recipe}` ends that",
+                journal.began
+            )))
+        }
+        Ok(Some(journal)) => Err(infrastructure(format!(
+            "{} of {recipe} (run {}) did not come to its end and could not be ended: `ccci recover` says why",
+            journal.kind.words(),
+            journal.run
+        ))),
+        Err(error) => Err(infrastructure(error)),
+    }
+}
+
+/// Whether the run that opened this has the app up for a person.
+pub(crate) fn is_up(journal: &Journal, world: &World) -> bool {
+    let dir = world.settings.runs_dir().join(journal.run.as_str());
+    matches!(RunRecord::load(&dir), Ok(Some(record)) if record.state == RecordState::Up)
 }
 
 /// Looks at the disk only.

@@ -62,6 +62,11 @@ pub(crate) async fn enter(known: &KnownGood, run: &Run, world: &World) -> Result
     Ok(env)
 }
 
+/// Whether this run's transaction is open: whatever came before it has changed nothing.
+pub(crate) fn has_entered(known: &KnownGood, run: &Run) -> bool {
+    matches!(known.canonical.journal(), Ok(Some(journal)) if journal.run == run.record.run)
+}
+
 /// Ends a quick run's transaction. After a pass the volumes are kept as the run has left them, and marked dirty; else
 /// they are made the known-good again. Either way the app is down and what the run added is gone.
 pub(crate) async fn leave(known: &KnownGood, passed: bool, run: &Run, world: &World) -> Left {

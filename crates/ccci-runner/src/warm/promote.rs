@@ -10,7 +10,7 @@ use ccci_core::plan::{Known, promotion as plan_of};
 use ccci_core::promote::{self as rules, Due, Onward};
 use ccci_core::record::RecordState;
 use ccci_core::report::Canonical as Told;
-use ccci_core::txn::Kind;
+use ccci_core::txn::{Kind, Recovery, Seen, recovery};
 use ccci_core::verdict::{Judgement, Trouble};
 use ccci_core::version::RecipeVersion;
 use ccci_snap::{Engine, Facts, Job, Method, SecretMeta};
@@ -36,13 +36,13 @@ pub(crate) async fn after(
     request: &RunRequest,
     judgement: &Judgement,
     world: &World,
-) -> Told {
+) -> (Told, Option<String>) {
     let canonical = match &course.canonical {
         Ok(canonical) => canonical.clone(),
-        Err(why) => return Told { reason: Some(why.clone()), ..Told::default() },
+        Err(why) => return (Told { reason: Some(why.clone()), ..Told::default() }, None),
     };
-    let before = on_disk(&canonical);
-    let mut removed = Vec::new();
+    let before = commit(&canonical);
+    let mut notes = Notes::default();
     let subject = &course.subject;
     let latest = subject.observed.tags.newest();
     let due = rules::due(&rules::Candidate {
@@ -57,7 +57,7 @@ pub(crate) async fn after(
         (Due::Yes, Some(tag)) => {
             let patience = request.patience.min(PROMOTION_PATIENCE);
             let promotion = Promotion { canonical: &canonical, version: tag.version.clone(), course, world };
-            let carried_out = Box::pin(promotion.carried_out(run, patience, &mut removed));
+            let carried_out = Box::pin(promotion.carried_out(run, patience, &mut notes));
             let said = world.events.phase("promotion", carried_out).await;
             Some(said.unwrap_or_else(|why| why))
         }
@@ -65,12 +65,23 @@ pub(crate) async fn after(
         (Due::No(why), _) => Some(why),
     };
     let after = on_disk(&canonical);
+    let Notes { removed, before: locked, not_restored } = notes;
     // Read back from the disk, never concluded from what was meant (failure 2).
-    let promoted = after.commit.as_deref() == Some(course.plan.head.as_str())
-        && after.taken.is_some()
-        && after.taken != before.taken;
+    let promoted = locked.is_some_and(|before| after.taken.is_some() && after.taken != before.taken)
+        && after.commit.as_deref() == Some(course.plan.head.as_str());
     let reason = if promoted { None } else { reason };
-    Told { before: before.commit, after: after.commit, promoted, restored: false, reason, removed }
+    (Told { before, after: after.commit, promoted, restored: false, reason, removed }, not_restored)
+}
+
+/// What a promotion leaves to be told.
+#[derive(Default)]
+struct Notes {
+    /// What was there before a first promotion and was removed.
+    removed: Vec<String>,
+    /// What was on the disk just before anything was changed, under the lock; none when nothing was.
+    before: Option<OnDisk>,
+    /// Why the known-good could not be brought back.
+    not_restored: Option<String>,
 }
 
 /// The known-good as the disk has it.
@@ -111,14 +122,14 @@ impl Promotion<'_> {
         &self,
         run: &mut Run,
         patience: std::time::Duration,
-        removed: &mut Vec<String>,
+        notes: &mut Notes,
     ) -> Result<String, String> {
         let Self { canonical, course, world, .. } = self;
         let lock = match run.locks.kept.take() {
             Some(lock) => lock,
             None => self.lock(run, patience).await?,
         };
-        let done = Box::pin(self.locked(run, removed)).await;
+        let done = Box::pin(self.locked(run, notes)).await;
         if done.is_ok() {
             let known =
                 known::on_disk(canonical, &course.subject.room.manifest).map_err(|e| e.to_string())?;
@@ -144,23 +155,24 @@ impl Promotion<'_> {
     }
 
     /// All that is decided and done under the lock.
-    async fn locked(&self, run: &mut Run, removed: &mut Vec<String>) -> Result<String, String> {
+    async fn locked(&self, run: &mut Run, notes: &mut Notes) -> Result<String, String> {
         let Self { canonical, version, course, world } = self;
         let say = |trouble: Trouble| trouble.to_string();
-        if let Some(line) = recover::one(canonical, &run.swarm, world).await {
-            world.events.progress(line);
+        if let Some(told) = recover::one(canonical, &run.swarm, world).await {
+            world.events.progress(told.line);
         }
-        if let Some(journal) = known::up_by(canonical) {
-            let recipe = &canonical.recipe;
-            return Err(format!(
-                "in use: somebody has it up since {} (`ccci canonical down {recipe}`)",
-                journal.began
-            ));
-        }
+        known::must_be_closed(canonical, world).map_err(say)?;
         let manifest = &course.subject.room.manifest;
         let found = match known::on_disk(canonical, manifest).map_err(say)? {
             Found::Whole(known) => known::proved(*known, &run.swarm, world).await.map_err(say)?,
             missing @ Found::Missing(_) => missing,
+        };
+        let found = match (found, &course.subject.observed.cold.known) {
+            (Found::Whole(known), Known::Gone(commit)) if known.record.commit == *commit => {
+                let commit = commit.short();
+                Found::Missing(format!("commit {commit} (the recipe's repository does not have it)"))
+            }
+            (found, _) => found,
         };
         if let (Found::Missing(part), true) = (&found, commit(canonical).is_some()) {
             world.events.progress(format!("the known-good is not whole and is made anew: {part}"));
@@ -174,7 +186,8 @@ impl Promotion<'_> {
         };
         let from = known.as_ref().map_or_else(|| "nothing".to_owned(), |known| named(&known.record));
         world.events.progress(format!("promoting {}: {from} → {version}", canonical.domain));
-        let promoted = Box::pin(self.move_to(run, known.as_ref(), kind, removed)).await;
+        notes.before = Some(on_disk(canonical));
+        let promoted = Box::pin(self.move_to(run, known.as_ref(), kind, notes)).await;
         let undone = teardown::undo(run, world).await;
         if !undone.clean {
             world.events.progress(format!("the promotion has left {}", undone.left.join(", ")));
@@ -188,32 +201,36 @@ impl Promotion<'_> {
         run: &mut Run,
         known: Option<&KnownGood>,
         kind: Kind,
-        removed: &mut Vec<String>,
+        notes: &mut Notes,
     ) -> Result<(), String> {
         let Self { canonical, course, world, .. } = self;
         run.reopen(world).map_err(|error| error.to_string())?;
         let id = run.record.run.clone();
         let head = &course.plan.head;
         txn::begin(canonical, kind, &id, Some(head), world).map_err(|e| e.to_string())?;
-        let moved = Box::pin(self.try_move(run, known, removed)).await;
+        let moved = Box::pin(self.try_move(run, known, &mut notes.removed)).await;
         let Err(why) = moved else { return Ok(()) };
         let cancel = world.stop.teardown.clone();
         let abra = ccci_core::abra::Abra { cancel: cancel.clone(), ..run.abra.clone() };
         let hands = Hands { swarm: &run.swarm, abra: Some(&abra), cancel: &cancel, world };
         // What was published is the known-good, even if what should follow was not done.
-        let now = known::store(canonical).open().ok().map(|snapshot| KnownGood {
-            canonical: (*canonical).clone(),
-            record: known::record_of(&snapshot),
-            snapshot,
-        });
-        let back = async || {
-            if let Some(now) = &now {
+        let now = match known::opened(canonical) {
+            Ok(now) => now,
+            // Nothing is removed because of what cannot be read today.
+            Err(trouble) => return Err(format!("{why}; {}", still_open(canonical, &trouble))),
+        };
+        let rule = recovery(kind, Seen { snapshot: now.is_some(), up: false });
+        let back = async || match (rule, &now) {
+            (Recovery::Return, Some(now)) => {
                 canonical.derive_record(&now.record).map_err(infrastructure)?;
-                return hands.restore(now).await;
+                hands.restore(now).await
             }
-            let proof = hands.undeploy(canonical).await?;
-            hands.remove_all(canonical, &proof).await?;
-            recover::forget(canonical, world)
+            (Recovery::Remove, _) => {
+                let proof = hands.undeploy(canonical).await?;
+                hands.remove_all(canonical, &proof).await?;
+                recover::forget(canonical, world)
+            }
+            _ => recover::give_up(canonical, &id, hands, world).await.map(drop),
         };
         match see_through(hands, back).await {
             Ok(()) => {}
@@ -222,8 +239,16 @@ impl Promotion<'_> {
             }
             Err(Unfinished::Failed(trouble)) => {
                 let not_back = not_restored(canonical, now.as_ref(), &id, &trouble, world);
+                notes.not_restored = Some(not_back.clone());
                 return Err(format!("{why}; {not_back}"));
             }
+        }
+        if rule == Recovery::GiveUp {
+            return Err(why.to_string());
+        }
+        if now.as_ref().is_some_and(|now| now.record.commit == *head) {
+            // It was published, and only its end was troubled.
+            return txn::end(canonical, VolumeStatus::Idle, &id, world).map_err(|error| error.to_string());
         }
         // A stop that was asked for is no news to anybody.
         if world.stop.signal().is_none() {
@@ -241,10 +266,14 @@ impl Promotion<'_> {
         let Self { canonical, version, world, .. } = self;
         let recipe = &canonical.recipe;
         let what = format!("{version} of {recipe} is green on fresh data, and is not the known-good: {why}");
-        let hint = format!(
-            "if kept data can rightly not be carried to {version}, `ccci canonical drop {recipe}` gives the old known-good up, \
-             and the next green cold run makes one of {version}"
-        );
+        let hint = if known.is_some() {
+            format!(
+                "if kept data can rightly not be carried to {version}, `ccci canonical drop {recipe}` gives the old known-good \
+                 up, and the next green cold run makes one of {version}"
+            )
+        } else {
+            "nothing is kept of it; mend the cause, and the next green cold run tries again".to_owned()
+        };
         raise(
             AlertKind::NotPromoted,
             canonical,

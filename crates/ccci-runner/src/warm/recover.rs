@@ -22,6 +22,31 @@ use super::{named, not_restored, raise, txn};
 use crate::enter;
 use crate::world::{World, infrastructure};
 
+/// What was found and done, in a line.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    pub(crate) line: String,
+    pub(crate) end: End,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// There is nothing to do any more.
+    Done,
+    /// Something is left; the next start tries again.
+    Left,
+    /// A known-good could not be brought back: somebody must act.
+    NotRestored,
+}
+
+impl Told {
+    /// A line with its end.
+    pub(crate) fn new(end: End, line: impl Into<String>) -> Self {
+        Self { line: line.into(), end }
+    }
+}
+
 /// The lock of an app, by its domain.
 pub(crate) fn lock_of(canonical: &Canonical, world: &World) -> PathBuf {
     world.settings.locks_dir().join(format!("app-{}", canonical.domain))
@@ -33,7 +58,7 @@ pub(crate) async fn sweep(
     held: &[&Canonical],
     swarm: &Swarm,
     world: &World,
-) -> Result<Vec<String>, Trouble> {
+) -> Result<Vec<Told>, Trouble> {
     let settings = &world.settings;
     let mut told = Vec::new();
     for canonical in Canonical::all(&settings.base_domain, &settings.state_dir).map_err(infrastructure)? {
@@ -73,9 +98,10 @@ async fn seal(canonical: &Canonical, world: &World) -> Result<(), Trouble> {
 }
 
 /// Ends the open transaction of one canonical, whose lock the caller has.
-pub(crate) async fn one(canonical: &Canonical, swarm: &Swarm, world: &World) -> Option<String> {
+pub(crate) async fn one(canonical: &Canonical, swarm: &Swarm, world: &World) -> Option<Told> {
+    let left = |line: String| Some(Told::new(End::Left, line));
     if let Err(error) = known::store(canonical).sweep() {
-        return Some(format!("{}: still there: {error}", canonical.label));
+        return left(format!("{}: still there: {error}", canonical.label));
     }
     // A damaged one is for whoever wants to use it to find out.
     if let Err(error) = seal(canonical, world).await {
@@ -87,10 +113,13 @@ pub(crate) async fn one(canonical: &Canonical, swarm: &Swarm, world: &World) -> 
     match canonical.journal() {
         Ok(journal) => Some(ended(canonical, &journal?, hands, world).await),
         Err(error @ StateError::Form { .. }) => Some(match in_its_place(canonical, world) {
-            Ok(journal) => format!("{label}: {error}; {}", ended(canonical, &journal, hands, world).await),
-            Err(why) => format!("{label}: still there: {error}; {why}"),
+            Ok(journal) => {
+                let Told { line, end } = ended(canonical, &journal, hands, world).await;
+                Told::new(end, format!("{label}: {error}; {line}"))
+            }
+            Err(why) => Told::new(End::Left, format!("{label}: still there: {error}; {why}")),
         }),
-        Err(error) => Some(format!("{label}: still there: {error}")),
+        Err(error) => left(format!("{label}: still there: {error}")),
     }
 }
 
@@ -116,17 +145,10 @@ pub(crate) fn end_of_up(canonical: &Canonical, world: &World) -> Result<(), Trou
     Ok(())
 }
 
-/// The run that opened a transaction: its directory and, where it has one that reads, its record.
-pub(crate) fn owner(journal: &Journal, world: &World) -> (PathBuf, Option<RunRecord>) {
-    let dir = world.settings.runs_dir().join(journal.run.as_str());
-    let record = RunRecord::load(&dir).ok().flatten();
-    (dir, record)
-}
-
 /// Ends what a dead owner has started and could not take with it: an abra that goes on would deploy the app anew on
 /// what is brought back here.
 pub(crate) async fn end_processes(journal: &Journal, world: &World) -> Result<(), Trouble> {
-    let (dir, _) = owner(journal, world);
+    let dir = world.settings.runs_dir().join(journal.run.as_str());
     let deploys = matches!(journal.kind, Kind::Use | Kind::Advance | Kind::Seed | Kind::Up);
     if deploys && dir.is_dir() {
         orphans::end(&dir).await.map_err(infrastructure)?;
@@ -134,26 +156,26 @@ pub(crate) async fn end_processes(journal: &Journal, world: &World) -> Result<()
     Ok(())
 }
 
-async fn ended(canonical: &Canonical, journal: &Journal, hands: Hands<'_>, world: &World) -> String {
-    let snapshot = known::store(canonical).open().ok();
-    let known = snapshot.map(|snapshot| KnownGood {
-        canonical: canonical.clone(),
-        record: known::record_of(&snapshot),
-        snapshot,
-    });
+async fn ended(canonical: &Canonical, journal: &Journal, hands: Hands<'_>, world: &World) -> Told {
     let (what, recipe) = (journal.kind.words(), &canonical.recipe);
     let died = format!("{what} of {recipe} (run {}) had died at {}", journal.run, canonical.domain);
-    let up = owner(journal, world).1.is_some_and(|record| record.state == RecordState::Up);
-    let rule = rules::recovery(journal.kind, Seen { snapshot: known.is_some(), up });
+    let left = |why: Trouble| Told::new(End::Left, format!("{died}: still there: {why}"));
+    let known = match known::opened(canonical) {
+        Ok(known) => known,
+        Err(why) => return left(why),
+    };
+    let seen = Seen { snapshot: known.is_some(), up: known::is_up(journal, world) };
+    let rule = rules::recovery(journal.kind, seen);
     if rule == Recovery::Leave {
-        return format!("{recipe} is up at {} (`ccci canonical down {recipe}`)", canonical.domain);
+        let line = format!("{recipe} is up at {} (`ccci canonical down {recipe}`)", canonical.domain);
+        return Told::new(End::Done, line);
     }
     if let Err(why) = end_processes(journal, world).await {
-        return format!("{died}: still there: {why}");
+        return left(why);
     }
     // The end of a transaction may have said already that the volumes are the known-good. From here on nobody knows.
     if let Err(why) = txn::mark(canonical, VolumeStatus::InUse, &journal.run, world) {
-        return format!("{died}: still there: {why}");
+        return left(why);
     }
     let done = match (rule, &known) {
         (Recovery::Keep | Recovery::Leave, _) => {
@@ -166,14 +188,13 @@ async fn ended(canonical: &Canonical, journal: &Journal, hands: Hands<'_>, world
         (Recovery::GiveUp | Recovery::Return, _) => give_up(canonical, &journal.run, hands, world).await,
     };
     match done {
-        Ok(end) => format!("{died}: {end}"),
+        Ok(end) if rule == Recovery::GiveUp => Told::new(End::Left, format!("{died}: {end}")),
+        Ok(end) => Told::new(End::Done, format!("{died}: {end}")),
         // An engine that is lost, or a program that is stopped: nobody need act.
-        Err(why) if hands.cancel.is_cancelled() || hands.swarm.stacks().await.is_err() => {
-            format!("{died}: still there: {why}")
-        }
+        Err(why) if hands.cancel.is_cancelled() || hands.swarm.stacks().await.is_err() => left(why),
         Err(why) => {
             let why = not_restored(canonical, known.as_ref(), &journal.run, &why, world);
-            format!("{died}: still there: {why}")
+            Told::new(End::NotRestored, format!("{died}: still there: {why}"))
         }
     }
 }
@@ -223,7 +244,7 @@ pub(crate) fn forget(canonical: &Canonical, world: &World) -> Result<(), Trouble
     Ok(())
 }
 
-async fn give_up(
+pub(crate) async fn give_up(
     canonical: &Canonical,
     run: &RunId,
     hands: Hands<'_>,

@@ -79,6 +79,14 @@ pull: false
         self.branch("ruins", &format!("{all}dies: app\n"));
     }
 
+    /// The same for tests that bring failures about by other means than a patience that ends: however busy the machine is,
+    /// they end as they must.
+    pub(crate) fn patient(volumes: &[&str]) -> Self {
+        let world = Self::new(volumes);
+        world.manifest(PATIENT);
+        world
+    }
+
     /// Publishes one more release, whose software behaves like this (see `behaviour.rs`).
     pub(crate) fn publish(&self, tag: &str, behaviour: &str) {
         history::publish(&self.path("git/blog.git"), tag, &self.files(tag, behaviour));
