@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::abra::Abra;
-use crate::begun::PATIENT;
 use crate::engine::Engine;
 use crate::history::{self, Files};
 use crate::recipe;
