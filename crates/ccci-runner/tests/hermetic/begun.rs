@@ -97,6 +97,14 @@ impl World {
         std::fs::write(path, text + lines).unwrap();
     }
 
+    /// One whose recipe may take its time: for runs that pass, and for those that fail without a wait. However busy the
+    /// machine is, they end as they must.
+    pub(crate) fn patient(volumes: &[&str]) -> Self {
+        let world = Self::new(volumes);
+        world.manifest(PATIENT);
+        world
+    }
+
     /// Writes the recipe's `recipe.yaml`.
     pub(crate) fn manifest(&self, text: &str) {
         std::fs::write(self.path("recipes/blog/recipe.yaml"), text).unwrap();

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::abra::Abra;
-use crate::begun::PATIENT;
 use crate::engine::Engine;
 use crate::history::{self, Files};
 use crate::recipe;
@@ -77,14 +76,6 @@ pull: false
         let of_volume = |name: &String| format!("run: rm -rf ${{{name}:?}}/*\n");
         let all: String = self.volumes.iter().map(of_volume).collect();
         self.branch("ruins", &format!("{all}dies: app\n"));
-    }
-
-    /// The same for tests that bring failures about by other means than a patience that ends: however busy the machine is,
-    /// they end as they must.
-    pub(crate) fn patient(volumes: &[&str]) -> Self {
-        let world = Self::new(volumes);
-        world.manifest(PATIENT);
-        world
     }
 
     /// Publishes one more release, whose software behaves like this (see `behaviour.rs`).
