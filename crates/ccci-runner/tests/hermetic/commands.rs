@@ -128,15 +128,15 @@ fn what_a_person_writes_is_there_at_the_next_up_and_in_no_run() {
     let records: Vec<_> = runs().collect();
     assert!(does(&["recover"], 0).contains("blog is up at warm-blog.ci.test (`ccci canonical down blog`)"));
     assert_eq!((serves(), runs().collect::<Vec<_>>()), (200, records));
-    assert!(does(&up, 75).contains("warm-blog.ci.test is up already"));
+    assert!(does(&up, 75).contains("somebody has warm-blog.ci.test up since"));
     for words in [&["--recipe", "blog", "--quick"][..], &["--recipe", "blog", "--quick", "--no-wait"]] {
         assert!(does(words, 75).contains("`ccci canonical down blog` ends that"), "{words:?}");
     }
     world.publish("1.2.0+3", "");
     let cold = does(&["--recipe", "blog"], 0);
-    assert!(cold.contains("passed; not promoted: in use: somebody has it up since "), "{cold}");
+    assert!(cold.contains("passed; not promoted: somebody has warm-blog.ci.test up since "), "{cold}");
     let seed = does(&["canonical", "seed", "blog"], 3);
-    assert!(seed.contains("the run passed and nothing was promoted: in use"), "{seed}");
+    assert!(seed.contains("the run passed and nothing was promoted: somebody has"), "{seed}");
     assert_eq!((marker().as_deref(), serves()), (Some("mine"), 200));
     does(&down, 0);
     assert!(does(&["--recipe", "blog", "--quick", "--ref", "good"], 0).contains("it is restored first"));
