@@ -4,6 +4,7 @@
 //! The snapshot is the truth: the record follows from its `meta.json`. What may be done from which state is decided in
 //! [`crate::txn`]; here it is only read and written.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,10 @@ pub struct VolumeMark {
     pub status: VolumeStatus,
     /// The run that uses or has changed them.
     pub run: Option<RunId>,
+    /// Of idle volumes, by name: the inode of the root directory. A volume that somebody has removed and made anew has
+    /// another, and is not the known-good whatever its name. None of a volume whose files cannot be reached.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub roots: BTreeMap<String, u64>,
 }
 
 impl StateFile for VolumeMark {
@@ -79,9 +84,19 @@ impl VolumeStatus {
 }
 
 impl VolumeMark {
-    /// A mark of this ccci's format.
-    pub fn new(status: VolumeStatus, run: Option<RunId>) -> Self {
-        Self { schema: Self::SCHEMA, status, run }
+    /// That they are in use, or were, by this run.
+    pub fn by(status: VolumeStatus, run: RunId) -> Self {
+        Self { schema: Self::SCHEMA, status, run: Some(run), roots: BTreeMap::new() }
+    }
+
+    /// That they are the known-good, these very ones.
+    pub fn idle(roots: BTreeMap<String, u64>) -> Self {
+        Self { schema: Self::SCHEMA, status: VolumeStatus::Idle, run: None, roots }
+    }
+
+    /// Whether they are the known-good, seen by the roots that they have now.
+    pub fn is_idle(&self, roots: &BTreeMap<String, u64>) -> bool {
+        self.status == VolumeStatus::Idle && self.roots == *roots
     }
 }
 
@@ -185,6 +200,20 @@ impl Canonical {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_volume_that_was_made_anew_is_not_the_known_good_whatever_its_name() {
+        let roots = |inode: u64| BTreeMap::from([("warm-blog_lab_test_content".to_owned(), inode)]);
+        let idle = VolumeMark::idle(roots(7));
+        assert!(idle.is_idle(&roots(7)));
+        assert!(!idle.is_idle(&roots(8)) && !idle.is_idle(&BTreeMap::new()));
+        let dirty = VolumeMark::by(VolumeStatus::Dirty, "0a1b2c".parse().unwrap());
+        assert!(!dirty.is_idle(&BTreeMap::new()));
+        // A mark of before there were roots is of no volume, and so of none that is there.
+        let old: VolumeMark =
+            serde_json::from_str(r#"{"schema": 1, "status": "idle", "run": null}"#).unwrap();
+        assert!(!old.is_idle(&roots(7)) && old.is_idle(&BTreeMap::new()));
+    }
 
     #[test]
     fn a_record_that_is_right_keeps_its_file_and_one_that_is_damaged_is_made_anew() {

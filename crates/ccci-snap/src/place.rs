@@ -90,6 +90,17 @@ impl Place {
         self.method
     }
 
+    /// The inode of its root directory, which tells it from a volume of the same name that was made later; `None` where its
+    /// files cannot be reached.
+    pub fn root(&self) -> Option<u64> {
+        use std::os::unix::fs::MetadataExt as _;
+        self.away
+            .is_none()
+            .then(|| std::fs::symlink_metadata(&self.tree).ok())
+            .flatten()
+            .map(|meta| meta.ino())
+    }
+
     /// Why its files cannot be reached; `None` when they can.
     pub fn out_of_reach(&self) -> Option<&str> {
         self.away.as_ref().map(|a| a.why.as_str())

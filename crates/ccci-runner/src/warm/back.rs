@@ -1,5 +1,6 @@
 //! Taking a canonical down and making its volumes the known-good again.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ccci_core::abra::{Abra, AbraErrorKind};
@@ -139,6 +140,19 @@ pub(crate) async fn places(
 ) -> Result<Vec<Place>, Trouble> {
     let names = snapshot.meta().volumes.iter().map(|volume| volume.name.clone());
     places_of(names.collect(), engine, canonical).await
+}
+
+/// What tells the volumes of a snapshot, as they are there now, from others of the same names.
+pub(crate) async fn roots(
+    snapshot: &Snapshot,
+    canonical: &Canonical,
+) -> Result<BTreeMap<String, u64>, Trouble> {
+    if snapshot.meta().volumes.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let engine = Engine::connect().await.map_err(infrastructure)?;
+    let places = places(snapshot, &engine, canonical).await?;
+    Ok(places.iter().filter_map(|place| Some((place.volume().to_owned(), place.root()?))).collect())
 }
 
 /// Where these volumes are.

@@ -1,6 +1,6 @@
 //! What a person does with a canonical: up, down, drop, restore. Each is a transaction like a run's, under the same lock.
 
-use ccci_core::canonical::{Canonical, VolumeStatus};
+use ccci_core::canonical::Canonical;
 use ccci_core::lock::{self, Lock};
 use ccci_core::manifest::PROVIDER;
 use ccci_core::names::{RecipeName, RunId};
@@ -121,7 +121,7 @@ pub(crate) async fn up(
             let hands = run.hands(&world.stop.teardown, world);
             let proof = hands.undeploy(&canonical).await?;
             hands.remove_extras(&canonical, &known.snapshot, &proof).await?;
-            txn::end(&canonical, VolumeStatus::Dirty, &id, world)?;
+            txn::end_dirty(&canonical, &id, world)?;
             teardown::undo(&run, world).await;
             Err(why)
         }
@@ -180,7 +180,7 @@ pub(crate) async fn down(recipe: &RecipeName, world: &World) -> Result<String, T
     if let Ok(snapshot) = known::store(&canonical).open() {
         hands.remove_extras(&canonical, &snapshot, &proof).await?;
     }
-    txn::end(&canonical, VolumeStatus::Dirty, &journal.run, world)?;
+    txn::end_dirty(&canonical, &journal.run, world)?;
     tidied(&canonical, &swarm, world).await?;
     Ok(format!("{} is down; its data is kept, and a run restores the known-good first", canonical.domain))
 }
@@ -243,5 +243,5 @@ async fn brought_back(known: &KnownGood, id: &RunId, hands: Hands<'_>) -> Result
             Trouble::RestoreFailed(super::not_restored(canonical, Some(known), id, &why, world))
         }
     })?;
-    txn::end(canonical, VolumeStatus::Idle, id, world)
+    txn::end_idle(canonical, &known.snapshot, world).await
 }

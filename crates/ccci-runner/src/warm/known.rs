@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 
 use ccci_core::atomic::PathError;
-use ccci_core::canonical::{Canonical, Record, VolumeStatus};
+use ccci_core::canonical::{Canonical, Record};
 use ccci_core::envfile::EnvFile;
 use ccci_core::manifest::Manifest;
 use ccci_core::record::{RecordState, RunRecord};
@@ -15,6 +15,7 @@ use ccci_core::txn::{Journal, Kind as Deed};
 use ccci_core::verdict::Trouble;
 use ccci_snap::{Job, SnapError, Snapshot, Store};
 
+use super::back::roots;
 use crate::deps::wired_keys;
 use crate::world::{World, infrastructure, lost};
 
@@ -217,9 +218,10 @@ fn unwired(env: &EnvFile, manifest: &Manifest) -> Option<String> {
     env.keys().into_iter().find(waits).map(str::to_owned)
 }
 
-/// Whether the kept volumes are the known-good. What the mark does not say plainly is "no".
-pub(crate) fn is_idle(canonical: &Canonical) -> bool {
-    matches!(canonical.mark(), Ok(Some(mark)) if mark.status == VolumeStatus::Idle)
+/// Whether the kept volumes are the known-good. What the mark does not say plainly, and of these very volumes, is "no".
+pub(crate) async fn is_idle(known: &KnownGood) -> Result<bool, Trouble> {
+    let roots = roots(&known.snapshot, &known.canonical).await?;
+    Ok(matches!(known.canonical.mark(), Ok(Some(mark)) if mark.is_idle(&roots)))
 }
 
 /// The open transaction of somebody who wants the app up.

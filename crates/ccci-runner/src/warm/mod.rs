@@ -16,7 +16,7 @@ pub(crate) mod through;
 pub(crate) mod txn;
 
 use ccci_core::alert::{Alert, AlertKind};
-use ccci_core::canonical::{Canonical, VolumeStatus};
+use ccci_core::canonical::Canonical;
 use ccci_core::clock;
 use ccci_core::envfile::EnvFile;
 use ccci_core::names::RunId;
@@ -53,7 +53,7 @@ impl Run {
 /// known-good is deployed with; what the run provides is still missing in it.
 pub(crate) async fn enter(known: &KnownGood, run: &Run, world: &World) -> Result<EnvFile, Trouble> {
     let env = known::env(&known.snapshot).map_err(infrastructure)?;
-    let idle = known::is_idle(&known.canonical);
+    let idle = known::is_idle(known).await?;
     txn::begin(&known.canonical, Kind::Use, &run.record.run, None, world)?;
     if !idle {
         world.events.progress("the kept volumes are not the known-good: it is restored first");
@@ -77,10 +77,10 @@ pub(crate) async fn leave(known: &KnownGood, passed: bool, run: &Run, world: &Wo
         if passed {
             let proof = hands.undeploy(&known.canonical).await?;
             hands.remove_extras(&known.canonical, &known.snapshot, &proof).await?;
-            return txn::end(&known.canonical, VolumeStatus::Dirty, id, world).map(|()| false);
+            return txn::end_dirty(&known.canonical, id, world).map(|()| false);
         }
         hands.restore(known).await?;
-        txn::end(&known.canonical, VolumeStatus::Idle, id, world).map(|()| true)
+        txn::end_idle(&known.canonical, &known.snapshot, world).await.map(|()| true)
     };
     match see_through(hands, done).await {
         Ok(restored) => Left { restored, ..Left::default() },

@@ -2,7 +2,7 @@
 //! its own, changes no verdict, and whatever goes wrong in it leaves the old known-good as it was, to the byte.
 
 use ccci_core::alert::AlertKind;
-use ccci_core::canonical::{Canonical, VolumeStatus};
+use ccci_core::canonical::Canonical;
 use ccci_core::clock;
 use ccci_core::envfile::EnvFile;
 use ccci_core::lock::{self, Lock};
@@ -246,16 +246,17 @@ impl Promotion<'_> {
         if rule == Recovery::GiveUp {
             return Err(why.to_string());
         }
-        if now.as_ref().is_some_and(|now| now.record.commit == *head) {
+        if let Some(now) = now.as_ref().filter(|now| now.record.commit == *head) {
             // It was published, and only its end was troubled.
-            return txn::end(canonical, VolumeStatus::Idle, &id, world).map_err(|error| error.to_string());
+            let ended = txn::end_idle(canonical, &now.snapshot, world).await;
+            return ended.map_err(|error| error.to_string());
         }
         // A stop that was asked for is no news to anybody.
         if world.stop.signal().is_none() {
             self.alert(&id, now.as_ref(), &why.to_string());
         }
         let closed = match &now {
-            Some(_) => txn::end(canonical, VolumeStatus::Idle, &id, world),
+            Some(now) => txn::end_idle(canonical, &now.snapshot, world).await,
             None => txn::close(canonical, world),
         };
         closed.map_err(|error| error.to_string())?;
@@ -293,7 +294,7 @@ impl Promotion<'_> {
         let Self { canonical, course, world, .. } = self;
         let hands = run.hands(&world.stop.run, world);
         let start = if let Some(known) = known {
-            if !known::is_idle(canonical) {
+            if !known::is_idle(known).await? {
                 hands.restore(known).await?;
             }
             Start::Kept(known::env(&known.snapshot).map_err(infrastructure)?)
@@ -368,7 +369,7 @@ impl Promotion<'_> {
         canonical.derive_record(&known::record_of(&snapshot)).map_err(infrastructure)?;
         world.points.reach(Point::RecordWritten);
         hands.remove_extras(canonical, &snapshot, &proof).await?;
-        txn::end(canonical, VolumeStatus::Idle, &run.record.run, world)
+        txn::end_idle(canonical, &snapshot, world).await
     }
 }
 

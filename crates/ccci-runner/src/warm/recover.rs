@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use ccci_core::alert::AlertKind;
-use ccci_core::canonical::{Canonical, VolumeStatus};
+use ccci_core::canonical::Canonical;
 use ccci_core::lock::{Holder, Lock};
 use ccci_core::names::RunId;
 use ccci_core::orphans;
@@ -174,14 +174,14 @@ async fn ended(canonical: &Canonical, journal: &Journal, hands: Hands<'_>, world
         return left(why);
     }
     // The end of a transaction may have said already that the volumes are the known-good. From here on nobody knows.
-    if let Err(why) = txn::mark(canonical, VolumeStatus::InUse, &journal.run, world) {
+    if let Err(why) = txn::mark_in_use(canonical, &journal.run, world) {
         return left(why);
     }
     let done = match (rule, &known) {
         (Recovery::Keep | Recovery::Leave, _) => {
             kept(canonical, known.as_ref(), &journal.run, hands, world).await
         }
-        (Recovery::Return, Some(known)) => back(known, &journal.run, hands, world).await,
+        (Recovery::Return, Some(known)) => back(known, hands, world).await,
         (Recovery::Remove, _) => {
             gone(canonical, hands, world).await.map(|()| "all of it is removed".to_owned())
         }
@@ -211,17 +211,17 @@ async fn kept(
     if let Some(known) = known {
         hands.remove_extras(canonical, &known.snapshot, &proof).await?;
     }
-    txn::end(canonical, VolumeStatus::Dirty, run, world)?;
+    txn::end_dirty(canonical, run, world)?;
     Ok("it is down, and its data is kept".to_owned())
 }
 
-async fn back(known: &KnownGood, run: &RunId, hands: Hands<'_>, world: &World) -> Result<String, Trouble> {
+async fn back(known: &KnownGood, hands: Hands<'_>, world: &World) -> Result<String, Trouble> {
     // The snapshot is the truth; a record that was not written any more follows from it.
     known.canonical.derive_record(&known.record).map_err(infrastructure)?;
     world.points.reach(Point::RecordWritten);
     hands.restore(known).await?;
     let end = format!("its known-good {} is restored", named(&known.record));
-    txn::end(&known.canonical, VolumeStatus::Idle, run, world)?;
+    txn::end_idle(&known.canonical, &known.snapshot, world).await?;
     Ok(end)
 }
 
@@ -254,6 +254,6 @@ pub(crate) async fn give_up(
     let what = format!("the known-good of {} is damaged, and its volumes were in use", canonical.recipe);
     let hint = "a green cold run of the newest release makes a new one";
     raise(AlertKind::RestoreFailed, canonical, None, (run, None), (&what, hint), world);
-    txn::end(canonical, VolumeStatus::Dirty, run, world)?;
+    txn::end_dirty(canonical, run, world)?;
     Ok(format!("its known-good is damaged, so nothing is restored; {hint}"))
 }

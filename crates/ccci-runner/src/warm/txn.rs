@@ -7,7 +7,9 @@ use ccci_core::git::Commit;
 use ccci_core::names::RunId;
 use ccci_core::txn::{Journal, Kind};
 use ccci_core::verdict::Trouble;
+use ccci_snap::Snapshot;
 
+use super::back::roots;
 use super::points::Point;
 use crate::world::{World, infrastructure};
 
@@ -23,37 +25,32 @@ pub(crate) fn begin(
     let journal = Journal::new(kind, run.clone(), canonical.domain.clone(), to.cloned(), began);
     canonical.open_journal(&journal).map_err(infrastructure)?;
     world.points.reach(Point::JournalOpen);
-    let mark = VolumeMark::new(VolumeStatus::InUse, Some(run.clone()));
-    canonical.set_mark(&mark).map_err(infrastructure)?;
-    world.points.reach(Point::MarkedInUse);
-    Ok(())
+    mark_in_use(canonical, run, world)
 }
 
-/// Says what the volumes are now and closes the transaction.
-pub(crate) fn end(
-    canonical: &Canonical,
-    status: VolumeStatus,
-    run: &RunId,
-    world: &World,
-) -> Result<(), Trouble> {
-    mark(canonical, status, run, world)?;
+/// Says that the volumes are not the known-good any more and closes the transaction.
+pub(crate) fn end_dirty(canonical: &Canonical, run: &RunId, world: &World) -> Result<(), Trouble> {
+    canonical.set_mark(&VolumeMark::by(VolumeStatus::Dirty, run.clone())).map_err(infrastructure)?;
+    world.points.reach(Point::MarkedDirty);
     close(canonical, world)
 }
 
-/// Says what the volumes are now.
-pub(crate) fn mark(
+/// Says that the volumes, as they are there now, are the known-good and closes the transaction.
+pub(crate) async fn end_idle(
     canonical: &Canonical,
-    status: VolumeStatus,
-    run: &RunId,
+    snapshot: &Snapshot,
     world: &World,
 ) -> Result<(), Trouble> {
-    let by = if status == VolumeStatus::Idle { None } else { Some(run.clone()) };
-    canonical.set_mark(&VolumeMark::new(status, by)).map_err(infrastructure)?;
-    world.points.reach(match status {
-        VolumeStatus::Idle => Point::MarkedIdle,
-        VolumeStatus::Dirty => Point::MarkedDirty,
-        VolumeStatus::InUse => Point::MarkedInUse,
-    });
+    let roots = roots(snapshot, canonical).await?;
+    canonical.set_mark(&VolumeMark::idle(roots)).map_err(infrastructure)?;
+    world.points.reach(Point::MarkedIdle);
+    close(canonical, world)
+}
+
+/// Says that nobody knows what the volumes are, in a transaction that is open.
+pub(crate) fn mark_in_use(canonical: &Canonical, run: &RunId, world: &World) -> Result<(), Trouble> {
+    canonical.set_mark(&VolumeMark::by(VolumeStatus::InUse, run.clone())).map_err(infrastructure)?;
+    world.points.reach(Point::MarkedInUse);
     Ok(())
 }
 

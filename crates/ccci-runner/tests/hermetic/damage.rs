@@ -222,3 +222,20 @@ fn a_newer_journal_is_left_alone_until_somebody_drops_it() {
     assert_eq!(world.ccci(&["canonical", "drop", "blog"]).code, Some(0));
     world.seed();
 }
+
+/// A volume that somebody has removed and made anew has the name of the known-good's and is not it, whatever the mark says.
+#[test]
+fn a_volume_of_the_same_name_is_not_taken_for_the_known_good() {
+    let world = World::patient(&["content"]);
+    world.seed();
+    let kept = world.known_good();
+    assert_eq!(world.mark(), "idle");
+    world.engine.lose_volume(&warm("content"));
+    world.engine.make_volume(&warm("content"), "warm-blog_ci_test");
+    world.write(&warm("content"), "post", "somebody else's");
+    let ran = world.quick(Some("good"));
+    ran.assert(0, "pass");
+    assert!(ran.stderr.contains("it is restored first"), "{ran:#?}");
+    assert_eq!(world.read(&warm("content"), "post").as_deref(), Some("first\n"));
+    assert_eq!(world.known_good(), kept);
+}
