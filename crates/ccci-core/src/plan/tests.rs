@@ -154,6 +154,7 @@ fn a_quick_run_upgrades_the_known_good_to_the_tip_of_the_default_branch() {
 fn without_a_usable_canonical_a_quick_run_is_cold_and_says_why_or_is_refused() {
     for (known, why) in [
         (Known::None("snapshot".into()), "no canonical: snapshot"),
+        (Known::Gone(commit(7)), "no canonical: commit 00000000 (the recipe's repository does not have it)"),
         (Known::NotOlder("1.1.0+1".into()), "the known-good (1.1.0+1) is not older than the tested commit"),
     ] {
         let plan = quick(Wish::Quick, known.clone()).unwrap();

@@ -233,3 +233,42 @@ fn tar_has(dir: &Path, words: &str) -> bool {
     let holds = |path: &Path| std::fs::read(path).unwrap().windows(bytes.len()).any(|part| part == bytes);
     std::fs::read_dir(dir).unwrap().any(|entry| holds(&entry.unwrap().path()))
 }
+
+/// What cannot be made from nothing is not kept, and the alert does not send anybody after what is not there.
+#[test]
+fn a_first_promotion_that_fails_keeps_nothing_and_says_so() {
+    let world = World::patient(&["content"]);
+    // Good on what the release before it has written, and on nothing else.
+    world.publish("1.2.0+3", "needs: content/post=first\n");
+    let ran = world.cold();
+    assert_eq!(ran.record["canonical"]["promoted"], false, "{ran:#?}");
+    assert_eq!((world.known_release().as_str(), world.mark().as_str()), ("none", "none"));
+    assert!(!world.path("state/blog").exists());
+    assert_eq!(world.engine.has(), Vec::<String>::new());
+    let alerts = world.alerts();
+    let [alert] = &alerts[..] else { panic!("{alerts:?}") };
+    assert_eq!(alert["kind"], "not-promoted");
+    let hint = alert["hint"].as_str().unwrap();
+    assert!(hint.contains("nothing is kept") && !hint.contains("drop"), "{hint}");
+}
+
+/// Of two that are green at the same time one promotes, and only that one says so (failure 2).
+#[test]
+fn of_two_green_runs_at_once_one_promotes() {
+    let world = World::patient(&["content"]);
+    world.settings("max_tests: 2\n");
+    world.seed();
+    world.publish("1.2.0+3", "");
+    let both = ["one", "other"].map(|name| world.begin(name, &["--recipe", "blog"]));
+    let ran = both.map(|run| run.end());
+    let promoted = |ran: &Ran| ran.record["canonical"]["promoted"] == true;
+    for ran in &ran {
+        ran.assert(0, "pass");
+        assert!(
+            promoted(ran) || ran.told("reason").contains("1.2.0+3 is the known-good already"),
+            "{ran:#?}"
+        );
+    }
+    assert_eq!(ran.iter().filter(|ran| promoted(ran)).count(), 1, "{ran:#?}");
+    assert_eq!(world.known_release(), "1.2.0+3");
+}
