@@ -17,10 +17,6 @@ pub enum AlertKind {
     NotPromoted,
     /// The known-good could not be brought back.
     RestoreFailed,
-    /// What a dead run had left was mended.
-    Recovered,
-    /// There is too little room for warm data.
-    Disk,
 }
 
 impl AlertKind {
@@ -29,8 +25,6 @@ impl AlertKind {
         match self {
             Self::NotPromoted => "not-promoted",
             Self::RestoreFailed => "restore-failed",
-            Self::Recovered => "recovered",
-            Self::Disk => "disk",
         }
     }
 }
