@@ -6,7 +6,7 @@ use std::process::Command;
 
 use ccci_core::lock::{Holder, Lock};
 
-use crate::begun::PATIENT;
+use crate::begun::{Begun, PATIENT};
 use crate::quick::warm;
 use crate::world::{Ran, World};
 
@@ -260,7 +260,7 @@ fn of_two_green_runs_at_once_one_promotes() {
     world.seed();
     world.publish("1.2.0+3", "");
     let both = ["one", "other"].map(|name| world.begin(name, &["--recipe", "blog"]));
-    let ran = both.map(|run| run.end());
+    let ran = both.map(Begun::end);
     let promoted = |ran: &Ran| ran.record["canonical"]["promoted"] == true;
     for ran in &ran {
         ran.assert(0, "pass");
