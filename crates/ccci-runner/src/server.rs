@@ -1,5 +1,6 @@
 //! Which server this is about: the settings file that was named, the one of the system, or the lab.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use ccci_core::lock::Lock;
@@ -10,6 +11,8 @@ use ccci_core::wait::CancellationToken;
 use crate::cli;
 use crate::cli::GlobalArgs;
 use crate::request::Surroundings;
+use crate::signals::Stop;
+use crate::world::World;
 
 /// A server that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -90,16 +93,25 @@ pub(crate) async fn to_plan(
     }
 }
 
-/// The server on which something may have been left; none where there are no settings and was no lab.
+/// The quiet world of the server on which something may have been left, and what keeps its lab up meanwhile. Where there are
+/// no settings and was no lab, `out` says so, with what `follows` from it.
 pub(crate) fn to_recover(
     global: &GlobalArgs,
     surroundings: &Surroundings,
-) -> Result<Option<Server>, ServerError> {
+    stop: Stop,
+    follows: &str,
+    out: &mut dyn Write,
+) -> Result<Option<(World, Option<Lock>)>, ServerError> {
     #[cfg(feature = "lab")]
     let lab = || cli::lab::settings_file(surroundings);
     #[cfg(not(feature = "lab"))]
     let lab = || None;
-    named(global).or_else(lab).map(|path| at(&path, surroundings)).transpose()
+    let Some(path) = named(global).or_else(lab) else {
+        writeln!(out, "no settings file, and no lab on this machine: {follows}").ok();
+        return Ok(None);
+    };
+    let Server { settings, held } = at(&path, surroundings)?;
+    Ok(Some((World::quiet(settings, surroundings, stop), held)))
 }
 
 /// The server of a settings file. Somebody may name the lab's own.

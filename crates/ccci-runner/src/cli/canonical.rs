@@ -15,7 +15,7 @@ use crate::report::SharedRecorder;
 use crate::report::terminal::Terminal;
 use crate::request::{RequestError, Surroundings};
 use crate::room::Room;
-use crate::server::{self, Server};
+use crate::server;
 use crate::signals::Stop;
 use crate::warm::{commands, known};
 use crate::world::{World, infrastructure};
@@ -32,15 +32,13 @@ pub(crate) async fn carry_out(
         CanonicalCommand::Seed(args) => return seed(&args.recipe, global, surroundings, stop).await,
         other => other,
     };
-    let Some(Server { settings, held: _held }) = server::to_recover(global, surroundings)? else {
-        writeln!(out, "no settings file, and no lab on this machine: nothing is kept").ok();
+    let follows = "nothing is kept";
+    let Some((world, _held)) = server::to_recover(global, surroundings, stop, follows, out)? else {
         return Ok(exit::PASS);
     };
     let recipes_dir = surroundings.recipes_dir(global)?;
-    let redactor = ccci_core::secret::Redactor::default();
-    let talk =
-        Terminal::new(Box::new(std::io::stderr()), Box::new(std::io::stderr()), false, redactor.clone());
-    let world = World { redactor, ..World::quiet(settings, surroundings, stop) };
+    let (said, failed) = (Box::new(std::io::stderr()), Box::new(std::io::stderr()));
+    let talk = Terminal::new(said, failed, false, world.redactor.clone());
     let world = &World { events: Events::new(vec![Box::new(talk) as Box<dyn Consumer>]), ..world };
     let name = |text: &str| text.parse::<RecipeName>().map_err(RequestError::from);
     let said = match command {

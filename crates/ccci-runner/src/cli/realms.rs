@@ -14,7 +14,7 @@ use super::dispatch::CommandError;
 use super::{GlobalArgs, RealmsCommand};
 use crate::provider;
 use crate::request::Surroundings;
-use crate::server::{self, Server};
+use crate::server;
 use crate::signals::Stop;
 use crate::world::{World, infrastructure};
 
@@ -26,11 +26,11 @@ pub(crate) async fn carry_out(
     stop: Stop,
     out: &mut dyn Write,
 ) -> Result<u8, CommandError> {
-    let Some(Server { settings, held: _held }) = server::to_recover(global, surroundings)? else {
-        writeln!(out, "no settings file, and no lab on this machine: there is no Keycloak to ask").ok();
+    let follows = "there is no Keycloak to ask";
+    let Some((world, _held)) = server::to_recover(global, surroundings, stop, follows, out)? else {
         return Ok(exit::PASS);
     };
-    let world = &World::quiet(settings, surroundings, stop);
+    let world = &world;
     let _share = share(world)?;
     let swarm = world.swarm().await?;
     let usable = provider::live_warm(&swarm, &world.stop.run, world).await.map_err(Trouble::from)?;

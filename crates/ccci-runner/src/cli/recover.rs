@@ -7,11 +7,10 @@ use ccci_core::verdict::{Trouble, exit};
 use super::GlobalArgs;
 use super::dispatch::CommandError;
 use crate::request::Surroundings;
-use crate::server::{self, Server};
+use crate::server;
 use crate::signals::Stop;
 use crate::teardown;
 use crate::warm::recover::End;
-use crate::world::World;
 
 /// Sweeps, and says what was found. Runs that are alive are never touched.
 pub(crate) async fn recover(
@@ -20,11 +19,11 @@ pub(crate) async fn recover(
     stop: Stop,
     out: &mut dyn Write,
 ) -> Result<u8, CommandError> {
-    let Some(Server { settings, held: _held }) = server::to_recover(global, surroundings)? else {
-        writeln!(out, "no settings file, and no lab on this machine: there is nothing to recover").ok();
+    let follows = "there is nothing to recover";
+    let Some((world, _held)) = server::to_recover(global, surroundings, stop, follows, out)? else {
         return Ok(exit::PASS);
     };
-    let world = &World::quiet(settings, surroundings, stop);
+    let world = &world;
     let swarm = world.swarm().await?;
     let told = teardown::sweep("recover", &[], &swarm, world).await?;
     let lines: Vec<&str> = told.iter().map(|told| told.line.as_str()).collect();

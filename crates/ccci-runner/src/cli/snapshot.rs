@@ -12,7 +12,7 @@ use super::dispatch::CommandError;
 use super::{GlobalArgs, SnapshotCommand};
 use crate::request::{RequestError, Surroundings};
 use crate::room::Room;
-use crate::server::{self, Server};
+use crate::server;
 use crate::signals::Stop;
 use crate::warm::{commands, known};
 use crate::world::{World, infrastructure};
@@ -25,11 +25,11 @@ pub(crate) async fn carry_out(
     stop: Stop,
     out: &mut dyn Write,
 ) -> Result<u8, CommandError> {
-    let Some(Server { settings, held: _held }) = server::to_recover(global, surroundings)? else {
-        writeln!(out, "no settings file, and no lab on this machine: nothing is kept").ok();
+    let follows = "nothing is kept";
+    let Some((world, _held)) = server::to_recover(global, surroundings, stop, follows, out)? else {
         return Ok(exit::PASS);
     };
-    let world = &World::quiet(settings, surroundings, stop);
+    let world = &world;
     let name = |text: &str| text.parse::<RecipeName>().map_err(RequestError::from);
     match command {
         SnapshotCommand::Ls { json } => {
