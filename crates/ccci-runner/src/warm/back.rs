@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use ccci_core::abra::{Abra, AbraErrorKind};
 use ccci_core::canonical::Canonical;
-use ccci_core::swarm::{Extra, Limits, Plan, Swarm, Undeployed, WaitFailure};
+use ccci_core::names::RunId;
+use ccci_core::swarm::{Extra, Limits, Plan, Removal, Swarm, Undeployed, WaitFailure};
 use ccci_core::verdict::Trouble;
 use ccci_core::wait::CancellationToken;
 use ccci_snap::{Engine, Job, Method, Place, Snapshot};
 
 use super::known::KnownGood;
 use super::points::Point;
+use super::txn;
 use crate::world::{World, infrastructure, lost};
 
 /// How long a stack may take to go. Stop grace periods of minutes are real (a database with two).
@@ -23,7 +25,7 @@ pub(super) const RETRY: Duration = Duration::from_millis(500);
 #[derive(Clone, Copy)]
 pub(crate) struct Hands<'a> {
     pub(crate) swarm: &'a Swarm,
-    /// abra with the app's env, where somebody has it; the engine alone does it too.
+    /// abra with the app's env, where somebody has it; the engine alone does it too. Ended by `cancel`, like all of this.
     pub(crate) abra: Option<&'a Abra>,
     /// What ends it early: a second signal.
     pub(crate) cancel: &'a CancellationToken,
@@ -41,7 +43,8 @@ impl Hands<'_> {
         let mut watch = self.swarm.watch(&stack).await.map_err(|e| lost(&e))?;
         if !watch.before().services.is_empty() {
             self.world.events.progress(format!("undeploying {}", canonical.domain));
-            if let Some(abra) = self.abra.filter(|abra| abra.env_file(&canonical.domain).exists())
+            let abra = self.abra.map(|abra| Abra { cancel: self.cancel.clone(), ..abra.clone() });
+            if let Some(abra) = abra.filter(|abra| abra.env_file(&canonical.domain).exists())
                 && let Err(error) = abra.undeploy(&canonical.domain).await
                 && error.kind != AbraErrorKind::NotDeployed
             {
@@ -52,9 +55,7 @@ impl Hands<'_> {
         }
         let plan = Plan { hurry: true, ..Plan::default() };
         let removal = self.swarm.remove_stack(&stack, &plan, &limits).await.map_err(not_undeployed)?;
-        if let Some((item, why)) = removal.remaining.first() {
-            return Err(infrastructure(format!("{item} of {} does not go: {why}", canonical.domain)));
-        }
+        all_gone(&removal, canonical)?;
         let proof = watch.until_undeployed(&[], true, &limits, |_| {}).await.map_err(not_undeployed)?;
         self.world.points.reach(Point::Undeployed);
         Ok(proof)
@@ -96,10 +97,22 @@ impl Hands<'_> {
     async fn remove(&self, canonical: &Canonical, names: &Extra) -> Result<Vec<String>, Trouble> {
         let stack = canonical.domain.stack();
         let removal = self.swarm.remove_exactly(&stack, names).await.map_err(|e| lost(&e))?;
-        if let Some((item, why)) = removal.remaining.first() {
-            return Err(infrastructure(format!("{item} of {} does not go: {why}", canonical.domain)));
-        }
+        all_gone(&removal, canonical)?;
         Ok(removal.removed.iter().map(ToString::to_string).collect())
+    }
+
+    /// Takes the app down, keeps its volumes as they are and closes the transaction: they are not the known-good any more.
+    pub(crate) async fn put_down(
+        &self,
+        canonical: &Canonical,
+        snapshot: Option<&Snapshot>,
+        run: &RunId,
+    ) -> Result<(), Trouble> {
+        let proof = self.undeploy(canonical).await?;
+        if let Some(snapshot) = snapshot {
+            self.remove_extras(canonical, snapshot, &proof).await?;
+        }
+        txn::end_dirty(canonical, run, self.world)
     }
 
     /// Makes the volumes the known-good, exactly, and proves it. The app is down afterwards; the mark of its volumes is
@@ -166,6 +179,15 @@ pub(crate) async fn places_of(
         places.push(Place::find(engine, &name, canonical.dir()).await.map_err(infrastructure)?);
     }
     Ok(places)
+}
+
+fn all_gone(removal: &Removal, canonical: &Canonical) -> Result<(), Trouble> {
+    match removal.remaining.first() {
+        None => Ok(()),
+        Some((item, why)) => {
+            Err(infrastructure(format!("{item} of {} does not go: {why}", canonical.domain)))
+        }
+    }
 }
 
 fn not_undeployed(failure: WaitFailure) -> Trouble {

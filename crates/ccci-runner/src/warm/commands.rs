@@ -64,11 +64,7 @@ async fn whole(
     swarm: &Swarm,
     world: &World,
 ) -> Result<KnownGood, Trouble> {
-    let found = match known::on_disk(canonical, &room.manifest)? {
-        Found::Whole(known) => known::proved(*known, swarm, world).await?,
-        missing @ Found::Missing(_) => missing,
-    };
-    match found {
+    match known::found(canonical, &room.manifest, swarm, world).await? {
         Found::Whole(known) => Ok(*known),
         Found::Missing(part) => Err(Trouble::NoCanonical(format!("no canonical - run cold first ({part})"))),
     }
@@ -119,9 +115,7 @@ pub(crate) async fn up(
         }
         Err(why) => {
             let hands = run.hands(&world.stop.teardown, world);
-            let proof = hands.undeploy(&canonical).await?;
-            hands.remove_extras(&canonical, &known.snapshot, &proof).await?;
-            txn::end_dirty(&canonical, &id, world)?;
+            hands.put_down(&canonical, Some(&known.snapshot), &id).await?;
             teardown::undo(&run, world).await;
             Err(why)
         }
@@ -176,11 +170,8 @@ pub(crate) async fn down(recipe: &RecipeName, world: &World) -> Result<String, T
     };
     recover::end_of_up(&canonical, world)?;
     let hands = Hands { swarm: &swarm, abra: None, cancel: &world.stop.run, world };
-    let proof = hands.undeploy(&canonical).await?;
-    if let Ok(snapshot) = known::store(&canonical).open() {
-        hands.remove_extras(&canonical, &snapshot, &proof).await?;
-    }
-    txn::end_dirty(&canonical, &journal.run, world)?;
+    let snapshot = known::store(&canonical).open().ok();
+    hands.put_down(&canonical, snapshot.as_ref(), &journal.run).await?;
     tidied(&canonical, &swarm, world).await?;
     Ok(format!("{} is down; its data is kept, and a run restores the known-good first", canonical.domain))
 }
@@ -194,17 +185,15 @@ pub(crate) async fn drop_all(recipe: &RecipeName, world: &World) -> Result<Strin
     }
     let swarm = world.swarm().await?;
     recover::end_of_up(&canonical, world)?;
-    let by = match canonical.journal() {
-        Ok(Some(journal)) => {
-            recover::end_processes(&journal, world).await?;
-            journal.run
-        }
-        Ok(None) => enter::draw_id().map_err(|error| lost_id(&error))?,
+    let journal = canonical.journal().or_else(|_| {
         // Whatever it was, nothing is to be left of it, and a person says so.
-        Err(_) => {
-            canonical.close_journal().map_err(infrastructure)?;
-            enter::draw_id().map_err(|error| lost_id(&error))?
-        }
+        canonical.close_journal().map(|()| None).map_err(infrastructure)
+    })?;
+    let by = if let Some(journal) = journal {
+        recover::end_processes(&journal, world).await?;
+        journal.run
+    } else {
+        new_id()?
     };
     txn::begin(&canonical, Kind::Drop, &by, None, world)?;
     let hands = Hands { swarm: &swarm, abra: None, cancel: &world.stop.run, world };
@@ -215,8 +204,8 @@ pub(crate) async fn drop_all(recipe: &RecipeName, world: &World) -> Result<Strin
     ))
 }
 
-fn lost_id(error: &std::io::Error) -> Trouble {
-    infrastructure(format!("no id can be drawn: {error}"))
+fn new_id() -> Result<RunId, Trouble> {
+    enter::draw_id().map_err(|error| infrastructure(format!("no id can be drawn: {error}")))
 }
 
 /// Makes the volumes the known-good again.
@@ -226,7 +215,7 @@ pub(crate) async fn restore(recipe: &RecipeName, room: &Room, world: &World) -> 
     let swarm = world.swarm().await?;
     recovered(&canonical, &swarm, world).await?;
     let known = whole(&canonical, room, &swarm, world).await?;
-    let id = enter::draw_id().map_err(|error| lost_id(&error))?;
+    let id = new_id()?;
     let hands = Hands { swarm: &swarm, abra: None, cancel: &world.stop.run, world };
     brought_back(&known, &id, hands).await?;
     after::make_ready(&known, world).await;

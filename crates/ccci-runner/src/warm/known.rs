@@ -144,6 +144,19 @@ pub(crate) fn on_disk(canonical: &Canonical, manifest: &Manifest) -> Result<Foun
     Ok(Found::Whole(Box::new(KnownGood { canonical: canonical.clone(), snapshot, record })))
 }
 
+/// What there is, on the disk and in the engine.
+pub(crate) async fn found(
+    canonical: &Canonical,
+    manifest: &Manifest,
+    swarm: &Swarm,
+    world: &World,
+) -> Result<Found, Trouble> {
+    match on_disk(canonical, manifest)? {
+        Found::Whole(known) => proved(*known, swarm, world).await,
+        missing @ Found::Missing(_) => Ok(missing),
+    }
+}
+
 /// Looks at the engine too, and reads every byte of the snapshot: no run goes in without a proved way back.
 pub(crate) async fn proved(known: KnownGood, swarm: &Swarm, world: &World) -> Result<Found, Trouble> {
     let missing = |part: String| Ok(Found::Missing(part));

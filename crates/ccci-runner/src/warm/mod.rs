@@ -70,14 +70,12 @@ pub(crate) fn has_entered(known: &KnownGood, run: &Run) -> bool {
 /// Ends a quick run's transaction. After a pass the volumes are kept as the run has left them, and marked dirty; else
 /// they are made the known-good again. Either way the app is down and what the run added is gone.
 pub(crate) async fn leave(known: &KnownGood, passed: bool, run: &Run, world: &World) -> Left {
-    let abra = ccci_core::abra::Abra { cancel: world.stop.teardown.clone(), ..run.abra.clone() };
-    let hands = Hands { swarm: &run.swarm, abra: Some(&abra), cancel: &world.stop.teardown, world };
+    let hands = run.hands(&world.stop.teardown, world);
     let id = &run.record.run;
     let done = async || {
         if passed {
-            let proof = hands.undeploy(&known.canonical).await?;
-            hands.remove_extras(&known.canonical, &known.snapshot, &proof).await?;
-            return txn::end_dirty(&known.canonical, id, world).map(|()| false);
+            hands.put_down(&known.canonical, Some(&known.snapshot), id).await?;
+            return Ok(false);
         }
         hands.restore(known).await?;
         txn::end_idle(&known.canonical, &known.snapshot, world).await.map(|()| true)

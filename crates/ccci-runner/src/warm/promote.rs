@@ -163,10 +163,7 @@ impl Promotion<'_> {
         }
         known::must_be_closed(canonical, world).map_err(say)?;
         let manifest = &course.subject.room.manifest;
-        let found = match known::on_disk(canonical, manifest).map_err(say)? {
-            Found::Whole(known) => known::proved(*known, &run.swarm, world).await.map_err(say)?,
-            missing @ Found::Missing(_) => missing,
-        };
+        let found = known::found(canonical, manifest, &run.swarm, world).await.map_err(say)?;
         let found = match (found, &course.subject.observed.cold.known) {
             (Found::Whole(known), Known::Gone(commit)) if known.record.commit == *commit => {
                 let commit = commit.short();
@@ -210,9 +207,7 @@ impl Promotion<'_> {
         txn::begin(canonical, kind, &id, Some(head), world).map_err(|e| e.to_string())?;
         let moved = Box::pin(self.try_move(run, known, &mut notes.removed)).await;
         let Err(why) = moved else { return Ok(()) };
-        let cancel = world.stop.teardown.clone();
-        let abra = ccci_core::abra::Abra { cancel: cancel.clone(), ..run.abra.clone() };
-        let hands = Hands { swarm: &run.swarm, abra: Some(&abra), cancel: &cancel, world };
+        let hands = run.hands(&world.stop.teardown, world);
         // What was published is the known-good, even if what should follow was not done.
         let now = match known::opened(canonical) {
             Ok(now) => now,

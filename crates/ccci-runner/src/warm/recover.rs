@@ -179,7 +179,9 @@ async fn ended(canonical: &Canonical, journal: &Journal, hands: Hands<'_>, world
     }
     let done = match (rule, &known) {
         (Recovery::Keep | Recovery::Leave, _) => {
-            kept(canonical, known.as_ref(), &journal.run, hands, world).await
+            let snapshot = known.as_ref().map(|known| &known.snapshot);
+            let down = hands.put_down(canonical, snapshot, &journal.run).await;
+            down.map(|()| "it is down, and its data is kept".to_owned())
         }
         (Recovery::Return, Some(known)) => back(known, hands, world).await,
         (Recovery::Remove, _) => {
@@ -197,22 +199,6 @@ async fn ended(canonical: &Canonical, journal: &Journal, hands: Hands<'_>, world
             Told::new(End::NotRestored, format!("{died}: still there: {why}"))
         }
     }
-}
-
-/// Takes the app down and keeps its volumes as they are.
-async fn kept(
-    canonical: &Canonical,
-    known: Option<&KnownGood>,
-    run: &RunId,
-    hands: Hands<'_>,
-    world: &World,
-) -> Result<String, Trouble> {
-    let proof = hands.undeploy(canonical).await?;
-    if let Some(known) = known {
-        hands.remove_extras(canonical, &known.snapshot, &proof).await?;
-    }
-    txn::end_dirty(canonical, run, world)?;
-    Ok("it is down, and its data is kept".to_owned())
 }
 
 async fn back(known: &KnownGood, hands: Hands<'_>, world: &World) -> Result<String, Trouble> {
