@@ -284,7 +284,7 @@ fn laid_out(
         mode,
         fallback: None,
         head_version: seen.tags.at(&head).map(|t| t.version.clone()),
-        base_deploy: base_deploy(seen, base_version.as_ref()),
+        base_deploy: base_deploy(seen, &base, base_version.as_ref()),
         head,
         base,
         base_version,
@@ -349,10 +349,14 @@ fn stage_skip(mode: Mode, ask: &Ask, seen: &Observed, stage: StageName) -> Optio
     declared(seen, stage).or_else(|| none.then(|| "the recipe has no release to upgrade from".to_owned()))
 }
 
-fn base_deploy(seen: &Observed, version: Option<&RecipeVersion>) -> BaseDeploy {
+fn base_deploy(seen: &Observed, base: &Commit, version: Option<&RecipeVersion>) -> BaseDeploy {
     let Some(version) = version else {
         return BaseDeploy::Chaos("the commit is no release".to_owned());
     };
+    // abra deploys what a tag marks today, and a known-good is of what it marked then (N3).
+    if seen.tags.find(version).is_none_or(|tag| tag.commit != *base) {
+        return BaseDeploy::Chaos(format!("the tag {version} does not mark its commit any more"));
+    }
     if let Some(file) = &seen.overlay_file {
         return BaseDeploy::Chaos(format!("{file} is added to the checkout, and abra pins only clean ones"));
     }

@@ -94,8 +94,10 @@ async fn relation(
         return Ok(Known::Same(version));
     }
     // Never some other commit: one that the repository does not have any more cannot be deployed.
-    if checkout.resolve(commit.as_str()).await.is_err() {
-        return Ok(Known::Gone(commit.clone()));
+    match checkout.resolve(commit.as_str()).await {
+        Ok(_) => {}
+        Err(GitError::UnknownRef { .. }) => return Ok(Known::Gone(commit.clone())),
+        Err(error) => return Err(trouble(&error)),
     }
     let built_on = checkout.is_ancestor(commit, head).await.map_err(|e| trouble(&e))?;
     let own = tags.at(head).map(|tag| &tag.version);

@@ -39,11 +39,6 @@ impl Tags {
         self.releases.iter().rev().find(|tag| tag.commit == *commit)
     }
 
-    /// The newest release under this version.
-    pub fn older_than(&self, version: &RecipeVersion) -> Option<&Tag> {
-        self.releases.iter().rev().find(|tag| tag.version < *version)
-    }
-
     /// The first tag that abra would refuse a pinned deploy for.
     pub fn lightweight(&self) -> Option<&Tag> {
         self.releases.iter().find(|tag| !tag.annotated)

@@ -69,6 +69,23 @@ fn failures_23_and_28_the_base_is_pinned_only_where_abra_can() {
     assert!(matches!(deploy(&found), BaseDeploy::Chaos(why) if why.contains("compose.ccci.yml")));
 }
 
+/// Of what is kept, the commit counts; what its version's tag marks by now is another matter (N3).
+#[test]
+fn a_known_good_whose_tag_was_moved_or_deleted_is_deployed_by_its_commit() {
+    for (tags, pinned) in [
+        (vec![tag("1.1.0+1", 2), tag("1.2.0+1", 5)], true),
+        (vec![tag("1.1.0+1", 4), tag("1.2.0+1", 5)], false),
+        (vec![tag("1.2.0+1", 5)], false),
+    ] {
+        let mut found = seen(5, tags);
+        found.cold.known = known_good();
+        for plan in [plan(&Ask::default(), &found).unwrap(), promotion(&found)] {
+            assert_eq!(plan.base, commit(2));
+            assert_eq!(matches!(plan.base_deploy, BaseDeploy::Pinned(_)), pinned, "{:?}", plan.base_deploy);
+        }
+    }
+}
+
 #[test]
 fn a_filter_chooses_overlay_checks_and_an_empty_choice_is_an_error() {
     let found = seen(2, vec![tag("1.0.0+1", 1), tag("1.1.0+1", 2)]);
