@@ -16,7 +16,7 @@ use crate::extents::each_run;
 use crate::job::Job;
 use crate::manifest::{Item, Reader};
 use crate::plant::beneath;
-use crate::record::{Kind, Record, Shape, xattrs_at};
+use crate::record::{Kind, Record, Shape, Xattr, xattrs_at};
 use crate::walk::{Step, Walker, open_quietly, open_root};
 
 /// How much is gathered before it is digested.
@@ -56,6 +56,14 @@ impl Stamps {
         }
     }
 
+    /// What a stat does not show of the root: elsewhere a change of it moves the change time.
+    fn attributes(&mut self, xattrs: &[Xattr]) {
+        for part in xattrs.iter().flat_map(|xattr| [&xattr.0, &xattr.1]) {
+            self.batch.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            self.batch.extend_from_slice(part);
+        }
+    }
+
     /// The present directory has no more entries: what no entry begins with, since no inode has this number.
     fn leave(&mut self) {
         self.batch.extend_from_slice(&0u64.to_le_bytes());
@@ -87,6 +95,7 @@ pub(crate) fn stamps(job: &Job<'_>, tree: &Path) -> Result<String, SnapError> {
     let (mut walker, root) = begin(tree)?;
     let mut stamps = Stamps::default();
     stamps.entry(b"", &root);
+    stamps.attributes(&xattrs_at(walker.dir(), b".", walker.at())?);
     while let Some(step) = walker.next()? {
         job.check()?;
         match step {
@@ -110,7 +119,10 @@ pub(crate) fn tree(job: &Job<'_>, tree: &Path, manifest: &mut Reader) -> Result<
     let block = rustix::fs::fstatvfs(&root_fd).here(walker.at(), "look at")?.f_bsize;
     let mut look = Look { root: &root_fd, block, stamps: Stamps::default() };
     match manifest.next()? {
-        Item::Record(record) => look.entry(&walker, &record, &root, manifest, true)?,
+        Item::Record(record) => {
+            look.entry(&walker, &record, &root, manifest, true)?;
+            look.stamps.attributes(&record.xattrs);
+        }
         _ => return Err(SnapError::damaged(tree, "its manifest is empty")),
     }
     loop {

@@ -26,6 +26,8 @@ const TAG: &str = "1";
 const MOUNT: &str = "volume";
 /// How long one stream may take.
 const STREAM_DEADLINE: Duration = Duration::from_secs(3600);
+/// How long the engine may take for the answer to a question.
+const DEADLINE: Duration = Duration::from_secs(20);
 const CHUNK: usize = 256 << 10;
 /// The longest stream of an empty volume: its root with a pax header, and the end.
 const EMPTY: u64 = 4 * 512 + 1024;
@@ -84,16 +86,17 @@ impl Engine {
     async fn start(docker: Result<Docker, bollard::errors::Error>) -> Result<Self, SnapError> {
         let what = "to be connected to";
         let docker = docker.map_err(|e| failed(what, &e))?;
-        let docker = docker.negotiate_version().await.map_err(|e| failed(what, &e))?;
+        let docker = asked(what, docker.negotiate_version()).await?.map_err(|e| failed(what, &e))?;
         Ok(Self { docker })
     }
 
     /// What the engine says of a volume; `None` when it does not exist.
     pub(crate) async fn volume(&self, name: &str) -> Result<Option<VolumeFacts>, SnapError> {
-        match self.docker.inspect_volume(name).await {
+        let what = format!("to describe the volume {name}");
+        match asked(&what, self.docker.inspect_volume(name)).await? {
             Ok(volume) => Ok(Some(facts(volume))),
             Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
-            Err(error) => Err(failed(&format!("to describe the volume {name}"), &error)),
+            Err(error) => Err(failed(&what, &error)),
         }
     }
 
@@ -107,8 +110,9 @@ impl Engine {
             labels: Some(owned(&like.labels)),
             ..Default::default()
         };
-        let made = self.docker.create_volume(request).await;
-        made.map(drop).map_err(|e| failed(&format!("to make the volume {name}"), &e))
+        let what = format!("to make the volume {name}");
+        let made = asked(&what, self.docker.create_volume(request)).await?;
+        made.map(drop).map_err(|e| failed(&what, &e))
     }
 
     /// Writes the stream of a volume to a new file, durably. Gives its digest and length.
@@ -214,25 +218,29 @@ impl Engine {
             ..Default::default()
         };
         let options = query::CreateContainerOptionsBuilder::default().name(&helper_name(volume)).build();
-        let made = self.docker.create_container(Some(options), body).await;
-        made.map(|c| c.id).map_err(|e| failed(&format!("to make a helper for the volume {volume}"), &e))
+        let what = format!("to make a helper for the volume {volume}");
+        let made = asked(&what, self.docker.create_container(Some(options), body)).await?;
+        made.map(|c| c.id).map_err(|e| failed(&what, &e))
     }
 
     /// Removes the helper of a volume, which an interrupted capture or restore may have left. Call it before the stack
     /// is proved to be undeployed: a helper counts as a user of the volume.
     pub async fn remove_helper(&self, volume: &str) -> Result<(), SnapError> {
         let options = query::RemoveContainerOptionsBuilder::default().force(true).v(false).build();
-        match self.docker.remove_container(&helper_name(volume), Some(options)).await {
+        let what = format!("to remove the helper of the volume {volume}");
+        match asked(&what, self.docker.remove_container(&helper_name(volume), Some(options))).await? {
             Ok(()) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => {
                 Ok(())
             }
-            Err(error) => Err(failed(&format!("to remove the helper of the volume {volume}"), &error)),
+            Err(error) => Err(failed(&what, &error)),
         }
     }
 
     /// An image of nothing.
     async fn image(&self) -> Result<(), SnapError> {
-        if self.docker.inspect_image(&format!("{IMAGE}:{TAG}")).await.is_ok() {
+        let image = format!("{IMAGE}:{TAG}");
+        let there = self.docker.inspect_image(&image);
+        if asked("to look for the helper's image", there).await?.is_ok() {
             return Ok(());
         }
         let options = query::CreateImageOptionsBuilder::default().from_src("-").repo(IMAGE).tag(TAG).build();
@@ -247,6 +255,12 @@ impl Engine {
 
 fn helper_name(volume: &str) -> String {
     format!("{IMAGE}.{volume}")
+}
+
+/// One question with an end of its own: an engine may take it and never answer.
+async fn asked<T>(what: &str, question: impl Future<Output = T>) -> Result<T, SnapError> {
+    let silent = |_| failed(what, &format!("no answer within {} s", DEADLINE.as_secs()));
+    tokio::time::timeout(DEADLINE, question).await.map_err(silent)
 }
 
 fn failed(what: &str, error: &dyn Display) -> SnapError {

@@ -64,7 +64,10 @@ pub enum SnapError {
         free: u64,
     },
     /// The volume does not belong to the stack that was proved to be undeployed.
-    #[error("the volume {volume} is not among those of {stack}, which was proved to be undeployed")]
+    #[error(
+        "the volume {volume} is not among those of {stack}, which was proved to be undeployed: where somebody has made it \
+         without the stack's label, `docker volume rm {volume}` and `ccci recover` make it again"
+    )]
     NotProved {
         /// The volume.
         volume: String,
@@ -92,7 +95,7 @@ pub enum SnapError {
         why: String,
     },
     /// The snapshot was written by a newer ccci.
-    #[error("{} has schema {found}; this ccci reads {known}: use the newer one, or remove the snapshot", path.display())]
+    #[error("{} has schema {found}; this ccci reads {known}: use the ccci that wrote it", path.display())]
     Schema {
         /// The file.
         path: PathBuf,

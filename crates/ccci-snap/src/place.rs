@@ -90,15 +90,17 @@ impl Place {
         self.method
     }
 
-    /// The inode of its root directory, which tells it from a volume of the same name that was made later; `None` where its
-    /// files cannot be reached.
-    pub fn root(&self) -> Option<u64> {
+    /// The inode of its root directory and, where the file system knows it, when that was made: what tells it from a volume of
+    /// the same name that was made later, since file systems give an inode's number again. `None` where its files cannot be
+    /// reached.
+    pub fn root(&self) -> Option<String> {
         use std::os::unix::fs::MetadataExt as _;
-        self.away
-            .is_none()
-            .then(|| std::fs::symlink_metadata(&self.tree).ok())
-            .flatten()
-            .map(|meta| meta.ino())
+        let meta = self.away.is_none().then(|| std::fs::symlink_metadata(&self.tree).ok()).flatten()?;
+        let born = meta.created().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+        Some(match born {
+            Some(born) => format!("{}, made at {}.{:09}", meta.ino(), born.as_secs(), born.subsec_nanos()),
+            None => meta.ino().to_string(),
+        })
     }
 
     /// Why its files cannot be reached; `None` when they can.

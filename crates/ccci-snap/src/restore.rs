@@ -31,6 +31,9 @@ impl Snapshot {
         for (place, volume) in self.pairs(places)?.into_iter().filter(|(_, v)| v.method != Method::Archive) {
             let stage = Stage::of(place);
             if stage_state(&stage.look(), &volume.identity()) != StageState::Ready {
+                // What is of no use there goes first, and makes room.
+                stage.sweep(job)?;
+                stage.spare(volume)?;
                 stage.make(job, self, volume)?;
             }
         }

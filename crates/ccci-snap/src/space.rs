@@ -12,6 +12,10 @@ use crate::walk::{Step, Walker, file_type};
 
 /// What a copy needs beside its data for each entry: a header, or an inode with its name.
 const ENTRY_COST: u64 = 2048;
+/// What a file's last block may take beyond its data.
+const BLOCK: u64 = 4096;
+/// Of all room on a file system, what an optional copy leaves free: a twentieth.
+const SPARE: u64 = 20;
 /// What is left free for everybody else.
 const MARGIN: u64 = 16 << 20;
 
@@ -31,7 +35,7 @@ impl Need {
         let mut need = Self::default();
         for volume in volumes.into_iter().filter(|v| v.method != Method::Archive) {
             need.files += volume.files;
-            need.bytes += if volume.method == Method::Clone { 0 } else { volume.size };
+            need.bytes += if volume.method == Method::Clone { 0 } else { volume.size + volume.files * BLOCK };
         }
         need
     }
@@ -82,6 +86,13 @@ pub(crate) fn for_trees(place: &Path, trees: &[&Path]) -> Result<(), SnapError> 
     }
     // The stream takes no inode an entry.
     room(place, Need { files: 0, bytes: need.on_disk() })
+}
+
+/// Refuses when `place` has no room for this without becoming scarce: for what need not be.
+pub(crate) fn spare(place: &Path, need: Need) -> Result<(), SnapError> {
+    let stat = statvfs(place)?;
+    let reserve = stat.f_blocks * stat.f_frsize / SPARE;
+    room(place, Need { bytes: need.bytes + reserve, ..need })
 }
 
 /// Refuses when `place` has no room for this.

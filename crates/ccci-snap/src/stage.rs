@@ -123,7 +123,13 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Makes the copy, proved by digests as it is read, and looks at all of it.
+    /// Whether a copy that need not be has room here.
+    pub(crate) fn spare(&self, volume: &VolumeMeta) -> Result<(), SnapError> {
+        space::spare(self.beside, Need::of_copies([volume]))
+    }
+
+    /// Makes the copy, proved by digests as it is read, and looks at all of it. Of one that cannot be made nothing stays, so
+    /// that it takes no room from anybody.
     pub(crate) fn make(
         &self,
         job: &Job<'_>,
@@ -131,8 +137,18 @@ impl<'a> Stage<'a> {
         volume: &VolumeMeta,
     ) -> Result<(), SnapError> {
         self.sweep(job)?;
-        self.room(volume)?;
+        space::room(self.beside, Need::of_copies([volume]))?;
         job.reach(Point::StageBegun);
+        let made = self.fill(job, snapshot, volume);
+        if made.is_err()
+            && let Err(error) = self.sweep(job)
+        {
+            tracing::warn!(volume = %volume.name, %error, "an unfinished copy is left");
+        }
+        made
+    }
+
+    fn fill(&self, job: &Job<'_>, snapshot: &Snapshot, volume: &VolumeMeta) -> Result<(), SnapError> {
         let (tree, volumes) = (self.tree(), snapshot.volumes());
         // A clone tree is proved by its stamps, without reading it.
         snapshot.unchanged(job, volume)?;
@@ -182,10 +198,6 @@ impl<'a> Stage<'a> {
         crate::remove::tree(&self.tree())?;
         job.reach(Point::TreeSwept);
         crate::remove::tree(&self.mark())
-    }
-
-    fn room(&self, volume: &VolumeMeta) -> Result<(), SnapError> {
-        space::room(self.beside, Need::of_copies([volume]))
     }
 }
 

@@ -53,7 +53,9 @@ impl Fs {
 fn tools() {
     static READY: OnceLock<()> = OnceLock::new();
     READY.get_or_init(|| {
-        let wanted = "command -v mkfs.btrfs mkfs.xfs mkfs.ext4 xfs_io getfattr getfacl setfacl strace >/dev/null";
+        // Asked for all at once, bash is content with any one of them.
+        let wanted = "for tool in mkfs.btrfs mkfs.xfs mkfs.ext4 xfs_io getfattr getfacl setfacl strace; do
+            command -v $tool >/dev/null || exit 1; done";
         if run(Path::new("/"), "bash", &["-c", wanted]).0 {
             return;
         }
