@@ -151,6 +151,7 @@ async fn lasuite_docs_has_the_upgrade_that_moves_contents_and_the_branches_that_
         "main",
         "migrates-data",
         "oidc-misconfigured",
+        "refused-compose",
         "unhealthy",
     ];
     let branches = built.git("lasuite-docs", &["branch", "--format=%(refname:short)"]);

@@ -333,6 +333,7 @@ fn files(layout: &LabLayout, reset: Reset, left: &mut Left) -> Result<(), PathEr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::work::Progress;
 
     #[tokio::test]
     async fn nothing_is_taken_down_under_a_run() {
@@ -344,6 +345,17 @@ mod tests {
         let error = down(&layout, &options, &|_| {}, CancellationToken::new()).await.unwrap_err();
         assert!(error.is_busy() && error.to_string().contains("run a1b2c3 of custom-html"), "{error}");
         drop(slot);
+        // Not under whoever only uses its Keycloak, from whatever state directory (S6).
+        let provider = Lock::try_share(&layout.provider_lock(keycloak::RECIPE)).unwrap();
+        let end = CancellationToken::new();
+        let waiting = |progress: Progress| {
+            if matches!(progress, Progress::Note(text) if text.contains("waiting for the lab's Keycloak")) {
+                end.cancel();
+            }
+        };
+        let error = down(&layout, &options, &waiting, end.clone()).await.unwrap_err();
+        assert!(end.is_cancelled(), "it did not wait: {error}");
+        drop(provider);
         assert_eq!(
             down(&layout, &options, &|_| {}, CancellationToken::new()).await.unwrap(),
             Left::default()
