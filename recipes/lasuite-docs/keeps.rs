@@ -94,12 +94,5 @@ pub(super) async fn an_attachment_needs_a_login(context: Context) -> Checked {
     mine.expect(200, "its owner cannot open it; look at /media/ in `app` and at media-auth in `backend`")?;
     ensure!(mine.body == bytes, "{} has {} bytes, not the {} sent", mine.asked, mine.body.len(), bytes.len());
     let strange = Answer::of(context.http().get(context.url(&file))).await?;
-    ensure!(
-        matches!(strange.status, 401 | 403),
-        "{} gives {} to somebody without a session, not 401 or 403: attachments are open to the world; look at \
-         auth_request in the nginx of `app`",
-        strange.asked,
-        strange.status
-    );
-    Ok(())
+    strange.expect(403, "attachments must be closed to the world; look at auth_request in the nginx of `app`")
 }
