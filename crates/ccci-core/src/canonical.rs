@@ -49,10 +49,10 @@ pub struct VolumeMark {
     pub status: VolumeStatus,
     /// The run that uses or has changed them.
     pub run: Option<RunId>,
-    /// Of idle volumes, by name: the inode of the root directory. A volume that somebody has removed and made anew has
-    /// another, and is not the known-good whatever its name. None of a volume whose files cannot be reached.
+    /// Of idle volumes, by name: what tells the root directory, its inode and its birth. A volume that somebody has removed
+    /// and made anew has another, and is not the known-good whatever its name. None of a volume whose files cannot be reached.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub roots: BTreeMap<String, u64>,
+    pub roots: BTreeMap<String, String>,
 }
 
 impl StateFile for VolumeMark {
@@ -90,12 +90,12 @@ impl VolumeMark {
     }
 
     /// That they are the known-good, these very ones.
-    pub fn idle(roots: BTreeMap<String, u64>) -> Self {
+    pub fn idle(roots: BTreeMap<String, String>) -> Self {
         Self { schema: Self::SCHEMA, status: VolumeStatus::Idle, run: None, roots }
     }
 
     /// Whether they are the known-good, seen by the roots that they have now.
-    pub fn is_idle(&self, roots: &BTreeMap<String, u64>) -> bool {
+    pub fn is_idle(&self, roots: &BTreeMap<String, String>) -> bool {
         self.status == VolumeStatus::Idle && self.roots == *roots
     }
 }
@@ -203,16 +203,16 @@ mod tests {
 
     #[test]
     fn a_volume_that_was_made_anew_is_not_the_known_good_whatever_its_name() {
-        let roots = |inode: u64| BTreeMap::from([("warm-blog_lab_test_content".to_owned(), inode)]);
-        let idle = VolumeMark::idle(roots(7));
-        assert!(idle.is_idle(&roots(7)));
-        assert!(!idle.is_idle(&roots(8)) && !idle.is_idle(&BTreeMap::new()));
+        let roots = |root: &str| BTreeMap::from([("warm-blog_lab_test_content".to_owned(), root.to_owned())]);
+        let idle = VolumeMark::idle(roots("7, made at 1.5"));
+        assert!(idle.is_idle(&roots("7, made at 1.5")));
+        assert!(!idle.is_idle(&roots("8, made at 1.5")) && !idle.is_idle(&BTreeMap::new()));
         let dirty = VolumeMark::by(VolumeStatus::Dirty, "0a1b2c".parse().unwrap());
         assert!(!dirty.is_idle(&BTreeMap::new()));
         // A mark of before there were roots is of no volume, and so of none that is there.
         let old: VolumeMark =
             serde_json::from_str(r#"{"schema": 1, "status": "idle", "run": null}"#).unwrap();
-        assert!(!old.is_idle(&roots(7)) && old.is_idle(&BTreeMap::new()));
+        assert!(!old.is_idle(&roots("7, made at 1.5")) && old.is_idle(&BTreeMap::new()));
     }
 
     #[test]

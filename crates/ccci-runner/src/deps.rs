@@ -11,7 +11,6 @@ use ccci_core::deploy::stand_up::{self, Order, Standing};
 use ccci_core::deploy::{GivenSecret, Tools};
 use ccci_core::event::Event;
 use ccci_core::health::Site;
-use ccci_core::lock::{self, Lock};
 use ccci_core::manifest::{Manifest, PROVIDER, RealmSecret, RealmValue, SecretName, Sso};
 use ccci_core::names::{AppDomain, RecipeName, RunId};
 use ccci_core::record::{OwnedApp, OwnedRealm};
@@ -174,11 +173,7 @@ pub(crate) async fn remove_realm(
 ) -> Result<(), String> {
     let name: RealmName = owned.name.parse().map_err(|error: ccci_sso::RealmNameError| error.to_string())?;
     let state = StateId::of(&world.settings.state_dir).map_err(|error| error.to_string())?;
-    let lock = world.settings.provider_lock(PROVIDER);
-    // A run that needs the provider has a share already; another one never hurts.
-    let Some(_share) = Lock::try_share(&lock).map_err(|error| error.to_string())? else {
-        return Err(format!("{PROVIDER} is in use by {}", lock::holder(&lock)));
-    };
+    let _share = provider::share(world).map_err(|e| e.to_string())?;
     let usable =
         provider::at(owned.provider.clone(), swarm, cancel, world).await.map_err(|e| e.to_string())?;
     let stamp = Stamp { state, run: run.clone() };

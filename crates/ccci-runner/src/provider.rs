@@ -5,6 +5,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use ccci_core::lock::{self, Lock};
 use ccci_core::manifest::PROVIDER;
 use ccci_core::names::{AppDomain, NameError, RecipeName, RunId};
 use ccci_core::record;
@@ -67,6 +68,14 @@ impl From<ProviderState> for Trouble {
             other => infrastructure(other),
         }
     }
+}
+
+/// A share of the provider's lock, at once or not at all: it keeps whoever may stop the provider from doing so meanwhile.
+/// Another share never hurts whoever has one already.
+pub(crate) fn share(world: &World) -> Result<Lock, Trouble> {
+    let path = world.settings.provider_lock(PROVIDER);
+    let taken = Lock::try_share(&path).map_err(infrastructure)?;
+    taken.ok_or_else(|| Trouble::Busy(format!("{PROVIDER} is in use by {}", lock::holder(&path))))
 }
 
 /// Where the live-warm Keycloak is.

@@ -8,6 +8,7 @@ use ccci_core::abra::{Abra, AbraErrorKind};
 use ccci_core::atomic::{self, PathContext as _, PathError};
 use ccci_core::canonical::Canonical;
 use ccci_core::lock::{self, Holder, Lock};
+use ccci_core::names::AppDomain;
 use ccci_core::orphans;
 use ccci_core::record::{self, Dead, OwnedApp, OwnedRealm, RecordError, RecordState, RunRecord};
 use ccci_core::report::Teardown;
@@ -22,9 +23,9 @@ use crate::warm::recover::{self, End, Told};
 use crate::world::{World, holder, infrastructure};
 
 /// How long a stack may take to go. Stop grace periods of minutes are real (a database with two).
-const PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 /// Pause between two tries while the engine does not answer.
-const RETRY: Duration = Duration::from_millis(500);
+pub(crate) const RETRY: Duration = Duration::from_millis(500);
 
 /// Undoes a run, whatever state it is in. Its locks are held on, until its results are written.
 pub(crate) async fn undo(run: &Run, world: &World) -> Teardown {
@@ -127,20 +128,23 @@ fn places(record: &RunRecord) -> String {
     apps.chain(realm).collect::<Vec<_>>().join(" and ")
 }
 
-/// abra's own undeploy first, since that is what a maintainer's users run; whatever it does not do is done after it.
+/// abra's own undeploy, since that is what a maintainer's users run; whatever it does not do, the engine does after it.
+pub(crate) async fn by_abra(abra: &Abra, domain: &AppDomain, world: &World) {
+    if let Err(error) = abra.undeploy(domain).await
+        && error.kind != AbraErrorKind::NotDeployed
+    {
+        let said = format!("abra did not undeploy ({error}); the engine takes the stack down");
+        world.events.progress(said);
+    }
+}
+
 async fn undeploy(abra: &Abra, swarm: &Swarm, app: &OwnedApp, world: &World) {
     let deployed = swarm.observe(&app.stack).await.is_ok_and(|facts| !facts.services.is_empty());
     if !deployed {
         return;
     }
     world.events.progress(format!("removing {}", app.domain));
-    if let Err(error) = abra.undeploy(&app.domain).await
-        && error.kind != AbraErrorKind::NotDeployed
-    {
-        world
-            .events
-            .progress(format!("abra did not undeploy ({error}); the stack is removed through the engine"));
-    }
+    by_abra(abra, &app.domain, world).await;
 }
 
 /// Removes what a run owns; the token ends it early.

@@ -4,20 +4,21 @@ use std::io::Write;
 
 use ccci_core::canonical::Canonical;
 use ccci_core::event::{Consumer, Events};
+use ccci_core::lock;
 use ccci_core::names::RecipeName;
 use ccci_core::txn::Journal;
 use ccci_core::verdict::{Trouble, exit};
 use serde::Serialize;
 
 use super::dispatch::CommandError;
-use super::{CanonicalCommand, Cli, GlobalArgs, run};
+use super::{CanonicalCommand, Cli, GlobalArgs, KeptCommand, run};
 use crate::report::SharedRecorder;
 use crate::report::terminal::Terminal;
 use crate::request::{RequestError, Surroundings};
 use crate::room::Room;
 use crate::server;
 use crate::signals::Stop;
-use crate::warm::{commands, known};
+use crate::warm::{commands, known, recover};
 use crate::world::{World, infrastructure};
 
 /// Carries out a `ccci canonical` command.
@@ -28,10 +29,19 @@ pub(crate) async fn carry_out(
     stop: Stop,
     out: &mut dyn Write,
 ) -> Result<u8, CommandError> {
-    let command = match command {
-        CanonicalCommand::Seed(args) => return seed(&args.recipe, global, surroundings, stop).await,
-        other => other,
-    };
+    match command {
+        CanonicalCommand::Seed(args) => seed(&args.recipe, global, surroundings, stop).await,
+        CanonicalCommand::Kept(command) => with_kept(command, global, surroundings, stop, out).await,
+    }
+}
+
+async fn with_kept(
+    command: KeptCommand,
+    global: &GlobalArgs,
+    surroundings: &Surroundings,
+    stop: Stop,
+    out: &mut dyn Write,
+) -> Result<u8, CommandError> {
     let follows = "nothing is kept";
     let Some((world, _held)) = server::to_recover(global, surroundings, stop, follows, out)? else {
         return Ok(exit::PASS);
@@ -42,20 +52,19 @@ pub(crate) async fn carry_out(
     let world = &World { events: Events::new(vec![Box::new(talk) as Box<dyn Consumer>]), ..world };
     let name = |text: &str| text.parse::<RecipeName>().map_err(RequestError::from);
     let said = match command {
-        CanonicalCommand::Ls { json } => listed(json, world)?,
-        CanonicalCommand::Show { recipe, json } => {
+        KeptCommand::Ls { json } => listed(json, world)?,
+        KeptCommand::Show { recipe, json } => {
             let recipe = name(&recipe.recipe)?;
             let room = Room::open(&recipes_dir, &recipe)?;
             shown(&recipe, &room, json, world).await?
         }
-        CanonicalCommand::Up { recipe, restore } => {
+        KeptCommand::Up { recipe, restore } => {
             let recipe = name(&recipe.recipe)?;
             let room = Room::open(&recipes_dir, &recipe)?;
             Box::pin(commands::up(&recipe, restore, room, world)).await?
         }
-        CanonicalCommand::Down(recipe) => commands::down(&name(&recipe.recipe)?, world).await?,
-        CanonicalCommand::Drop(recipe) => commands::drop_all(&name(&recipe.recipe)?, world).await?,
-        CanonicalCommand::Seed(_) => return Ok(exit::USAGE),
+        KeptCommand::Down(recipe) => commands::down(&name(&recipe.recipe)?, world).await?,
+        KeptCommand::Drop(recipe) => commands::drop_all(&name(&recipe.recipe)?, world).await?,
     };
     writeln!(out, "{}", said.trim_end()).ok();
     Ok(exit::PASS)
@@ -117,7 +126,7 @@ impl Row {
             commit: record.as_ref().map(|r| r.commit.to_string()),
             time: record.map(|r| r.time),
             volumes: canonical.mark().ok().flatten().map(|mark| mark.status.as_str()),
-            size: snapshot.map(|s| s.meta().volumes.iter().map(|v| v.size).sum()),
+            size: snapshot.map(|s| s.meta().size()),
             missing,
             journal: canonical.journal().ok().flatten(),
             dir: canonical.dir().display().to_string(),
@@ -164,6 +173,12 @@ async fn shown(recipe: &RecipeName, room: &Room, json: bool, world: &World) -> R
     let canonical = commands::canonical(recipe, world)?;
     let missing = match known::on_disk(&canonical, &room.manifest)? {
         known::Found::Missing(part) => Some(part),
+        // A run that has it changes it while it is looked at; it has proved it before.
+        known::Found::Whole(_)
+            if lock::is_held(&recover::lock_of(&canonical, world)).map_err(infrastructure)? =>
+        {
+            None
+        }
         known::Found::Whole(known) => {
             let swarm = world.swarm().await?;
             match known::proved(*known, &swarm, world).await? {

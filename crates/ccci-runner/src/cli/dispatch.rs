@@ -147,7 +147,8 @@ async fn stoppable(act: impl AsyncFnOnce(Stop) -> Result<u8, CommandError>) -> R
 
 fn explained(done: Result<u8, CommandError>, signal: Option<u8>) -> Result<u8, CommandError> {
     match (done, signal) {
-        (Err(error @ CommandError::Trouble(Trouble::Signal(_))), _) => Err(error),
+        // That somebody must act is no less true because of a signal (exit 6 before 130).
+        (Err(error @ CommandError::Trouble(Trouble::Signal(_) | Trouble::RestoreFailed(_))), _) => Err(error),
         (Err(error), Some(signal)) => Err(CommandError::Stopped { signal, error: Box::new(error) }),
         (done, _) => done,
     }
@@ -182,6 +183,8 @@ mod tests {
         ] {
             assert_eq!(code(explained(done, signal)), expected, "{signal:?}");
         }
+        let lost = Err(Trouble::RestoreFailed("the known-good could not be brought back".to_owned()).into());
+        assert_eq!(code(explained(lost, Some(2))), 6);
         let text = explained(wrong(), Some(15)).unwrap_err().to_string();
         assert_eq!(text, "stopped by signal 15: cancelled while waiting for the lab");
     }

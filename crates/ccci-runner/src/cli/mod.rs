@@ -216,6 +216,15 @@ pub(crate) enum Command {
 /// What can be done with canonicals.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum CanonicalCommand {
+    #[command(flatten)]
+    Kept(KeptCommand),
+    /// Make it: a full cold run of the newest release, which must end in a promotion
+    Seed(RecipeArgs),
+}
+
+/// What can be done with what is kept already.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum KeptCommand {
     /// List them
     Ls {
         /// As JSON
@@ -242,8 +251,6 @@ pub(crate) enum CanonicalCommand {
     Down(RecipeArgs),
     /// Remove it with all of it: app, volumes, secrets, known-good. The next green cold run makes a new one
     Drop(RecipeArgs),
-    /// Make it: a full cold run of the newest release, which must end in a promotion
-    Seed(RecipeArgs),
 }
 
 /// What can be done with snapshots.

@@ -2,8 +2,6 @@
 
 use std::io::Write;
 
-use ccci_core::lock::{self, Lock};
-use ccci_core::manifest::PROVIDER;
 use ccci_core::names::AppDomain;
 use ccci_core::verdict::{Trouble, exit};
 use ccci_sso::reap::{Decision, Judged, Kept, Reaped, Survey};
@@ -16,7 +14,7 @@ use crate::provider;
 use crate::request::Surroundings;
 use crate::server;
 use crate::signals::Stop;
-use crate::world::{World, infrastructure};
+use crate::world::infrastructure;
 
 /// Carries out a `ccci realms` command.
 pub(crate) async fn carry_out(
@@ -31,7 +29,7 @@ pub(crate) async fn carry_out(
         return Ok(exit::PASS);
     };
     let world = &world;
-    let _share = share(world)?;
+    let _share = provider::share(world)?;
     let swarm = world.swarm().await?;
     let usable = provider::live_warm(&swarm, &world.stop.run, world).await.map_err(Trouble::from)?;
     let state = StateId::of(&world.settings.state_dir).map_err(infrastructure)?;
@@ -50,13 +48,6 @@ pub(crate) async fn carry_out(
         Some(signal) if !report.not_begun.is_empty() => Err(Trouble::Signal(signal).into()),
         _ => Ok(report.exit_code()),
     }
-}
-
-/// Keeps whoever may stop Keycloak from doing so meanwhile.
-fn share(world: &World) -> Result<Lock, Trouble> {
-    let path = world.settings.provider_lock(PROVIDER);
-    let taken = Lock::try_share(&path).map_err(infrastructure)?;
-    taken.ok_or_else(|| Trouble::Busy(format!("Keycloak is in use by {}", lock::holder(&path))))
 }
 
 /// What was done with the realms of dead runs.

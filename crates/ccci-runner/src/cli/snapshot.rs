@@ -95,6 +95,8 @@ fn lines(row: &Row) -> Vec<String> {
 
 async fn verify(recipe: &RecipeName, world: &World, out: &mut dyn Write) -> Result<u8, CommandError> {
     let canonical = commands::canonical(recipe, world)?;
+    // A promotion would put another snapshot into the place of the one that is read.
+    let _lock = commands::take(&canonical, "snapshot verify", world)?;
     let snapshot = match known::store(&canonical).open() {
         Ok(snapshot) => snapshot,
         Err(SnapError::None { .. }) => {
@@ -106,7 +108,7 @@ async fn verify(recipe: &RecipeName, world: &World, out: &mut dyn Write) -> Resu
     let verified = tokio::task::spawn_blocking(move || checked.verify(&Job::new(cancel, &|_| {}))).await;
     match verified.map_err(infrastructure)? {
         Ok(()) => {
-            let bytes: u64 = snapshot.meta().volumes.iter().map(|volume| volume.size).sum();
+            let bytes = snapshot.meta().size();
             writeln!(out, "{}: every byte of {bytes} is as it was kept", snapshot.dir().display()).ok();
             Ok(exit::PASS)
         }

@@ -1,9 +1,8 @@
 //! Taking a canonical down and making its volumes the known-good again.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use ccci_core::abra::{Abra, AbraErrorKind};
+use ccci_core::abra::Abra;
 use ccci_core::canonical::Canonical;
 use ccci_core::names::RunId;
 use ccci_core::swarm::{Extra, Limits, Plan, Removal, Swarm, Undeployed, WaitFailure};
@@ -14,12 +13,8 @@ use ccci_snap::{Engine, Job, Method, Place, Snapshot};
 use super::known::KnownGood;
 use super::points::Point;
 use super::txn;
+use crate::teardown::{self, PATIENCE};
 use crate::world::{World, infrastructure, lost};
-
-/// How long a stack may take to go. Stop grace periods of minutes are real (a database with two).
-pub(super) const PATIENCE: Duration = Duration::from_secs(300);
-/// Pause between two tries while the engine does not answer.
-pub(super) const RETRY: Duration = Duration::from_millis(500);
 
 /// What takes a canonical down and back.
 #[derive(Clone, Copy)]
@@ -44,13 +39,8 @@ impl Hands<'_> {
         if !watch.before().services.is_empty() {
             self.world.events.progress(format!("undeploying {}", canonical.domain));
             let abra = self.abra.map(|abra| Abra { cancel: self.cancel.clone(), ..abra.clone() });
-            if let Some(abra) = abra.filter(|abra| abra.env_file(&canonical.domain).exists())
-                && let Err(error) = abra.undeploy(&canonical.domain).await
-                && error.kind != AbraErrorKind::NotDeployed
-            {
-                self.world
-                    .events
-                    .progress(format!("abra did not undeploy ({error}); the engine takes the stack down"));
+            if let Some(abra) = abra.filter(|abra| abra.env_file(&canonical.domain).exists()) {
+                teardown::by_abra(&abra, &canonical.domain, self.world).await;
             }
         }
         let plan = Plan { hurry: true, ..Plan::default() };
@@ -151,15 +141,23 @@ pub(crate) async fn places(
     engine: &Engine,
     canonical: &Canonical,
 ) -> Result<Vec<Place>, Trouble> {
-    let names = snapshot.meta().volumes.iter().map(|volume| volume.name.clone());
-    places_of(names.collect(), engine, canonical).await
+    let volumes = &snapshot.meta().volumes;
+    let names = volumes.iter().map(|volume| volume.name.clone());
+    let mut places = places_of(names.collect(), engine, canonical).await?;
+    // What was kept as a stream goes back as one, also where its files can be reached by now.
+    for (place, volume) in places.iter_mut().zip(volumes) {
+        if volume.method == Method::Archive && place.out_of_reach().is_none() {
+            *place = place.clone().through(engine, "it was kept through the engine".to_owned());
+        }
+    }
+    Ok(places)
 }
 
 /// What tells the volumes of a snapshot, as they are there now, from others of the same names.
 pub(crate) async fn roots(
     snapshot: &Snapshot,
     canonical: &Canonical,
-) -> Result<BTreeMap<String, u64>, Trouble> {
+) -> Result<BTreeMap<String, String>, Trouble> {
     if snapshot.meta().volumes.is_empty() {
         return Ok(BTreeMap::new());
     }

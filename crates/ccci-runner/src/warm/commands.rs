@@ -2,7 +2,6 @@
 
 use ccci_core::canonical::Canonical;
 use ccci_core::lock::{self, Lock};
-use ccci_core::manifest::PROVIDER;
 use ccci_core::names::{RecipeName, RunId};
 use ccci_core::plan::{Ask, promotion as plan_of};
 use ccci_core::record::RecordState;
@@ -17,6 +16,7 @@ use super::through::{Unfinished, see_through};
 use super::{after, recover, stand, still_open, txn};
 use crate::enter::{self, Claim, Locks, Run};
 use crate::observe;
+use crate::provider;
 use crate::request::Target;
 use crate::room::Room;
 use crate::stages::Start;
@@ -30,7 +30,7 @@ pub(crate) fn canonical(recipe: &RecipeName, world: &World) -> Result<Canonical,
 }
 
 /// Takes the canonical's lock, at once or not at all: a person can ask again.
-fn take(canonical: &Canonical, what: &str, world: &World) -> Result<Lock, Trouble> {
+pub(crate) fn take(canonical: &Canonical, what: &str, world: &World) -> Result<Lock, Trouble> {
     let path = recover::lock_of(canonical, world);
     let me = holder(what, canonical.recipe.as_str());
     let taken = Lock::try_take(&path, &me).map_err(infrastructure)?;
@@ -42,6 +42,9 @@ async fn recovered(canonical: &Canonical, swarm: &Swarm, world: &World) -> Resul
     let told = recover::one(canonical, swarm, world).await;
     // Who has it up is told below.
     if let Some(told) = told.filter(|_| known::up_by(canonical).is_none()) {
+        if told.end == recover::End::NotRestored {
+            return Err(Trouble::RestoreFailed(told.line));
+        }
         world.events.progress(told.line);
     }
     known::must_be_closed(canonical, world)
@@ -85,8 +88,8 @@ pub(crate) async fn up(
     let known = whole(&canonical, &room, &swarm, world).await?;
     let needs_provider = room.provider.is_some();
     let claim = enter::claim(recipe, world)?;
-    let provider = needs_provider.then(|| share(world)).transpose();
-    let provider = match provider {
+    let shared = needs_provider.then(|| provider::share(world)).transpose();
+    let provider = match shared {
         Ok(provider) => provider,
         Err(busy) => {
             claim.withdraw()?;
@@ -115,19 +118,17 @@ pub(crate) async fn up(
         }
         Err(why) => {
             let hands = run.hands(&world.stop.teardown, world);
-            hands.put_down(&canonical, Some(&known.snapshot), &id).await?;
+            let down = hands.put_down(&canonical, Some(&known.snapshot), &id).await;
             teardown::undo(&run, world).await;
+            // Why it did not come up is what is to be mended; what is left of it, the next start takes down.
+            if let Err(left) = down {
+                world.events.progress(still_open(&canonical, &left));
+            }
             Err(why)
         }
     };
     run.locks.free();
     said
-}
-
-fn share(world: &World) -> Result<Lock, Trouble> {
-    let path = world.settings.provider_lock(PROVIDER);
-    let taken = Lock::try_share(&path).map_err(infrastructure)?;
-    taken.ok_or_else(|| Trouble::Busy(format!("{PROVIDER} is in use by {}", lock::holder(&path))))
 }
 
 /// A claim that takes no run slot: nothing is tested.
@@ -165,10 +166,15 @@ pub(crate) async fn down(recipe: &RecipeName, world: &World) -> Result<String, T
     let canonical = canonical(recipe, world)?;
     let _lock = take(&canonical, "canonical down", world)?;
     let swarm = world.swarm().await?;
+    if let Some((_, why)) = known::elsewhere(&canonical) {
+        return Err(Trouble::BadInput(format!("{recipe}: {why}")));
+    }
     let Some(journal) = known::up_by(&canonical) else {
         return Err(Trouble::BadInput(format!("{} is not up", canonical.domain)));
     };
     recover::end_of_up(&canonical, world)?;
+    // An `up` that was killed may have left an abra that still deploys.
+    recover::end_processes(&journal, world).await?;
     let hands = Hands { swarm: &swarm, abra: None, cancel: &world.stop.run, world };
     let snapshot = known::store(&canonical).open().ok();
     hands.put_down(&canonical, snapshot.as_ref(), &journal.run).await?;
@@ -182,6 +188,9 @@ pub(crate) async fn drop_all(recipe: &RecipeName, world: &World) -> Result<Strin
     let _lock = take(&canonical, "canonical drop", world)?;
     if !canonical.dir().exists() {
         return Err(Trouble::NoCanonical(format!("{recipe} has no canonical here")));
+    }
+    if let Some((_, why)) = known::elsewhere(&canonical) {
+        return Err(Trouble::BadInput(format!("{recipe}: {why}")));
     }
     let swarm = world.swarm().await?;
     recover::end_of_up(&canonical, world)?;

@@ -80,10 +80,51 @@ pub(crate) fn opened(canonical: &Canonical) -> Result<Option<KnownGood>, Trouble
     }
 }
 
-/// Refuses a canonical with which something is still going on, under its lock: somebody has it up, or what died there could
-/// not be ended.
+/// Where a canonical is kept, if not at the domain that it would have now: the base domain was another one. What is there is
+/// not found by looking here, so nothing is concluded from that.
+pub(crate) fn elsewhere(canonical: &Canonical) -> Option<(&'static str, String)> {
+    // The snapshot is the truth; before there is one, what was meant.
+    let snapshot = store(canonical).open().ok().map(|snapshot| ("snapshot", snapshot.meta().domain.clone()));
+    let journal = || canonical.journal().ok().flatten().map(|journal| ("journal", journal.domain));
+    let (part, domain) = snapshot.or_else(journal).filter(|(_, domain)| *domain != canonical.domain)?;
+    let why = format!(
+        "it is kept at {domain} and would be at {} now: set `base_domain` back, then `ccci canonical drop {}`",
+        canonical.domain, canonical.recipe
+    );
+    Some((part, why))
+}
+
+/// Why this ccci changes nothing of a canonical, by the name of the part that says so.
+pub(crate) fn untouchable(canonical: &Canonical) -> Option<(&'static str, String)> {
+    let drop = || format!(", or give it up with `ccci canonical drop {}`", canonical.recipe);
+    newer(canonical).map(|(part, why)| (part, why + &drop())).or_else(|| elsewhere(canonical))
+}
+
+/// What a newer ccci has written of a canonical: it knows more than this one.
+fn newer(canonical: &Canonical) -> Option<(&'static str, String)> {
+    fn of<T>(part: &'static str, read: Result<T, StateError>) -> Option<(&'static str, String)> {
+        match read {
+            Err(error @ StateError::Newer { .. }) => Some((part, error.to_string())),
+            _ => None,
+        }
+    }
+    let snapshot = || match store(canonical).open() {
+        Err(error @ SnapError::Schema { .. }) => Some(("snapshot", error.to_string())),
+        _ => None,
+    };
+    of("journal", canonical.journal())
+        .or_else(|| of("record", canonical.record()))
+        .or_else(|| of("mark", canonical.mark()))
+        .or_else(snapshot)
+}
+
+/// Refuses to change a canonical with which something is still going on, under its lock: somebody has it up, what died there
+/// could not be ended, a newer ccci keeps it, or it is kept elsewhere.
 pub(crate) fn must_be_closed(canonical: &Canonical, world: &World) -> Result<(), Trouble> {
     let Canonical { recipe, domain, .. } = canonical;
+    if let Some((_, why)) = untouchable(canonical) {
+        return Err(infrastructure(format!("{}: {why}", canonical.label)));
+    }
     match canonical.journal() {
         Ok(None) => Ok(()),
         Ok(Some(journal)) if journal.kind == Deed::Up && is_up(&journal, world) => {
@@ -110,9 +151,8 @@ pub(crate) fn is_up(journal: &Journal, world: &World) -> bool {
 /// Looks at the disk only.
 pub(crate) fn on_disk(canonical: &Canonical, manifest: &Manifest) -> Result<Found, Trouble> {
     let missing = |part: String| Ok(Found::Missing(part));
-    // A ccci that knows more than this one has something going on. One that is only damaged is ended by the recovery.
-    if let Err(error @ StateError::Newer { .. }) = canonical.journal() {
-        return missing(format!("journal ({error})"));
+    if let Some((part, why)) = untouchable(canonical) {
+        return missing(format!("{part} ({why})"));
     }
     let record = match canonical.record() {
         Ok(Some(record)) => record,
@@ -234,7 +274,9 @@ fn unwired(env: &EnvFile, manifest: &Manifest) -> Option<String> {
 /// Whether the kept volumes are the known-good. What the mark does not say plainly, and of these very volumes, is "no".
 pub(crate) async fn is_idle(known: &KnownGood) -> Result<bool, Trouble> {
     let roots = roots(&known.snapshot, &known.canonical).await?;
-    Ok(matches!(known.canonical.mark(), Ok(Some(mark)) if mark.is_idle(&roots)))
+    // One that nothing tells from another of its name is never taken for the known-good.
+    let told = roots.len() == known.snapshot.meta().volumes.len();
+    Ok(told && matches!(known.canonical.mark(), Ok(Some(mark)) if mark.is_idle(&roots)))
 }
 
 /// The open transaction of somebody who wants the app up.

@@ -64,7 +64,12 @@ pub(crate) async fn enter(known: &KnownGood, run: &Run, world: &World) -> Result
 
 /// Whether this run's transaction is open: whatever came before it has changed nothing.
 pub(crate) fn has_entered(known: &KnownGood, run: &Run) -> bool {
-    matches!(known.canonical.journal(), Ok(Some(journal)) if journal.run == run.record.run)
+    match known.canonical.journal() {
+        Ok(None) => false,
+        Ok(Some(journal)) => journal.run == run.record.run,
+        // The lock is ours, so what cannot be read now is.
+        Err(_) => true,
+    }
 }
 
 /// Ends a quick run's transaction. After a pass the volumes are kept as the run has left them, and marked dirty; else
@@ -82,11 +87,12 @@ pub(crate) async fn leave(known: &KnownGood, passed: bool, run: &Run, world: &Wo
     };
     match see_through(hands, done).await {
         Ok(restored) => Left { restored, ..Left::default() },
-        Err(Unfinished::Failed(why)) => {
+        // After a pass nothing was to be brought back, only to be taken down.
+        Err(Unfinished::Failed(why)) if !passed => {
             let failed = not_restored(&known.canonical, Some(known), id, &why, world);
             Left { failed: Some(failed), ..Left::default() }
         }
-        Err(Unfinished::Open(why)) => {
+        Err(Unfinished::Failed(why) | Unfinished::Open(why)) => {
             let open = still_open(&known.canonical, &why);
             world.events.progress(open.clone());
             Left { open: Some(infrastructure(open)), ..Left::default() }

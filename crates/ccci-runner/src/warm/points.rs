@@ -76,6 +76,8 @@ points! {
     RecordGone = "warm-record-gone",
     /// The same: the mark is removed too.
     MarkGone = "warm-mark-gone",
+    /// A recovery: what a capture has begun and not published is removed.
+    StagingSwept = "warm-staging-swept",
     /// A promotion: the run's record says again that something may be there.
     Reopened = "warm-reopened",
     /// `canonical up`: the run's record says that the app is up, which makes it so.

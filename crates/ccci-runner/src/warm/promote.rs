@@ -130,7 +130,7 @@ impl Promotion<'_> {
             None => self.lock(run, patience).await?,
         };
         let done = Box::pin(self.locked(run, notes)).await;
-        if done.is_ok() {
+        if matches!(canonical.journal(), Ok(None)) {
             let known =
                 known::on_disk(canonical, &course.subject.room.manifest).map_err(|e| e.to_string())?;
             run.afterwards = known.whole();
@@ -204,6 +204,10 @@ impl Promotion<'_> {
         run.reopen(world).map_err(|error| error.to_string())?;
         let id = run.record.run.clone();
         let head = &course.plan.head;
+        if kind == Kind::Seed {
+            // What is not whole is given up first: whatever is in its place once the transaction is open has been made by it.
+            recover::forget(canonical, world).map_err(|e| e.to_string())?;
+        }
         txn::begin(canonical, kind, &id, Some(head), world).map_err(|e| e.to_string())?;
         let moved = Box::pin(self.try_move(run, known, &mut notes.removed)).await;
         let Err(why) = moved else { return Ok(()) };
@@ -215,6 +219,12 @@ impl Promotion<'_> {
             Err(trouble) => return Err(format!("{why}; {}", still_open(canonical, &trouble))),
         };
         let rule = recovery(kind, Seen { snapshot: now.is_some(), up: false });
+        // A capture that was not finished may have taken the room that a restore needs.
+        let swept = known::store(canonical).sweep().map_err(infrastructure);
+        if let Err(trouble) = swept {
+            return Err(format!("{why}; {}", still_open(canonical, &trouble)));
+        }
+        world.points.reach(Point::StagingSwept);
         let back = async || match (rule, &now) {
             (Recovery::Return, Some(now)) => {
                 canonical.derive_record(&now.record).map_err(infrastructure)?;
@@ -239,7 +249,9 @@ impl Promotion<'_> {
             }
         }
         if rule == Recovery::GiveUp {
-            return Err(why.to_string());
+            let given_up = format!("{why}; {}", recover::given_up(&canonical.recipe));
+            notes.not_restored = Some(given_up.clone());
+            return Err(given_up);
         }
         if let Some(now) = now.as_ref().filter(|now| now.record.commit == *head) {
             // It was published, and only its end was troubled.
@@ -304,7 +316,6 @@ impl Promotion<'_> {
                 world.events.progress(format!("left there from before, removed: {}", gone.join(", ")));
             }
             *removed = gone;
-            recover::forget(canonical, world)?;
             Start::Fresh
         };
         let mut subject = course.subject.again(canonical.domain.clone(), run, world).await?;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ccci_core::alert::AlertKind;
 use ccci_core::canonical::Canonical;
 use ccci_core::lock::{Holder, Lock};
-use ccci_core::names::RunId;
+use ccci_core::names::{RecipeName, RunId};
 use ccci_core::orphans;
 use ccci_core::record::{self, RecordState, RunRecord};
 use ccci_core::statefile::StateError;
@@ -100,9 +100,15 @@ async fn seal(canonical: &Canonical, world: &World) -> Result<(), Trouble> {
 /// Ends the open transaction of one canonical, whose lock the caller has.
 pub(crate) async fn one(canonical: &Canonical, swarm: &Swarm, world: &World) -> Option<Told> {
     let left = |line: String| Some(Told::new(End::Left, line));
+    if let Some((_, why)) = known::untouchable(canonical) {
+        // Without an open transaction there is nothing to end; whoever wants to change it is told.
+        let open = !matches!(canonical.journal(), Ok(None));
+        return open.then(|| Told::new(End::Left, format!("{}: still there: {why}", canonical.label)));
+    }
     if let Err(error) = known::store(canonical).sweep() {
         return left(format!("{}: still there: {error}", canonical.label));
     }
+    world.points.reach(Point::StagingSwept);
     // A damaged one is for whoever wants to use it to find out.
     if let Err(error) = seal(canonical, world).await {
         world.events.progress(format!("{}: its known-good could not be sealed: {error}", canonical.label));
@@ -194,11 +200,26 @@ async fn ended(canonical: &Canonical, journal: &Journal, hands: Hands<'_>, world
         Ok(end) => Told::new(End::Done, format!("{died}: {end}")),
         // An engine that is lost, or a program that is stopped: nobody need act.
         Err(why) if hands.cancel.is_cancelled() || hands.swarm.stacks().await.is_err() => left(why),
+        Err(why) if is_damaged(known.as_ref(), world).await => {
+            // No later start could do it either: as for one whose `meta.json` is damaged.
+            match give_up(canonical, &journal.run, hands, world).await {
+                Ok(end) => Told::new(End::NotRestored, format!("{died}: {why}; {end}")),
+                Err(why) => left(why),
+            }
+        }
         Err(why) => {
             let why = not_restored(canonical, known.as_ref(), &journal.run, &why, world);
             Told::new(End::NotRestored, format!("{died}: still there: {why}"))
         }
     }
+}
+
+/// Whether the data of a known-good is not what was kept, of which every byte is read.
+async fn is_damaged(known: Option<&KnownGood>, world: &World) -> bool {
+    let Some(known) = known else { return false };
+    let (snapshot, cancel) = (known.snapshot.clone(), world.stop.run.clone());
+    let verified = tokio::task::spawn_blocking(move || snapshot.verify(&Job::new(cancel, &|_| {}))).await;
+    matches!(verified, Ok(Err(error)) if known::damaged(&error).is_some())
 }
 
 async fn back(known: &KnownGood, hands: Hands<'_>, world: &World) -> Result<String, Trouble> {
@@ -230,6 +251,14 @@ pub(crate) fn forget(canonical: &Canonical, world: &World) -> Result<(), Trouble
     Ok(())
 }
 
+/// That nothing is brought back any more, and what follows.
+pub(crate) fn given_up(recipe: &RecipeName) -> String {
+    format!("the known-good of {recipe} is damaged, so nothing is restored; {WAY_OUT}")
+}
+
+const WAY_OUT: &str = "a green cold run of the newest release makes a new one";
+
+/// Takes the app down and leaves its volumes, which nothing can bring back.
 pub(crate) async fn give_up(
     canonical: &Canonical,
     run: &RunId,
@@ -238,8 +267,7 @@ pub(crate) async fn give_up(
 ) -> Result<String, Trouble> {
     drop(hands.undeploy(canonical).await?);
     let what = format!("the known-good of {} is damaged, and its volumes were in use", canonical.recipe);
-    let hint = "a green cold run of the newest release makes a new one";
-    raise(AlertKind::RestoreFailed, canonical, None, (run, None), (&what, hint), world);
+    raise(AlertKind::RestoreFailed, canonical, None, (run, None), (&what, WAY_OUT), world);
     txn::end_dirty(canonical, run, world)?;
-    Ok(format!("its known-good is damaged, so nothing is restored; {hint}"))
+    Ok(given_up(&canonical.recipe))
 }

@@ -8,7 +8,8 @@ use ccci_core::swarm::{Limits, SwarmError};
 use ccci_core::verdict::Trouble;
 use ccci_core::wait;
 
-use super::back::{Hands, PATIENCE, RETRY};
+use super::back::Hands;
+use crate::teardown::{PATIENCE, RETRY};
 use crate::world::lost;
 
 /// Why a way back did not come to its end.

@@ -97,6 +97,13 @@ impl World {
         std::fs::write(path, text + lines).unwrap();
     }
 
+    /// The same, where they are not there yet.
+    pub(crate) fn settings_once(&self, lines: &str) {
+        if !std::fs::read_to_string(self.path("ccci.yaml")).unwrap().ends_with(lines) {
+            self.settings(lines);
+        }
+    }
+
     /// One whose recipe may take its time: for runs that pass, and for those that fail without a wait. However busy the
     /// machine is, they end as they must.
     pub(crate) fn patient(volumes: &[&str]) -> Self {

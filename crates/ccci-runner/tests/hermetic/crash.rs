@@ -59,9 +59,10 @@ impl Scene {
     /// What holds after the recovery of a kill in this moment.
     fn expects(&self, moment: &Moment, nothing_before: bool) -> Expect {
         match self.outcome {
-            Outcome::Publishes if moment.published => Expect::New,
+            Outcome::Publishes | Outcome::Replaces if moment.published => Expect::New,
             Outcome::Publishes if nothing_before && moment.opened => Expect::Nothing,
-            Outcome::Drops if moment.opened => Expect::Nothing,
+            Outcome::Replaces | Outcome::Drops if moment.opened => Expect::Nothing,
+            Outcome::Replaces => Expect::Unusable,
             Outcome::Keeps | Outcome::Publishes | Outcome::Drops => Expect::Same,
             Outcome::Removed => Expect::Nothing,
             Outcome::Published => Expect::New,
@@ -121,6 +122,7 @@ macro_rules! scenes {
 scenes! {
     a_first_promotion and three_volumes,
     a_first_promotion_over_leftovers,
+    a_first_promotion_over_a_damaged_one,
     an_advance and three_volumes,
     an_advance_that_fails and three_volumes,
     a_quick_run_that_passes,

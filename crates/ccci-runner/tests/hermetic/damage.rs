@@ -10,7 +10,7 @@ use crate::world::World;
 
 /// What happens to a file.
 #[derive(Debug, Clone, Copy)]
-enum Harm {
+pub(crate) enum Harm {
     Deleted,
     Halved,
     Flipped,
@@ -19,7 +19,7 @@ enum Harm {
 }
 
 impl Harm {
-    fn to(self, path: &Path) {
+    pub(crate) fn to(self, path: &Path) {
         if matches!(self, Self::Deleted) {
             std::fs::remove_file(path).unwrap();
             return;
@@ -45,7 +45,7 @@ impl Harm {
 
 impl World {
     /// The files of a volume's data in the snapshot: the archive, or a file of the clone tree.
-    fn kept_data(&self, volume: &str) -> PathBuf {
+    pub(crate) fn kept_data(&self, volume: &str) -> PathBuf {
         let tar = self.kept(&format!("snapshot/volumes/{}.tar", warm(volume)));
         if tar.exists() { tar } else { tar.with_extension("").join("post") }
     }
@@ -88,7 +88,7 @@ const ANY: &[Harm] = &[Harm::Deleted, Harm::Halved, Harm::Flipped, Harm::Garbage
 fn a_damaged_record_is_no_canonical() {
     let world = World::patient(&["content"]);
     world.seed();
-    world.harmed("record", &world.kept("canonical.json"), &[ANY, &[Harm::Newer]].concat());
+    world.harmed("record", &world.kept("canonical.json"), ANY);
     // A record of something else.
     let path = world.kept("canonical.json");
     let text = std::fs::read_to_string(&path).unwrap();
@@ -100,7 +100,7 @@ fn a_damaged_record_is_no_canonical() {
 fn a_damaged_snapshot_is_no_canonical() {
     let world = World::patient(&["content"]);
     world.seed();
-    world.harmed("snapshot", &world.kept("snapshot/meta.json"), &[ANY, &[Harm::Newer]].concat());
+    world.harmed("snapshot", &world.kept("snapshot/meta.json"), ANY);
     std::fs::remove_dir_all(world.kept("snapshot")).unwrap();
     world.misses("snapshot", "the whole snapshot is gone");
     std::fs::write(world.kept("snapshot/volumes/more"), "").unwrap();
@@ -153,13 +153,22 @@ fn a_lost_secret_and_a_lost_volume_are_no_canonical() {
     world.misses(&format!("volume {}", warm("db")), "a volume is gone");
 }
 
+/// Somebody has written the recipe's history anew: what the data belongs to is nowhere any more.
+#[test]
+fn failure_13_a_kept_commit_that_the_repository_lost_is_no_canonical() {
+    let world = World::patient(&["content"]);
+    world.seed();
+    world.rewrite_history();
+    world.misses("commit ", "its commit is gone");
+}
+
 /// The mark of the volumes says nothing of the known-good: where it cannot be read, that is restored first.
 #[test]
 fn a_damaged_mark_only_means_that_the_known_good_is_restored_first() {
     let world = World::patient(&["content"]);
     world.seed();
     let kept = world.known_good();
-    for harm in [ANY, &[Harm::Newer]].concat() {
+    for harm in ANY {
         harm.to(&world.kept("volume.json"));
         world.write(&warm("content"), "post", "changed by hand");
         let ran = world.quick(Some("good"));
@@ -202,6 +211,76 @@ fn a_damaged_journal_ends_at_the_known_good_or_is_given_up() {
     let kinds: Vec<Value> = world.alerts().iter().map(|alert| alert["kind"].clone()).collect();
     assert_eq!(kinds, ["restore-failed"]);
     world.quick(None).assert(0, "pass");
+}
+
+/// What a newer ccci keeps is no base for this one's runs and nothing that they change; a person may give it up.
+#[test]
+fn what_a_newer_ccci_keeps_is_not_written_over() {
+    let world = World::patient(&["content"]);
+    world.seed();
+    let files = ["canonical.json", "volume.json", "snapshot/meta.json"].map(|file| world.kept(file));
+    for (part, path) in ["record", "mark", "snapshot"].into_iter().zip(&files) {
+        Harm::Newer.to(path);
+        let kept = files.each_ref().map(|file| std::fs::read(file).unwrap());
+        let cold = world.quick(None);
+        cold.assert(0, "pass");
+        let why = cold.record["fallback"].as_str().unwrap_or_default();
+        assert!(why.starts_with(&format!("no canonical: {part} (")), "{why}");
+        assert_eq!(cold.record["canonical"]["promoted"], false, "{part}: {cold:#?}");
+        let why = cold.told("reason");
+        assert!(
+            why.contains("use the ccci that wrote it") && why.contains("`ccci canonical drop blog`"),
+            "{why}"
+        );
+        for command in ["canonical up blog", "canonical down blog", "snapshot restore blog", "recover"] {
+            let ran = world.ccci(&command.split(' ').collect::<Vec<_>>());
+            assert_eq!(ran.code == Some(0), command == "recover", "{command}: {ran:#?}");
+        }
+        assert_eq!(files.each_ref().map(|file| std::fs::read(file).unwrap()), kept, "{part}");
+        assert_eq!(world.read(&warm("content"), "post").as_deref(), Some("first\n"), "{part}");
+        assert_eq!(world.ccci(&["canonical", "drop", "blog"]).code, Some(0), "{part}");
+        world.seed();
+    }
+}
+
+/// Another base domain gives the app another domain, where nothing of what is kept can be found or brought back.
+#[test]
+fn what_is_kept_under_another_base_domain_is_left_alone_until_that_is_back() {
+    let world = World::patient(&["content"]);
+    world.seed();
+    let (kept, had) = (world.known_good(), world.engine.has());
+    let settings = std::fs::read_to_string(world.path("ccci.yaml")).unwrap();
+    let moved = settings.replace("base_domain: ci.test", "base_domain: other.test");
+    assert_ne!(moved, settings);
+    let calls = [
+        ("canonical drop blog", 2),
+        ("canonical down blog", 2),
+        ("canonical up blog", 3),
+        ("snapshot restore blog", 3),
+        ("--recipe blog --quick --no-fallback", 5),
+        ("recover", 0),
+    ];
+    for journal in [false, true] {
+        if journal {
+            world.ccci_killed_at("warm-deployed", &["--recipe", "blog", "--quick", "--ref", "good"]);
+        }
+        let engine = world.engine.has();
+        std::fs::write(world.path("ccci.yaml"), &moved).unwrap();
+        for (call, code) in calls {
+            let ran = world.ccci(&call.split(' ').collect::<Vec<_>>());
+            let code = if journal && call == "recover" { 3 } else { code };
+            assert_eq!(ran.code, Some(code), "{call}: {ran:#?}");
+            let says = ran.said().contains("it is kept at warm-blog.ci.test")
+                && ran.said().contains("set `base_domain` back");
+            assert!(says || code == 0, "{call}: {ran:#?}");
+        }
+        assert_eq!((world.known_good(), world.engine.has()), (kept.clone(), engine));
+        std::fs::write(world.path("ccci.yaml"), &settings).unwrap();
+    }
+    world.quick(None).assert(0, "pass");
+    assert_eq!(world.known_good(), kept);
+    assert_eq!(world.ccci(&["snapshot", "restore", "blog"]).code, Some(0));
+    assert_eq!(world.engine.has(), had);
 }
 
 /// What a newer ccci has begun is not for this one to end; a person may give it up.

@@ -23,6 +23,7 @@ pub(crate) struct Engine {
     state: Arc<Mutex<State>>,
     socket: PathBuf,
     lost: Arc<AtomicBool>,
+    hangs: Arc<AtomicBool>,
 }
 
 impl Engine {
@@ -30,7 +31,8 @@ impl Engine {
     pub(crate) fn start(root: &Path) -> Self {
         let socket = root.join("docker.sock");
         let listener = UnixListener::bind(&socket).unwrap();
-        let engine = Self { state: Arc::new(Mutex::new(State::new(root))), socket, lost: Arc::default() };
+        let state = Arc::new(Mutex::new(State::new(root)));
+        let engine = Self { state, socket, lost: Arc::default(), hangs: Arc::default() };
         let served = engine.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -47,6 +49,9 @@ impl Engine {
     fn talk(&self, stream: UnixStream) {
         // The lock is given back before the answer is sent: a listener's answer never ends.
         wire::serve(stream, |request| -> Reply {
+            while self.hangs.load(Ordering::SeqCst) && !self.stopped() {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
             if self.lost.load(Ordering::SeqCst) {
                 Reply::Gone
             } else {
@@ -79,6 +84,16 @@ impl Engine {
         self.lost.store(true, Ordering::SeqCst);
         std::fs::rename(&self.socket, self.socket.with_extension("away")).unwrap();
         self.state().ears.clear();
+    }
+
+    /// Takes every question from now on and answers none.
+    pub(crate) fn hang(&self) {
+        self.hangs.store(true, Ordering::SeqCst);
+    }
+
+    /// Answers again.
+    pub(crate) fn wake(&self) {
+        self.hangs.store(false, Ordering::SeqCst);
     }
 
     /// Is there again.

@@ -60,6 +60,24 @@ impl World {
     }
 }
 
+/// A restore in one exchange wants a copy beside the volumes, where the disk's owner grants it (V5).
+#[test]
+fn copies_are_made_ready_unless_the_settings_say_no() {
+    for (settings, copies) in [("", 1), ("fast_restore: off\n", 0)] {
+        let world = World::patient(&["content"]);
+        world.settings(settings);
+        world.seed();
+        let beside = std::fs::read_dir(world.engine.data(&warm("content")).parent().unwrap()).unwrap();
+        let names = beside.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        assert_eq!(names.filter(|name| name == "ccci-tree").count(), copies, "{settings}");
+        world.quick(Some("answers-500")).assert(1, "fail");
+        assert_eq!(
+            (world.mark(), world.read(&warm("content"), "post")),
+            ("idle".into(), Some("first\n".into()))
+        );
+    }
+}
+
 #[test]
 fn a_first_quick_run_is_cold_and_seeds_and_the_next_is_quick_and_moves_nothing() {
     for volumes in [&["content"][..], &["content", "db", "cache"], &[]] {

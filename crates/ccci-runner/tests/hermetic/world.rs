@@ -88,6 +88,17 @@ pull: false
         history::branch(&self.path("git/blog.git"), name, &self.files("1.1.0+2", behaviour));
     }
 
+    /// Puts another history in the place of the recipe's: the same releases, and none of the commits.
+    pub(crate) fn rewrite_history(&self) {
+        let volumes: Vec<&str> = self.volumes.iter().map(String::as_str).collect();
+        let mut history = recipe::blog(&volumes);
+        for (_, files) in &mut history.releases {
+            files.push(("LICENSE", "from the beginning\n".to_owned()));
+        }
+        std::fs::remove_dir_all(self.path("git/blog.git")).unwrap();
+        history.make(&self.path("git/blog.git"));
+    }
+
     fn files(&self, tag: &str, behaviour: &str) -> Files {
         let volumes: Vec<&str> = self.volumes.iter().map(String::as_str).collect();
         recipe::files(tag, &volumes, behaviour)

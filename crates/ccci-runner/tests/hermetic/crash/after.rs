@@ -41,6 +41,8 @@ pub(crate) enum Expect {
     New,
     /// None, and nothing of the app anywhere.
     Nothing,
+    /// Whatever is left of one that was damaged before: nothing to start from, and in nobody's way.
+    Unusable,
 }
 
 type Files = BTreeMap<String, String>;
@@ -56,6 +58,12 @@ impl World {
         what: &str,
     ) {
         match next {
+            _ if expect == Expect::Unusable => {
+                assert_eq!(self.ccci(&["recover"]).code, Some(0), "{what}");
+                let refused = self.ccci(&["--recipe", "blog", "--quick", "--no-fallback"]);
+                assert_eq!(refused.code, Some(5), "{what}: {refused:#?}");
+                self.assert_next_run(next, Expect::Nothing, before, what);
+            }
             Next::Recover => {
                 let ran = self.ccci(&["recover"]);
                 assert_eq!(ran.code, Some(0), "{what}: {ran:#?}");
@@ -125,6 +133,7 @@ impl World {
             Expect::Same => assert_eq!(now, *before, "{what}"),
             Expect::New => assert_ne!(now, *before, "{what}"),
             Expect::Nothing => assert_eq!(now, Files::new(), "{what}"),
+            Expect::Unusable => {}
         }
         let state = |name: &str| self.path("state/blog").join(name);
         assert!(!state("journal.json").exists(), "{what}: a transaction is open");

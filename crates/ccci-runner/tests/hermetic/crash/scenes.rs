@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use super::after::DOMAIN;
+use crate::damage::Harm;
 use crate::quick::warm;
 use crate::world::World;
 
@@ -15,6 +16,8 @@ pub(crate) enum Outcome {
     Publishes,
     /// It goes.
     Drops,
+    /// A new one comes in the place of one that is damaged, which is no base for anything and is given up first.
+    Replaces,
     /// There was none, and what was there goes.
     Removed,
     /// A new one had come before.
@@ -88,6 +91,16 @@ pub(crate) fn a_first_promotion_over_leftovers() -> Scene {
         name: "a first promotion over leftovers",
         prepare: leftovers,
         whole: false,
+        until: "warm-before-deploy",
+        ..a_first_promotion()
+    }
+}
+
+pub(crate) fn a_first_promotion_over_a_damaged_one() -> Scene {
+    Scene {
+        name: "a first promotion over a damaged known-good",
+        prepare: damaged,
+        outcome: Outcome::Replaces,
         until: "warm-before-deploy",
         ..a_first_promotion()
     }
@@ -230,6 +243,14 @@ fn leftovers(world: &World) {
     }
     world.write(&warm("content"), "post", "not of the known-good");
     world.engine.make_secret("warm-blog_ci_test_admin_password_v1");
+}
+
+/// A canonical of whose data a byte has changed on the disk, and no copy that is ready.
+fn damaged(world: &World) {
+    nothing(world);
+    world.settings_once("fast_restore: off\n");
+    world.seed();
+    Harm::Flipped.to(&world.kept_data("content"));
 }
 
 /// A canonical, and one more release than it has seen.

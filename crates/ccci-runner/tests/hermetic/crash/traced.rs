@@ -13,8 +13,8 @@ use crate::world::World;
 enum Event {
     /// It passed a point.
     Point(String),
-    /// It changed this name.
-    Change(String),
+    /// It changed this name; by a rename, from that one.
+    Change(String, Option<String>),
     /// It waited until this was on the disk.
     Sync(String),
 }
@@ -27,9 +27,10 @@ const STAGING: &str = "state/blog/snapshot.new";
 /// place is a change of `_data`.
 const BESIDE: &str = "beside the volumes";
 
-/// The names whose changes are steps: the canonical's, the volumes', and the records of runs.
+/// The names whose changes are steps: the canonical's, the volumes', alerts, and the records of runs.
 fn is_watched(path: &str) -> bool {
     path.starts_with("state/blog/")
+        || path.starts_with("state/alerts/")
         || path.starts_with("volumes/")
         || (path.starts_with("state/runs/") && path.ends_with("/run.json"))
 }
@@ -53,11 +54,41 @@ fn unseparated(events: &[Event]) -> Vec<String> {
         match event {
             Event::Point(name) => (point, since) = (name, None),
             Event::Sync(_) => {}
-            Event::Change(path) => match since {
+            Event::Change(path, _) => match since {
                 Some((before, _)) if before == step(path) => {}
                 Some((before, after)) => wrong.push(format!("after {after}: {before}, then {path}")),
                 None => since = Some((step(path), point)),
             },
+        }
+    }
+    wrong
+}
+
+/// What is wrong with the order of a trace: a rename whose source was not on the disk before it, or whose directory was not
+/// before anything else was begun. What is made beside the volumes is synced with its whole file system, before the mark says
+/// that it is there.
+fn unsynced(events: &[Event]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (at, event) in events.iter().enumerate() {
+        let Event::Change(to, Some(from)) = event else { continue };
+        let below = |dir: &str, path: &str| {
+            path.strip_prefix(dir).is_some_and(|r| r.is_empty() || r.starts_with('/'))
+        };
+        let synced = |part: &[Event], is: &dyn Fn(&str) -> bool| {
+            part.iter().any(|event| matches!(event, Event::Sync(path) if is(path)))
+        };
+        // What goes into the refuse need not be whole.
+        if !from.starts_with("volumes/")
+            && !to.starts_with(STAGING)
+            && !synced(&events[..at], &|path| below(from, path))
+        {
+            wrong.push(format!("{from} was not synced before it became {to}"));
+        }
+        let rest = &events[at + 1..];
+        let until = rest.iter().position(|event| matches!(event, Event::Point(_))).unwrap_or(rest.len());
+        let parent = to.rsplit_once('/').map_or("", |(parent, _)| parent);
+        if !synced(&rest[..until], &|path| path == parent) {
+            wrong.push(format!("{parent} was not synced after {from} became {to}"));
         }
     }
     wrong
@@ -121,7 +152,11 @@ fn event(call: &str, root: &Path) -> Option<Event> {
         "write" => None,
         "fsync" | "fdatasync" | "syncfs" => below(&open()?).map(Event::Sync),
         // Of a rename, what it puts in its place; the name it comes from is watched with its directory.
-        _ => below(paths(arguments).last()?).filter(|path| is_watched(path)).map(Event::Change),
+        _ => {
+            let (paths, renames) = (paths(arguments), name.starts_with("rename"));
+            let to = below(paths.last()?).filter(|path| is_watched(path))?;
+            Some(Event::Change(to, if renames { below(paths.first()?) } else { None }))
+        }
     }
 }
 
@@ -141,16 +176,19 @@ fn paths(arguments: &str) -> Vec<PathBuf> {
 
 #[test]
 fn between_two_points_there_is_one_durable_step() {
-    let traced: [(Scene, &[&str]); 9] = [
+    let traced: [(Scene, &[&str]); 12] = [
         (scenes::a_quick_run_that_passes(), ONE),
         (scenes::a_quick_run_that_fails(), THREE),
         (scenes::a_quick_run_on_a_dirty_volume(), THREE),
         (scenes::a_first_promotion(), THREE),
         (scenes::an_advance(), THREE),
+        (scenes::an_advance_that_fails(), THREE),
         (scenes::canonical_up(), ONE),
+        (scenes::canonical_down(), ONE),
         (scenes::canonical_drop_while_up(), ONE),
         (scenes::snapshot_restore(), THREE),
         (scenes::recover_of_a_quick_run(), THREE),
+        (scenes::recover_of_an_advance(), ONE),
     ];
     let mut wrong = Vec::new();
     for (scene, volumes) in traced {
@@ -160,11 +198,12 @@ fn between_two_points_there_is_one_durable_step() {
         assert_eq!(code, Some(scene.code), "{}", scene.name);
         let count = |wanted: fn(&Event) -> bool| events.iter().filter(|event| wanted(event)).count();
         let (points, changes) =
-            (count(|e| matches!(e, Event::Point(_))), count(|e| matches!(e, Event::Change(_))));
+            (count(|e| matches!(e, Event::Point(_))), count(|e| matches!(e, Event::Change(..))));
         let syncs = count(|e| matches!(e, Event::Sync(_)));
         println!("{}: {points} points, {changes} changes, {syncs} syncs", scene.name);
         assert!(points >= 5 && changes >= 3 && syncs >= changes / 4, "{}: nothing was traced", scene.name);
-        wrong.extend(unseparated(&events).into_iter().map(|gap| format!("{}: {gap}", scene.name)));
+        let all = [unseparated(&events), unsynced(&events)].concat();
+        wrong.extend(all.into_iter().map(|why| format!("{}: {why}", scene.name)));
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
@@ -185,18 +224,28 @@ fn two_steps_without_a_point_between_them_are_found() {
 8 rename(\"/w/elsewhere\", \"/w/other\") = 0
 ";
     let events = events(text, Path::new("/w"));
-    let change = |path: &str| Event::Change(format!("state/blog/{path}"));
+    let change = |path: &str| Event::Change(format!("state/blog/{path}"), None);
+    let renamed =
+        |from: &str, to: &str| Event::Change(format!("state/blog/{to}"), Some(format!("state/blog/{from}")));
     let point = |name: &str| Event::Point(name.to_owned());
     let sync = Event::Sync("state/blog/.ccci-x".to_owned());
     let expected = [
         point("warm-a"),
         sync,
-        change("journal.json"),
-        change("snapshot"),
+        renamed(".ccci-x", "journal.json"),
+        renamed("snapshot.new", "snapshot"),
         point("warm-b"),
         change("snapshot.new/volumes/x"),
         change("snapshot.new"),
     ];
     assert_eq!(events, expected);
     assert_eq!(unseparated(&events), ["after warm-a: state/blog/journal.json, then state/blog/snapshot"]);
+    assert_eq!(
+        unsynced(&events),
+        [
+            "state/blog was not synced after state/blog/.ccci-x became state/blog/journal.json",
+            "state/blog/snapshot.new was not synced before it became state/blog/snapshot",
+            "state/blog was not synced after state/blog/snapshot.new became state/blog/snapshot",
+        ]
+    );
 }
