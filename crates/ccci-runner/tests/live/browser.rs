@@ -5,20 +5,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::flight::{Flight, eventually, processes_of};
-use crate::support::{Server, assert_nothing_of, ccci, must, server, workspace};
+use crate::support::{Server, assert_nothing_of, ccci, own_recipes, server};
 
 /// What a PNG begins with.
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+pub(crate) const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// A run that stays, with what its invitation says.
-struct Stay {
-    run: Flight,
+pub(crate) struct Stay {
+    pub(crate) run: Flight,
     origin: String,
     user: String,
-    password: PathBuf,
+    pub(crate) password: PathBuf,
 }
 
-fn stay(server: &Server, recipe: &str) -> Stay {
+pub(crate) fn stay(server: &Server, recipe: &str) -> Stay {
     let run = server.fly(&["--recipe", recipe, "--stay"]);
     let line = invitation(&run);
     let after = |mark: &str| {
@@ -32,12 +32,12 @@ fn stay(server: &Server, recipe: &str) -> Stay {
 /// The line that says where the app is.
 fn invitation(run: &Flight) -> String {
     let line = || run.lines().into_iter().find(|line| line.contains(" stays up until Ctrl-C or SIGTERM"));
-    eventually("the app stays", Duration::from_secs(240), line)
+    eventually("the app stays", Duration::from_secs(300), line)
 }
 
 impl Stay {
     /// `ccci lab screenshot` of the login at this path: exit code, what it said, and the picture.
-    fn screenshot(
+    pub(crate) fn screenshot(
         &self,
         path: &str,
         password: &Path,
@@ -107,8 +107,7 @@ fn a_person_opens_an_app_that_stays_and_logs_in() {
 #[test]
 fn a_stay_ends_by_its_first_signal_and_is_red_where_a_check_was() {
     let server = server("");
-    let recipes = server.dir.path().join("recipes");
-    must(std::process::Command::new("cp").arg("-r").arg(workspace().join("recipes")).arg(&recipes));
+    let recipes = own_recipes(server.dir.path());
     let check = recipes.join("custom-html/install/zz-fails");
     std::fs::write(&check, "#!/bin/sh\nexit 1\n").unwrap();
     std::fs::set_permissions(&check, std::fs::Permissions::from_mode(0o755)).unwrap();

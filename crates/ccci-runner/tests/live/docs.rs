@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::browser::{PNG, stay};
 use crate::support::{Ran, Server, must, server};
 
 /// The recipe's own deadline for one deploy, in seconds: what is certain before must not wait for it.
@@ -52,13 +53,19 @@ fn realms(server: &Server) -> [BTreeSet<String>; 2] {
     [of(&|row| row["what"] == "kept" && row["state"].is_null()), of(&|row| row["state"] == listed["state"])]
 }
 
-/// Failure 38 too: that the checks of a dependency ran is seen in the record, not in the exit code.
+/// Failure 38 too: that the checks of a dependency ran is seen in the record, not in the exit code. While it is up, a person
+/// logs in and sees the page that the documents show.
 #[test]
 fn failure_38_the_newest_release_passes_with_every_check_run_and_its_realm_is_gone() {
     let server = server("");
     let [before, _] = realms(&server);
     assert!(before.contains("master"), "{before:?}");
-    let ran = server.run(&["--recipe", "lasuite-docs"]);
+    let stay = stay(&server, "lasuite-docs");
+    let (code, said, picture) = stay.screenshot("/api/v1.0/authenticate/", &stay.password, "New document");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(picture.is_some_and(|picture| picture.starts_with(PNG)), "{said}");
+    stay.run.signal("TERM");
+    let ran = Ran::from(stay.run.land());
     passes(&ran);
     let report = &ran.report;
     assert_eq!(report["deploys"], json!({"expected": 1, "counted": 1}), "Keycloak is not deployed with it");

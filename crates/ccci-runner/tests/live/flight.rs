@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Server, docker, must};
+use crate::support::{Ran, Server, docker, must};
 
 /// A started run.
 pub(crate) struct Flight {
@@ -143,6 +143,13 @@ impl Drop for Server {
         if std::thread::panicking() {
             println!("cleaning up: {:?}", self.recover());
         }
+    }
+}
+
+impl From<Landed> for Ran {
+    fn from(Landed { code, lines, report }: Landed) -> Self {
+        let both = lines.join("\n");
+        Self { code: code.unwrap_or(-1), stdout: both.clone(), stderr: both, report }
     }
 }
 

@@ -4,14 +4,12 @@
 #![expect(clippy::print_stdout, reason = "what a run said is shown where its test fails")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 
+mod alone;
 mod browser;
-mod costs;
-mod deps;
+mod canonical;
 mod docs;
 mod engine;
 mod flight;
-mod floor;
-mod foreign;
 mod provider;
 mod realms;
 mod safety;
@@ -19,10 +17,4 @@ mod secrets;
 mod sso;
 mod support;
 mod verdicts;
-mod warm;
-mod warm_crash;
-mod warm_docs;
-mod warm_lost;
-mod warm_promote;
-mod warm_rollback;
 mod wire;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::flight::{Flight, assert_swept, eventually, exists, processes_of};
-use crate::support::{Server, assert_nothing_of, docker, must, server, workspace};
+use crate::support::{Server, assert_nothing_of, docker, own_recipes, server};
 
 const GOOD: [&str; 4] = ["--recipe", "custom-html", "--ref", "good-change"];
 
@@ -26,8 +26,7 @@ fn killed_and_recovered(server: &Server, run: Flight) -> String {
 
 /// A copy of custom-html's folder with one check more, which never ends.
 fn endless_check(dir: &Path) -> String {
-    let recipes = dir.join("recipes");
-    must(std::process::Command::new("cp").arg("-r").arg(workspace().join("recipes")).arg(&recipes));
+    let recipes = own_recipes(dir);
     let check = recipes.join("custom-html/install/zz-endless");
     std::fs::write(&check, "#!/bin/sh\nsetsid sleep 600 &\nwait\n").unwrap();
     std::fs::set_permissions(&check, std::fs::Permissions::from_mode(0o755)).unwrap();

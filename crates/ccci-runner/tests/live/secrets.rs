@@ -8,8 +8,9 @@ use std::process::{Command, Output};
 use ccci_core::secret::REDACTED;
 use serde_json::Value;
 
+use crate::canonical::Kept;
 use crate::provider::Provider;
-use crate::support::{must, server, workspace};
+use crate::support::{Server, must, own_recipes, own_recipes_enrolling, server};
 
 /// Prints each secret of the app in several ways, keeps it and what Docker tells about the app outside of the run's
 /// reach for the test, and fails with the secret as its last word.
@@ -108,15 +109,30 @@ fn traced(command: &Command, trace: &Path) -> Command {
     traced
 }
 
-/// The recipes of this repository with one more check of this recipe, which leaks.
-fn leaky_recipes(recipe: &str, dir: &Path, keep: &Path) -> PathBuf {
-    let recipes = dir.join("recipes");
-    must(Command::new("cp").arg("-r").arg(workspace().join("recipes")).arg(&recipes));
-    let check = recipes.join(recipe).join("custom/leaks");
-    std::fs::create_dir_all(check.parent().unwrap()).unwrap();
-    std::fs::write(&check, LEAK.replace("KEEP", &keep.display().to_string())).unwrap();
-    std::fs::set_permissions(&check, std::fs::Permissions::from_mode(0o755)).unwrap();
-    recipes
+/// What a test of leaks has outside of the server: recipes of its own, what a leaking check keeps, and the trace.
+struct Outside {
+    dir: tempfile::TempDir,
+    recipe: &'static str,
+    recipes: PathBuf,
+}
+
+impl Outside {
+    fn new(recipe: &'static str, recipes: fn(&str, &Path) -> PathBuf) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let recipes = recipes(recipe, dir.path());
+        Self { dir, recipe, recipes }
+    }
+
+    /// Gives the recipe one more check, which leaks.
+    fn leak(&self) -> &Self {
+        let keep = self.dir.path().join("keep");
+        std::fs::create_dir(&keep).unwrap();
+        let check = self.recipes.join(self.recipe).join("custom/leaks");
+        std::fs::create_dir_all(check.parent().unwrap()).unwrap();
+        std::fs::write(&check, LEAK.replace("KEEP", &keep.display().to_string())).unwrap();
+        std::fs::set_permissions(&check, std::fs::Permissions::from_mode(0o755)).unwrap();
+        self
+    }
 }
 
 /// What a traced run of a recipe with a leaking check has said and left, and the secrets that the check saw.
@@ -126,14 +142,16 @@ struct Leaky {
 }
 
 /// Runs a recipe, at this reference, with a check that prints all it can.
-fn leaky_run(recipe: &str, reference: &str) -> Leaky {
-    let server = server("");
-    let outside = tempfile::tempdir().unwrap();
-    let (keep, trace) = (outside.path().join("keep"), outside.path().join("trace"));
-    std::fs::create_dir(&keep).unwrap();
-    let recipes = leaky_recipes(recipe, outside.path(), &keep);
-    let mut command = server.command(&["--recipe", recipe, "--ref", reference, "--json", "-"]);
-    command.arg("--recipes").arg(&recipes).env("CCCI_LOG", "debug");
+fn leaky_run(recipe: &'static str, reference: &str) -> Leaky {
+    leaks(&server(""), Outside::new(recipe, |_, dir| own_recipes(dir)).leak(), &["--ref", reference])
+}
+
+/// The same on a server that is there, with these words.
+fn leaks(server: &Server, outside: &Outside, more: &[&str]) -> Leaky {
+    let recipe = outside.recipe;
+    let (keep, trace) = (outside.dir.path().join("keep"), outside.dir.path().join("trace"));
+    let mut command = server.command(&["--recipe", recipe, "--json", "-"]);
+    command.args(more).arg("--recipes").arg(&outside.recipes).env("CCCI_LOG", "debug");
     let output = traced(&command, &trace).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     println!("{said}");
@@ -175,15 +193,37 @@ fn a_generated_secret_is_in_no_log_record_output_or_argument_list() {
 /// Keycloak's administrator, which the run only reads; and tokens, whose first part says in base64 that they are some.
 #[test]
 fn no_secret_of_single_sign_on_and_no_token_is_in_any_log_record_output_or_argument_list() {
-    let Leaky { evidence, secrets } = leaky_run("specimen-sso", "main");
-    for name in ["client_secret", "user_password"] {
-        assert!(secrets.iter().any(|(known, _)| known == name), "the run had no {name}");
-    }
-    let admin = Provider::of(&server("")).password;
-    assert_eq!(evidence.places_of(&admin), Vec::<&str>::new(), "the administrator's password is there");
-    // Every token that Keycloak signs begins so: its algorithm in base64, RS256 for access and HS512 for refresh.
-    for begin in ["eyJhbGciOiJSUzI1NiIs", "eyJhbGciOiJIUzUxMiIs"] {
-        assert_eq!(evidence.places_of(begin), Vec::<&str>::new(), "a token is there");
+    leaky_run("specimen-sso", "main").has_nothing_of_sign_on(&server(""));
+}
+
+/// Nor in what is kept of an app: its record, its snapshot with the env, its marks, alerts, and what a quick run says.
+#[test]
+fn no_secret_of_single_sign_on_is_in_what_is_kept_or_comes_of_a_quick_run() {
+    let outside = Outside::new("specimen-sso", own_recipes_enrolling);
+    let kept = Kept::new("specimen-sso", "").with_recipes(&outside.recipes);
+    let seeded = kept.seed();
+    let env = std::fs::read_to_string(kept.dir().join("snapshot/env")).unwrap();
+    let run = seeded.report["run"].as_str().unwrap();
+    assert!(env.contains("set-by-each-run-of-ccci") && !env.contains(run), "{env}");
+    let ran = leaks(&kept.server, outside.leak(), &["--quick"]);
+    ran.has_nothing_of_sign_on(&kept.server);
+    assert!(ran.evidence.0.iter().any(|(place, _)| place.ends_with("/snapshot/env")), "it was searched");
+    kept.assert_at_rest();
+}
+
+impl Leaky {
+    /// Nothing of the run's client and user, of the administrator, and no token.
+    fn has_nothing_of_sign_on(&self, server: &Server) {
+        let Self { evidence, secrets } = self;
+        for name in ["client_secret", "user_password"] {
+            assert!(secrets.iter().any(|(known, _)| known == name), "the run had no {name}");
+        }
+        let admin = Provider::of(server).password;
+        assert_eq!(evidence.places_of(&admin), Vec::<&str>::new(), "the administrator's password is there");
+        // Every token that Keycloak signs begins so: its algorithm in base64, RS256 for access and HS512 for refresh.
+        for begin in ["eyJhbGciOiJSUzI1NiIs", "eyJhbGciOiJIUzUxMiIs"] {
+            assert_eq!(evidence.places_of(begin), Vec::<&str>::new(), "a token is there");
+        }
     }
 }
 

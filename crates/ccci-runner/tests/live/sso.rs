@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::flight::{Flight, assert_swept, eventually, exists};
 use crate::provider::Provider;
 use crate::realms::{Cleanup, run_id};
-use crate::support::{Server, assert_nothing_of, ended, must, server};
+use crate::support::{Server, assert_nothing_of, docker, ended, must, server};
 
 /// How long a run may take to its realm and its app, on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -110,4 +110,21 @@ fn a_login_that_fails_on_its_way_back_and_a_secret_that_is_wired_to_nothing_are_
     assert!(reason.contains("`oidc_client_secret`") && reason.contains("it has oidc_secret"), "{reason}");
     audience.assert_clean();
     secret.assert_clean();
+}
+
+/// The provider's own recipe is tested like any other, beside the Keycloak that everybody uses and that stays as it is.
+#[test]
+fn keycloak_is_upgraded_in_place_beside_the_one_that_runs_all_the_time() {
+    let server = server("");
+    let warm = || docker(&["service", "ps", "--quiet", "--no-trunc", "warm-keycloak_lab_test_app"]);
+    let before = warm();
+    let ran = server.run(&["--recipe", "keycloak"]);
+    assert_eq!((ran.code, ran.report["verdict"].as_str()), (0, Some("pass")), "{}", ran.report["error"]);
+    assert_eq!(
+        (&ran.report["version"]["base"], &ran.report["version"]["head"]),
+        (&"10.4.0+26.4.2".into(), &"10.5.0+26.5.5".into())
+    );
+    assert!(ran.reason("generic::upgrade::moved").starts_with("moved: "), "{}", ran.report);
+    ran.assert_clean();
+    assert_eq!(warm(), before, "the live-warm one was not touched");
 }

@@ -29,6 +29,22 @@ pub(crate) fn ccci<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(args: I) -> Comma
     command
 }
 
+/// A copy of this repository's recipes in this directory, for a test to change.
+pub(crate) fn own_recipes(dir: &Path) -> PathBuf {
+    let recipes = dir.join("recipes");
+    must(Command::new("cp").arg("-r").arg(workspace().join("recipes")).arg(&recipes));
+    recipes
+}
+
+/// The same, with this recipe enrolled.
+pub(crate) fn own_recipes_enrolling(recipe: &str, dir: &Path) -> PathBuf {
+    let recipes = own_recipes(dir);
+    let manifest = recipes.join(recipe).join("recipe.yaml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, format!("{text}\nenrolled: true\n")).unwrap();
+    recipes
+}
+
 /// Runs a command of another program and insists that it ends well.
 pub(crate) fn must(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));

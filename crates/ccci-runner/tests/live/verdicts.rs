@@ -1,7 +1,7 @@
 //! Each branch of the lab's custom-html misbehaves in one named way and gets one verdict, in the right check, with a
 //! message that names the cause.
 
-use crate::support::{Ran, must, server, workspace};
+use crate::support::{Ran, own_recipes, server};
 
 const INSTALL: [&str; 5] = [
     "generic::install::deployed",
@@ -162,8 +162,7 @@ fn failures_5_and_37_a_recipe_with_one_release_skips_the_upgrade_and_says_why() 
 /// Tests custom-html with a compose file of ours in its folder.
 fn tested_with(compose: &str) -> Ran {
     let server = server("");
-    let recipes = server.dir.path().join("recipes");
-    must(std::process::Command::new("cp").arg("-r").arg(workspace().join("recipes")).arg(&recipes));
+    let recipes = own_recipes(server.dir.path());
     std::fs::write(recipes.join("custom-html/compose.ccci.yml"), compose).unwrap();
     server.run(&["--recipes", recipes.to_str().unwrap(), "--recipe", "custom-html"])
 }

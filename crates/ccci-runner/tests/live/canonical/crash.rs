@@ -1,12 +1,10 @@
 //! Killed at a named point on the real engine: one `ccci recover` later the known-good is whole and exactly what is in the
 //! volumes, and nothing else is left. All points are met without Docker in `tests/hermetic`.
 
-use std::process::Command;
-
+use crate::canonical::Kept;
+use crate::canonical::promote::Catalogue;
 use crate::flight::assert_swept;
-use crate::support::{must, workspace};
-use crate::warm::Kept;
-use crate::warm_promote::Catalogue;
+use crate::support::own_recipes_enrolling;
 
 /// Starts a run that dies at this point, and has it recovered.
 fn dies(kept: &Kept, more: &[&str], point: &str) {
@@ -56,23 +54,20 @@ fn killed_at_five_points_the_known_good_comes_back_whole() {
     kept.passes(None);
 }
 
-/// A realm that was made and not used yet.
+/// A realm that was about to be made, and one that was made and not used yet.
 #[test]
 fn killed_with_its_realm_made_the_realm_goes_too() {
     let own = tempfile::tempdir().unwrap();
-    let recipes = own.path().join("recipes");
-    must(Command::new("cp").arg("-r").arg(workspace().join("recipes")).arg(&recipes));
-    let manifest = recipes.join("specimen-sso/recipe.yaml");
-    let text = std::fs::read_to_string(&manifest).unwrap();
-    std::fs::write(&manifest, format!("{text}\nenrolled: true\n")).unwrap();
+    let recipes = own_recipes_enrolling("specimen-sso", own.path());
     let kept = Kept::new("specimen-sso", "").with_recipes(&recipes);
     kept.seed();
     let known = kept.known_good();
-    dies(&kept, &["--quick"], "warm-realm-made");
-    assert_eq!(kept.known_good(), known);
-    let listed = must(&mut kept.server.command(&["realms", "ls", "--json"]));
-    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
-    let ours = listed["realms"].as_array().unwrap().iter().filter(|row| row["state"] == listed["state"]);
-    assert_eq!(ours.count(), 0, "{listed}");
+    kept.assert_no_realm();
+    for point in ["warm-realm-noted", "warm-realm-made"] {
+        dies(&kept, &["--quick"], point);
+        assert_eq!(kept.known_good(), known);
+        kept.assert_no_realm();
+    }
     kept.passes(None);
+    kept.assert_no_realm();
 }

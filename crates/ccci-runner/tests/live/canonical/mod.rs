@@ -1,6 +1,13 @@
 //! What is kept between runs, on the lab: the way from nothing to a known-good, and quick runs that never move it.
 
+mod crash;
+mod docs;
+mod lost;
+mod promote;
+mod rollback;
+
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use ccci_core::lock::{Holder, Lock};
@@ -9,9 +16,9 @@ use ccci_core::settings::Settings;
 use ccci_sso::Net;
 use serde_json::Value;
 
+use self::lost::all_have_their_turn;
 use crate::flight::eventually;
 use crate::support::{Ran, Server, assert_nothing_of, docker, lab_settings, must, server, server_alone};
-use crate::warm_lost::all_have_their_turn;
 
 /// How long a test waits for others who use the same canonical: all of them together need less.
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -161,11 +168,24 @@ impl Kept {
 
     /// What is in its volumes, their root directories too.
     pub(crate) fn data(&self) -> String {
-        let mounted =
-            |name: &&str| docker(&["volume", "inspect", "--format", "{{.Mountpoint}}", name]).into();
-        let volumes: Vec<PathBuf> = self.volumes().lines().map(|name| mounted(&name)).collect();
+        listing(&self.mounted(), "")
+    }
+
+    /// Whether a file in its volumes has this in its name or in its content.
+    pub(crate) fn holds(&self, text: &str) -> bool {
+        self.mounted().iter().any(|volume| {
+            let named = must(Command::new("find").arg(volume).args(["-name", &format!("*{text}*")]));
+            let grep = Command::new("grep").args(["-rqaF", "--", text]).arg(volume).status().unwrap();
+            !named.is_empty() || grep.success()
+        })
+    }
+
+    /// Where its volumes are.
+    fn mounted(&self) -> Vec<PathBuf> {
+        let mounted = |name: &str| docker(&["volume", "inspect", "--format", "{{.Mountpoint}}", name]).into();
+        let volumes: Vec<PathBuf> = self.volumes().lines().map(mounted).collect();
         assert!(!volumes.is_empty());
-        listing(&volumes, "")
+        volumes
     }
 
     /// The names of its volumes, a line each.
@@ -191,6 +211,14 @@ impl Kept {
         let filter = format!("label=com.docker.swarm.service.name={}_app", self.stack());
         let container = docker(&["ps", "--quiet", "--filter", &filter]);
         docker(&["exec", &container, "sh", "-c", line])
+    }
+
+    /// Keycloak has no realm of this server any more: runs and promotions have taken theirs along.
+    pub(crate) fn assert_no_realm(&self) {
+        let listed = must(&mut self.server.command(&["realms", "ls", "--json"]));
+        let listed: Value = serde_json::from_str(&listed).unwrap();
+        let ours = listed["realms"].as_array().unwrap().iter().filter(|row| row["state"] == listed["state"]);
+        assert_eq!(ours.count(), 0, "{listed}");
     }
 
     /// Nothing runs of it, and what is kept is what the known-good lists.
@@ -245,19 +273,17 @@ fn listing(places: &[PathBuf], more: &str) -> String {
     let form = format!("%p %y %m %U %G %s %T@ %n %l{more}\\n");
     let mut all = String::new();
     for place in places {
-        all += &sorted(
-            std::process::Command::new("find").arg(place).args(["-not", "-type", "d", "-printf", &form]),
-        );
+        all += &sorted(Command::new("find").arg(place).args(["-not", "-type", "d", "-printf", &form]));
         // A directory's size says how many entries it once had.
         let dirs = form.replace("%s ", "");
-        all += &sorted(std::process::Command::new("find").arg(place).args(["-type", "d", "-printf", &dirs]));
+        all += &sorted(Command::new("find").arg(place).args(["-type", "d", "-printf", &dirs]));
         let files = ["-type", "f", "-exec", "sha256sum", "{}", "+"];
-        all += &sorted(std::process::Command::new("find").arg(place).args(files));
+        all += &sorted(Command::new("find").arg(place).args(files));
     }
     all
 }
 
-fn sorted(command: &mut std::process::Command) -> String {
+fn sorted(command: &mut Command) -> String {
     let text = must(command);
     let mut lines: Vec<&str> = text.lines().collect();
     lines.sort_unstable();
@@ -293,7 +319,11 @@ fn the_same_command_is_cold_once_and_quick_from_then_on_and_nothing_moves_the_kn
     assert_eq!(kept.known_good(), known);
     kept.assert_at_rest();
 
-    // All that we know of it is lost, the volume is not.
+    // All that we know of it is lost, the volume with what somebody has written into it is not.
+    kept.told(["canonical", "up"]);
+    kept.in_app("echo written by hand >/usr/share/nginx/html/marker.html");
+    kept.told(["canonical", "down"]);
+    assert!(kept.data().contains("marker.html"));
     std::fs::remove_dir_all(kept.server.runs().parent().unwrap()).unwrap();
     let again = kept.run(&["--quick"]);
     kept.promoted(&again);

@@ -9,8 +9,8 @@ use ccci_core::envfile::EnvFile;
 use ccci_core::names::StackName;
 use ccci_core::swarm::{StackFacts, Swarm, TaskState, UpdateState};
 
+use crate::canonical::Kept;
 use crate::support::{Server, assert_nothing_of, docker, must};
-use crate::warm::Kept;
 
 const RECIPE: &str = "custom-html";
 const CHANGE: &str = "good-change";

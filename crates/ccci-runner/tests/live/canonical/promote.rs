@@ -6,8 +6,8 @@ use std::process::Command;
 use ccci_core::settings::Settings;
 use serde_json::Value;
 
+use crate::canonical::Kept;
 use crate::support::{Ran, lab_settings, must};
-use crate::warm::Kept;
 
 /// A catalogue in which a recipe has only some of its releases.
 pub(crate) struct Catalogue {

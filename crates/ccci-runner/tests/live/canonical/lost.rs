@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::canonical::Kept;
 use crate::engine::Wire;
-use crate::warm::Kept;
 
 /// Two quick runs and a cold one at once: the second waits and says for whom, and all have their turn.
 pub(crate) fn all_have_their_turn(kept: &Kept) {
