@@ -53,7 +53,8 @@ impl Fs {
 fn tools() {
     static READY: OnceLock<()> = OnceLock::new();
     READY.get_or_init(|| {
-        let wanted = "command -v mkfs.btrfs mkfs.xfs mkfs.ext4 xfs_io getfattr getfacl setfacl strace >/dev/null";
+        // `type` fails for one that is missing, `command -v` only where all are.
+        let wanted = "type mkfs.btrfs mkfs.xfs mkfs.ext4 xfs_io getfattr getfacl setfacl strace >/dev/null";
         if run(Path::new("/"), "bash", &["-c", wanted]).0 {
             return;
         }
