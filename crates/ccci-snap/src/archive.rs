@@ -2,15 +2,22 @@
 //! is named in `meta.json`. A restore makes the volume anew, so it is not one step: killed on the way, it is simply
 //! done again from the snapshot, which it never touches.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
+
+use blake3::Hash;
+use ccci_core::atomic::PathContext as _;
 
 use crate::backend::Method;
 use crate::error::SnapError;
+use crate::extents::CHUNK;
 use crate::job::{Job, Point};
 use crate::manifest::Sum;
 use crate::meta::VolumeMeta;
 use crate::place::Place;
 use crate::proved;
+use crate::stream::Lasting;
 
 /// Keeps the stream below `volumes`.
 pub(crate) fn keep(place: &Place, volumes: &Path) -> Result<Sum, SnapError> {
@@ -26,7 +33,8 @@ pub(crate) fn prove(volumes: &Path, volume: &VolumeMeta) -> Result<(), SnapError
     proved::open(&path, &volume.digest).map(drop)
 }
 
-/// Makes the volume anew from the stream, which was proved, and proves it by the stream that it then gives.
+/// Makes the volume anew from the stream, which was proved, and proves it by the stream that it then gives, but for
+/// times that no engine sets.
 pub(crate) fn restore(
     job: &Job<'_>,
     place: &Place,
@@ -39,12 +47,28 @@ pub(crate) fn restore(
     away.wait(away.engine.renew(&volume.name, &volume.like()))?;
     job.reach(Point::StreamEmptied);
     away.wait(away.engine.upload(&volume.name, &path))?;
-    let (digest, _) = away.wait(away.engine.digest(&volume.name))?;
-    if digest.to_hex().as_str() == volume.digest {
+    let mut lasting = Lasting::default();
+    let (digest, _) = away.wait(away.engine.stream(&volume.name, |data| {
+        lasting.update(data);
+        Ok(())
+    }))?;
+    if digest.to_hex().as_str() == volume.digest || lasting.finish() == lasting_of(&path)? {
         return Ok(());
     }
     Err(SnapError::Engine {
         what: format!("to bring the volume {} back", volume.name),
         message: "what it gives now is not what was kept".to_owned(),
     })
+}
+
+/// What of a kept stream comes back.
+fn lasting_of(path: &Path) -> Result<Hash, SnapError> {
+    let (mut file, mut lasting) = (File::open(path).path("open", path)?, Lasting::default());
+    let mut part = vec![0; CHUNK];
+    loop {
+        match file.read(&mut part).path("read", path)? {
+            0 => return Ok(lasting.finish()),
+            length => lasting.update(&part[..length]),
+        }
+    }
 }

@@ -33,6 +33,7 @@ mod seal;
 mod space;
 mod stage;
 mod store;
+mod stream;
 mod tar;
 mod verify;
 mod walk;

@@ -27,13 +27,14 @@ pub enum Method {
 }
 
 /// What the engine's archive API does not carry.
-pub const LOSSES: [&str; 6] = [
+pub const LOSSES: [&str; 7] = [
     "extended attributes",
     "ACLs",
     "holes (they become zeros)",
     "sockets",
     "access times",
     "fractions of seconds",
+    "times before 1970 (they become 1970)",
 ];
 
 impl Method {

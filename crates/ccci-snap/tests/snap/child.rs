@@ -39,7 +39,7 @@ pub(crate) fn work(world: &World, what: &str, method: Method, point: Option<(Poi
 pub(crate) fn traced(world: &World, what: &str, method: Method) -> String {
     order(world, what, method, None);
     let exe = std::env::current_exe().unwrap();
-    let calls = "trace=write,rename,renameat,renameat2,fsync,fdatasync,syncfs";
+    let calls = "trace=write,pwrite64,rename,renameat,renameat2,fsync,fdatasync,syncfs";
     let strace = ["-f", "-y", "-o", TRACE, "-e", calls, exe.to_str().unwrap()];
     let (ended, _) = run(&world.root, "strace", &[&strace[..], &ARGS].concat());
     assert!(ended, "{what}");

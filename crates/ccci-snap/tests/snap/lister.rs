@@ -9,23 +9,39 @@ use crate::world::{run, sh};
 
 /// Everything of a tree as lines: two equal lists mean two equal trees. Access times are left out: looking moves them.
 pub(crate) fn list(tree: &Path) -> Vec<String> {
-    let mut lines = metadata(tree);
-    lines.extend(names_of_one_file(tree));
-    let each = |program: &str| format!("find . -print0 | sort -z | xargs -0 {program}");
-    lines.extend(text(tree, &each("getfattr -h -d -m - -e hex --")));
-    lines.extend(
-        text(tree, &each("stat -c '%N device %t:%T' --")).into_iter().filter(|l| !l.ends_with(" 0:0")),
-    );
-    lines.extend(text(tree, "find . ! -type l -print0 | sort -z | xargs -0 getfacl -n -p --"));
-    lines.extend(text(tree, "find . -type f -print0 | sort -z | xargs -0 -r sha256sum --"));
-    lines.extend(holes(tree));
+    list_without(tree, &[])
+}
+
+/// Everything but what is declared to be lost, in the words of `meta.json`.
+pub(crate) fn list_without(tree: &Path, losses: &[&str]) -> Vec<String> {
+    let lost = |what: &str| losses.contains(&what);
+    let kinds: &[&str] = if lost("sockets") { &["!", "-type", "s"] } else { &[] };
+    let mut lines =
+        metadata(tree, kinds, lost("fractions of seconds"), lost("times before 1970 (they become 1970)"));
+    lines.extend(names_of_one_file(tree, kinds));
+    let each = |which: &str, program: &str| {
+        text(tree, &format!("find . {which} -print0 | sort -z | xargs -0 -r {program} --"))
+    };
+    let kinds = kinds.join(" ");
+    if !lost("extended attributes") {
+        lines.extend(each(&kinds, "getfattr -h -d -m - -e hex"));
+    }
+    let devices = each(&kinds, "stat -c '%N device %t:%T'");
+    lines.extend(devices.into_iter().filter(|l| !l.ends_with(" 0:0")));
+    if !lost("ACLs") {
+        lines.extend(each(&format!("! -type l {kinds}"), "getfacl -n -p"));
+    }
+    lines.extend(each("-type f", "sha256sum"));
+    if !lost("holes (they become zeros)") {
+        lines.extend(holes(tree));
+    }
     lines
 }
 
 /// What can be told of a tree that is too deep or too large for the other tools: names, metadata, what is one file.
 pub(crate) fn skeleton(tree: &Path) -> Vec<String> {
-    let mut lines = metadata(tree);
-    lines.extend(names_of_one_file(tree));
+    let mut lines = metadata(tree, &[], false, false);
+    lines.extend(names_of_one_file(tree, &[]));
     lines
 }
 
@@ -48,36 +64,36 @@ fn text(tree: &Path, script: &str) -> Vec<String> {
     sh(tree, script).lines().map(str::to_owned).collect()
 }
 
-fn fields(tree: &Path, format: &str) -> Vec<OsString> {
-    let (ok, out) = run(tree, "find", &[".", "-printf", format]);
+fn fields(tree: &Path, kinds: &[&str], format: &str) -> Vec<OsString> {
+    let (ok, out) = run(tree, "find", &[&["."], kinds, &["-printf", format]].concat());
     assert!(ok, "find {format}");
     let mut fields: Vec<_> = out.split(|b| *b == 0).map(|f| OsString::from_vec(f.to_vec())).collect();
     fields.pop();
     fields
 }
 
-/// Kind, mode, owner, group, time, length (not of directories), target.
-fn metadata(tree: &Path) -> Vec<String> {
-    let entries = fields(tree, r"%P %y %#m %U %G %T@ %y%s %l\0");
-    let mut lines: Vec<String> = entries.iter().map(|e| format!("{e:?}")).collect();
-    for line in &mut lines {
-        if let Some(at) = line.find(" d0").filter(|_| line.contains(" d ")) {
-            line.truncate(at);
-        }
-        // The length of a directory is the file system's own affair.
-        if line.contains(" d 0") {
-            let cut = line.rfind(" d").unwrap_or(line.len());
-            line.truncate(cut);
-        }
-    }
+/// Kind, mode, owner, group, time, length (not of directories: that is the file system's own affair), target.
+fn metadata(tree: &Path, kinds: &[&str], whole: bool, since_1970: bool) -> Vec<String> {
+    let entries = fields(tree, kinds, r"%P %y %#m %U %G\0%T@\0%y %s %l\0");
+    let mut lines: Vec<String> = entries
+        .chunks(3)
+        .map(|entry| {
+            let time = entry[1].to_str().unwrap();
+            let time = if since_1970 && time.starts_with('-') { "0.0000000000" } else { time };
+            // `find` tells the seconds before the moment and the fraction behind them, also before 1970.
+            let time = if whole { time.split('.').next().unwrap() } else { time };
+            let rest = Some(&entry[2]).filter(|rest| !rest.as_bytes().starts_with(b"d "));
+            format!("{:?} {time} {:?}", entry[0], rest.map_or(OsStr::new(""), OsString::as_os_str))
+        })
+        .collect();
     lines.sort();
     lines
 }
 
 /// Groups of names that are one file.
-fn names_of_one_file(tree: &Path) -> Vec<String> {
+fn names_of_one_file(tree: &Path, kinds: &[&str]) -> Vec<String> {
     let mut groups: BTreeMap<OsString, Vec<OsString>> = BTreeMap::new();
-    for pair in fields(tree, r"%i\0%P\0").chunks(2) {
+    for pair in fields(tree, kinds, r"%i\0%P\0").chunks(2) {
         groups.entry(pair[0].clone()).or_default().push(pair[1].clone());
     }
     let mut lines: Vec<String> = groups

@@ -19,6 +19,7 @@ mod hostile;
 mod kinds;
 mod lister;
 mod live;
+mod mutants;
 mod random;
 mod roundtrip;
 mod seal;

@@ -50,17 +50,16 @@ impl Fs {
 }
 
 /// Installs what the tests look with, once.
-fn tools() {
+pub(crate) fn tools() {
     static READY: OnceLock<()> = OnceLock::new();
     READY.get_or_init(|| {
-        // Asked for all at once, bash is content with any one of them.
-        let wanted = "for tool in mkfs.btrfs mkfs.xfs mkfs.ext4 xfs_io getfattr getfacl setfacl strace; do
-            command -v $tool >/dev/null || exit 1; done";
+        // `type` fails for one that is missing, `command -v` only where all are.
+        let wanted = "type mkfs.btrfs mkfs.xfs mkfs.ext4 xfs_io getfattr getfacl setfacl strace rsync patch >/dev/null";
         if run(Path::new("/"), "bash", &["-c", wanted]).0 {
             return;
         }
         let apt = "apt-get -o DPkg::Lock::Timeout=600 -qq";
-        let names = "btrfs-progs xfsprogs e2fsprogs attr acl strace";
+        let names = "btrfs-progs xfsprogs e2fsprogs attr acl strace rsync patch";
         sh(Path::new("/"), &format!(
             "export DEBIAN_FRONTEND=noninteractive; {apt} update >/dev/null; {apt} install -y {names} >/dev/null"
         ));
@@ -95,7 +94,8 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        run(Path::new("/"), "umount", &[self.path()]);
+        // A child of another test that is just being started may still hold what is open here.
+        run(Path::new("/"), "umount", &[OsStr::new("--lazy"), self.path().as_os_str()]);
     }
 }
 
