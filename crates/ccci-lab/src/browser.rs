@@ -103,15 +103,12 @@ async fn look(
     shot: &Shot<'_>,
     bounds: &Bounds,
 ) -> Result<(String, Vec<u8>), BrowserError> {
-    session.open(url).await?;
-    if let Some((user, password)) = shot.login {
-        log_in(session, user, password, bounds).await?;
-    }
+    open(session, url).await?;
     let with =
         if shot.expect.is_empty() { String::new() } else { format!(" with `{}`", shot.expect.join("`, `")) };
     let what = format!("a page of {}{with}", host(url));
     let page = wait::until(&what, bounds, || async {
-        match arrived(session, url, shot).await {
+        match step(session, url, shot).await {
             Ok(Look::NotYet(seen)) => Look::NotYet(seen),
             Ok(Look::Ready(page)) => Look::Ready(Ok(page)),
             Err(error) => Look::Ready(Err(error)),
@@ -121,22 +118,38 @@ async fn look(
     Ok((page, session.screenshot().await?))
 }
 
-/// Fills in Keycloak's form, once it is there, and sends it.
+/// What Chromium says where it has given a page up, since an address of this machine has changed. In a lab one does with
+/// each container that comes or goes, so the way begins anew then.
+const GIVEN_UP: &str = "ERR_NETWORK_CHANGED";
+
+async fn open(session: &Session, url: &Url) -> Result<(), BrowserError> {
+    match session.open(url).await {
+        Err(error) if error.to_string().contains(GIVEN_UP) => Ok(()),
+        other => other,
+    }
+}
+
+/// One step on the way: from a page that was given up, through the login form, to the page.
+async fn step(session: &Session, url: &Url, shot: &Shot<'_>) -> Result<Look<String, String>, BrowserError> {
+    if session.source().await?.contains(GIVEN_UP) {
+        open(session, url).await?;
+        return Ok(Look::NotYet(seen(session).await));
+    }
+    if let Some((user, password)) = shot.login
+        && let [Some(name), Some(word), Some(button)] = fields(session).await?
+    {
+        log_in(session, [name, word, button], user, password).await?;
+    }
+    arrived(session, url, shot).await
+}
+
+/// Fills in Keycloak's form and sends it.
 async fn log_in(
     session: &Session,
+    [name, word, button]: [String; 3],
     user: &str,
     password: &Secret,
-    bounds: &Bounds,
 ) -> Result<(), BrowserError> {
-    let fields = wait::until("Keycloak's login form", bounds, || async {
-        let (name, word, button) = match fields(session).await {
-            Ok([Some(name), Some(word), Some(button)]) => (name, word, button),
-            Ok(_) => return Look::NotYet(seen(session).await),
-            Err(error) => return Look::Ready(Err(error)),
-        };
-        Look::Ready(Ok((name, word, button)))
-    });
-    let (name, word, button) = fields.await??;
     session.type_into(&name, &Secret::new(user.to_owned())).await?;
     session.type_into(&word, password).await?;
     session.click(&button).await?;
@@ -179,7 +192,15 @@ async fn arrived(
 async fn seen(session: &Session) -> String {
     let address = session.address().await.map_or_else(|e| e.to_string(), |url| shown(&url));
     let title = session.title().await.unwrap_or_default();
-    format!("{address} (\"{title}\")")
+    let failed = session.source().await.ok().and_then(|page| failure_in(&page).map(str::to_owned));
+    format!("{address} (\"{title}\"{})", failed.map_or_else(String::new, |code| format!(", {code}")))
+}
+
+/// What the browser's own page says of a page that did not come: `ERR_CONNECTION_REFUSED`.
+fn failure_in(page: &str) -> Option<&str> {
+    let code = &page[page.find("ERR_")?..];
+    let end = code.find(|c: char| !(c.is_ascii_uppercase() || c == '_')).unwrap_or(code.len());
+    Some(&code[..end])
 }
 
 /// The port that the driver has chosen, from its own words.
@@ -280,6 +301,13 @@ mod tests {
         ] {
             assert_eq!(port_in(said), expected, "{said}");
         }
+    }
+
+    #[test]
+    fn why_a_page_did_not_come_is_told() {
+        let page = r#"<div class="error-code" jscontent="errorCode">ERR_CONNECTION_REFUSED</div>"#;
+        assert_eq!(failure_in(page), Some("ERR_CONNECTION_REFUSED"));
+        assert_eq!(failure_in("<p>no error</p>"), None);
     }
 
     #[test]

@@ -28,6 +28,8 @@ const MOUNT: &str = "volume";
 const STREAM_DEADLINE: Duration = Duration::from_secs(3600);
 /// How long the engine may take for the answer to a question.
 const DEADLINE: Duration = Duration::from_secs(20);
+/// How long it may take to remove a volume with its files.
+const REMOVAL: Duration = Duration::from_secs(600);
 const CHUNK: usize = 256 << 10;
 /// The longest stream of an empty volume: its root with a pax header, and the end.
 const EMPTY: u64 = 4 * 512 + 1024;
@@ -158,9 +160,11 @@ impl Engine {
     /// Makes the volume anew, empty.
     pub(crate) async fn renew(&self, name: &str, like: &VolumeFacts) -> Result<(), SnapError> {
         let gently = query::RemoveVolumeOptionsBuilder::default().force(false).build();
-        match self.docker.remove_volume(name, Some(gently)).await {
+        let what = format!("to remove the volume {name}");
+        // It removes all files of the volume before it answers.
+        match answered(&what, REMOVAL, self.docker.remove_volume(name, Some(gently))).await? {
             Ok(()) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => {}
-            Err(error) => return Err(failed(&format!("to remove the volume {name}"), &error)),
+            Err(error) => return Err(failed(&what, &error)),
         }
         self.make(name, like).await?;
         // The content of some volumes outlives them. It is all still there, and so is what was added to it.
@@ -242,8 +246,9 @@ impl Engine {
         let options = query::CreateImageOptionsBuilder::default().from_src("-").repo(IMAGE).tag(TAG).build();
         let empty = bollard::body_full(vec![0; 1024].into());
         let mut progress = Box::pin(self.docker.create_image(Some(options), Some(empty), None));
-        while let Some(step) = progress.next().await {
-            step.map_err(|e| failed("to make the helper's image", &e))?;
+        let what = "to make the helper's image";
+        while let Some(step) = asked(what, progress.next()).await? {
+            step.map_err(|e| failed(what, &e))?;
         }
         Ok(())
     }
@@ -255,8 +260,16 @@ fn helper_name(volume: &str) -> String {
 
 /// One question with an end of its own: an engine may take it and never answer.
 async fn asked<T>(what: &str, question: impl Future<Output = T>) -> Result<T, SnapError> {
-    let silent = |_| failed(what, &format!("no answer within {} s", DEADLINE.as_secs()));
-    tokio::time::timeout(DEADLINE, question).await.map_err(silent)
+    answered(what, DEADLINE, question).await
+}
+
+async fn answered<T>(
+    what: &str,
+    within: Duration,
+    question: impl Future<Output = T>,
+) -> Result<T, SnapError> {
+    let silent = |_| failed(what, &format!("no answer within {} s", within.as_secs()));
+    tokio::time::timeout(within, question).await.map_err(silent)
 }
 
 fn failed(what: &str, error: &dyn Display) -> SnapError {

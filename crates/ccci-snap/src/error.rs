@@ -149,7 +149,7 @@ impl SnapError {
 
     /// True when the snapshot or the staged copy itself is to blame.
     pub fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::None { .. } | Self::Schema { .. })
+        matches!(self, Self::Damaged { .. } | Self::None { .. })
     }
 }
 

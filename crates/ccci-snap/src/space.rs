@@ -35,7 +35,7 @@ impl Need {
         let mut need = Self::default();
         for volume in volumes.into_iter().filter(|v| v.method != Method::Archive) {
             need.files += volume.files;
-            need.bytes += if volume.method == Method::Clone { 0 } else { volume.size + volume.files * BLOCK };
+            need.bytes += if volume.method == Method::Clone { 0 } else { volume.size };
         }
         need
     }
@@ -92,7 +92,7 @@ pub(crate) fn for_trees(place: &Path, trees: &[&Path]) -> Result<(), SnapError> 
 pub(crate) fn spare(place: &Path, need: Need) -> Result<(), SnapError> {
     let stat = statvfs(place)?;
     let reserve = stat.f_blocks * stat.f_frsize / SPARE;
-    room(place, Need { bytes: need.bytes + reserve, ..need })
+    room(place, Need { bytes: need.bytes + need.files * BLOCK + reserve, ..need })
 }
 
 /// Refuses when `place` has no room for this.

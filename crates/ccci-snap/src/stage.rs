@@ -129,7 +129,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Makes the copy, proved by digests as it is read, and looks at all of it. Of one that cannot be made nothing stays, so
-    /// that it takes no room from anybody.
+    /// that it takes no room from anybody; one that is cancelled is left to the next look.
     pub(crate) fn make(
         &self,
         job: &Job<'_>,
@@ -140,7 +140,8 @@ impl<'a> Stage<'a> {
         space::room(self.beside, Need::of_copies([volume]))?;
         job.reach(Point::StageBegun);
         let made = self.fill(job, snapshot, volume);
-        if made.is_err()
+        // Who ends it wants no long removal; the next start does it.
+        if made.as_ref().is_err_and(|error| !matches!(error, SnapError::Cancelled))
             && let Err(error) = self.sweep(job)
         {
             tracing::warn!(volume = %volume.name, %error, "an unfinished copy is left");

@@ -76,11 +76,16 @@ impl Checkout {
         if digits.len() == 40 {
             let name = format!("{digits}^{{commit}}");
             let known = self.peel(&name).await?;
-            if known.is_none() {
-                self.fetch_commit(&digits).await?;
-                return Ok(self.peel(&name).await?.into_iter().collect());
+            if known.is_some() {
+                return Ok(known.into_iter().collect());
             }
-            return Ok(known.into_iter().collect());
+            let fetched = self.fetch_commit(&digits).await?;
+            let found = self.peel(&name).await?;
+            if found.is_none() && !fetched {
+                // A server that refuses is one thing, one that is not there another: it may well have the commit.
+                self.must_answer().await?;
+            }
+            return Ok(found.into_iter().collect());
         }
         let text = self.run(&["rev-parse", &format!("--disambiguate={digits}")]).await?;
         let mut commits = Vec::new();
@@ -93,14 +98,23 @@ impl Checkout {
         Ok(commits)
     }
 
-    /// Asks the remotes for a commit that hangs on no branch: the head of a change that was rebased since.
-    async fn fetch_commit(&self, name: &str) -> Result<(), GitError> {
+    /// Asks the remote for a commit that hangs on no branch: the head of a change that was rebased since. Says whether it was
+    /// given.
+    async fn fetch_commit(&self, name: &str) -> Result<bool, GitError> {
         let url = self.source().await;
         let command = upload_pack(self.git.command(&self.dir, self.git.network).arg("fetch"), &url);
         // Many servers refuse this, and then the commit is as unknown as one that never was.
         let output = command.args(["--quiet", "--no-tags", self.remote, name]).run().await?;
         tracing::debug!(ok = output.ok(), %name, "fetched a commit by its name");
-        Ok(())
+        Ok(output.ok())
+    }
+
+    /// Fails where the remote cannot be asked at all.
+    async fn must_answer(&self) -> Result<(), GitError> {
+        let url = self.source().await;
+        let command = upload_pack(self.git.command(&self.dir, self.git.network).arg("ls-remote"), &url);
+        let output = command.args(["--quiet", self.remote, "HEAD"]).run().await?;
+        if output.ok() { Ok(()) } else { Err(super::failed(&output)) }
     }
 
     /// The commit behind a revision that we wrote ourselves.

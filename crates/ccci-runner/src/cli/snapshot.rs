@@ -52,8 +52,9 @@ pub(crate) async fn carry_out(
 struct Row {
     recipe: String,
     dir: String,
-    /// `null` where it is damaged.
+    /// `null` where it cannot be used.
     meta: Option<Meta>,
+    /// Why not.
     damage: Option<String>,
 }
 
@@ -81,7 +82,7 @@ fn listed(json: bool, world: &World) -> Result<String, Trouble> {
 
 fn lines(row: &Row) -> Vec<String> {
     let Some(meta) = &row.meta else {
-        return vec![format!("{}  damaged: {}", row.recipe, row.damage.as_deref().unwrap_or_default())];
+        return vec![format!("{}  {}", row.recipe, row.damage.as_deref().unwrap_or_default())];
     };
     let version = meta.version.as_ref().map_or_else(|| meta.commit.short().to_owned(), ToString::to_string);
     let head = format!("{}  {version}  {}  {}", row.recipe, meta.time, row.dir);

@@ -120,9 +120,12 @@ pub(crate) async fn up(
             let hands = run.hands(&world.stop.teardown, world);
             let down = hands.put_down(&canonical, Some(&known.snapshot), &id).await;
             teardown::undo(&run, world).await;
-            // Why it did not come up is what is to be mended; what is left of it, the next start takes down.
+            // Why it did not come up is what is to be mended.
             if let Err(left) = down {
-                world.events.progress(still_open(&canonical, &left));
+                let domain = &canonical.domain;
+                world.events.progress(format!(
+                    "{domain} is not down yet: {left}; the next start takes it down and keeps its data (`ccci recover`)"
+                ));
             }
             Err(why)
         }
@@ -166,7 +169,7 @@ pub(crate) async fn down(recipe: &RecipeName, world: &World) -> Result<String, T
     let canonical = canonical(recipe, world)?;
     let _lock = take(&canonical, "canonical down", world)?;
     let swarm = world.swarm().await?;
-    if let Some((_, why)) = known::elsewhere(&canonical) {
+    if let Some((_, why)) = known::untouchable(&canonical) {
         return Err(Trouble::BadInput(format!("{recipe}: {why}")));
     }
     let Some(journal) = known::up_by(&canonical) else {

@@ -74,7 +74,6 @@ pub(crate) fn opened(canonical: &Canonical) -> Result<Option<KnownGood>, Trouble
         Ok(snapshot) => {
             Ok(Some(KnownGood { canonical: canonical.clone(), record: record_of(&snapshot), snapshot }))
         }
-        Err(error @ SnapError::Schema { .. }) => Err(infrastructure(error)),
         Err(error) if damaged(&error).is_some() => Ok(None),
         Err(error) => Err(infrastructure(error)),
     }
@@ -232,7 +231,6 @@ pub(crate) async fn proved(known: KnownGood, swarm: &Swarm, world: &World) -> Re
 pub(crate) fn damaged(error: &SnapError) -> Option<String> {
     let part = match error {
         SnapError::None { .. } => return Some("snapshot".to_owned()),
-        SnapError::Schema { .. } => "snapshot",
         SnapError::Damaged { path, .. } => {
             let named = |end: &str| path.to_string_lossy().ends_with(end);
             if named(".manifest") {

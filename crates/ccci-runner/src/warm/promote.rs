@@ -130,12 +130,11 @@ impl Promotion<'_> {
             None => self.lock(run, patience).await?,
         };
         let done = Box::pin(self.locked(run, notes)).await;
-        if matches!(canonical.journal(), Ok(None)) {
-            let known =
-                known::on_disk(canonical, &course.subject.room.manifest).map_err(|e| e.to_string())?;
-            run.afterwards = known.whole();
-        }
         run.locks.kept = Some(lock);
+        if matches!(canonical.journal(), Ok(None)) {
+            let known = known::on_disk(canonical, &course.subject.room.manifest).ok();
+            run.afterwards = known.and_then(Found::whole);
+        }
         let done = done?;
         world.events.progress(done.as_str());
         Ok(done)

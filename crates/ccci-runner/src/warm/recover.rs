@@ -196,11 +196,11 @@ async fn ended(canonical: &Canonical, journal: &Journal, hands: Hands<'_>, world
         (Recovery::GiveUp | Recovery::Return, _) => give_up(canonical, &journal.run, hands, world).await,
     };
     match done {
-        Ok(end) if rule == Recovery::GiveUp => Told::new(End::Left, format!("{died}: {end}")),
+        Ok(end) if rule == Recovery::GiveUp => Told::new(End::NotRestored, format!("{died}: {end}")),
         Ok(end) => Told::new(End::Done, format!("{died}: {end}")),
         // An engine that is lost, or a program that is stopped: nobody need act.
         Err(why) if hands.cancel.is_cancelled() || hands.swarm.stacks().await.is_err() => left(why),
-        Err(why) if is_damaged(known.as_ref(), world).await => {
+        Err(why) if rule == Recovery::Return && is_damaged(known.as_ref(), world).await => {
             // No later start could do it either: as for one whose `meta.json` is damaged.
             match give_up(canonical, &journal.run, hands, world).await {
                 Ok(end) => Told::new(End::NotRestored, format!("{died}: {why}; {end}")),

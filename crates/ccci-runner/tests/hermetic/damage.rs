@@ -211,6 +211,11 @@ fn a_damaged_journal_ends_at_the_known_good_or_is_given_up() {
     let kinds: Vec<Value> = world.alerts().iter().map(|alert| alert["kind"].clone()).collect();
     assert_eq!(kinds, ["restore-failed"]);
     world.quick(None).assert(0, "pass");
+    // A person who looks first is told to act.
+    std::fs::write(&journal, "{").unwrap();
+    Harm::Garbage.to(&world.kept("snapshot/meta.json"));
+    assert_eq!(world.ccci(&["recover"]).code, Some(6));
+    assert_eq!(world.ccci(&["recover"]).code, Some(0), "it is given up");
 }
 
 /// What a newer ccci keeps is no base for this one's runs and nothing that they change; a person may give it up.

@@ -18,8 +18,8 @@ pub(crate) struct Stay {
     pub(crate) password: PathBuf,
 }
 
-pub(crate) fn stay(server: &Server, recipe: &str) -> Stay {
-    let run = server.fly(&["--recipe", recipe, "--stay"]);
+pub(crate) fn stay(server: &Server, words: &[&str]) -> Stay {
+    let run = server.fly(&[&["--stay", "--recipe"], words].concat());
     let line = invitation(&run);
     let after = |mark: &str| {
         let rest = line.split(mark).nth(1).unwrap_or_else(|| panic!("no `{mark}` in: {line}"));
@@ -74,7 +74,7 @@ fn browsers_of(dir: &Path) -> Vec<String> {
 #[test]
 fn a_person_opens_an_app_that_stays_and_logs_in() {
     let server = server("");
-    let stay = stay(&server, "specimen-sso");
+    let stay = stay(&server, &["specimen-sso"]);
     let password = std::fs::read_to_string(&stay.password).unwrap();
     let email = format!("{}-{}@", stay.user, stay.run.id());
 

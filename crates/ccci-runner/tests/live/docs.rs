@@ -60,7 +60,7 @@ fn failure_38_the_newest_release_passes_with_every_check_run_and_its_realm_is_go
     let server = server("");
     let [before, _] = realms(&server);
     assert!(before.contains("master"), "{before:?}");
-    let stay = stay(&server, "lasuite-docs");
+    let stay = stay(&server, &["lasuite-docs", "--stages", "install,upgrade,custom"]);
     let (code, said, picture) = stay.screenshot("/api/v1.0/authenticate/", &stay.password, "New document");
     assert_eq!(code, Some(0), "{said}");
     assert!(picture.is_some_and(|picture| picture.starts_with(PNG)), "{said}");

@@ -160,6 +160,7 @@ fn leaks(server: &Server, outside: &Outside, more: &[&str]) -> Leaky {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((output.status.code(), &report["verdict"]), (Some(1), &Value::from("fail")), "{said}");
     assert_eq!(report["teardown"]["clean"], true, "{report}");
+    assert_eq!((&report["mode"], &report["fallback"]), (&report["requested_mode"], &Value::Null), "{report}");
     let read = |file: std::fs::DirEntry| {
         (file.file_name().into_string().unwrap(), std::fs::read_to_string(file.path()).unwrap())
     };

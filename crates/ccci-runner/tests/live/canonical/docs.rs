@@ -38,6 +38,8 @@ fn what_a_change_destroys_of_database_and_store_is_back_and_the_app_boots_with_b
     let cold = kept.run(&["--quick"]);
     kept.promoted(&cold);
     kept.assert_at_rest();
+    let before = (kept.known_good(), kept.data());
+    let before = (before.0.as_str(), before.1.as_str());
     let quick = kept.passes(None);
     println!("{}", told(&cold, &quick));
     let own = quick.report["deps"][0]["realm"].as_str().unwrap();
@@ -46,6 +48,6 @@ fn what_a_change_destroys_of_database_and_store_is_back_and_the_app_boots_with_b
 
     // The database and the store come back together, whichever of them a change has moved.
     let never_healthy = ([].as_slice(), "unhealthy");
-    Proof { kept: &kept, page: "/api/v1.0/config/", never_healthy, migrated: "0003_rewrite" }.given();
+    Proof { kept: &kept, before, page: "/api/v1.0/config/", never_healthy, migrated: "0003_rewrite" }.given();
     kept.assert_no_realm();
 }

@@ -37,6 +37,8 @@ fn impatient(recipe: &str) -> (tempfile::TempDir, String) {
 pub(crate) struct Proof<'a> {
     /// The app.
     pub(crate) kept: &'a Kept,
+    /// The known-good and the data of its volumes, when it had just been made.
+    pub(crate) before: (&'a str, &'a str),
     /// What its data is served at.
     pub(crate) page: &'a str,
     /// Words for its runs, and a branch that never gets healthy with them.
@@ -48,9 +50,7 @@ pub(crate) struct Proof<'a> {
 impl Proof<'_> {
     /// Whatever fails, the known-good is back to the byte and boots; what passes moves only the volumes.
     pub(crate) fn given(&self) {
-        let kept = self.kept;
-        let before = (kept.known_good(), kept.data());
-        let before = (before.0.as_str(), before.1.as_str());
+        let Self { kept, before, .. } = *self;
         fails(kept, "destroys-data", "generic::upgrade::reconverged", before);
         kept.told(["canonical", "up"]);
         assert_eq!(kept.page(self.page).0, 200, "it boots with its data");
@@ -86,6 +86,7 @@ fn a_page_that_a_change_destroys_is_back_and_whatever_else_fails_leaves_nothing(
     assert!(before.1.contains("index.html"), "there is something to lose: {}", before.1);
     let (_own, recipes) = impatient("custom-html");
     let words = ["--recipes", recipes.as_str()];
-    Proof { kept: &kept, page: "/", never_healthy: (&words, "never-healthy"), migrated: "migrated" }.given();
+    Proof { kept: &kept, before, page: "/", never_healthy: (&words, "never-healthy"), migrated: "migrated" }
+        .given();
     restores_although_the_engine_restarts(&kept, "refused-compose", before);
 }
