@@ -2,8 +2,9 @@
 //! Keycloak's form where it is told to, and takes a picture of the page. It reaches the lab and nothing else, trusts
 //! exactly the lab's certificate, and is gone with all that it wrote when the look is over.
 
+use std::cell::Cell;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -104,11 +105,12 @@ async fn look(
     bounds: &Bounds,
 ) -> Result<(String, Vec<u8>), BrowserError> {
     open(session, url).await?;
+    let begun = Cell::new(Instant::now());
     let with =
         if shot.expect.is_empty() { String::new() } else { format!(" with `{}`", shot.expect.join("`, `")) };
     let what = format!("a page of {}{with}", host(url));
     let page = wait::until(&what, bounds, || async {
-        match step(session, url, shot).await {
+        match step(session, url, shot, &begun).await {
             Ok(Look::NotYet(seen)) => Look::NotYet(seen),
             Ok(Look::Ready(page)) => Look::Ready(Ok(page)),
             Err(error) => Look::Ready(Err(error)),
@@ -121,6 +123,9 @@ async fn look(
 /// What Chromium says where it has given a page up, since an address of this machine has changed. In a lab one does with
 /// each container that comes or goes, so the way begins anew then.
 const GIVEN_UP: &str = "ERR_NETWORK_CHANGED";
+/// How long a page may take to fill itself. What its scripts ask for is given up as well, and no page says so: a person
+/// would load it again.
+const FILLING: Duration = Duration::from_secs(15);
 
 async fn open(session: &Session, url: &Url) -> Result<(), BrowserError> {
     match session.open(url).await {
@@ -130,10 +135,17 @@ async fn open(session: &Session, url: &Url) -> Result<(), BrowserError> {
 }
 
 /// One step on the way: from a page that was given up, through the login form, to the page.
-async fn step(session: &Session, url: &Url, shot: &Shot<'_>) -> Result<Look<String, String>, BrowserError> {
-    if session.source().await?.contains(GIVEN_UP) {
+async fn step(
+    session: &Session,
+    url: &Url,
+    shot: &Shot<'_>,
+    begun: &Cell<Instant>,
+) -> Result<Look<String, String>, BrowserError> {
+    if begun.get().elapsed() >= FILLING || session.source().await?.contains(GIVEN_UP) {
+        let seen = seen(session).await;
         open(session, url).await?;
-        return Ok(Look::NotYet(seen(session).await));
+        begun.set(Instant::now());
+        return Ok(Look::NotYet(seen));
     }
     if let Some((user, password)) = shot.login
         && let [Some(name), Some(word), Some(button)] = fields(session).await?

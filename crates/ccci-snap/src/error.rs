@@ -26,7 +26,7 @@ pub enum SnapError {
         source: io::Error,
     },
     /// A snapshot or a staged copy is not what was written.
-    #[error("{} is damaged: {why}; nothing was restored from it", path.display())]
+    #[error("{} is damaged: {why}", path.display())]
     Damaged {
         /// The file or tree.
         path: PathBuf,

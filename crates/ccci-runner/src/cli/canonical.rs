@@ -171,14 +171,12 @@ fn listed(json: bool, world: &World) -> Result<String, CommandError> {
 
 async fn shown(recipe: &RecipeName, room: &Room, json: bool, world: &World) -> Result<String, CommandError> {
     let canonical = commands::canonical(recipe, world)?;
+    let lock = recover::lock_of(&canonical, world);
+    let held = lock::is_held(&lock).map_err(infrastructure)?;
     let missing = match known::on_disk(&canonical, &room.manifest)? {
         known::Found::Missing(part) => Some(part),
         // A run that has it changes it while it is looked at; it has proved it before.
-        known::Found::Whole(_)
-            if lock::is_held(&recover::lock_of(&canonical, world)).map_err(infrastructure)? =>
-        {
-            None
-        }
+        known::Found::Whole(_) if held => None,
         known::Found::Whole(known) => {
             let swarm = world.swarm().await?;
             match known::proved(*known, &swarm, world).await? {
@@ -206,6 +204,9 @@ async fn shown(recipe: &RecipeName, room: &Room, json: bool, world: &World) -> R
         format!("volumes    {}", row.volumes.unwrap_or("no mark")),
         format!("files      {}", row.dir),
     ];
+    if held {
+        lines.push(format!("in use     by {}; not read through", lock::holder(&lock)));
+    }
     if let Some(journal) = &row.journal {
         lines.push(format!(
             "open       {} of run {}, since {}",

@@ -196,6 +196,9 @@ pub(crate) async fn drop_all(recipe: &RecipeName, world: &World) -> Result<Strin
         return Err(Trouble::BadInput(format!("{recipe}: {why}")));
     }
     let swarm = world.swarm().await?;
+    if let Some(up) = known::up_by(&canonical) {
+        world.events.progress(format!("{} was up since {}", canonical.domain, up.began));
+    }
     recover::end_of_up(&canonical, world)?;
     let journal = canonical.journal().or_else(|_| {
         // Whatever it was, nothing is to be left of it, and a person says so.

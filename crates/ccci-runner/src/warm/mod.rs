@@ -118,8 +118,8 @@ pub(crate) fn not_restored(
 ) -> String {
     let recipe = &canonical.recipe;
     let hint = format!(
-        "mend the cause, then `ccci recover` tries again; `ccci snapshot verify {recipe}` proves the known-good, `ccci canonical drop \
-         {recipe}` gives it up (a cold run makes another)"
+        "mend the cause, then `ccci recover` tries again; where `ccci snapshot verify {recipe}` says that the known-good is damaged, \
+         `ccci canonical drop {recipe}` gives it up, and `ccci canonical seed {recipe}` makes another"
     );
     let what = format!("the known-good of {recipe} at {} could not be brought back: {why}", canonical.domain);
     raise(AlertKind::RestoreFailed, canonical, known, (run, None), (&what, &hint), world);

@@ -5,6 +5,7 @@ use ccci_core::alert::AlertKind;
 use ccci_core::canonical::Canonical;
 use ccci_core::clock;
 use ccci_core::envfile::EnvFile;
+use ccci_core::git::Commit;
 use ccci_core::lock::{self, Lock};
 use ccci_core::plan::{Known, promotion as plan_of};
 use ccci_core::promote::{self as rules, Due, Onward};
@@ -88,9 +89,9 @@ struct Notes {
 struct OnDisk {
     /// As the record says.
     commit: Option<String>,
-    /// What tells its snapshot from any other of the same commit: when it was taken, with which secrets. None where record
-    /// and snapshot do not belong together.
-    taken: Option<(String, Vec<SecretMeta>)>,
+    /// What tells its snapshot from any other: of which commit, when it was taken, which is told in seconds, and with which
+    /// secrets. None where record and snapshot do not belong together.
+    taken: Option<(Commit, String, Vec<SecretMeta>)>,
 }
 
 fn on_disk(canonical: &Canonical) -> OnDisk {
@@ -99,7 +100,10 @@ fn on_disk(canonical: &Canonical) -> OnDisk {
     let own = snapshot.filter(|snapshot| Some(known::record_of(snapshot)) == record);
     OnDisk {
         commit: record.map(|record| record.commit.to_string()),
-        taken: own.map(|snapshot| (snapshot.meta().time.clone(), snapshot.meta().secrets.clone())),
+        taken: own.map(|snapshot| {
+            let meta = snapshot.meta();
+            (meta.commit.clone(), meta.time.clone(), meta.secrets.clone())
+        }),
     }
 }
 
