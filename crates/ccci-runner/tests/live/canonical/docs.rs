@@ -47,7 +47,7 @@ fn what_a_change_destroys_of_database_and_store_is_back_and_the_app_boots_with_b
     assert_eq!(quick.report["deploys"], serde_json::json!({"expected": 1, "counted": 1}));
 
     // The database and the store come back together, whichever of them a change has moved.
-    let never_healthy = ([].as_slice(), "unhealthy");
+    let never_healthy = ([].as_slice(), "broken-migration");
     Proof { kept: &kept, before, page: "/api/v1.0/config/", never_healthy, migrated: "0003_rewrite" }.given();
     kept.assert_no_realm();
 }
