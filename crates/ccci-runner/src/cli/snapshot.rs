@@ -5,7 +5,7 @@ use std::io::Write;
 use ccci_core::canonical::Canonical;
 use ccci_core::names::RecipeName;
 use ccci_core::verdict::{Trouble, exit};
-use ccci_snap::{Job, Meta, SnapError};
+use ccci_snap::{Meta, SnapError};
 use serde::Serialize;
 
 use super::dispatch::CommandError;
@@ -105,9 +105,7 @@ async fn verify(recipe: &RecipeName, world: &World, out: &mut dyn Write) -> Resu
         }
         Err(error) => return damaged(&error, out),
     };
-    let (checked, cancel) = (snapshot.clone(), world.stop.run.clone());
-    let verified = tokio::task::spawn_blocking(move || checked.verify(&Job::new(cancel, &|_| {}))).await;
-    match verified.map_err(infrastructure)? {
+    match known::verified(&snapshot, world).await? {
         Ok(()) => {
             let bytes = snapshot.meta().size();
             writeln!(out, "{}: every byte of {bytes} is as it was kept", snapshot.dir().display()).ok();

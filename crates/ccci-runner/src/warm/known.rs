@@ -219,12 +219,17 @@ pub(crate) async fn proved(known: KnownGood, swarm: &Swarm, world: &World) -> Re
     if let Some(gone) = volumes.iter().find(|name| !there.contains(name.as_str())) {
         return missing(format!("volume {gone}"));
     }
-    let (snapshot, cancel) = (known.snapshot.clone(), world.stop.run.clone());
-    let verified = tokio::task::spawn_blocking(move || snapshot.verify(&Job::new(cancel, &|_| {}))).await;
-    match verified.map_err(infrastructure)? {
+    match verified(&known.snapshot, world).await? {
         Ok(()) => Ok(Found::Whole(Box::new(known))),
         Err(error) => damaged(&error).map_or_else(|| Err(infrastructure(&error)), missing),
     }
+}
+
+/// Reads every byte of a snapshot.
+pub(crate) async fn verified(snapshot: &Snapshot, world: &World) -> Result<Result<(), SnapError>, Trouble> {
+    let (snapshot, cancel) = (snapshot.clone(), world.stop.run.clone());
+    let verified = tokio::task::spawn_blocking(move || snapshot.verify(&Job::new(cancel, &|_| {}))).await;
+    verified.map_err(infrastructure)
 }
 
 /// Which part a damage means; none for what is no damage.

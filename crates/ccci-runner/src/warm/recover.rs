@@ -217,8 +217,7 @@ async fn ended(canonical: &Canonical, journal: &Journal, hands: Hands<'_>, world
 /// Whether the data of a known-good is not what was kept, of which every byte is read.
 async fn is_damaged(known: Option<&KnownGood>, world: &World) -> bool {
     let Some(known) = known else { return false };
-    let (snapshot, cancel) = (known.snapshot.clone(), world.stop.run.clone());
-    let verified = tokio::task::spawn_blocking(move || snapshot.verify(&Job::new(cancel, &|_| {}))).await;
+    let verified = known::verified(&known.snapshot, world).await;
     matches!(verified, Ok(Err(error)) if known::damaged(&error).is_some())
 }
 
