@@ -17,6 +17,8 @@ pub enum AlertKind {
     NotPromoted,
     /// The known-good could not be brought back.
     RestoreFailed,
+    /// A disk has too little room for a run to begin.
+    Disk,
 }
 
 impl AlertKind {
@@ -25,6 +27,7 @@ impl AlertKind {
         match self {
             Self::NotPromoted => "not-promoted",
             Self::RestoreFailed => "restore-failed",
+            Self::Disk => "disk",
         }
     }
 }
@@ -56,7 +59,8 @@ pub struct Alert {
 
 impl Alert {
     /// Writes it into `<state>/alerts/`. `at` names the file, so alerts sort by time; one of the same name is never
-    /// written over. What a run has said is not said again by each start that tries to mend it.
+    /// written over. What a run has said is not said again by each start that tries to mend it, nor by each run that a full
+    /// disk keeps from beginning.
     pub fn raise(&self, state_dir: &Path, at: jiff::Timestamp) -> Result<(), PathError> {
         let dir = state_dir.join("alerts");
         atomic::create_dir(&dir)?;
@@ -77,9 +81,10 @@ impl Alert {
         Ok(())
     }
 
-    /// Whether an alert of this kind, app and run is waiting to be sent. What cannot be read is none.
+    /// Whether an alert of this kind, app and run is waiting to be sent; a disk is that of all apps and runs. What cannot be
+    /// read is none.
     fn is_raised(&self, dir: &Path) -> bool {
-        let end = format!("-{}-{}.json", self.app, self.kind.as_str());
+        let end = format!("-{}.json", self.kind.as_str());
         let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
         let alike =
             entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.ends_with(&end)));
@@ -87,7 +92,7 @@ impl Alert {
             let text = atomic::read_optional(&entry.path()).ok()??;
             serde_json::from_str::<Self>(&text).ok()
         });
-        alerts.any(|alert| alert.app == self.app && alert.run == self.run)
+        alerts.any(|alert| self.kind == AlertKind::Disk || (alert.app == self.app && alert.run == self.run))
     }
 }
 

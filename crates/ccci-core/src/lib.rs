@@ -11,6 +11,7 @@ pub mod canonical;
 pub mod clock;
 pub mod compose;
 pub mod deploy;
+pub mod disk;
 pub mod envfile;
 pub mod event;
 pub mod exec;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::address::Address;
 use crate::atomic::{PathContext as _, PathError};
+use crate::disk::Size;
 use crate::names::{BaseDomain, RecipeName};
 use crate::yaml::{self, YamlError};
 
@@ -51,6 +52,9 @@ pub struct Settings {
     /// How many finished runs' records are kept.
     #[serde(default = "default_keep_runs")]
     pub keep_runs: NonZeroU32,
+    /// How much must be free on the disks of the state directory and of the engine before a run begins (T4).
+    #[serde(default = "default_disk_free")]
+    pub disk_free: Size,
     /// Whether a copy of the known-good is made ready beside the volumes after a run (V5).
     #[serde(default)]
     pub fast_restore: FastRestore,
@@ -145,6 +149,10 @@ fn default_max_tests() -> NonZeroU32 {
 fn default_keep_runs() -> NonZeroU32 {
     const KEPT: NonZeroU32 = NonZeroU32::new(200).expect("200 is not zero");
     KEPT
+}
+
+fn default_disk_free() -> Size {
+    Size::of(1 << 30)
 }
 
 /// Settings that cannot be used.

@@ -116,11 +116,23 @@ pub fn judge(found: &Found<'_>) -> Judgement {
     let inconclusive =
         |code, why: String| Judgement { verdict: Verdict::Inconclusive, exit_code: code, why: Some(why) };
     let fail = |why: String| Judgement { verdict: Verdict::Fail, exit_code: exit::FAIL, why: Some(why) };
+    let failed: Vec<&str> = found
+        .checks
+        .iter()
+        .filter(|c| matches!(c.outcome, Outcome::Fail(_)))
+        .map(|c| c.name.as_str())
+        .collect();
+    let failed = (!failed.is_empty()).then(|| format!("failed: {}", failed.join(", ")));
+    // Whoever repairs the server reads on; whoever wrote the change looks for this.
+    let not_restored = |why: &str| {
+        let before = failed.as_ref().map_or_else(String::new, |failed| format!("; before that {failed}"));
+        inconclusive(exit::RESTORE_FAILED, format!("{why}{before}"))
+    };
     if let Some(why) = found.not_restored {
-        return inconclusive(exit::RESTORE_FAILED, why.to_owned());
+        return not_restored(why);
     }
     match found.trouble {
-        Some(Trouble::RestoreFailed(why)) => return inconclusive(exit::RESTORE_FAILED, why.clone()),
+        Some(Trouble::RestoreFailed(why)) => return not_restored(why),
         Some(Trouble::NoCanonical(why)) => return inconclusive(exit::NO_CANONICAL, why.clone()),
         Some(Trouble::Signal(signal)) => {
             return inconclusive(exit::SIGNAL_BASE + signal, Trouble::Signal(*signal).to_string());
@@ -138,14 +150,8 @@ pub fn judge(found: &Found<'_>) -> Judgement {
     if let Some(left) = found.teardown.filter(|t| !t.clean) {
         return inconclusive(exit::INCONCLUSIVE, format!("the teardown left {}", left.left.join(", ")));
     }
-    let failed: Vec<&str> = found
-        .checks
-        .iter()
-        .filter(|c| matches!(c.outcome, Outcome::Fail(_)))
-        .map(|c| c.name.as_str())
-        .collect();
-    if !failed.is_empty() {
-        return fail(format!("failed: {}", failed.join(", ")));
+    if let Some(failed) = failed {
+        return fail(failed);
     }
     if let Some((stage, _, reason)) = found.stages.iter().find(|(_, status, _)| *status == Status::Fail) {
         return fail(format!("stage {stage} failed: {}", reason.as_deref().unwrap_or("no reason given")));
@@ -257,6 +263,16 @@ mod tests {
             };
             assert_eq!(judge(&found).exit_code, code, "{why:?} {trouble:?}");
         }
+    }
+
+    #[test]
+    fn the_red_check_is_told_beside_the_restore_that_failed() {
+        let checks = [check(Outcome::Pass, false), own(Outcome::Fail("no".into()))];
+        let not_restored = Some("the disk is full");
+        let found =
+            Found { stages: &[], checks: &checks, deploys: ONE, teardown: None, not_restored, trouble: None };
+        let why = format!("the disk is full; before that failed: {}", checks[1].name);
+        assert_eq!(judge(&found).why, Some(why));
     }
 
     #[test]

@@ -136,6 +136,7 @@ fn settings() -> Settings {
         pull: usual.pull,
         max_tests: usual.max_tests,
         keep_runs: usual.keep_runs,
+        disk_free: usual.disk_free,
         fast_restore: FastRestore::Off,
         enrolled: Some(vec!["x".parse().unwrap()]),
     }
@@ -225,6 +226,6 @@ fn every_state_of_kept_data_is_documented() {
     };
     let kinds = [Kind::Use, Kind::Advance, Kind::Seed, Kind::Restore, Kind::Up, Kind::Drop].map(journalled);
     assert_eq!(first("| kind | what is being done | if it dies, the next start |"), kinds);
-    let alerts = [AlertKind::NotPromoted, AlertKind::RestoreFailed].map(AlertKind::as_str);
+    let alerts = [AlertKind::NotPromoted, AlertKind::RestoreFailed, AlertKind::Disk].map(AlertKind::as_str);
     assert_eq!(first("| kind | means | do |"), alerts);
 }

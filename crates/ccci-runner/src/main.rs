@@ -4,6 +4,7 @@ mod announce;
 mod cli;
 mod deps;
 mod diagnose;
+mod disk;
 mod enter;
 mod findings;
 mod generic;

@@ -1,5 +1,5 @@
 //! A run, from request to report. This file reads like the sentence it carries out and decides nothing itself:
-//! claim → observe → enter (locks) → recover → decide (plan) → dependencies → deploy and check, stage by stage → diagnose →
+//! claim → observe → enter (locks) → recover → room on the disks → decide (plan) → dependencies → deploy and check, stage by stage → diagnose →
 //! stay, if asked → leave the canonical, or not → teardown → verdict → promote.
 
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ use crate::warm::Left;
 use crate::warm::known::{self, Found, KnownGood};
 use crate::warm::promote;
 use crate::world::World;
-use crate::{announce, deps, diagnose, lint, teardown, warm};
+use crate::{announce, deps, diagnose, disk, lint, teardown, warm};
 
 /// Carries out a run. Whatever happens in it, what it made is undone and a verdict is given. A request for what cannot
 /// be is an error instead: found before the run waits for anybody, and nothing of it is left.
@@ -209,6 +209,7 @@ async fn pass(
     let held: Vec<&Canonical> = seen.canonical.iter().filter(|_| run.locks.kept.is_some()).collect();
     let swept = teardown::sweep(run.record.run.as_str(), &held, &run.swarm, world);
     events.phase("recover", swept).await?;
+    disk::check(run, world)?;
     let course = events.phase("decide", Box::pin(decide(run, seen, request, world))).await?;
     announce::planned(&course.plan, &course.subject, told(&course), events);
     findings.deploys.expected = course.plan.deploys;

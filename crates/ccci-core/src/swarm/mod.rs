@@ -67,6 +67,8 @@ pub struct NodeFacts {
     pub address: String,
     /// How many nodes the swarm has.
     pub nodes: u64,
+    /// Where the engine keeps images and volumes, on its own machine.
+    pub root: Option<PathBuf>,
 }
 
 impl Swarm {
@@ -109,6 +111,7 @@ impl Swarm {
             node: swarm.node_id.unwrap_or_default(),
             cluster: swarm.cluster.and_then(|c| c.id).unwrap_or_default(),
             address: swarm.node_addr.unwrap_or_default(),
+            root: info.docker_root_dir.map(PathBuf::from),
             nodes: swarm.nodes.and_then(|n| u64::try_from(n).ok()).unwrap_or_default(),
         };
         Ok(Self { docker, host, skew: theirs.duration_since(now), node })

@@ -3,10 +3,11 @@
 use std::io::Write;
 
 use ccci_core::canonical::Canonical;
+use ccci_core::disk::Size;
 use ccci_core::event::{Consumer, Events};
 use ccci_core::lock;
 use ccci_core::names::RecipeName;
-use ccci_core::txn::Journal;
+use ccci_core::txn::{Journal, Kind};
 use ccci_core::verdict::{Trouble, exit};
 use serde::Serialize;
 
@@ -18,7 +19,7 @@ use crate::request::{RequestError, Surroundings};
 use crate::room::Room;
 use crate::server;
 use crate::signals::Stop;
-use crate::warm::{commands, known, recover};
+use crate::warm::{commands, known, prune, recover};
 use crate::world::{World, infrastructure};
 
 /// Carries out a `ccci canonical` command.
@@ -65,6 +66,9 @@ async fn with_kept(
         }
         KeptCommand::Down(recipe) => commands::down(&name(&recipe.recipe)?, world).await?,
         KeptCommand::Drop(recipe) => commands::drop_all(&name(&recipe.recipe)?, world).await?,
+        KeptCommand::Prune { dry_run } => {
+            return Ok(Box::pin(prune::prune(&recipes_dir, dry_run, world, out)).await?);
+        }
     };
     writeln!(out, "{}", said.trim_end()).ok();
     Ok(exit::PASS)
@@ -92,6 +96,14 @@ async fn seed(
     }
 }
 
+/// What is said of an open transaction at which nobody is.
+const LEFT: &str = ", which is over: the next start or `ccci recover` ends it";
+
+/// Whether somebody is at a canonical.
+fn is_in_use(canonical: &Canonical, world: &World) -> Result<bool, Trouble> {
+    lock::is_held(&recover::lock_of(canonical, world)).map_err(infrastructure)
+}
+
 /// One canonical, as it is told.
 #[derive(Debug, Serialize)]
 struct Row {
@@ -110,12 +122,15 @@ struct Row {
     missing: Option<String>,
     /// The open transaction.
     journal: Option<Journal>,
+    /// Whether somebody is at it. An open transaction at which nobody is was left by one that died, but for an app
+    /// that is up for a person.
+    in_use: bool,
     /// Where its files are.
     dir: String,
 }
 
 impl Row {
-    fn of(canonical: &Canonical, missing: Option<String>) -> Self {
+    fn of(canonical: &Canonical, missing: Option<String>, in_use: bool) -> Self {
         let record = canonical.record().ok().flatten();
         let snapshot = known::store(canonical).open().ok();
         Self {
@@ -129,19 +144,23 @@ impl Row {
             size: snapshot.map(|s| s.meta().size()),
             missing,
             journal: canonical.journal().ok().flatten(),
+            in_use,
             dir: canonical.dir().display().to_string(),
         }
     }
 
-    /// Whether anything of it is there; a reconciler may keep other things in the same directory.
-    fn is_something(&self) -> bool {
-        self.commit.is_some() || self.volumes.is_some() || self.size.is_some() || self.journal.is_some()
+    /// Whether its open transaction is nobody's any more.
+    fn was_left(&self) -> bool {
+        !self.in_use && self.journal.as_ref().is_some_and(|journal| journal.kind != Kind::Up)
     }
 
     fn line(&self) -> String {
         let unknown = || "-".to_owned();
         let state = match (&self.journal, self.volumes) {
-            (Some(journal), _) => format!("{} (run {})", journal.kind.words(), journal.run),
+            (Some(journal), _) => {
+                let left = if self.was_left() { LEFT } else { "" };
+                format!("{} (run {}){left}", journal.kind.words(), journal.run)
+            }
             (None, Some(volumes)) => volumes.to_owned(),
             (None, None) => unknown(),
         };
@@ -150,7 +169,7 @@ impl Row {
             self.recipe,
             self.version.clone().unwrap_or_else(unknown),
             self.time.clone().unwrap_or_else(unknown),
-            self.size.map_or_else(unknown, |size| format!("{} KiB", size.div_ceil(1024))),
+            self.size.map_or_else(unknown, |size| Size::of(size).to_string()),
         )
     }
 }
@@ -158,8 +177,9 @@ impl Row {
 fn listed(json: bool, world: &World) -> Result<String, CommandError> {
     let settings = &world.settings;
     let all = Canonical::all(&settings.base_domain, &settings.state_dir).map_err(infrastructure)?;
-    let rows = all.iter().map(|canonical| Row::of(canonical, None)).filter(Row::is_something);
-    let rows: Vec<Row> = rows.collect();
+    let rows = all.iter().filter(|canonical| known::is_something(canonical));
+    let rows = rows.map(|canonical| Ok(Row::of(canonical, None, is_in_use(canonical, world)?)));
+    let rows = rows.collect::<Result<Vec<Row>, Trouble>>()?;
     if json {
         return Ok(serde_json::to_string_pretty(&rows).unwrap_or_default());
     }
@@ -171,8 +191,7 @@ fn listed(json: bool, world: &World) -> Result<String, CommandError> {
 
 async fn shown(recipe: &RecipeName, room: &Room, json: bool, world: &World) -> Result<String, CommandError> {
     let canonical = commands::canonical(recipe, world)?;
-    let lock = recover::lock_of(&canonical, world);
-    let held = lock::is_held(&lock).map_err(infrastructure)?;
+    let held = is_in_use(&canonical, world)?;
     let missing = match known::on_disk(&canonical, &room.manifest)? {
         known::Found::Missing(part) => Some(part),
         // A run that has it changes it while it is looked at; it has proved it before.
@@ -185,7 +204,7 @@ async fn shown(recipe: &RecipeName, room: &Room, json: bool, world: &World) -> R
             }
         }
     };
-    let row = Row::of(&canonical, missing);
+    let row = Row::of(&canonical, missing, held);
     if json {
         return Ok(serde_json::to_string_pretty(&row).unwrap_or_default());
     }
@@ -205,14 +224,18 @@ async fn shown(recipe: &RecipeName, room: &Room, json: bool, world: &World) -> R
         format!("files      {}", row.dir),
     ];
     if held {
-        lines.push(format!("in use     by {}; not read through", lock::holder(&lock)));
+        lines.push(format!(
+            "in use     by {}; not read through",
+            lock::holder(&recover::lock_of(&canonical, world))
+        ));
     }
     if let Some(journal) = &row.journal {
         lines.push(format!(
-            "open       {} of run {}, since {}",
+            "open       {} of run {}, since {}{}",
             journal.kind.words(),
             journal.run,
-            journal.began
+            journal.began,
+            if row.was_left() { LEFT } else { "" }
         ));
     }
     Ok(lines.join("\n"))

@@ -25,7 +25,7 @@ const USAGE: &str = "ccci [OPTIONS] [FILTER]\n       ccci [OPTIONS] <COMMAND>";
 ///
 /// Without a command it runs the tests of one recipe: deploy, upgrade, check, tear down.
 #[derive(Debug, Parser)]
-#[command(name = "ccci", version, subcommand_precedence_over_arg = true, override_usage = USAGE, max_term_width = 100)]
+#[command(name = "ccci", bin_name = "ccci", version, subcommand_precedence_over_arg = true, override_usage = USAGE, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -251,6 +251,12 @@ pub(crate) enum KeptCommand {
     Down(RecipeArgs),
     /// Remove it with all of it: app, volumes, secrets, known-good. The next green cold run makes a new one
     Drop(RecipeArgs),
+    /// Remove, in the same way, those of recipes that are not enrolled here any more
+    Prune {
+        /// Say what would be removed, and remove nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// What can be done with snapshots.

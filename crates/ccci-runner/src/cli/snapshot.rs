@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use ccci_core::canonical::Canonical;
+use ccci_core::disk::Size;
 use ccci_core::names::RecipeName;
 use ccci_core::verdict::{Trouble, exit};
 use ccci_snap::{Meta, SnapError};
@@ -88,8 +89,8 @@ fn lines(row: &Row) -> Vec<String> {
     let head = format!("{}  {version}  {}  {}", row.recipe, meta.time, row.dir);
     let volumes = meta.volumes.iter().map(|volume| {
         let method = serde_json::to_value(volume.method).ok().and_then(|m| m.as_str().map(str::to_owned));
-        let (size, files) = (volume.size.div_ceil(1024), volume.files);
-        format!("  {}  {}  {size} KiB in {files} entries", volume.name, method.unwrap_or_default())
+        let (size, files) = (Size::of(volume.size), volume.files);
+        format!("  {}  {}  {size} in {files} entries", volume.name, method.unwrap_or_default())
     });
     std::iter::once(head).chain(volumes).collect()
 }

@@ -13,6 +13,8 @@ use crate::world::{World, infrastructure};
 /// Makes ready for the next run. That it could not is said, and nothing else depends on it.
 pub(crate) async fn make_ready(known: &KnownGood, world: &World) {
     if let Err(why) = world.events.phase("make ready", try_make_ready(known, world)).await {
+        let why =
+            if world.stop.run.is_cancelled() { "the run was stopped".to_owned() } else { why.to_string() };
         world.events.progress(format!("no copy is ready for the next restore, which will copy then: {why}"));
     }
 }

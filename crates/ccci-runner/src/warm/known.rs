@@ -147,6 +147,17 @@ pub(crate) fn is_up(journal: &Journal, world: &World) -> bool {
     matches!(RunRecord::load(&dir), Ok(Some(record)) if record.state == RecordState::Up)
 }
 
+/// Whether nothing was ever kept there, or all of it was given up.
+fn is_new(canonical: &Canonical) -> bool {
+    matches!(store(canonical).open(), Err(SnapError::None { .. })) && matches!(canonical.mark(), Ok(None))
+}
+
+/// Whether anything is kept there; a reconciler may keep other things in the same directory.
+pub(crate) fn is_something(canonical: &Canonical) -> bool {
+    let nothing_open = matches!(canonical.journal(), Ok(None));
+    !is_new(canonical) || !matches!(canonical.record(), Ok(None)) || !nothing_open
+}
+
 /// Looks at the disk only.
 pub(crate) fn on_disk(canonical: &Canonical, manifest: &Manifest) -> Result<Found, Trouble> {
     let missing = |part: String| Ok(Found::Missing(part));
@@ -155,6 +166,7 @@ pub(crate) fn on_disk(canonical: &Canonical, manifest: &Manifest) -> Result<Foun
     }
     let record = match canonical.record() {
         Ok(Some(record)) => record,
+        Ok(None) if is_new(canonical) => return missing("record: nothing is kept yet".to_owned()),
         Ok(None) => return missing("record".to_owned()),
         Err(StateError::Path(error)) => return Err(infrastructure(error)),
         Err(error) => return missing(format!("record ({error})")),

@@ -10,6 +10,7 @@ pub(crate) mod commands;
 pub(crate) mod known;
 pub(crate) mod points;
 pub(crate) mod promote;
+pub(crate) mod prune;
 pub(crate) mod recover;
 pub(crate) mod stand;
 pub(crate) mod through;
@@ -19,7 +20,7 @@ use ccci_core::alert::{Alert, AlertKind};
 use ccci_core::canonical::Canonical;
 use ccci_core::clock;
 use ccci_core::envfile::EnvFile;
-use ccci_core::names::RunId;
+use ccci_core::names::{AppLabel, RunId};
 use ccci_core::txn::Kind;
 use ccci_core::verdict::Trouble;
 use ccci_core::wait::CancellationToken;
@@ -122,14 +123,14 @@ pub(crate) fn not_restored(
          `ccci canonical drop {recipe}` gives it up, and `ccci canonical seed {recipe}` makes another"
     );
     let what = format!("the known-good of {recipe} at {} could not be brought back: {why}", canonical.domain);
-    raise(AlertKind::RestoreFailed, canonical, known, (run, None), (&what, &hint), world);
+    raise(AlertKind::RestoreFailed, &canonical.label, known, (run, None), (&what, &hint), world);
     format!("{what}; {hint}")
 }
 
 /// Raises an alert. One that cannot be written is said instead.
 pub(crate) fn raise(
     kind: AlertKind,
-    canonical: &Canonical,
+    app: &AppLabel,
     known: Option<&KnownGood>,
     (run, attempted): (&RunId, Option<String>),
     (what, hint): (&str, &str),
@@ -139,12 +140,12 @@ pub(crate) fn raise(
     let alert = Alert {
         schema: 1,
         kind,
-        app: canonical.label.clone(),
+        app: app.clone(),
         run: run.to_string(),
         time: clock::rfc3339(at),
         attempted,
         last_good: known.map(|known| named(&known.record)),
-        recovered: !matches!(kind, AlertKind::RestoreFailed),
+        recovered: kind == AlertKind::NotPromoted,
         what: world.redactor.clean(what),
         hint: world.redactor.clean(hint),
     };

@@ -287,7 +287,7 @@ impl Promotion<'_> {
         };
         raise(
             AlertKind::NotPromoted,
-            canonical,
+            &canonical.label,
             known,
             (run, Some(version.to_string())),
             (&what, &hint),

@@ -164,7 +164,8 @@ pub(crate) async fn end_processes(journal: &Journal, world: &World) -> Result<()
 
 async fn ended(canonical: &Canonical, journal: &Journal, hands: Hands<'_>, world: &World) -> Told {
     let (what, recipe) = (journal.kind.words(), &canonical.recipe);
-    let died = format!("{what} of {recipe} (run {}) had died at {}", journal.run, canonical.domain);
+    let died =
+        format!("{what} of {recipe} (run {}) had not come to its end at {}", journal.run, canonical.domain);
     let left = |why: Trouble| Told::new(End::Left, format!("{died}: still there: {why}"));
     let known = match known::opened(canonical) {
         Ok(known) => known,
@@ -266,7 +267,7 @@ pub(crate) async fn give_up(
 ) -> Result<String, Trouble> {
     drop(hands.undeploy(canonical).await?);
     let what = format!("the known-good of {} is damaged, and its volumes were in use", canonical.recipe);
-    raise(AlertKind::RestoreFailed, canonical, None, (run, None), (&what, WAY_OUT), world);
+    raise(AlertKind::RestoreFailed, &canonical.label, None, (run, None), (&what, WAY_OUT), world);
     txn::end_dirty(canonical, run, world)?;
     Ok(given_up(&canonical.recipe))
 }

@@ -70,7 +70,7 @@ fn without_a_canonical_a_run_that_must_be_quick_is_one_line_and_leaves_nothing()
     let world = World::patient(&["content"]);
     let ran = world.ccci(&["--recipe", "blog", "--quick", "--no-fallback"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(5), ""), "{ran:#?}");
-    assert_eq!(ran.stderr, "ccci: no canonical - run cold first (record)\n");
+    assert_eq!(ran.stderr, "ccci: no canonical - run cold first (record: nothing is kept yet)\n");
     assert_eq!(std::fs::read_dir(world.path("state/runs")).map_or(0, Iterator::count), 0);
     assert_eq!(world.engine.has(), Vec::<String>::new());
 }

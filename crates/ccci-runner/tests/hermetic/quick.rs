@@ -88,7 +88,7 @@ fn a_first_quick_run_is_cold_and_seeds_and_the_next_is_quick_and_moves_nothing()
             (&first.record["mode"], &first.record["requested_mode"]),
             (&"cold".into(), &"quick".into())
         );
-        assert_eq!(first.record["fallback"], "no canonical: record", "{first:#?}");
+        assert_eq!(first.record["fallback"], "no canonical: record: nothing is kept yet", "{first:#?}");
         assert_eq!(first.record["canonical"]["promoted"], true, "{first:#?}");
         assert!(first.stdout.contains("mode cold, requested quick: no canonical: record"), "{first:#?}");
         assert!(first.stdout.contains("PASS blog (cold, run "), "{first:#?}");

@@ -12,6 +12,7 @@ use super::state::{Container, Labels, Named, STACK_LABEL, Service, State, Task};
 pub(crate) fn info() -> Value {
     json!({
         "ID": "fake", "ServerVersion": "20.10.24", "SystemTime": ccci_core::clock::now().to_string(),
+        "DockerRootDir": "/nowhere-on-this-machine",
         "Swarm": {
             "NodeID": "fakenode", "NodeAddr": "127.0.0.1", "LocalNodeState": "active", "ControlAvailable": true,
             "Nodes": 1, "Managers": 1, "Cluster": {"ID": "fakecluster"},

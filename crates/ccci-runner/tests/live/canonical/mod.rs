@@ -320,10 +320,7 @@ fn the_same_command_is_cold_once_and_quick_from_then_on_and_nothing_moves_the_kn
     kept.assert_at_rest();
 
     // All that we know of it is lost, the volume with what somebody has written into it is not.
-    kept.told(["canonical", "up"]);
-    kept.in_app("echo written by hand >/usr/share/nginx/html/marker.html");
-    kept.told(["canonical", "down"]);
-    assert!(kept.data().contains("marker.html"));
+    write_by_hand(&kept);
     std::fs::remove_dir_all(kept.server.runs().parent().unwrap()).unwrap();
     let again = kept.run(&["--quick"]);
     kept.promoted(&again);
@@ -332,13 +329,19 @@ fn the_same_command_is_cold_once_and_quick_from_then_on_and_nothing_moves_the_kn
     kept.assert_at_rest();
 }
 
-/// What is written between `up` and `down` is there at the next `up`, and gone for the next run.
-fn reattaches(kept: &Kept) {
+/// Puts a page into the kept volume, as a person does.
+fn write_by_hand(kept: &Kept) {
     kept.told(["canonical", "up"]);
     assert_eq!(kept.page("/").0, 200);
     kept.in_app("echo written by hand >/usr/share/nginx/html/marker.html");
     kept.told(["canonical", "down"]);
     assert_eq!(kept.mark(), "dirty");
+    assert!(kept.data().contains("marker.html"));
+}
+
+/// What is written between `up` and `down` is there at the next `up`, and gone for the next run.
+fn reattaches(kept: &Kept) {
+    write_by_hand(kept);
     kept.told(["canonical", "up"]);
     assert_eq!(kept.page("/marker.html"), (200, "written by hand\n".to_owned()));
     kept.told(["canonical", "down"]);
