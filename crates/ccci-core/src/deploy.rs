@@ -44,7 +44,7 @@ pub struct Tree<'a> {
 impl App {
     /// Brings the checkout to this commit and checks that it is exactly what is to be deployed (R6).
     pub async fn bring_to<'a>(&'a self, commit: &'a Commit) -> Result<Tree<'a>, DeployError> {
-        self.checkout.checkout(commit).await?;
+        let mut differing = self.checkout.checkout(commit).await?;
         for (name, from) in &self.added {
             if self.checkout.dir().join(name).exists() {
                 return Err(DeployError::Dirty {
@@ -54,8 +54,11 @@ impl App {
             let content = std::fs::read(from).path("read", from)?;
             atomic::write(&self.checkout.dir().join(name), &content)?;
         }
-        let status = self.checkout.status().await?;
-        let files: Vec<String> = status.into_iter().filter(|file| !self.added.contains_key(file)).collect();
+        if !self.added.is_empty() {
+            differing = self.checkout.status().await?;
+        }
+        let files: Vec<String> =
+            differing.into_iter().filter(|file| !self.added.contains_key(file)).collect();
         if files.is_empty() { Ok(Tree { app: self, commit }) } else { Err(DeployError::Dirty { files }) }
     }
 }

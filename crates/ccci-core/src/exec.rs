@@ -1,6 +1,7 @@
 //! The one place that starts processes: an argument list (never a shell), a closed environment, an own process
 //! group, a deadline, TERM → grace → KILL, and captured output without secrets.
 
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::Write as _;
@@ -9,6 +10,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::fs::Access;
 use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
 use tokio_util::sync::CancellationToken;
@@ -277,17 +279,13 @@ impl Command {
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place that starts processes")]
     fn base(&self) -> tokio::process::Command {
-        let mut command = tokio::process::Command::new(&self.program);
-        command.args(&self.args).env_clear().process_group(0);
-        for key in INHERITED {
-            if let Some(value) = std::env::var_os(key) {
-                command.env(key, value);
-            }
-        }
-        command.env("LC_ALL", "C.UTF-8");
-        for (key, value) in &self.env {
-            command.env(key, value);
-        }
+        let inherited = INHERITED.iter().filter_map(|&key| Some((key.into(), std::env::var_os(key)?)));
+        let ours = std::iter::once(("LC_ALL".into(), "C.UTF-8".into())).chain(self.env.iter().cloned());
+        let env: HashMap<OsString, OsString> = inherited.chain(ours).collect();
+        // A child that must look for its program on its own `PATH` is forked with a copy of all our page tables.
+        let program = env.get(OsStr::new("PATH")).and_then(|path| on_path(&self.program, path));
+        let mut command = tokio::process::Command::new(program.as_ref().unwrap_or(&self.program));
+        command.args(&self.args).env_clear().envs(env).process_group(0);
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }
@@ -358,6 +356,16 @@ impl Command {
     fn io(&self, source: std::io::Error) -> ExecError {
         ExecError::Io { command: self.line(), source }
     }
+}
+
+/// Where a program is that is known by its name alone; none where it has a path already, or is nowhere.
+fn on_path(program: &Path, path: &OsStr) -> Option<PathBuf> {
+    if program.components().count() != 1 {
+        return None;
+    }
+    let dirs = std::env::split_paths(path).filter(|dir| dir.is_absolute());
+    let runs = |path: &PathBuf| path.is_file() && rustix::fs::access(path, Access::EXEC_OK).is_ok();
+    dirs.map(|dir| dir.join(program)).find(runs)
 }
 
 enum Ended {

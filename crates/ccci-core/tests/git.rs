@@ -86,13 +86,13 @@ async fn failures_13_and_47_a_clone_has_every_tag_and_branch_and_stands_alone() 
     let tags = clone.tags().await.unwrap();
     let seen: Vec<_> = tags.releases.iter().map(|t| (t.version.tag(), t.annotated)).collect();
     assert_eq!(seen, [("1.0.0+1.22.1", true), ("1.1.0+1.22.1", true), ("1.10.0+1.26.3", true)]);
-    let newest = clone.newest_release().await.unwrap().unwrap();
+    let newest = tags.newest().unwrap();
     assert_eq!(newest.commit, source.at("1.10.0+1.26.3").await);
-    let base = clone.newest_older_than(&newest.commit).await.unwrap().unwrap();
+    let base = clone.newest_older_than(&newest.commit, &tags).await.unwrap().unwrap();
     assert_eq!(base.version, version("1.1.0+1.22.1"));
-    let base = clone.newest_older_than(&source.at("main").await).await.unwrap().unwrap();
+    let base = clone.newest_older_than(&source.at("main").await, &tags).await.unwrap().unwrap();
     assert_eq!(base.version, newest.version, "the commit after a release was built on that release");
-    assert!(clone.newest_older_than(&source.at("1.0.0+1.22.1").await).await.unwrap().is_none());
+    assert!(clone.newest_older_than(&source.at("1.0.0+1.22.1").await, &tags).await.unwrap().is_none());
     std::fs::remove_dir_all(source.dir()).unwrap();
     clone.checkout(&newest.commit).await.unwrap();
     let again = Git::default().open(clone.dir()).await.unwrap();

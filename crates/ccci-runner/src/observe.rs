@@ -26,6 +26,8 @@ pub(crate) struct Subject {
     pub(crate) room: Room,
     pub(crate) app: App,
     pub(crate) observed: Observed,
+    /// The known-good that was compared with what is tested.
+    known: KnownRelease,
 }
 
 /// What is known of the known-good before the plan is made: its commit and release, or which part of it is missing.
@@ -43,10 +45,11 @@ pub(crate) async fn subject(
     let checkout = clone(git, target, dir, world).await?;
     let tags = checkout.tags().await.map_err(|e| trouble(&e))?;
     let tip = target.ask.wish.mode() == Mode::Quick;
-    let cold = candidate(&checkout, head(&checkout, target, false).await, known, &tags).await?;
-    let quick = match head(&checkout, target, tip).await {
+    let there = Compared::of(&checkout, known).await?;
+    let cold = candidate(&checkout, head(&checkout, target, &tags, false).await, &there, &tags).await?;
+    let quick = match head(&checkout, target, &tags, tip).await {
         Ok(head) if head == cold.head => cold.clone(),
-        other => candidate(&checkout, other, known, &tags).await?,
+        other => candidate(&checkout, other, &there, &tags).await?,
     };
     let declared_skips = StageName::ALL
         .into_iter()
@@ -62,7 +65,7 @@ pub(crate) async fn subject(
     };
     let app =
         App { recipe: target.recipe.clone(), domain: domain.clone(), checkout, added: room.added.clone() };
-    let subject = Subject { room, app, observed };
+    let subject = Subject { room, app, observed, known: known.clone() };
     subject.check_names(&world.settings).await?;
     Ok(subject)
 }
@@ -70,20 +73,36 @@ pub(crate) async fn subject(
 async fn candidate(
     checkout: &Checkout,
     head: Result<Commit, GitError>,
-    known: &KnownRelease,
+    known: &Compared<'_>,
     tags: &Tags,
 ) -> Result<Candidate, Trouble> {
     let head = head.map_err(|e| trouble(&e))?;
-    let older = checkout.newest_older_than(&head).await.map_err(|e| trouble(&e))?;
+    let older = checkout.newest_older_than(&head, tags).await.map_err(|e| trouble(&e))?;
     let known = relation(checkout, &head, known, tags).await?;
     Ok(Candidate { head, older, known })
+}
+
+/// A known-good, and whether the repository still has its commit.
+struct Compared<'a> {
+    known: &'a KnownRelease,
+    there: bool,
+}
+
+impl<'a> Compared<'a> {
+    async fn of(checkout: &Checkout, known: &'a KnownRelease) -> Result<Self, Trouble> {
+        let there = match known {
+            Ok((commit, _)) => checkout.has(commit).await.map_err(|e| trouble(&e))?,
+            Err(_) => false,
+        };
+        Ok(Self { known, there })
+    }
 }
 
 /// How the known-good stands to a commit.
 async fn relation(
     checkout: &Checkout,
     head: &Commit,
-    known: &KnownRelease,
+    Compared { known, there }: &Compared<'_>,
     tags: &Tags,
 ) -> Result<Known, Trouble> {
     let (commit, version) = match known {
@@ -94,10 +113,8 @@ async fn relation(
         return Ok(Known::Same(version));
     }
     // Never some other commit: one that the repository does not have any more cannot be deployed.
-    match checkout.resolve(commit.as_str()).await {
-        Ok(_) => {}
-        Err(GitError::UnknownRef { .. }) => return Ok(Known::Gone(commit.clone())),
-        Err(error) => return Err(trouble(&error)),
+    if !there {
+        return Ok(Known::Gone(commit.clone()));
     }
     let built_on = checkout.is_ancestor(commit, head).await.map_err(|e| trouble(&e))?;
     let own = tags.at(head).map(|tag| &tag.version);
@@ -109,12 +126,18 @@ async fn relation(
 }
 
 impl Subject {
-    /// Looks again at how the known-good stands to what is tested: facts are read again under the lock (T4).
+    /// Looks again at how the known-good stands to what is tested, if it is another one now: facts are read again under the
+    /// lock (T4), and the clone is the run's own.
     pub(crate) async fn look_again(&mut self, known: &KnownRelease) -> Result<(), Trouble> {
-        let Self { app, observed, .. } = self;
-        for candidate in [&mut observed.cold, &mut observed.quick] {
-            candidate.known = relation(&app.checkout, &candidate.head, known, &observed.tags).await?;
+        if self.known == *known {
+            return Ok(());
         }
+        let Self { app, observed, .. } = self;
+        let there = Compared::of(&app.checkout, known).await?;
+        for candidate in [&mut observed.cold, &mut observed.quick] {
+            candidate.known = relation(&app.checkout, &candidate.head, &there, &observed.tags).await?;
+        }
+        self.known.clone_from(known);
         Ok(())
     }
 
@@ -204,12 +227,12 @@ async fn clone(git: &Git, target: &Target, dir: &Path, world: &World) -> Result<
 }
 
 /// The tested commit: `--ref`, else the newest release, or with `tip` the default branch (R1).
-async fn head(checkout: &Checkout, target: &Target, tip: bool) -> Result<Commit, GitError> {
+async fn head(checkout: &Checkout, target: &Target, tags: &Tags, tip: bool) -> Result<Commit, GitError> {
     if let Some(reference) = &target.reference {
         return checkout.resolve(reference).await;
     }
-    match checkout.newest_release().await? {
-        Some(tag) if !tip => Ok(tag.commit),
+    match tags.newest() {
+        Some(tag) if !tip => Ok(tag.commit.clone()),
         _ => checkout.default_branch_tip().await,
     }
 }

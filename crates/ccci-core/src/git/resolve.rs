@@ -38,6 +38,11 @@ impl Checkout {
         }
     }
 
+    /// Whether the source has this commit, on a branch or by its name alone.
+    pub async fn has(&self, commit: &Commit) -> Result<bool, GitError> {
+        Ok(!self.commits_named(commit.as_str()).await?.is_empty())
+    }
+
     /// The tip of the default branch, of the fork when there is one.
     pub async fn default_branch_tip(&self) -> Result<Commit, GitError> {
         let head = format!("refs/remotes/{}/HEAD^{{commit}}", self.remote);

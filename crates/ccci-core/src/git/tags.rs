@@ -87,14 +87,8 @@ impl Checkout {
         Ok(parse_tags(&self.run(&["for-each-ref", format, "refs/tags/"]).await?))
     }
 
-    /// The release with the highest version.
-    pub async fn newest_release(&self) -> Result<Option<Tag>, GitError> {
-        Ok(self.tags().await?.newest().cloned())
-    }
-
-    /// The newest release older than `head`: see [`Tags::base_of`].
-    pub async fn newest_older_than(&self, head: &Commit) -> Result<Option<Tag>, GitError> {
-        let tags = self.tags().await?;
+    /// Of these tags the newest release older than `head`: see [`Tags::base_of`].
+    pub async fn newest_older_than(&self, head: &Commit, tags: &Tags) -> Result<Option<Tag>, GitError> {
         let merged = format!("--merged={head}");
         let format = "--format=%(refname:strip=2) %(objecttype) %(objectname) %(*objecttype) %(*objectname)";
         let text = self.run(&["for-each-ref", format, &merged, "refs/tags/"]).await?;

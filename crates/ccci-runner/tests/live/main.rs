@@ -7,6 +7,7 @@
 mod alone;
 mod browser;
 mod canonical;
+mod costs;
 mod docs;
 mod engine;
 mod flight;
@@ -16,5 +17,6 @@ mod safety;
 mod secrets;
 mod sso;
 mod support;
+mod unusable;
 mod verdicts;
 mod wire;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::flight::{Flight, assert_swept, eventually, exists, processes_of};
-use crate::support::{Server, assert_nothing_of, docker, own_recipes, server};
+use crate::support::{Server, assert_nothing_of, docker, own_recipes, server_without_keycloak};
 
 const GOOD: [&str; 4] = ["--recipe", "custom-html", "--ref", "good-change"];
 
@@ -35,7 +35,7 @@ fn endless_check(dir: &Path) -> String {
 
 #[test]
 fn failure_50_killed_while_it_looks_up_the_recipe() {
-    let server = server("");
+    let server = server_without_keycloak("");
     let run = server.fly(&GOOD);
     // It has no word for anybody yet: its directory is all there is to see.
     let born =
@@ -57,7 +57,7 @@ fn failure_50_killed_while_it_looks_up_the_recipe() {
 
 #[test]
 fn failure_50_killed_while_abra_deploys_with_secrets_made() {
-    let server = server("");
+    let server = server_without_keycloak("");
     let run = server.fly(&["--recipe", "specimen-multi"]);
     let (dir, stack) = (run.dir(), run.stack());
     let deploying = || processes_of(&dir).iter().any(|line| line.contains("app deploy")).then_some(());
@@ -68,7 +68,7 @@ fn failure_50_killed_while_abra_deploys_with_secrets_made() {
 
 #[test]
 fn failure_50_killed_in_its_checks_whose_processes_end_with_it_and_nothing_else_is_touched() {
-    let server = server("");
+    let server = server_without_keycloak("");
     // Things in the form of ours that are not: a volume of a cold app, and one of another run's stack.
     let bystanders = [format!("cust-{}_lab_test_content", "0bad0b"), "cust-fedcba_x_content".to_owned()];
     let created = |name: &String| docker(&["volume", "inspect", "--format", "{{.CreatedAt}}", name]);
@@ -94,7 +94,7 @@ fn failure_50_killed_in_its_checks_whose_processes_end_with_it_and_nothing_else_
 
 #[test]
 fn failure_50_killed_with_an_upgrade_in_motion_and_the_next_run_cleans_up() {
-    let server = server("");
+    let server = server_without_keycloak("");
     let run = server.fly(&GOOD);
     run.until("update in motion");
     let (dir, stack) = run.kill();
@@ -113,7 +113,7 @@ fn failure_50_killed_with_an_upgrade_in_motion_and_the_next_run_cleans_up() {
 
 #[test]
 fn failure_50_killed_in_its_own_teardown() {
-    let server = server("");
+    let server = server_without_keycloak("");
     let run = server.fly(&["--recipe", "custom-html", "--stages", "install"]);
     run.until("removing ");
     killed_and_recovered(&server, run);
@@ -121,7 +121,7 @@ fn failure_50_killed_in_its_own_teardown() {
 
 #[test]
 fn two_runs_of_a_recipe_share_nothing_and_a_third_waits() {
-    let server = server("max_tests: 2");
+    let server = server_without_keycloak("max_tests: 2");
     let recipe = ["--recipe", "custom-html"];
     let first = server.fly(&recipe);
     first.until("deploy …");
@@ -164,7 +164,7 @@ fn two_runs_of_a_recipe_share_nothing_and_a_third_waits() {
 
 #[test]
 fn an_interrupt_in_mid_deploy_and_a_sigterm_in_mid_wait_end_in_a_clean_teardown() {
-    let server = server("max_tests: 2");
+    let server = server_without_keycloak("max_tests: 2");
     let deploying = server.fly(&GOOD);
     let waiting = server.fly(&["--recipe", "custom-html", "--ref", "never-healthy"]);
     deploying.until("deploy …");
@@ -188,7 +188,7 @@ fn an_interrupt_in_mid_deploy_and_a_sigterm_in_mid_wait_end_in_a_clean_teardown(
 
 #[test]
 fn a_second_interrupt_ends_the_teardown_at_once_and_says_what_is_left() {
-    let server = server("");
+    let server = server_without_keycloak("");
     let run = server.fly(&["--recipe", "custom-html", "--ref", "slow-stop"]);
     run.until("upgrade checks …");
     run.signal("INT");

@@ -1,17 +1,22 @@
 //! The program as a user calls it, against the lab of this machine.
 //!
 //! Tests of runs go on side by side, each with settings and a state directory of its own; tests that disturb the lab
-//! itself have it alone.
+//! itself have it alone, and those that disturb its Keycloak have that alone.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::flight::eventually;
+
 static LAB: RwLock<()> = RwLock::new(());
+/// Taken after the lab.
+static KEYCLOAK: RwLock<()> = RwLock::new(());
 static SETTINGS: OnceLock<PathBuf> = OnceLock::new();
 
 /// The workspace's root: where a user would call from.
@@ -71,15 +76,22 @@ pub(crate) fn lab_settings() -> &'static Path {
 pub(crate) struct Server {
     pub(crate) dir: TempDir,
     pub(crate) settings: PathBuf,
-    _lab: Lab,
+    _lab: Held,
+    _keycloak: Option<Held>,
 }
 
-/// How a test has the lab.
-pub(crate) enum Lab {
+/// How a test has the lab or its Keycloak.
+pub(crate) enum Held {
     /// Together with others.
     Shared { _guard: RwLockReadGuard<'static, ()> },
     /// Alone.
     Alone { _guard: RwLockWriteGuard<'static, ()> },
+}
+
+impl Held {
+    fn shared(of: &'static RwLock<()>) -> Self {
+        Self::Shared { _guard: of.read().unwrap_or_else(PoisonError::into_inner) }
+    }
 }
 
 /// The lab for one test alone.
@@ -91,15 +103,29 @@ pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
 
 /// The lab together with others.
 pub(crate) fn server(extra: &str) -> Server {
-    build(extra, Lab::Shared { _guard: LAB.read().unwrap_or_else(PoisonError::into_inner) })
+    build(extra, Held::shared(&LAB), Some(Held::shared(&KEYCLOAK)))
 }
 
-/// The same for one test alone: it changes something that others use.
+/// The same for runs that need no Keycloak: they go on while somebody else has it alone.
+pub(crate) fn server_without_keycloak(extra: &str) -> Server {
+    build(extra, Held::shared(&LAB), None)
+}
+
+/// The lab together with others, and its Keycloak alone.
+pub(crate) fn server_with_keycloak_alone(extra: &str) -> Server {
+    let lab = Held::shared(&LAB);
+    // It does not stand in line: who has a share may want another.
+    let guard =
+        eventually("the lab's Keycloak alone", Duration::from_secs(1200), || KEYCLOAK.try_write().ok());
+    build(extra, lab, Some(Held::Alone { _guard: guard }))
+}
+
+/// The lab for one test alone: it changes something that others use.
 pub(crate) fn server_alone(extra: &str) -> Server {
-    build(extra, Lab::Alone { _guard: alone() })
+    build(extra, Held::Alone { _guard: alone() }, None)
 }
 
-fn build(extra: &str, lab: Lab) -> Server {
+fn build(extra: &str, lab: Held, keycloak: Option<Held>) -> Server {
     let text = std::fs::read_to_string(lab_settings()).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let settings = dir.path().join("ccci.yaml");
@@ -113,7 +139,7 @@ fn build(extra: &str, lab: Lab) -> Server {
     let enrolled = if extra_keys.contains(&"enrolled") { "" } else { "enrolled: []\n" };
     let text = format!("{}\nstate_dir: {}\n{enrolled}{extra}\n", kept.join("\n"), state.display());
     std::fs::write(&settings, text).unwrap();
-    Server { dir, settings, _lab: lab }
+    Server { dir, settings, _lab: lab, _keycloak: keycloak }
 }
 
 /// What a run came to.

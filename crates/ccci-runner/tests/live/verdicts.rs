@@ -1,7 +1,7 @@
 //! Each branch of the lab's custom-html misbehaves in one named way and gets one verdict, in the right check, with a
 //! message that names the cause.
 
-use crate::support::{Ran, own_recipes, server};
+use crate::support::{Ran, own_recipes, server_without_keycloak};
 
 const INSTALL: [&str; 5] = [
     "generic::install::deployed",
@@ -12,7 +12,7 @@ const INSTALL: [&str; 5] = [
 ];
 
 fn tested(branch: &str) -> Ran {
-    server("").run(&["--recipe", "custom-html", "--ref", branch])
+    server_without_keycloak("").run(&["--recipe", "custom-html", "--ref", branch])
 }
 
 fn passes(ran: &Ran) {
@@ -33,7 +33,7 @@ fn fails(ran: &Ran, check: &str, words: &[&str]) {
 
 #[test]
 fn failure_26_the_newest_release_passes_with_all_its_stages() {
-    let ran = server("").run(&["--recipe", "custom-html"]);
+    let ran = server_without_keycloak("").run(&["--recipe", "custom-html"]);
     passes(&ran);
     let report = &ran.report;
     assert_eq!(report["mode"], "cold");
@@ -144,7 +144,7 @@ fn a_one_shot_service_that_has_ended_is_no_missing_one() {
 
 #[test]
 fn failure_28_a_recipe_with_a_lightweight_tag_is_deployed_by_chaos() {
-    let ran = server("").run(&["--recipe", "specimen-multi"]);
+    let ran = server_without_keycloak("").run(&["--recipe", "specimen-multi"]);
     passes(&ran);
     assert_eq!(ran.check("generic::install::version")["status"], "pass");
 }
@@ -152,7 +152,7 @@ fn failure_28_a_recipe_with_a_lightweight_tag_is_deployed_by_chaos() {
 /// Failures 5 and 37: what a recipe cannot have is a skip with its reason, neither passed nor failed.
 #[test]
 fn failures_5_and_37_a_recipe_with_one_release_skips_the_upgrade_and_says_why() {
-    let ran = server("").run(&["--recipe", "specimen-single"]);
+    let ran = server_without_keycloak("").run(&["--recipe", "specimen-single"]);
     passes(&ran);
     let upgrade = &ran.report["stages"][1];
     assert_eq!(upgrade["status"], "skip");
@@ -161,7 +161,7 @@ fn failures_5_and_37_a_recipe_with_one_release_skips_the_upgrade_and_says_why() 
 
 /// Tests custom-html with a compose file of ours in its folder.
 fn tested_with(compose: &str) -> Ran {
-    let server = server("");
+    let server = server_without_keycloak("");
     let recipes = own_recipes(server.dir.path());
     std::fs::write(recipes.join("custom-html/compose.ccci.yml"), compose).unwrap();
     server.run(&["--recipes", recipes.to_str().unwrap(), "--recipe", "custom-html"])

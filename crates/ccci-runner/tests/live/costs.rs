@@ -1,4 +1,4 @@
-//! What realms cost by ccci-sso, beside the same requests bare, on the lab's live-warm Keycloak, which this test has alone.
+//! What realms cost by ccci-sso, beside the same requests bare, on the lab's live-warm Keycloak.
 //!
 //! Keycloak draws keys for each realm until it has primes, so two imports of one text differ by much more than anything
 //! that a client could add. So each side talks over a wire that is watched: both must send the same number of requests on
@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::provider::Provider;
 use crate::realms::{Cleanup, run_id, spec};
-use crate::support::{Server, server_alone};
+use crate::support::{Server, server};
 use crate::wire::{Seen, Wire};
 
 /// The goal for both ratios, and twice the excess that it allows, which is what stops CI.
@@ -36,7 +36,7 @@ fn size() -> usize {
 
 #[test]
 fn realms_cost_what_their_requests_cost() {
-    let server = server_alone("");
+    let server = server("");
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (ours, bare) = runtime.block_on(async { (Side::of(&server).await, Side::of(&server).await) });
     let bench = Bench { ours, bare, state: format!("bench-{}", run_id()).parse().unwrap() };

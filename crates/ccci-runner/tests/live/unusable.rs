@@ -1,4 +1,6 @@
 //! A Keycloak that cannot be used: stopped, it is deployed with the run; up and letting nobody in, nothing is judged.
+//!
+//! The name comes late: beside these tests only such run as need no Keycloak, and those are the last.
 
 use std::time::Duration;
 
@@ -6,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::flight::eventually;
 use crate::provider::Provider;
-use crate::support::{Ran, Server, assert_nothing_of, docker, server_alone};
+use crate::support::{Ran, Server, assert_nothing_of, docker, server_with_keycloak_alone};
 
 const APP: &str = "warm-keycloak_lab_test_app";
 
@@ -33,7 +35,7 @@ impl Drop for Stopped {
 /// Failure 52: that the dependency is gone afterwards is looked at like everything else.
 #[test]
 fn failure_52_a_stopped_keycloak_is_deployed_with_the_run_counted_and_gone_afterwards() {
-    let server = server_alone("");
+    let server = server_with_keycloak_alone("");
     let ran = {
         let _stopped = Stopped::now();
         tested(&server)
@@ -57,7 +59,7 @@ fn failure_52_a_stopped_keycloak_is_deployed_with_the_run_counted_and_gone_after
 /// What a wrong password is to the administrator, a changed one is to us.
 #[test]
 fn a_keycloak_that_refuses_its_administrator_is_inconclusive_with_a_hint() {
-    let server = server_alone("");
+    let server = server_with_keycloak_alone("");
     let provider = Provider::of(&server);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let changed = runtime.block_on(provider.another_password());
