@@ -65,26 +65,6 @@ fn a_quick_run_costs_little_more_than_the_same_by_hand() {
     assert!(ratio <= GATE, "{ratio:.2}");
 }
 
-/// The same for an app with much to do at its first start: from the beginning of a run to a base that serves.
-#[test]
-fn a_heavy_first_start_is_spared() {
-    let recipe = "specimen-heavy";
-    let kept = Kept::new(recipe, "");
-    let server = &kept.server;
-    let until_served = |ran: &crate::support::Ran| {
-        let before =
-            ["observe", "recover", "decide", "lint", "enter", "dependencies", "deploy", "install checks"];
-        before.iter().map(|name| ran.phase(name)).sum::<f64>()
-    };
-    let cold = server.run(&["--recipe", recipe]);
-    assert_eq!(cold.report["canonical"]["promoted"], true, "{}", cold.report);
-    let warm = server.run(&["--recipe", recipe, "--quick"]);
-    assert_eq!((warm.code, &warm.report["mode"]), (0, &"quick".into()), "{}", warm.report);
-    let (cold, warm) = (until_served(&cold), until_served(&warm));
-    println!("until the base serves: cold {cold:.1} s, warm {warm:.1} s, ratio {:.2}", warm / cold);
-    assert!(warm < cold, "{warm:.1} against {cold:.1}");
-}
-
 fn middle(mut all: Vec<f64>) -> f64 {
     all.sort_by(f64::total_cmp);
     all[all.len() / 2]

@@ -2,6 +2,7 @@
 
 mod crash;
 mod docs;
+mod heavy;
 mod lost;
 mod promote;
 mod rollback;
