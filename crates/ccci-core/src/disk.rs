@@ -81,7 +81,7 @@ pub struct Room {
 }
 
 impl Room {
-    /// What is free on the file system of this place; `None` where there is no such place on this machine.
+    /// What is free on the file system of this place; `None` where there is no such place on this machine that we could look at.
     pub fn at(place: &Path) -> Result<Option<Self>, PathError> {
         match rustix::fs::statvfs(place) {
             Ok(stat) => Ok(Some(Self {
@@ -89,7 +89,8 @@ impl Room {
                 free: Size(stat.f_bavail.saturating_mul(stat.f_frsize)),
                 files: (stat.f_files > 0).then_some(stat.f_favail),
             })),
-            Err(rustix::io::Errno::NOENT) => Ok(None),
+            // Where we may not look we write nothing ourselves.
+            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::ACCESS) => Ok(None),
             Err(error) => Err(std::io::Error::from(error)).path("ask for the room on", place),
         }
     }
@@ -102,7 +103,7 @@ impl Room {
         }
         // Whoever wants no room to be looked at means files too.
         let files = self.files.filter(|files| least.bytes() > 0 && *files < FILES)?;
-        Some(format!("{files} files can still be made at {place}, and a run wants {FILES}"))
+        Some(format!("{files} files can still be made at {place}, and a run wants {FILES} (`disk_free`)"))
     }
 }
 
@@ -136,7 +137,7 @@ mod tests {
         let why = room(512 << 20, None).too_little(least).unwrap();
         assert_eq!(why, "512 MiB are free at /srv, and a run wants 1 GiB (`disk_free`)");
         let why = room(1 << 40, Some(9)).too_little(least).unwrap();
-        assert_eq!(why, "9 files can still be made at /srv, and a run wants 50000");
+        assert_eq!(why, "9 files can still be made at /srv, and a run wants 50000 (`disk_free`)");
         assert_eq!(room(0, Some(0)).too_little(Size(0)), None, "nobody asked");
     }
 

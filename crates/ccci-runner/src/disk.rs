@@ -18,6 +18,9 @@ const NAMED: usize = 3;
 /// Refuses a run where a disk that it fills has less room than the settings want, and raises an alert.
 pub(crate) fn check(run: &Run, world: &World) -> Result<(), Trouble> {
     let settings = &world.settings;
+    if settings.disk_free.bytes() == 0 {
+        return Ok(());
+    }
     // An engine on another machine has its disk there.
     let engine = run.swarm.node().root.as_deref();
     for place in [Some(settings.state_dir.as_path()), engine].into_iter().flatten() {
@@ -46,7 +49,7 @@ fn hint(base: &BaseDomain, state: &Path) -> Result<String, Trouble> {
     let kept = match named.as_slice() {
         [] => String::new(),
         named => format!(
-            "; the largest known-goods are of {}: `ccci canonical prune` removes those that nobody needs any more, `ccci canonical drop` one",
+            "; the largest known-goods are of {}: `ccci canonical drop` gives one up, `ccci canonical prune --dry-run` lists those of recipes that are not enrolled",
             named.join(", ")
         ),
     };

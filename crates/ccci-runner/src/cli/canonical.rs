@@ -7,7 +7,7 @@ use ccci_core::disk::Size;
 use ccci_core::event::{Consumer, Events};
 use ccci_core::lock;
 use ccci_core::names::RecipeName;
-use ccci_core::txn::{Journal, Kind};
+use ccci_core::txn::Journal;
 use ccci_core::verdict::{Trouble, exit};
 use serde::Serialize;
 
@@ -125,12 +125,14 @@ struct Row {
     /// Whether somebody is at it. An open transaction at which nobody is was left by one that died, but for an app
     /// that is up for a person.
     in_use: bool,
+    /// Whether a person has it up.
+    up: bool,
     /// Where its files are.
     dir: String,
 }
 
 impl Row {
-    fn of(canonical: &Canonical, missing: Option<String>, in_use: bool) -> Self {
+    fn of(canonical: &Canonical, missing: Option<String>, in_use: bool, world: &World) -> Self {
         let record = canonical.record().ok().flatten();
         let snapshot = known::store(canonical).open().ok();
         Self {
@@ -145,13 +147,14 @@ impl Row {
             missing,
             journal: canonical.journal().ok().flatten(),
             in_use,
+            up: known::up_by(canonical).is_some_and(|journal| known::is_up(&journal, world)),
             dir: canonical.dir().display().to_string(),
         }
     }
 
     /// Whether its open transaction is nobody's any more.
     fn was_left(&self) -> bool {
-        !self.in_use && self.journal.as_ref().is_some_and(|journal| journal.kind != Kind::Up)
+        self.journal.is_some() && !self.in_use && !self.up
     }
 
     fn line(&self) -> String {
@@ -178,7 +181,7 @@ fn listed(json: bool, world: &World) -> Result<String, CommandError> {
     let settings = &world.settings;
     let all = Canonical::all(&settings.base_domain, &settings.state_dir).map_err(infrastructure)?;
     let rows = all.iter().filter(|canonical| known::is_something(canonical));
-    let rows = rows.map(|canonical| Ok(Row::of(canonical, None, is_in_use(canonical, world)?)));
+    let rows = rows.map(|canonical| Ok(Row::of(canonical, None, is_in_use(canonical, world)?, world)));
     let rows = rows.collect::<Result<Vec<Row>, Trouble>>()?;
     if json {
         return Ok(serde_json::to_string_pretty(&rows).unwrap_or_default());
@@ -204,7 +207,7 @@ async fn shown(recipe: &RecipeName, room: &Room, json: bool, world: &World) -> R
             }
         }
     };
-    let row = Row::of(&canonical, missing, held);
+    let row = Row::of(&canonical, missing, held, world);
     if json {
         return Ok(serde_json::to_string_pretty(&row).unwrap_or_default());
     }

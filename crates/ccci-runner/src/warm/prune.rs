@@ -5,11 +5,12 @@ use std::path::Path;
 
 use ccci_core::canonical::Canonical;
 use ccci_core::disk::Size;
+use ccci_core::lock;
 use ccci_core::manifest;
-use ccci_core::names::RecipeName;
+use ccci_core::txn::Kind;
 use ccci_core::verdict::{Trouble, exit};
 
-use super::{commands, known};
+use super::{commands, known, recover};
 use crate::pipeline::enrolled;
 use crate::room::Room;
 use crate::world::{World, infrastructure};
@@ -19,7 +20,7 @@ enum Fate {
     /// Its recipe is enrolled.
     Kept,
     /// It goes: why.
-    Goes(&'static str),
+    Goes(String),
     /// It would go, and stays for now: why.
     Stays(String),
 }
@@ -36,6 +37,10 @@ pub(crate) async fn prune(
     let settings = &world.settings;
     let (mut said, mut code) = (0, exit::PASS);
     for canonical in Canonical::all(&settings.base_domain, &settings.state_dir).map_err(infrastructure)? {
+        // Whoever interrupts it wants the rest to stay.
+        if let Some(signal) = world.stop.signal() {
+            return Err(Trouble::Signal(signal));
+        }
         let recipe = &canonical.recipe;
         let line = match fate(&canonical, recipes, world) {
             Fate::Kept => continue,
@@ -47,27 +52,34 @@ pub(crate) async fn prune(
             Fate::Goes(why) => match commands::drop_all(recipe, world).await {
                 Ok(_) => format!("{recipe} is removed: {why}"),
                 Err(Trouble::Busy(why)) => format!("{recipe} stays: {why}"),
-                Err(error @ (Trouble::Signal(_) | Trouble::RestoreFailed(_))) => return Err(error),
                 Err(error) => {
                     code = exit::INCONCLUSIVE;
-                    format!("{recipe} could not be removed: {error}")
+                    let begun =
+                        matches!(canonical.journal(), Ok(Some(journal)) if journal.kind == Kind::Drop);
+                    let next = if begun { "; the next start removes the rest" } else { "" };
+                    format!("{recipe} is not removed yet: {error}{next}")
                 }
             },
         };
         said += 1;
         writeln!(out, "{}", world.redactor.clean(&line)).ok();
     }
+    if let Some(signal) = world.stop.signal() {
+        return Err(Trouble::Signal(signal));
+    }
     if said == 0 {
-        writeln!(out, "nothing is kept of recipes that are not enrolled").ok();
+        writeln!(out, "the state directory has nothing of recipes that are not enrolled").ok();
     }
     Ok(code)
 }
 
-/// A folder without any recipe is a mistake, after which nothing would be enrolled.
+/// A folder without any recipe is a mistake, after which nothing would be enrolled. What begins with `_` is no recipe's.
 fn must_be_recipes(recipes: &Path) -> Result<(), Trouble> {
-    let is_recipe = |path: &Path| path.join(manifest::FILE).is_file();
+    let is_recipe = |entry: &std::fs::DirEntry| {
+        entry.path().join(manifest::FILE).is_file() && !entry.file_name().to_string_lossy().starts_with('_')
+    };
     let mut entries = std::fs::read_dir(recipes).into_iter().flatten().flatten();
-    if entries.any(|entry| is_recipe(&entry.path())) {
+    if entries.any(|entry| is_recipe(&entry)) {
         return Ok(());
     }
     let place = recipes.display();
@@ -75,17 +87,29 @@ fn must_be_recipes(recipes: &Path) -> Result<(), Trouble> {
 }
 
 fn fate(canonical: &Canonical, recipes: &Path, world: &World) -> Fate {
-    let recipe: &RecipeName = &canonical.recipe;
-    match Room::open(recipes, recipe) {
-        Ok(room) if enrolled(recipe, &room, world) => Fate::Kept,
+    let recipe = &canonical.recipe;
+    let enrolled = match Room::open(recipes, recipe) {
+        Ok(room) => enrolled(recipe, &room, world),
         // A slip of its author is no wish to lose anything.
-        Err(error) => Fate::Stays(format!("whether it is enrolled cannot be read: {error}")),
-        Ok(_) if !known::is_something(canonical) => Fate::Kept,
-        Ok(_) => match known::up_by(canonical) {
-            Some(up) => {
-                Fate::Stays(format!("somebody has it up since {}: `ccci canonical down {recipe}`", up.began))
-            }
-            None => Fate::Goes("it is not enrolled here"),
-        },
+        Err(error) => return Fate::Stays(format!("whether it is enrolled cannot be read: {error}")),
+    };
+    if enrolled || !known::is_something(canonical) {
+        return Fate::Kept;
     }
+    if let Some((_, why)) = known::untouchable(canonical) {
+        return Fate::Stays(why);
+    }
+    let lock = recover::lock_of(canonical, world);
+    if lock::is_held(&lock).unwrap_or(true) {
+        return Fate::Stays(format!("it is in use by {}", lock::holder(&lock)));
+    }
+    if let Some(up) = known::up_by(canonical).filter(|journal| known::is_up(journal, world)) {
+        return Fate::Stays(format!("somebody has it up since {}: `ccci canonical down {recipe}`", up.began));
+    }
+    let folder = recipes.join(recipe.as_str());
+    Fate::Goes(if folder.is_dir() {
+        "its recipe.yaml or the settings do not enrol it here".to_owned()
+    } else {
+        format!("its recipe has no folder {}", folder.display())
+    })
 }

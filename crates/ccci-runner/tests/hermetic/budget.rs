@@ -20,7 +20,7 @@ fn a_run_does_not_begin_on_a_disk_that_is_too_full_and_the_alert_is_one() {
             "are free at ",
             "/state, and a run wants 8000 TiB (`disk_free`)",
             "blog (",
-            "ccci canonical prune",
+            "ccci canonical prune --dry-run",
         ] {
             assert!(error.contains(part), "`{part}` in {error}");
         }
@@ -44,7 +44,7 @@ fn failure_14_what_is_kept_of_recipes_that_are_not_enrolled_any_more_is_pruned_b
         (ran.code.unwrap(), ran.said())
     };
     let (code, said) = prune(&[]);
-    assert_eq!((code, said.trim()), (0, "nothing is kept of recipes that are not enrolled"));
+    assert_eq!((code, said.trim()), (0, "the state directory has nothing of recipes that are not enrolled"));
 
     // A slip of the author's takes nothing away.
     let manifest = std::fs::read_to_string(world.path("recipes/blog/recipe.yaml")).unwrap();
@@ -70,10 +70,19 @@ fn failure_14_what_is_kept_of_recipes_that_are_not_enrolled_any_more_is_pruned_b
 
     let before = world.engine.has();
     let (code, said) = prune(&["--dry-run"]);
-    assert!(code == 0 && said.contains("blog (8 bytes) would be removed: it is not enrolled here"), "{said}");
+    assert!(
+        code == 0
+            && said.contains(
+                "blog (8 bytes) would be removed: its recipe.yaml or the settings do not enrol it here"
+            ),
+        "{said}"
+    );
     assert_eq!(world.engine.has(), before);
     let (code, said) = prune(&[]);
-    assert!(code == 0 && said.contains("blog is removed: it is not enrolled here"), "{said}");
+    assert!(
+        code == 0 && said.contains("blog is removed: its recipe.yaml or the settings do not enrol it here"),
+        "{said}"
+    );
     world.assert_nothing_left();
     assert!(!world.path("state/blog").exists());
     assert_eq!(prune(&[]).0, 0);

@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -115,8 +115,12 @@ pub(crate) fn server_without_keycloak(extra: &str) -> Server {
 pub(crate) fn server_with_keycloak_alone(extra: &str) -> Server {
     let lab = Held::shared(&LAB);
     // It does not stand in line: who has a share may want another.
-    let guard =
-        eventually("the lab's Keycloak alone", Duration::from_secs(1200), || KEYCLOAK.try_write().ok());
+    let free = || match KEYCLOAK.try_write() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(left)) => Some(left.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    };
+    let guard = eventually("the lab's Keycloak alone", Duration::from_secs(1200), free);
     build(extra, lab, Some(Held::Alone { _guard: guard }))
 }
 
