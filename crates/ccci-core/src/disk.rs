@@ -2,6 +2,7 @@
 //! like a recipe's fault.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -78,20 +79,41 @@ pub struct Room {
     pub free: Size,
     /// How many files we may still make there; `None` on file systems that do not limit them.
     pub files: Option<u64>,
+    /// All of the file system.
+    pub total: Size,
+    /// What is in use of it, by anybody.
+    pub used: Size,
 }
 
 impl Room {
-    /// What is free on the file system of this place; `None` where there is no such place on this machine that we could look at.
+    /// What is free on the file system of this place.
+    pub fn of(place: &Path) -> Result<Self, PathError> {
+        let stat =
+            rustix::fs::statvfs(place).map_err(std::io::Error::from).path("ask for the room on", place)?;
+        let size = |blocks: u64| Size(blocks.saturating_mul(stat.f_frsize));
+        Ok(Self {
+            place: place.to_owned(),
+            free: size(stat.f_bavail),
+            // Some file systems make inodes as they are needed and say 0.
+            files: (stat.f_files > 0).then_some(stat.f_favail),
+            total: size(stat.f_blocks),
+            used: size(stat.f_blocks.saturating_sub(stat.f_bfree)),
+        })
+    }
+
+    /// The same; `None` where there is no such place on this machine that we could look at: there we write nothing ourselves.
     pub fn at(place: &Path) -> Result<Option<Self>, PathError> {
-        match rustix::fs::statvfs(place) {
-            Ok(stat) => Ok(Some(Self {
-                place: place.to_owned(),
-                free: Size(stat.f_bavail.saturating_mul(stat.f_frsize)),
-                files: (stat.f_files > 0).then_some(stat.f_favail),
-            })),
-            // Where we may not look we write nothing ourselves.
-            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::ACCESS) => Ok(None),
-            Err(error) => Err(std::io::Error::from(error)).path("ask for the room on", place),
+        match Self::of(place) {
+            Ok(room) => Ok(Some(room)),
+            Err(error)
+                if matches!(
+                    error.source.kind(),
+                    ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -130,7 +152,8 @@ mod tests {
 
     #[test]
     fn a_disk_with_too_little_room_is_named() {
-        let room = |free: u64, files| Room { place: "/srv".into(), free: Size(free), files };
+        let (total, used) = (Size(0), Size(0));
+        let room = |free: u64, files| Room { place: "/srv".into(), free: Size(free), files, total, used };
         let least = Size(1 << 30);
         assert_eq!(room(1 << 30, None).too_little(least), None);
         assert_eq!(room(1 << 40, Some(FILES)).too_little(least), None);

@@ -1,6 +1,6 @@
 //! A run, from request to report. This file reads like the sentence it carries out and decides nothing itself:
-//! claim → observe → enter (locks) → recover → room on the disks → decide (plan) → dependencies → deploy and check, stage by stage → diagnose →
-//! stay, if asked → leave the canonical, or not → teardown → verdict → promote.
+//! claim → observe → enter (locks) → recover → room on the disks → decide (plan) → dependencies → deploy and check, stage by
+//! stage → diagnose → stay, if asked → leave the canonical, or not → teardown → verdict → promote.
 
 use std::path::PathBuf;
 use std::time::Instant;

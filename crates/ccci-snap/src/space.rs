@@ -3,10 +3,11 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use ccci_core::disk::Room;
 use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::backend::Method;
-use crate::error::{At, Here as _, SnapError};
+use crate::error::SnapError;
 use crate::meta::VolumeMeta;
 use crate::walk::{Step, Walker, file_type};
 
@@ -67,12 +68,10 @@ impl Need {
 /// Refuses when `place` has no room for a copy of these trees. They are counted only when the file system they are on
 /// holds more than `place` has free; `None` for a copy that shares its blocks.
 pub(crate) fn for_trees(place: &Path, trees: &[&Path]) -> Result<(), SnapError> {
-    let stat = statvfs(place)?;
-    let free = stat.f_bavail * stat.f_frsize;
+    let free = Room::of(place)?.free.bytes();
     let mut held = 0;
     for tree in trees {
-        let there = statvfs(tree)?;
-        held += (there.f_blocks - there.f_bfree) * there.f_frsize;
+        held += Room::of(tree)?.used.bytes();
     }
     // All that is on a file system, twice over: what is shared there is not shared in the copy.
     if held.saturating_mul(2) + MARGIN <= free {
@@ -90,29 +89,23 @@ pub(crate) fn for_trees(place: &Path, trees: &[&Path]) -> Result<(), SnapError> 
 
 /// Refuses when `place` has no room for this without becoming scarce: for what need not be.
 pub(crate) fn spare(place: &Path, need: Need) -> Result<(), SnapError> {
-    let stat = statvfs(place)?;
-    let reserve = stat.f_blocks * stat.f_frsize / SPARE;
+    let reserve = Room::of(place)?.total.bytes() / SPARE;
     room(place, Need { bytes: need.bytes + need.files * BLOCK + reserve, ..need })
 }
 
 /// Refuses when `place` has no room for this.
 pub(crate) fn room(place: &Path, need: Need) -> Result<(), SnapError> {
-    let stat = statvfs(place)?;
-    let free = stat.f_bavail * stat.f_frsize;
+    let there = Room::of(place)?;
+    let free = there.free.bytes();
     let needed = need.on_disk() + MARGIN;
     let no = |unit, needed, free| SnapError::NoSpace { place: place.to_owned(), unit, needed, free };
     if needed > free {
         return Err(no("bytes", needed, free));
     }
-    // Some file systems make inodes as they are needed and say 0.
-    if stat.f_files > 0 && need.files > stat.f_favail {
-        return Err(no("files", need.files, stat.f_favail));
+    match there.files {
+        Some(files) if need.files > files => Err(no("files", need.files, files)),
+        _ => Ok(()),
     }
-    Ok(())
-}
-
-fn statvfs(place: &Path) -> Result<rustix::fs::StatVfs, SnapError> {
-    rustix::fs::statvfs(place).here(At { tree: place, entry: b"" }, "ask for the room on")
 }
 
 /// True when a file in `into` can share the blocks of one in `from`. Tried with two files that never get a name.

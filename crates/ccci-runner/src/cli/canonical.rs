@@ -99,11 +99,6 @@ async fn seed(
 /// What is said of an open transaction at which nobody is.
 const LEFT: &str = ", which is over: the next start or `ccci recover` ends it";
 
-/// Whether somebody is at a canonical.
-fn is_in_use(canonical: &Canonical, world: &World) -> Result<bool, Trouble> {
-    lock::is_held(&recover::lock_of(canonical, world)).map_err(infrastructure)
-}
-
 /// One canonical, as it is told.
 #[derive(Debug, Serialize)]
 struct Row {
@@ -147,7 +142,7 @@ impl Row {
             missing,
             journal: canonical.journal().ok().flatten(),
             in_use,
-            up: known::up_by(canonical).is_some_and(|journal| known::is_up(&journal, world)),
+            up: known::up_now(canonical, world).is_some(),
             dir: canonical.dir().display().to_string(),
         }
     }
@@ -181,7 +176,8 @@ fn listed(json: bool, world: &World) -> Result<String, CommandError> {
     let settings = &world.settings;
     let all = Canonical::all(&settings.base_domain, &settings.state_dir).map_err(infrastructure)?;
     let rows = all.iter().filter(|canonical| known::is_something(canonical));
-    let rows = rows.map(|canonical| Ok(Row::of(canonical, None, is_in_use(canonical, world)?, world)));
+    let rows =
+        rows.map(|canonical| Ok(Row::of(canonical, None, recover::is_in_use(canonical, world)?, world)));
     let rows = rows.collect::<Result<Vec<Row>, Trouble>>()?;
     if json {
         return Ok(serde_json::to_string_pretty(&rows).unwrap_or_default());
@@ -194,7 +190,7 @@ fn listed(json: bool, world: &World) -> Result<String, CommandError> {
 
 async fn shown(recipe: &RecipeName, room: &Room, json: bool, world: &World) -> Result<String, CommandError> {
     let canonical = commands::canonical(recipe, world)?;
-    let held = is_in_use(&canonical, world)?;
+    let held = recover::is_in_use(&canonical, world)?;
     let missing = match known::on_disk(&canonical, &room.manifest)? {
         known::Found::Missing(part) => Some(part),
         // A run that has it changes it while it is looked at; it has proved it before.

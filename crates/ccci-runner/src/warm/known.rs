@@ -298,3 +298,8 @@ pub(crate) async fn is_idle(known: &KnownGood) -> Result<bool, Trouble> {
 pub(crate) fn up_by(canonical: &Canonical) -> Option<Journal> {
     canonical.journal().ok().flatten().filter(|journal| journal.kind == Deed::Up)
 }
+
+/// The same, where it really is up: not one that died on its way.
+pub(crate) fn up_now(canonical: &Canonical, world: &World) -> Option<Journal> {
+    up_by(canonical).filter(|journal| is_up(journal, world))
+}

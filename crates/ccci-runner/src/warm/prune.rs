@@ -99,11 +99,10 @@ fn fate(canonical: &Canonical, recipes: &Path, world: &World) -> Fate {
     if let Some((_, why)) = known::untouchable(canonical) {
         return Fate::Stays(why);
     }
-    let lock = recover::lock_of(canonical, world);
-    if lock::is_held(&lock).unwrap_or(true) {
-        return Fate::Stays(format!("it is in use by {}", lock::holder(&lock)));
+    if recover::is_in_use(canonical, world).unwrap_or(true) {
+        return Fate::Stays(format!("it is in use by {}", lock::holder(&recover::lock_of(canonical, world))));
     }
-    if let Some(up) = known::up_by(canonical).filter(|journal| known::is_up(journal, world)) {
+    if let Some(up) = known::up_now(canonical, world) {
         return Fate::Stays(format!("somebody has it up since {}: `ccci canonical down {recipe}`", up.began));
     }
     let folder = recipes.join(recipe.as_str());

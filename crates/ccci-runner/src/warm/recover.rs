@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use ccci_core::alert::AlertKind;
 use ccci_core::canonical::Canonical;
-use ccci_core::lock::{Holder, Lock};
+use ccci_core::lock::{self, Holder, Lock};
 use ccci_core::names::{RecipeName, RunId};
 use ccci_core::orphans;
 use ccci_core::record::{self, RecordState, RunRecord};
@@ -50,6 +50,11 @@ impl Told {
 /// The lock of an app, by its domain.
 pub(crate) fn lock_of(canonical: &Canonical, world: &World) -> PathBuf {
     world.settings.locks_dir().join(format!("app-{}", canonical.domain))
+}
+
+/// Whether somebody is at a canonical.
+pub(crate) fn is_in_use(canonical: &Canonical, world: &World) -> Result<bool, Trouble> {
+    lock::is_held(&lock_of(canonical, world)).map_err(infrastructure)
 }
 
 /// Ends every open transaction whose owner is dead, and says what was done. `held` are canonicals whose lock the caller has.
