@@ -23,11 +23,15 @@ const LIST_MAX: usize = 16 << 20;
 /// How many times the usual deadline an admin request may take: a realm's keys are made when it is, and a machine with
 /// much else to do was seen to need more than a minute for that.
 const PATIENCE: u32 = 3;
-/// How long a request that lost a race is tried again, how often where it may not be a race, and the pause before the
-/// second try; it grows with each.
+/// How often a request that seems to have lost a race is sent, how long at least where it can be nothing else, and the
+/// pause before the second try; it grows with each. Both, since one try may wait for a lock for most of a minute.
+const RACE_TRIES: u32 = 6;
 const RACE: Duration = Duration::from_secs(15);
-const RACE_TRIES: u32 = 4;
 const RACE_PAUSE: Duration = Duration::from_millis(150);
+/// What Keycloak says, with status 400, of an import whose transaction the database has ended. Seen with a deadlock in
+/// its table of realms' attributes, between imports and removals: `Deadlock found when trying to get lock; try
+/// restarting transaction` in its log.
+const ROLLED_BACK: &str = "Database operation failed";
 
 /// Keycloak could not do what it was asked for, or would not.
 #[derive(Debug, thiserror::Error)]
@@ -225,9 +229,9 @@ impl Keycloak {
         loop {
             let path = ["admin", "realms", &name.to_string()];
             let answer = self.ask(Method::DELETE, &path, None, BODY_MAX).await?;
-            if !race.lost(answer.status).await {
-                self.expect(&answer, &[204, 200, 404])?;
-                return Ok(answer.status != 404);
+            let Err(error) = self.expect(&answer, &[204, 200, 404]) else { return Ok(answer.status != 404) };
+            if !race.lost(&error).await {
+                return Err(error);
             }
         }
     }
@@ -238,13 +242,8 @@ impl Keycloak {
         loop {
             let what = format!("the realm `{name}`");
             let Err(error) = self.make(&["admin", "realms"], realm, what).await else { return Ok(()) };
-            let status = match &error {
-                AdminError::Exists { .. } => 409,
-                AdminError::Unexpected { status, .. } => *status,
-                _ => return Err(error),
-            };
             // An import is all or nothing: where the realm is not there, it may be sent again.
-            if !race.lost(status).await || !matches!(self.realm(name).await, Ok(None)) {
+            if !race.lost(&error).await || !matches!(self.realm(name).await, Ok(None)) {
                 return Err(error);
             }
         }
@@ -377,7 +376,8 @@ fn below(origin: &Url, path: &[&str]) -> Url {
 }
 
 /// Requests for several realms at once race inside Keycloak: each changes the realm `master` too, where every realm has
-/// a client and roles. Who loses is answered 409 or 500 with nothing changed, and asks again.
+/// a client and roles, and their rows lie side by side in its database. Who loses is answered 400, 409 or 500 with
+/// nothing changed, and asks again.
 struct Race {
     start: Instant,
     tries: u32,
@@ -388,17 +388,18 @@ impl Race {
         Self { start: Instant::now(), tries: 0 }
     }
 
-    /// Whether this status may mean a lost race, and another try is due. Passes the pause before it.
-    async fn lost(&mut self, status: u16) -> bool {
+    /// Whether this answer may mean a lost race, and another try is due. Passes the pause before it.
+    async fn lost(&mut self, error: &AdminError) -> bool {
         self.tries += 1;
-        let again = match status {
-            409 => self.start.elapsed() < RACE,
-            // It may as well be for good.
-            500 => self.tries < RACE_TRIES,
-            _ => false,
+        let is_certain = match error {
+            AdminError::Exists { .. } | AdminError::Unexpected { status: 409, .. } => true,
+            AdminError::Unexpected { status: 400, why, .. } if why.contains(ROLLED_BACK) => false,
+            AdminError::Unexpected { status: 500, .. } => false,
+            _ => return false,
         };
+        let again = self.tries < RACE_TRIES || is_certain && self.start.elapsed() < RACE;
         if again {
-            tracing::debug!(status, tries = self.tries, "lost a race in Keycloak");
+            tracing::debug!(%error, tries = self.tries, "lost a race in Keycloak");
             wait::pause(RACE_PAUSE * self.tries).await;
         }
         again

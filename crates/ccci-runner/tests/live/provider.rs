@@ -134,12 +134,19 @@ impl Provider {
         self.bare_until(201, ("POST", "/admin/realms"), &token, Some(&plain)).await;
     }
 
-    /// A request until it has this status: who loses a race inside Keycloak is answered 409 or 500, and asks again.
-    async fn bare_until(&self, wanted: u16, (method, path): (&str, &str), token: &str, body: Option<&Value>) {
+    /// A request until it has this status: who loses a race inside Keycloak is answered 400, 409 or 500, and asks
+    /// again.
+    pub(crate) async fn bare_until(
+        &self,
+        wanted: u16,
+        (method, path): (&str, &str),
+        token: &str,
+        body: Option<&Value>,
+    ) {
         let mut status = 0;
         for _ in 0..20 {
             status = self.bare(method, path, token, body).await;
-            if !matches!(status, 409 | 500) {
+            if !matches!(status, 400 | 409 | 500) {
                 break;
             }
             ccci_core::wait::pause(Duration::from_millis(150)).await;

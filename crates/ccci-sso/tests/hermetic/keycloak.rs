@@ -228,7 +228,10 @@ impl Server {
         let changes = matches!((request.method.as_str(), rest), ("POST", []) | ("DELETE", [_]));
         if changes && faults.races.0 > 0 {
             self.faults.lock().unwrap().races.0 -= 1;
-            let why = js!({ "error": "conflict", "error_description": "Duplicate resource error" });
+            let why = match faults.races.1 {
+                400 => js!({ "errorMessage": "Database operation failed" }),
+                _ => js!({ "error": "conflict", "error_description": "Duplicate resource error" }),
+            };
             return json(faults.races.1, &why);
         }
         let mut state = self.state.lock().unwrap();
