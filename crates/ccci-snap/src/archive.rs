@@ -34,7 +34,8 @@ pub(crate) fn prove(volumes: &Path, volume: &VolumeMeta) -> Result<(), SnapError
 }
 
 /// Makes the volume anew from the stream, which was proved, and proves it by the stream that it then gives, but for
-/// times that no engine sets.
+/// times that no engine sets. First the engine takes the stream once beside the volume: what it has no room for, or does
+/// not take for another reason, leaves the volume as it is.
 pub(crate) fn restore(
     job: &Job<'_>,
     place: &Place,
@@ -43,6 +44,10 @@ pub(crate) fn restore(
 ) -> Result<(), SnapError> {
     let away = place.away()?;
     let path = Method::Archive.data(volumes, &volume.name);
+    // What is mounted with options may be the same place under any name; its content outlives it, and is left alone below.
+    if volume.options.is_empty() {
+        away.wait(away.engine.rehearse(&volume.name, &volume.like(), &path))?;
+    }
     job.reach(Point::StreamBegun);
     away.wait(away.engine.renew(&volume.name, &volume.like()))?;
     job.reach(Point::StreamEmptied);

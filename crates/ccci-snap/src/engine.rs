@@ -131,7 +131,7 @@ impl Engine {
         name: &str,
         mut each: impl FnMut(&[u8]) -> Result<(), SnapError>,
     ) -> Result<(Hash, u64), SnapError> {
-        let helper = self.helper(name).await?;
+        let helper = self.helper(name, of_volume(name)).await?;
         let options =
             query::DownloadFromContainerOptionsBuilder::default().path(&format!("/{MOUNT}")).build();
         let mut stream = Box::pin(self.docker.download_from_container(&helper, Some(options)));
@@ -178,9 +178,29 @@ impl Engine {
         Ok(())
     }
 
+    /// Proves that the engine takes a volume's kept content and has room for it, before anything is removed: puts it into a
+    /// volume without a name, which goes with its helper. The volume itself is not touched.
+    pub(crate) async fn rehearse(
+        &self,
+        name: &str,
+        like: &VolumeFacts,
+        from: &Path,
+    ) -> Result<(), SnapError> {
+        let driver = api::MountVolumeOptionsDriverConfig { name: Some(like.driver.clone()), options: None };
+        let options = api::MountVolumeOptions { driver_config: Some(driver), ..Default::default() };
+        let beside = api::Mount { volume_options: Some(options), ..Default::default() };
+        let what = format!("to take a copy of the volume {name} beside it, so nothing was changed");
+        self.send(name, beside, from, &what).await
+    }
+
     /// Fills an empty volume from a file.
     pub(crate) async fn upload(&self, name: &str, from: &Path) -> Result<(), SnapError> {
-        let helper = self.helper(name).await?;
+        self.send(name, of_volume(name), from, &format!("to take the volume {name}")).await
+    }
+
+    /// Sends a file to the volume of this mount.
+    async fn send(&self, name: &str, mount: api::Mount, from: &Path, what: &str) -> Result<(), SnapError> {
+        let helper = self.helper(name, mount).await?;
         let file = File::open(from).path("open", from)?;
         let parts = futures_util::stream::unfold(file, |mut file| async move {
             let mut part = vec![0; CHUNK];
@@ -197,20 +217,15 @@ impl Engine {
         let sent =
             self.docker.upload_to_container(&helper, Some(options), bollard::body_try_stream(parts)).await;
         self.remove_helper(name).await?;
-        sent.map_err(|e| failed(&format!("to take the volume {name}"), &e))
+        sent.map_err(|e| failed(what, &e))
     }
 
-    /// The id of a container that has the volume and is never started.
-    async fn helper(&self, volume: &str) -> Result<String, SnapError> {
+    /// The id of a container for this volume that is never started and has what is mounted.
+    async fn helper(&self, volume: &str, mount: api::Mount) -> Result<String, SnapError> {
         self.image().await?;
         self.remove_helper(volume).await?;
-        let mount = api::Mount {
-            typ: Some(api::MountType::VOLUME),
-            source: Some(volume.to_owned()),
-            target: Some(format!("/{MOUNT}")),
-            volume_options: Some(api::MountVolumeOptions { no_copy: Some(true), ..Default::default() }),
-            ..Default::default()
-        };
+        let (typ, target) = (Some(api::MountType::VOLUME), Some(format!("/{MOUNT}")));
+        let mount = api::Mount { typ, target, ..mount };
         let body = api::ContainerCreateBody {
             image: Some(format!("{IMAGE}:{TAG}")),
             cmd: Some(vec!["never-started".to_owned()]),
@@ -223,10 +238,10 @@ impl Engine {
         made.map(|c| c.id).map_err(|e| failed(&what, &e))
     }
 
-    /// Removes the helper of a volume, which an interrupted capture or restore may have left. Call it before the stack
-    /// is proved to be undeployed: a helper counts as a user of the volume.
+    /// Removes the helper of a volume, which an interrupted capture or restore may have left, and a volume without a name
+    /// that is with it. Call it before the stack is proved to be undeployed: a helper counts as a user of the volume.
     pub async fn remove_helper(&self, volume: &str) -> Result<(), SnapError> {
-        let options = query::RemoveContainerOptionsBuilder::default().force(true).v(false).build();
+        let options = query::RemoveContainerOptionsBuilder::default().force(true).v(true).build();
         let what = format!("to remove the helper of the volume {volume}");
         match asked(&what, self.docker.remove_container(&helper_name(volume), Some(options))).await? {
             Ok(()) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => {
@@ -252,6 +267,12 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// The volume of this name, as a helper sees it.
+fn of_volume(name: &str) -> api::Mount {
+    let options = api::MountVolumeOptions { no_copy: Some(true), ..Default::default() };
+    api::Mount { source: Some(name.to_owned()), volume_options: Some(options), ..Default::default() }
 }
 
 fn helper_name(volume: &str) -> String {

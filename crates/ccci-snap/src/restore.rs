@@ -4,10 +4,12 @@ use ccci_core::swarm::Undeployed;
 
 use crate::archive;
 use crate::backend::Method;
+use crate::check;
 use crate::engine::Engine;
 use crate::error::SnapError;
 use crate::exchange::swap;
 use crate::job::{Job, Point};
+use crate::manifest::Reader;
 use crate::meta::VolumeMeta;
 use crate::place::Place;
 use crate::space::Need;
@@ -45,6 +47,20 @@ impl Snapshot {
     pub fn copies<'a>(&'a self, places: &'a [Place]) -> Result<Vec<(&'a VolumeMeta, StageState)>, SnapError> {
         let pairs = self.pairs(places)?.into_iter().filter(|(_, v)| v.method != Method::Archive);
         Ok(pairs.map(|(place, v)| (v, stage_state(&Stage::of(place).look(), &v.identity()))).collect())
+    }
+
+    /// Why a volume is not what was kept, by the first entry that differs in anything but its data, which is not read;
+    /// `None` where none does. Volumes that are kept as a stream of the engine are not looked at.
+    pub fn differs(&self, job: &Job<'_>, places: &[Place]) -> Result<Option<String>, SnapError> {
+        let volumes = self.volumes();
+        for (place, volume) in self.pairs(places)?.into_iter().filter(|(_, v)| v.method != Method::Archive) {
+            match check::tree(job, &place.tree, &mut Reader::of(volume, &volumes)?) {
+                Ok(_) => {}
+                Err(error) if error.is_damage() => return Ok(Some(error.to_string())),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 
     /// What [`Snapshot::stage`] would need now, beside the volumes: the copies that are not ready.

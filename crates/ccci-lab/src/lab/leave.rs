@@ -345,7 +345,7 @@ mod tests {
         let error = down(&layout, &options, &|_| {}, CancellationToken::new()).await.unwrap_err();
         assert!(error.is_busy() && error.to_string().contains("run a1b2c3 of custom-html"), "{error}");
         drop(slot);
-        // Not under whoever only uses its Keycloak, from whatever state directory (S6).
+        // Not under whoever only uses its Keycloak (S6).
         let provider = Lock::try_share(&layout.provider_lock(keycloak::RECIPE)).unwrap();
         let end = CancellationToken::new();
         let waiting = |progress: Progress| {

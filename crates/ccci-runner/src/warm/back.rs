@@ -158,12 +158,21 @@ pub(crate) async fn roots(
     snapshot: &Snapshot,
     canonical: &Canonical,
 ) -> Result<BTreeMap<String, String>, Trouble> {
+    Ok(whereabouts(snapshot, canonical).await?.1)
+}
+
+/// Where the volumes of a snapshot are, and what tells them from others of the same names.
+pub(crate) async fn whereabouts(
+    snapshot: &Snapshot,
+    canonical: &Canonical,
+) -> Result<(Vec<Place>, BTreeMap<String, String>), Trouble> {
     if snapshot.meta().volumes.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok((Vec::new(), BTreeMap::new()));
     }
     let engine = Engine::connect().await.map_err(infrastructure)?;
     let places = places(snapshot, &engine, canonical).await?;
-    Ok(places.iter().filter_map(|place| Some((place.volume().to_owned(), place.root()?))).collect())
+    let roots = places.iter().filter_map(|place| Some((place.volume().to_owned(), place.root()?))).collect();
+    Ok((places, roots))
 }
 
 /// Where these volumes are.

@@ -15,7 +15,7 @@ use ccci_core::txn::{Journal, Kind as Deed};
 use ccci_core::verdict::Trouble;
 use ccci_snap::{Job, SnapError, Snapshot, Store};
 
-use super::back::roots;
+use super::back::whereabouts;
 use crate::deps::wired_keys;
 use crate::world::{World, infrastructure, lost};
 
@@ -286,12 +286,24 @@ fn unwired(env: &EnvFile, manifest: &Manifest) -> Option<String> {
     env.keys().into_iter().find(waits).map(str::to_owned)
 }
 
-/// Whether the kept volumes are the known-good. What the mark does not say plainly, and of these very volumes, is "no".
-pub(crate) async fn is_idle(known: &KnownGood) -> Result<bool, Trouble> {
-    let roots = roots(&known.snapshot, &known.canonical).await?;
+/// Whether the kept volumes are the known-good. What the mark does not say plainly, and of these very volumes, is "no"; so
+/// is what somebody has changed in them since, as far as that is seen without reading data.
+pub(crate) async fn is_idle(known: &KnownGood, world: &World) -> Result<bool, Trouble> {
+    let snapshot = known.snapshot.clone();
+    let (mark, volumes) = (known.canonical.mark(), snapshot.meta().volumes.len());
+    let (places, roots) = whereabouts(&snapshot, &known.canonical).await?;
     // One that nothing tells from another of its name is never taken for the known-good.
-    let told = roots.len() == known.snapshot.meta().volumes.len();
-    Ok(told && matches!(known.canonical.mark(), Ok(Some(mark)) if mark.is_idle(&roots)))
+    let told = roots.len() == volumes && matches!(mark, Ok(Some(mark)) if mark.is_idle(&roots));
+    if !told || volumes == 0 {
+        return Ok(told);
+    }
+    let cancel = world.stop.run.clone();
+    let looked = tokio::task::spawn_blocking(move || snapshot.differs(&Job::new(cancel, &|_| {}), &places));
+    let differs = looked.await.map_err(infrastructure)?.map_err(infrastructure)?;
+    if let Some(why) = &differs {
+        world.events.progress(format!("somebody has changed a kept volume: {why}"));
+    }
+    Ok(differs.is_none())
 }
 
 /// The open transaction of somebody who wants the app up.

@@ -54,7 +54,7 @@ impl Run {
 /// known-good is deployed with; what the run provides is still missing in it.
 pub(crate) async fn enter(known: &KnownGood, run: &Run, world: &World) -> Result<EnvFile, Trouble> {
     let env = known::env(&known.snapshot).map_err(infrastructure)?;
-    let idle = known::is_idle(known).await?;
+    let idle = known::is_idle(known, world).await?;
     txn::begin(&known.canonical, Kind::Use, &run.record.run, None, world)?;
     if !idle {
         world.events.progress("the kept volumes are not the known-good: it is restored first");

@@ -304,7 +304,7 @@ impl Promotion<'_> {
         let Self { canonical, course, world, .. } = self;
         let hands = run.hands(&world.stop.run, world);
         let start = if let Some(known) = known {
-            if !known::is_idle(known).await? {
+            if !known::is_idle(known, world).await? {
                 hands.restore(known).await?;
             }
             Start::Kept(known::env(&known.snapshot).map_err(infrastructure)?)

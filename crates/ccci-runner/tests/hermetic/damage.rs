@@ -2,6 +2,7 @@
 //! the next cold run makes another.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -177,6 +178,33 @@ fn a_damaged_mark_only_means_that_the_known_good_is_restored_first() {
         assert!(ran.stderr.contains("it is restored first"), "{harm:?}: {ran:#?}");
         assert_eq!(world.read(&warm("content"), "post").as_deref(), Some("first\n"), "{harm:?}");
         assert_eq!((world.known_good(), world.mark()), (kept.clone(), "dirty".to_owned()), "{harm:?}");
+    }
+}
+
+/// A mark says that nobody of ours has used the volumes. What somebody else has done to them is seen by looking.
+#[test]
+fn what_somebody_changes_in_an_idle_volume_is_seen_and_restored_first() {
+    let world = World::patient(&["content"]);
+    world.seed();
+    let kept = world.known_good();
+    let ran = world.quick(Some("refused"));
+    assert!(!ran.stderr.contains("it is restored first"), "nobody has changed it: {ran:#?}");
+    // A file of the same size, another file, and no file's data at all.
+    for change in ["echo FIRST >post", "touch new", "chmod 600 post"] {
+        assert_eq!(world.mark(), "idle", "{change}");
+        let changed =
+            Command::new("sh").args(["-c", change]).current_dir(world.engine.data(&warm("content"))).status();
+        assert!(changed.unwrap().success());
+        let ran = world.quick(Some("refused"));
+        ran.assert(1, "fail");
+        assert!(ran.stderr.contains("somebody has changed a kept volume: "), "{change}: {ran:#?}");
+        assert!(ran.stderr.contains("it is restored first"), "{change}: {ran:#?}");
+        assert_eq!(world.read(&warm("content"), "post").as_deref(), Some("first\n"), "{change}");
+        assert_eq!(
+            (world.known_good(), world.read(&warm("content"), "new")),
+            (kept.clone(), None),
+            "{change}"
+        );
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 
 use crate::world::{Ran, World};
 
@@ -148,4 +149,24 @@ fn a_change_that_fails_leaves_the_known_good_exactly() {
         assert_eq!(world.read(&warm("content"), "format").as_deref(), Some("2\n"));
         assert_eq!(world.known_good(), kept);
     }
+}
+
+/// While the base boots, the checkout is brought to the tested commit: seen with a base that never gets further.
+#[test]
+fn the_tested_commit_is_brought_while_its_base_boots() {
+    let world = World::patient(&["content"]);
+    world.publish("1.2.0+3", "never-healthy: app\n");
+    world.branch("next", "");
+    let newest =
+        Command::new("git").arg("-C").arg(world.path("git/blog.git")).args(["rev-parse", "next"]).output();
+    let newest = String::from_utf8(newest.unwrap().stdout).unwrap();
+    let boots = || world.engine.has().iter().any(|thing| thing.starts_with("task "));
+    let brought = || {
+        let runs = std::fs::read_dir(world.path("state/runs")).into_iter().flatten().flatten();
+        let mut heads =
+            runs.map(|run| std::fs::read_to_string(run.path().join("abra/recipes/blog/.git/HEAD")));
+        heads.any(|head| head.is_ok_and(|head| head == newest))
+    };
+    world.ccci_killed_when(&["--recipe", "blog", "--ref", "next"], || boots() && brought());
+    assert_eq!(world.ccci(&["recover"]).code, Some(0));
 }

@@ -104,6 +104,11 @@ pull: false
         recipe::files(tag, &volumes, behaviour)
     }
 
+    /// How many volumes the recipe has.
+    pub(crate) fn volumes(&self) -> usize {
+        self.volumes.len()
+    }
+
     /// A path below the server's directory.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)

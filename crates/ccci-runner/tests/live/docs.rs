@@ -3,9 +3,12 @@
 
 use std::collections::BTreeSet;
 
+use ccci_core::lock;
+use ccci_core::settings::Settings;
 use serde_json::{Value, json};
 
 use crate::browser::{PNG, stay};
+use crate::provider::Provider;
 use crate::support::{Ran, Server, must, server};
 
 /// The recipe's own deadline for one deploy, in seconds: what is certain before must not wait for it.
@@ -61,12 +64,16 @@ fn failure_38_the_newest_release_passes_with_every_check_run_and_its_realm_is_go
     let [before, _] = realms(&server);
     assert!(before.contains("master"), "{before:?}");
     let stay = stay(&server, &["lasuite-docs", "--stages", "install,upgrade,custom"]);
+    // While it is up, nobody may stop its Keycloak (S6).
+    let provider = Settings::load(&server.settings).unwrap().provider_lock("keycloak");
+    assert!(lock::sharers(&provider).contains(&stay.run.process()), "the run shares {}", provider.display());
     let (code, said, picture) = stay.screenshot("/api/v1.0/authenticate/", &stay.password, "New document");
     assert_eq!(code, Some(0), "{said}");
     assert!(picture.is_some_and(|picture| picture.starts_with(PNG)), "{said}");
     stay.run.signal("TERM");
     let ran = Ran::from(stay.run.land());
     passes(&ran);
+    assert_eq!(lock::sharers(&provider), Vec::<u32>::new());
     let report = &ran.report;
     assert_eq!(report["deploys"], json!({"expected": 1, "counted": 1}), "Keycloak is not deployed with it");
     let run = report["run"].as_str().unwrap();
@@ -75,10 +82,18 @@ fn failure_38_the_newest_release_passes_with_every_check_run_and_its_realm_is_go
         "recipe": "keycloak", "kind": "live-warm", "domain": "warm-keycloak.lab.test", "realm": realm
     });
     assert_eq!(report["deps"], json!([dep]));
-    assert_ne!(report["version"]["base"], report["version"]["head"], "it was a real upgrade");
-    let own = checks(&ran).iter().filter(|c| c["name"].as_str().unwrap().starts_with(OVERLAY)).count();
-    assert_eq!(own, 13, "all of its own checks ran");
+    let versions = json!({"base": "1.0.0+v5.0.0", "head": "1.0.1+v5.0.0"});
+    for which in ["base", "head"] {
+        assert_eq!(report["version"][which], versions[which], "it was a real upgrade");
+    }
+    let names: Vec<&str> = checks(&ran).iter().map(|check| check["name"].as_str().unwrap()).collect();
+    assert_eq!(names.iter().filter(|name| name.starts_with(OVERLAY)).count(), 13, "{names:?}");
+    for check in ["sso-discovery", "sso-grant", "sso-token"] {
+        assert!(names.contains(&format!("generic::custom::{check}").as_str()), "{check} in {names:?}");
+    }
     assert_eq!(realms(&server), [before, BTreeSet::new()], "Keycloak has what it had before");
+    let there = tokio::runtime::Runtime::new().unwrap().block_on(Provider::of(&server).names());
+    assert!(!there.contains(&realm), "with a mark or without: {there:?}");
 }
 
 /// The upgrade that moves contents out of the documents, for good.

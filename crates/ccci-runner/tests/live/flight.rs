@@ -101,6 +101,11 @@ impl Flight {
         self.until(" at https://").rsplit("https://").next().unwrap().trim().replace('.', "_")
     }
 
+    /// ccci's process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal to ccci alone, not to its children.
     pub(crate) fn signal(&self, name: &str) {
         must(std::process::Command::new("kill").args(["-s", name, &self.child.id().to_string()]));

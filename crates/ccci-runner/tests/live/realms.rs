@@ -1,7 +1,8 @@
 //! Realms on the lab's live-warm Keycloak: the end of the dead ones and of no others.
 
 use std::collections::BTreeSet;
-use std::process::Command;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use ccci_core::lock::{Holder, Lock};
 use ccci_core::names::RunId;
@@ -10,7 +11,7 @@ use ccci_sso::{AdminLogin, Issuer, Keycloak, Realm, RealmName, RealmSpec, StateI
 use serde_json::Value;
 
 use super::provider::Provider;
-use super::support::{Server, server};
+use super::support::{Server, server, workspace};
 
 pub(crate) fn run_id() -> RunId {
     let mut bytes = [0; 3];
@@ -54,6 +55,41 @@ fn realms(server: &Server, words: &[&str], provider: &Provider) -> (i32, Value, 
 fn said<'a>(report: &'a Value, name: &str) -> &'a str {
     let all = report["realms"].as_array().unwrap();
     all.iter().find(|r| r["realm"] == name).map_or("not there", |r| r["what"].as_str().unwrap())
+}
+
+/// The documentation says how other programs link ccci-sso by an example: it does what it says, and leaves nothing.
+#[test]
+fn the_example_of_ccci_sso_makes_a_realm_logs_in_and_closes_it() {
+    let server = server("");
+    let (provider, runtime) = (Provider::of(&server), tokio::runtime::Runtime::new().unwrap());
+    let name = RealmName::new(&"example".parse().unwrap(), &"0a1b2c".parse().unwrap());
+    let cleanup = Cleanup { provider: &provider, runtime: &runtime, names: vec![name.clone()] };
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(workspace()).args([
+        "run",
+        "--quiet",
+        "--locked",
+        "-p",
+        "ccci-sso",
+        "--example",
+        "realm",
+    ]);
+    cargo.arg("--").arg(&server.settings).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut example = cargo.spawn().unwrap();
+    writeln!(example.stdin.take().unwrap(), "{}", provider.password).unwrap();
+    let done = example.wait_with_output().unwrap();
+    let said = String::from_utf8(done.stdout).unwrap();
+    assert!(done.status.success(), "{said}");
+    for part in [
+        format!("created {name}: https://"),
+        "has a token that verifies".to_owned(),
+        format!("closed {name}"),
+    ] {
+        assert!(said.contains(&part), "`{part}` in {said}");
+    }
+    assert!(!said.contains(&provider.password));
+    assert!(!runtime.block_on(provider.names()).contains(&name.to_string()));
+    drop(cleanup);
 }
 
 /// Failures 48 and 50 for realms. A hand-made one, a live run's, another server's: all of them stay.

@@ -212,6 +212,9 @@ fn no_secret_of_single_sign_on_is_in_what_is_kept_or_comes_of_a_quick_run() {
     kept.assert_at_rest();
 }
 
+/// Every token that Keycloak signs begins so: its algorithm in base64, RS256 for access and HS512 for refresh.
+const TOKENS: [&str; 2] = ["eyJhbGciOiJSUzI1NiIs", "eyJhbGciOiJIUzUxMiIs"];
+
 impl Leaky {
     /// Nothing of the run's client and user, of the administrator, and no token.
     fn has_nothing_of_sign_on(&self, server: &Server) {
@@ -221,8 +224,7 @@ impl Leaky {
         }
         let admin = Provider::of(server).password;
         assert_eq!(evidence.places_of(&admin), Vec::<&str>::new(), "the administrator's password is there");
-        // Every token that Keycloak signs begins so: its algorithm in base64, RS256 for access and HS512 for refresh.
-        for begin in ["eyJhbGciOiJSUzI1NiIs", "eyJhbGciOiJIUzUxMiIs"] {
+        for begin in TOKENS {
             assert_eq!(evidence.places_of(begin), Vec::<&str>::new(), "a token is there");
         }
     }
@@ -235,7 +237,7 @@ fn a_leak_on_purpose_is_found_in_each_place() {
     let (state, trace) = (dir.path().join("state"), dir.path().join("trace"));
     std::fs::create_dir_all(state.join("logs")).unwrap();
     let canary = "kanarie-5f1c9e";
-    let script = r#"cd "$0"; s=$(cat canary); echo "$s"; echo "x $s" >&2; /bin/true "--password=$s"
+    let script = r#"cd "$0"; printf '{"alg":"RS256","typ":"JWT"}' | base64 -w0; s=$(cat canary); echo "$s"; echo "x $s" >&2; /bin/true "--password=$s"
         echo "$s" >state/logs/a.log; printf 'admin:%s' "$s" | base64 >state/b; : >"state/$s""#;
     std::fs::write(dir.path().join("canary"), canary).unwrap();
     let mut command = Command::new("sh");
@@ -254,4 +256,5 @@ fn a_leak_on_purpose_is_found_in_each_place() {
     expected.sort_unstable();
     assert_eq!(found, expected);
     assert!(evidence.places_of("something-else").is_empty());
+    assert_eq!(evidence.places_of(TOKENS[0]), ["standard output"], "the head of a token");
 }

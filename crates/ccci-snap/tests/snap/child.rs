@@ -23,6 +23,8 @@ pub(crate) struct Done {
     pub(crate) ended: bool,
     /// Its peak memory, in KiB.
     pub(crate) peak: u64,
+    /// The last point that it passed.
+    pub(crate) last: String,
 }
 
 /// Lets a child work on the world below `root`. `what` is `capture`, `seal` or `restore`; with a point, it kills itself there
@@ -31,8 +33,9 @@ pub(crate) fn work(world: &World, what: &str, method: Method, point: Option<(Poi
     order(world, what, method, point);
     let exe = std::env::current_exe().unwrap();
     let (ended, _) = run(&world.root, exe.to_str().unwrap(), &ARGS);
-    let peak = std::fs::read_to_string(world.root.join(PEAK)).unwrap_or_default();
-    Done { ended, peak: peak.trim().parse().unwrap_or(0) }
+    let note = |name: &str| std::fs::read_to_string(world.root.join(name)).unwrap_or_default();
+    let last = note(PASSED).lines().last().unwrap_or_default().to_owned();
+    Done { ended, peak: note(PEAK).trim().parse().unwrap_or(0), last }
 }
 
 /// Lets a child work to its end and gives the system's account of what it renamed and synced, and of its points.
@@ -47,6 +50,7 @@ pub(crate) fn traced(world: &World, what: &str, method: Method) -> String {
 }
 
 fn order(world: &World, what: &str, method: Method, point: Option<(Point, u32)>) {
+    drop(std::fs::remove_file(world.root.join(PASSED)));
     let (name, nth) = point.map_or(("-", 0), |(p, n)| (p.name(), n));
     let order = format!("{what} {name} {nth} {} {}", world.volumes.join(","), method.name());
     #[expect(clippy::disallowed_methods, reason = "a note from test to test")]

@@ -59,7 +59,7 @@ fn lists(world: &World) -> Vec<Vec<String>> {
 /// Lets a child do this and be killed there.
 fn killed(world: &World, what: &str, method: Method, point: Point, nth: u32) {
     let done = work(world, what, method, Some((point, nth)));
-    assert!(!done.ended, "{point:?} {nth} was not reached");
+    assert!(!done.ended && done.last == point.name(), "{point:?} {nth} was not reached: {}", done.last);
 }
 
 fn killed_in_a_capture(world: &World, method: Method) {

@@ -10,6 +10,8 @@ use ccci_lab::engine::{self, EngineOptions};
 use ccci_lab::layout::LabLayout;
 use ccci_lab::work::Work;
 use ccci_snap::{Engine, Job, LOSSES, Method, Place, Point, SnapError, Snapshot, Store};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::kinds;
@@ -180,6 +182,18 @@ async fn a_volume_out_of_reach_is_kept_by_the_archive_api_with_its_declared_loss
         live.restore(&snapshot, place.clone()).await.unwrap();
         assert_eq!(diff(&before, &kept(&tree)), [""; 0], "{point:?}");
     }
+    // An engine that does not take the stream, or loses it on the way, has not lost the volume: it is tried beside it first.
+    sh(&tree, "echo dirty > dirty");
+    let torn = Engine::connect_to(&torn_uploads(live.state.path()).await).await.unwrap();
+    let error = live
+        .restore(&snapshot, live.find().await.through(&torn, String::new()))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("beside it, so nothing was changed"), "{error}");
+    assert!(tree.join("dirty").exists());
+    live.restore(&snapshot, place.clone()).await.unwrap();
+    assert_eq!(diff(&before, &kept(&tree)), [""; 0]);
     // A damaged stream is found before the volume is removed.
     sh(
         snapshot.dir(),
@@ -189,6 +203,39 @@ async fn a_volume_out_of_reach_is_kept_by_the_archive_api_with_its_declared_loss
     assert!(live.restore(&snapshot, place).await.unwrap_err().is_damage());
     assert!(tree.join("dirty").exists());
     live.remove().await;
+}
+
+/// A way to the lab's engine on which every upload is torn off once it has begun.
+async fn torn_uploads(dir: &Path) -> PathBuf {
+    let layout = LabLayout::default();
+    let work = Work::quiet(&layout);
+    let insist = EngineOptions { insist: true, ..EngineOptions::from_env() };
+    let engine = engine::ready(&work, &insist).await.unwrap().socket;
+    let socket = dir.join("torn.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = UnixStream::connect(&engine).await.unwrap();
+            tokio::spawn(pass(client, server));
+        }
+    });
+    socket
+}
+
+/// Passes everything on in both directions, up to the head of an upload.
+async fn pass(client: UnixStream, server: UnixStream) {
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let back = tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+    let mut part = vec![0; 64 << 10];
+    loop {
+        let length = from_client.read(&mut part).await.unwrap_or(0);
+        let said = &part[..length];
+        if length == 0 || said.starts_with(b"PUT ") || to_server.write_all(said).await.is_err() {
+            back.abort();
+            return;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! Killed at a named point on the real engine: one `ccci recover` later the known-good is whole and exactly what is in the
-//! volumes, and nothing else is left. All points are met without Docker in `tests/hermetic`.
+//! volumes, and nothing else is left. The other points are met without Docker in `tests/hermetic`, but for those of
+//! realms, streams and clones (`ELSEWHERE` there).
 
 use crate::canonical::Kept;
 use crate::canonical::promote::Catalogue;

@@ -33,13 +33,18 @@ fn told(cold: &Ran, quick: &Ran) -> String {
 }
 
 #[test]
-fn what_a_change_destroys_of_database_and_store_is_back_and_the_app_boots_with_both() {
+fn whatever_changes_do_to_database_and_store_is_undone_and_the_app_boots_with_both() {
     let kept = Kept::new("lasuite-docs", "");
     let cold = kept.run(&["--quick"]);
     kept.promoted(&cold);
+    let fallback = cold.report["fallback"].as_str().unwrap();
+    assert!(fallback.starts_with("no canonical"), "{fallback}");
     kept.assert_at_rest();
     let before = (kept.known_good(), kept.data());
     let before = (before.0.as_str(), before.1.as_str());
+    for (part, file) in [("the database", "/PG_VERSION "), ("the store", "/buckets/")] {
+        assert!(before.1.contains(file), "there is something to lose of {part}: {}", before.1);
+    }
     let quick = kept.passes(None);
     println!("{}", told(&cold, &quick));
     let own = quick.report["deps"][0]["realm"].as_str().unwrap();
