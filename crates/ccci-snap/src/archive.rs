@@ -33,9 +33,19 @@ pub(crate) fn prove(volumes: &Path, volume: &VolumeMeta) -> Result<(), SnapError
     proved::open(&path, &volume.digest).map(drop)
 }
 
+/// Has the engine take the stream, which was proved, once beside the volume: what it has no room for, or does not take for
+/// another reason, is known before anything is removed. Only of the engine's own volumes: what is mounted with options, or
+/// made by another driver, may be the same place under any name.
+pub(crate) fn rehearse(place: &Place, volumes: &Path, volume: &VolumeMeta) -> Result<(), SnapError> {
+    if volume.driver != "local" || !volume.options.is_empty() {
+        return Ok(());
+    }
+    let away = place.away()?;
+    away.wait(away.engine.rehearse(&volume.name, &Method::Archive.data(volumes, &volume.name)))
+}
+
 /// Makes the volume anew from the stream, which was proved, and proves it by the stream that it then gives, but for
-/// times that no engine sets. First the engine takes the stream once beside the volume: what it has no room for, or does
-/// not take for another reason, leaves the volume as it is.
+/// times that no engine sets.
 pub(crate) fn restore(
     job: &Job<'_>,
     place: &Place,
@@ -44,10 +54,6 @@ pub(crate) fn restore(
 ) -> Result<(), SnapError> {
     let away = place.away()?;
     let path = Method::Archive.data(volumes, &volume.name);
-    // What is mounted with options may be the same place under any name; its content outlives it, and is left alone below.
-    if volume.options.is_empty() {
-        away.wait(away.engine.rehearse(&volume.name, &volume.like(), &path))?;
-    }
     job.reach(Point::StreamBegun);
     away.wait(away.engine.renew(&volume.name, &volume.like()))?;
     job.reach(Point::StreamEmptied);

@@ -12,7 +12,7 @@ use blake3::Hasher;
 use rustix::fs::{AtFlags, OFlags, Stat};
 
 use crate::error::{Here as _, SnapError, show};
-use crate::extents::each_run;
+use crate::extents::shape_of;
 use crate::job::Job;
 use crate::manifest::{Item, Reader};
 use crate::plant::beneath;
@@ -215,11 +215,7 @@ impl Look<'_> {
     fn holes(&self, walker: &Walker, shape: &Shape) -> Result<(), SnapError> {
         let at = walker.at();
         let file = open_quietly(walker.dir(), walker.name(), OFlags::RDONLY).here(at, "open")?;
-        let mut data = 0;
-        each_run(&file, shape.size, at, |_, length| {
-            data += length;
-            Ok(())
-        })?;
+        let data = shape_of(&file, shape.size, at)?.data;
         // A run begins and ends on a block, and blocks may be larger here.
         let slack = 2 * self.block * (shape.extents + 1);
         if data <= shape.data + slack { Ok(()) } else { Err(at.damaged("its holes were filled")) }

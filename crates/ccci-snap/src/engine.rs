@@ -22,6 +22,8 @@ use crate::exchange::parent;
 /// The empty image of the helper container, made here: nothing is pulled.
 const IMAGE: &str = "ccci-archive";
 const TAG: &str = "1";
+/// The label of the helper container.
+const HELPER: (&str, &str) = ("ccci.helper", "archive");
 /// Where the helper sees the volume. The stream's names begin with it, so that the root directory is in the stream too.
 const MOUNT: &str = "volume";
 /// How long one stream may take.
@@ -153,8 +155,9 @@ impl Engine {
             }
         }
         drop(stream);
-        self.remove_helper(name).await?;
-        result.map(|()| (hasher.finalize(), length))
+        let removed = self.remove_helper(name).await;
+        result?;
+        removed.map(|()| (hasher.finalize(), length))
     }
 
     /// Makes the volume anew, empty.
@@ -180,17 +183,11 @@ impl Engine {
 
     /// Proves that the engine takes a volume's kept content and has room for it, before anything is removed: puts it into a
     /// volume without a name, which goes with its helper. The volume itself is not touched.
-    pub(crate) async fn rehearse(
-        &self,
-        name: &str,
-        like: &VolumeFacts,
-        from: &Path,
-    ) -> Result<(), SnapError> {
-        let driver = api::MountVolumeOptionsDriverConfig { name: Some(like.driver.clone()), options: None };
-        let options = api::MountVolumeOptions { driver_config: Some(driver), ..Default::default() };
-        let beside = api::Mount { volume_options: Some(options), ..Default::default() };
-        let what = format!("to take a copy of the volume {name} beside it, so nothing was changed");
-        self.send(name, beside, from, &what).await
+    pub(crate) async fn rehearse(&self, name: &str, from: &Path) -> Result<(), SnapError> {
+        let what = format!(
+            "to take a copy of the volume {name} beside it, for which it needs room for all of its data; the volume was not changed"
+        );
+        self.send(name, api::Mount::default(), from, &what).await
     }
 
     /// Fills an empty volume from a file.
@@ -216,8 +213,9 @@ impl Engine {
         let options = query::UploadToContainerOptionsBuilder::default().path("/").build();
         let sent =
             self.docker.upload_to_container(&helper, Some(options), bollard::body_try_stream(parts)).await;
-        self.remove_helper(name).await?;
-        sent.map_err(|e| failed(what, &e))
+        let removed = self.remove_helper(name).await;
+        sent.map_err(|e| failed(what, &e))?;
+        removed
     }
 
     /// The id of a container for this volume that is never started and has what is mounted.
@@ -229,6 +227,7 @@ impl Engine {
         let body = api::ContainerCreateBody {
             image: Some(format!("{IMAGE}:{TAG}")),
             cmd: Some(vec!["never-started".to_owned()]),
+            labels: Some(HashMap::from([(HELPER.0.to_owned(), HELPER.1.to_owned())])),
             host_config: Some(api::HostConfig { mounts: Some(vec![mount]), ..Default::default() }),
             ..Default::default()
         };
@@ -238,12 +237,32 @@ impl Engine {
         made.map(|c| c.id).map_err(|e| failed(&what, &e))
     }
 
-    /// Removes the helper of a volume, which an interrupted capture or restore may have left, and a volume without a name
-    /// that is with it. Call it before the stack is proved to be undeployed: a helper counts as a user of the volume.
-    pub async fn remove_helper(&self, volume: &str) -> Result<(), SnapError> {
+    /// Removes the helpers of a stack's volumes, which an interrupted capture or restore may have left, and what is with
+    /// them. Call it before the stack is proved to be undeployed: a helper counts as a user of its volume.
+    pub async fn remove_helpers(&self, stack: &str) -> Result<(), SnapError> {
+        let prefix = helper_name(&format!("{stack}_"));
+        let filters = HashMap::from([("label", vec![format!("{}={}", HELPER.0, HELPER.1)])]);
+        let options = query::ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+        let listed = asked("to list helpers", self.docker.list_containers(Some(options))).await?;
+        for container in listed.map_err(|e| failed("to list helpers", &e))? {
+            let mut names = container.names.iter().flatten().filter_map(|name| name.strip_prefix('/'));
+            if let Some(name) = names.find(|name| name.starts_with(&prefix)) {
+                self.remove_container(name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the helper of a volume, and a volume without a name that is with it.
+    async fn remove_helper(&self, volume: &str) -> Result<(), SnapError> {
+        self.remove_container(&helper_name(volume)).await
+    }
+
+    async fn remove_container(&self, name: &str) -> Result<(), SnapError> {
         let options = query::RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-        let what = format!("to remove the helper of the volume {volume}");
-        match asked(&what, self.docker.remove_container(&helper_name(volume), Some(options))).await? {
+        let what = format!("to remove the container {name}");
+        // It removes all files of a volume without a name before it answers.
+        match answered(&what, REMOVAL, self.docker.remove_container(name, Some(options))).await? {
             Ok(()) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => {
                 Ok(())
             }

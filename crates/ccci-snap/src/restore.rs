@@ -56,7 +56,10 @@ impl Snapshot {
         for (place, volume) in self.pairs(places)?.into_iter().filter(|(_, v)| v.method != Method::Archive) {
             match check::tree(job, &place.tree, &mut Reader::of(volume, &volumes)?) {
                 Ok(_) => {}
-                Err(error) if error.is_damage() => return Ok(Some(error.to_string())),
+                // The tree is what it is; what does not hold is that it is the one that was kept.
+                Err(SnapError::Damaged { path, why }) if path == place.tree => {
+                    return Ok(Some(format!("{}: {why}", volume.name)));
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -105,6 +108,11 @@ impl Snapshot {
                 }
             };
             names.push(place.volume.clone());
+        }
+        // Last, since it takes and gives back the most room; still before the first volume is touched.
+        for (place, volume) in &streams {
+            archive::rehearse(place, &self.volumes(), volume)?;
+            job.check()?;
         }
         job.reach(Point::AllReady);
         for place in to_do {

@@ -6,7 +6,6 @@ use std::fmt;
 use bollard::query_parameters as query;
 
 use super::facts::{Named, StackFacts};
-use super::observe::of_stack;
 use super::watch::{Limits, WaitFailure};
 use super::{Swarm, SwarmError};
 use crate::names::StackName;
@@ -330,17 +329,6 @@ impl Swarm {
         let name = |c: bollard::models::Config| Some((c.id?, c.spec?.name?));
         let named = configs.into_iter().filter_map(name);
         Ok(named.map(|(id, name)| Item { kind: Kind::Config, name, id }).collect())
-    }
-
-    /// The volumes that carry a stack's label, by name.
-    pub async fn volumes_of(&self, stack: &StackName) -> Result<Vec<String>, SwarmError> {
-        let options = query::ListVolumesOptionsBuilder::default().filters(&of_stack(stack)).build();
-        let what = format!("the volumes of {stack}");
-        let volumes = self.ask(&what, self.docker().list_volumes(Some(options))).await?;
-        let mut names: Vec<String> =
-            volumes.volumes.unwrap_or_default().into_iter().map(|v| v.name).collect();
-        names.sort();
-        Ok(names)
     }
 }
 

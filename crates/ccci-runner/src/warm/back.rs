@@ -34,6 +34,9 @@ impl Hands<'_> {
         let stack = canonical.domain.stack();
         let limits = Limits::new(PATIENCE, self.cancel.clone());
         self.world.points.reach(Point::BeforeUndeploy);
+        // What a killed capture or restore has left uses a volume, or has a copy of one.
+        let engine = Engine::connect().await.map_err(infrastructure)?;
+        engine.remove_helpers(&stack.to_string()).await.map_err(infrastructure)?;
         // Subscribed before the action: nothing that it causes can be missed.
         let mut watch = self.swarm.watch(&stack).await.map_err(|e| lost(&e))?;
         if !watch.before().services.is_empty() {
@@ -105,14 +108,17 @@ impl Hands<'_> {
         txn::end_dirty(canonical, run, self.world)
     }
 
+    /// Makes volumes that are not the known-good so before they are used, and says it.
+    pub(crate) async fn restore_first(self, known: &KnownGood) -> Result<(), Trouble> {
+        self.world.events.progress("the kept volumes are not the known-good: it is restored first");
+        self.restore(known).await
+    }
+
     /// Makes the volumes the known-good, exactly, and proves it. The app is down afterwards; the mark of its volumes is
     /// the caller's to write.
     pub(crate) async fn restore(self, known: &KnownGood) -> Result<(), Trouble> {
         let KnownGood { canonical, snapshot, .. } = known;
         let engine = Engine::connect().await.map_err(infrastructure)?;
-        for volume in snapshot.meta().volumes.iter().filter(|v| v.method == Method::Archive) {
-            engine.remove_helper(&volume.name).await.map_err(infrastructure)?;
-        }
         // Before the proof, which must name them.
         let made = snapshot.make_missing(&engine).await.map_err(infrastructure)?;
         if !made.is_empty() {

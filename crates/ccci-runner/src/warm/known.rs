@@ -299,11 +299,15 @@ pub(crate) async fn is_idle(known: &KnownGood, world: &World) -> Result<bool, Tr
     }
     let cancel = world.stop.run.clone();
     let looked = tokio::task::spawn_blocking(move || snapshot.differs(&Job::new(cancel, &|_| {}), &places));
-    let differs = looked.await.map_err(infrastructure)?.map_err(infrastructure)?;
-    if let Some(why) = &differs {
-        world.events.progress(format!("somebody has changed a kept volume: {why}"));
-    }
-    Ok(differs.is_none())
+    let why = match looked.await.map_err(infrastructure)? {
+        Ok(None) => return Ok(true),
+        Ok(Some(why)) => why,
+        Err(error @ SnapError::Cancelled) => return Err(infrastructure(error)),
+        // What cannot be looked at was not kept so.
+        Err(error) => error.to_string(),
+    };
+    world.events.progress(format!("somebody has changed a kept volume: {why}"));
+    Ok(false)
 }
 
 /// The open transaction of somebody who wants the app up.

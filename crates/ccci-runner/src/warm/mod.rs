@@ -57,8 +57,7 @@ pub(crate) async fn enter(known: &KnownGood, run: &Run, world: &World) -> Result
     let idle = known::is_idle(known, world).await?;
     txn::begin(&known.canonical, Kind::Use, &run.record.run, None, world)?;
     if !idle {
-        world.events.progress("the kept volumes are not the known-good: it is restored first");
-        run.hands(&world.stop.run, world).restore(known).await?;
+        run.hands(&world.stop.run, world).restore_first(known).await?;
     }
     Ok(env)
 }

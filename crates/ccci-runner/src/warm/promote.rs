@@ -14,7 +14,7 @@ use ccci_core::report::Canonical as Told;
 use ccci_core::txn::{Kind, Recovery, Seen, recovery};
 use ccci_core::verdict::{Judgement, Trouble};
 use ccci_core::version::RecipeVersion;
-use ccci_snap::{Engine, Facts, Job, Method, SecretMeta};
+use ccci_snap::{Engine, Facts, Job, SecretMeta};
 
 use super::back::{Hands, places_of};
 use super::known::{self, Found, KnownGood, PLACEHOLDER};
@@ -305,7 +305,7 @@ impl Promotion<'_> {
         let hands = run.hands(&world.stop.run, world);
         let start = if let Some(known) = known {
             if !known::is_idle(known, world).await? {
-                hands.restore(known).await?;
+                hands.restore_first(known).await?;
             }
             Start::Kept(known::env(&known.snapshot).map_err(infrastructure)?)
         } else {
@@ -359,12 +359,6 @@ impl Promotion<'_> {
             env: env.text().into_bytes(),
         };
         let engine = Engine::connect().await.map_err(infrastructure)?;
-        let names = run.swarm.volumes_of(&canonical.domain.stack()).await.map_err(infrastructure)?;
-        for place in places_of(names, &engine, canonical).await? {
-            if place.method() == Method::Archive {
-                engine.remove_helper(place.volume()).await.map_err(infrastructure)?;
-            }
-        }
         let proof = hands.undeploy(canonical).await?;
         let places = places_of(proof.volumes().to_vec(), &engine, canonical).await?;
         let (store, points, cancel) = (known::store(canonical), world.points.clone(), world.stop.run.clone());

@@ -25,8 +25,12 @@ use crate::wire::{Seen, Wire};
 /// The goal for both ratios, and twice the excess that it allows, which is what stops CI.
 const GOAL: f64 = 1.1;
 const GATE: f64 = 1.2;
-/// From so many realms on they are removed at once; fewer, in three rounds, so that there is a median.
-const MANY: usize = 12;
+/// How long Keycloak's administrator may use a token.
+const TOKEN: Duration = Duration::from_secs(60);
+/// In how many rounds realms are removed, the sides in turn: Keycloak takes longer for one the more there are.
+fn rounds() -> usize {
+    if size().is_multiple_of(5) { 5 } else { 3 }
+}
 
 /// How many realms each side makes and removes: small here, `CCCI_BENCH_REALMS=50` for the figures of the documents.
 #[expect(clippy::disallowed_methods, reason = "the size of a measurement is the caller's")]
@@ -47,7 +51,7 @@ fn realms_cost_what_their_requests_cost() {
 
     let made = runtime.block_on(bench.make_all(warm, names));
     println!("a realm with client and user: {made}");
-    let parts: Vec<&[RealmName]> = names.chunks(if size() < MANY { size() / 3 } else { size() }).collect();
+    let parts: Vec<&[RealmName]> = names.chunks(size() / rounds()).collect();
     let (one, four) = runtime.block_on(bench.remove_all(&parts));
     println!("{} orphans reaped by one worker: {one}", parts[0].len());
     println!("{} orphans reaped by four workers: {four}", parts[0].len());
@@ -160,8 +164,8 @@ impl Bench {
             }],
         });
         let work = async {
-            let token = provider.bare_token().await;
-            provider.bare_until(201, ("POST", "/admin/realms"), &token, Some(&import)).await;
+            let mut token = provider.bare_token().await;
+            provider.bare_until(201, ("POST", "/admin/realms"), &mut token, Some(&import)).await;
         };
         provider.bare_token().await;
         self.bare.timed(work).await
@@ -170,12 +174,12 @@ impl Bench {
     /// A list, and a DELETE for each, one after the other. Their token is made before.
     async fn delete_bare(&self, names: &[RealmName]) -> Took {
         let provider = &self.bare.provider;
-        let token = provider.bare_token().await;
+        let mut token = provider.bare_token().await;
         let work = async {
             assert_eq!(provider.bare("GET", "/admin/realms", &token, None).await, 200);
             for name in names {
                 let path = format!("/admin/realms/{name}");
-                provider.bare_until(204, ("DELETE", &path), &token, None).await;
+                provider.bare_until(204, ("DELETE", &path), &mut token, None).await;
             }
         };
         self.bare.timed(work).await
@@ -226,11 +230,17 @@ impl Figures {
     /// The same requests, on connections that are kept, and next to no time of its own.
     fn assert_adds_little(&self) {
         // The fewest of each side: what loses a race to another test's realm is sent again.
-        let requests = |side: &[Took]| side.iter().map(|took| took.wire.exchanges).min();
-        assert_eq!(requests(&self.ours), requests(&self.bare), "{self}");
+        let least = |side: &[Took]| side.iter().map(|took| (took.wire.exchanges, took.whole)).min().unwrap();
+        let ((ours, our_time), (bare, bare_time)) = (least(&self.ours), least(&self.bare));
+        // A token lasts a minute, and costs two requests more when it has run out.
+        let renewals = 2 * (our_time.max(bare_time).as_secs() / TOKEN.as_secs());
+        assert!(ours.abs_diff(bare) as u64 <= renewals, "{ours} requests, bare {bare}: {self}");
         // A client may open one too many where it does not know yet that the last one is free again.
         let opened: usize = self.ours.iter().map(|took| took.wire.connections).sum();
-        assert!(opened < self.ours.len(), "{opened} connections were opened, where one was there; {self}");
+        assert!(
+            opened < self.ours.len().max(2),
+            "{opened} connections were opened, where one was there; {self}"
+        );
         assert!(Self::own(&self.ours) <= GATE, "{self}");
     }
 }

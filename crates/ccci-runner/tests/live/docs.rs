@@ -126,7 +126,7 @@ fn a_literal_upstream_that_comes_up_late_passes_with_a_fault_that_shows_nginxs_l
 #[test]
 fn failure_18_the_same_with_a_rollback_fails_in_moved() {
     let ran = tested("literal-upstream-rollback");
-    fails(&ran, "generic::upgrade::moved", &["rolled"]);
+    fails(&ran, "generic::upgrade::moved", &["rolled", "host not found in upstream"]);
     assert!(ran.phase("upgrade") < DEPLOY_DEADLINE / 3.0, "{} s", ran.phase("upgrade"));
 }
 

@@ -130,26 +130,27 @@ impl Provider {
     /// Makes an empty realm as a person would: without any mark of ours.
     pub(crate) async fn make_by_hand(&self, name: &str) {
         let plain = json!({ "realm": name, "enabled": true });
-        let token = self.bare_token().await;
-        self.bare_until(201, ("POST", "/admin/realms"), &token, Some(&plain)).await;
+        let mut token = self.bare_token().await;
+        self.bare_until(201, ("POST", "/admin/realms"), &mut token, Some(&plain)).await;
     }
 
     /// A request until it has this status: who loses a race inside Keycloak is answered 400, 409 or 500, and asks
-    /// again.
+    /// again. So does who comes with a token that has run out, with another, which is kept.
     pub(crate) async fn bare_until(
         &self,
         wanted: u16,
         (method, path): (&str, &str),
-        token: &str,
+        token: &mut String,
         body: Option<&Value>,
     ) {
         let mut status = 0;
         for _ in 0..20 {
             status = self.bare(method, path, token, body).await;
-            if !matches!(status, 400 | 409 | 500) {
-                break;
+            match status {
+                400 | 409 | 500 => ccci_core::wait::pause(Duration::from_millis(150)).await,
+                401 => *token = self.bare_token().await,
+                _ => break,
             }
-            ccci_core::wait::pause(Duration::from_millis(150)).await;
         }
         assert_eq!(status, wanted, "{method} {path}");
     }

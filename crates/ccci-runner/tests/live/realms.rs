@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use ccci_core::lock::{Holder, Lock};
@@ -11,7 +12,7 @@ use ccci_sso::{AdminLogin, Issuer, Keycloak, Realm, RealmName, RealmSpec, StateI
 use serde_json::Value;
 
 use super::provider::Provider;
-use super::support::{Server, server, workspace};
+use super::support::{Server, must, server, workspace};
 
 pub(crate) fn run_id() -> RunId {
     let mut bytes = [0; 3];
@@ -64,18 +65,14 @@ fn the_example_of_ccci_sso_makes_a_realm_logs_in_and_closes_it() {
     let (provider, runtime) = (Provider::of(&server), tokio::runtime::Runtime::new().unwrap());
     let name = RealmName::new(&"example".parse().unwrap(), &"0a1b2c".parse().unwrap());
     let cleanup = Cleanup { provider: &provider, runtime: &runtime, names: vec![name.clone()] };
+    // Built already where the whole workspace is tested.
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(workspace()).args([
-        "run",
-        "--quiet",
-        "--locked",
-        "-p",
-        "ccci-sso",
-        "--example",
-        "realm",
-    ]);
-    cargo.arg("--").arg(&server.settings).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut example = cargo.spawn().unwrap();
+    let build = ["build", "--quiet", "--locked", "--workspace", "--example", "realm"];
+    must(cargo.current_dir(workspace()).args(build));
+    let program = Path::new(env!("CARGO_BIN_EXE_ccci")).with_file_name("examples").join("realm");
+    let mut example = Command::new(program);
+    example.arg(&server.settings).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut example = example.spawn().unwrap();
     writeln!(example.stdin.take().unwrap(), "{}", provider.password).unwrap();
     let done = example.wait_with_output().unwrap();
     let said = String::from_utf8(done.stdout).unwrap();

@@ -59,7 +59,7 @@ impl Live {
     }
 
     async fn remove(&self) {
-        self.engine.remove_helper(&self.volume).await.unwrap();
+        self.engine.remove_helpers(&self.stack).await.unwrap();
         let gently = bollard::query_parameters::RemoveVolumeOptionsBuilder::default().force(false).build();
         drop(self.docker.remove_volume(&self.volume, Some(gently)).await);
     }
@@ -190,7 +190,15 @@ async fn a_volume_out_of_reach_is_kept_by_the_archive_api_with_its_declared_loss
         .await
         .unwrap_err()
         .to_string();
-    assert!(error.contains("beside it, so nothing was changed"), "{error}");
+    assert!(error.contains("the volume was not changed"), "{error}");
+    // As after a kill, the helper is still there, and a volume without a name with it. They go by the stack's name.
+    let helper = format!("ccci-archive.{}", live.volume);
+    let left = live.docker.inspect_container(&helper, None).await.unwrap();
+    let beside = left.mounts.unwrap()[0].name.clone().unwrap();
+    assert_ne!(beside, live.volume);
+    live.engine.remove_helpers(&live.stack).await.unwrap();
+    assert!(live.docker.inspect_container(&helper, None).await.is_err());
+    assert!(live.docker.inspect_volume(&beside).await.is_err());
     assert!(tree.join("dirty").exists());
     live.restore(&snapshot, place.clone()).await.unwrap();
     assert_eq!(diff(&before, &kept(&tree)), [""; 0]);
@@ -205,7 +213,7 @@ async fn a_volume_out_of_reach_is_kept_by_the_archive_api_with_its_declared_loss
     live.remove().await;
 }
 
-/// A way to the lab's engine on which every upload is torn off once it has begun.
+/// A way to the lab's engine that is gone for good once an upload has begun.
 async fn torn_uploads(dir: &Path) -> PathBuf {
     let layout = LabLayout::default();
     let work = Work::quiet(&layout);
@@ -213,17 +221,18 @@ async fn torn_uploads(dir: &Path) -> PathBuf {
     let engine = engine::ready(&work, &insist).await.unwrap().socket;
     let socket = dir.join("torn.sock");
     let listener = UnixListener::bind(&socket).unwrap();
+    let gone = CancellationToken::new();
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
             let server = UnixStream::connect(&engine).await.unwrap();
-            tokio::spawn(pass(client, server));
+            tokio::spawn(pass(client, server, gone.clone()));
         }
     });
     socket
 }
 
-/// Passes everything on in both directions, up to the head of an upload.
-async fn pass(client: UnixStream, server: UnixStream) {
+/// Passes everything on in both directions, until an upload begins.
+async fn pass(client: UnixStream, server: UnixStream, gone: CancellationToken) {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let back = tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
@@ -231,7 +240,10 @@ async fn pass(client: UnixStream, server: UnixStream) {
     loop {
         let length = from_client.read(&mut part).await.unwrap_or(0);
         let said = &part[..length];
-        if length == 0 || said.starts_with(b"PUT ") || to_server.write_all(said).await.is_err() {
+        if said.starts_with(b"PUT ") {
+            gone.cancel();
+        }
+        if length == 0 || gone.is_cancelled() || to_server.write_all(said).await.is_err() {
             back.abort();
             return;
         }

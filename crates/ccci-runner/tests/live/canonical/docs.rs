@@ -47,6 +47,7 @@ fn whatever_changes_do_to_database_and_store_is_undone_and_the_app_boots_with_bo
     }
     let quick = kept.passes(None);
     println!("{}", told(&cold, &quick));
+    assert!(!quick.stderr.contains("it is restored first"), "nobody has changed it: {}", quick.stderr);
     let own = quick.report["deps"][0]["realm"].as_str().unwrap();
     assert_eq!(own, format!("lasuite-docs-{}", quick.report["run"].as_str().unwrap()), "a realm of its own");
     assert_eq!(quick.report["deploys"], serde_json::json!({"expected": 1, "counted": 1}));

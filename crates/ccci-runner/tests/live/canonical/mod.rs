@@ -311,6 +311,7 @@ fn the_same_command_is_cold_once_and_quick_from_then_on_and_nothing_moves_the_kn
     let head = must(Command::new("git").arg("-C").arg(repository).args(["rev-parse", "HEAD"]));
     assert_eq!(second.report["commit"], head.trim(), "the default branch's head");
     assert_ne!(second.report["commit"], first.report["commit"], "the default branch is ahead of its release");
+    assert!(!second.stderr.contains("it is restored first"), "nobody has changed it: {}", second.stderr);
     assert_eq!(second.report["canonical"]["before"], first.report["commit"]);
     assert_eq!(second.report["deploys"], serde_json::json!({"expected": 1, "counted": 1}));
     let third = kept.passes(Some("good-change"));
