@@ -42,7 +42,7 @@ fn whatever_changes_do_to_database_and_store_is_undone_and_the_app_boots_with_bo
     kept.assert_at_rest();
     let before = (kept.known_good(), kept.data());
     let before = (before.0.as_str(), before.1.as_str());
-    for (part, file) in [("the database", "/PG_VERSION "), ("the store", "/buckets/")] {
+    for (part, file) in [("the database", "/PG_VERSION "), ("the store", "/docs-media-storage ")] {
         assert!(before.1.contains(file), "there is something to lose of {part}: {}", before.1);
     }
     let quick = kept.passes(None);
