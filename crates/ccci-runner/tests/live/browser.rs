@@ -30,7 +30,7 @@ pub(crate) fn stay(server: &Server, words: &[&str]) -> Stay {
 }
 
 /// The line that says where the app is.
-fn invitation(run: &Flight) -> String {
+pub(crate) fn invitation(run: &Flight) -> String {
     let line = || run.lines().into_iter().find(|line| line.contains(" stays up until Ctrl-C or SIGTERM"));
     eventually("the app stays", Duration::from_secs(300), line)
 }

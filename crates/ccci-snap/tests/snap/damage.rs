@@ -127,11 +127,21 @@ fn every_change_of_a_clone_tree_is_refused() {
 
 #[test]
 fn a_spoiled_copy_is_made_anew_or_nothing_is_restored() {
-    let world = small(Fs::Ext4);
+    copies_are_spoiled(Fs::Ext4, Method::Tar, "truncate -s -1 volumes/app_data.tar");
+}
+
+#[test]
+fn a_spoiled_clone_is_made_anew_or_nothing_is_restored() {
+    copies_are_spoiled(Fs::Xfs, Method::Clone, "chmod 600 volumes/app_data/one");
+}
+
+/// Spoils the copy beside the volume in each way, and in the end the snapshot too.
+fn copies_are_spoiled(fs: Fs, method: Method, spoil_snapshot: &str) {
+    let world = small(fs);
     let good = list(&world.tree("app_data"));
-    let snapshot = world.keep(Method::Tar);
+    let snapshot = world.keep(method);
     let job = Job::default();
-    let places = world.places(Method::Tar);
+    let places = world.places(method);
     let beside = world.tree("app_data").parent().unwrap().to_owned();
     let copy_spoils = SPOIL.iter().map(|s| format!("cd ccci-tree; {s}"));
     let others = ["rm ccci-mark.json", "rm -r ccci-tree", "echo x > ccci-mark.json"];
@@ -150,8 +160,24 @@ fn a_spoiled_copy_is_made_anew_or_nothing_is_restored() {
     // With the snapshot damaged as well, there is nothing good to come back to.
     snapshot.stage(&job, &places).unwrap();
     sh(&beside, "chmod 700 ccci-tree/one");
-    sh(snapshot.dir(), "truncate -s -1 volumes/app_data.tar");
-    refused(&world, Method::Tar, "both damaged");
+    sh(snapshot.dir(), spoil_snapshot);
+    refused(&world, method, "both damaged");
+}
+
+#[test]
+fn a_disk_without_room_for_files_is_told_before_anything_is_begun() {
+    // It has 25,600 inodes.
+    let world = World::new(Fs::Ext4, 100, &["app_data"]);
+    let tree = world.tree("app_data");
+    sh(&tree, "seq 8000 | xargs touch");
+    let snapshot = world.keep(Method::Tar);
+    sh(&tree, "echo dirty > dirty");
+    sh(&world.root, "mkdir filler; cd filler; seq 14000 | xargs touch");
+    let before = list(&tree);
+    let error = snapshot.restore(&Job::default(), &world.proof(), &world.places(Method::Tar)).unwrap_err();
+    assert!(matches!(error, SnapError::NoSpace { unit: "files", .. }), "{error}");
+    assert_eq!(sh(tree.parent().unwrap(), "ls -A"), "_data\n");
+    assert_eq!(diff(&before, &list(&tree)), [""; 0]);
 }
 
 #[test]
