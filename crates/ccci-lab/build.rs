@@ -19,7 +19,13 @@ fn main() -> std::io::Result<()> {
         let mut table = String::from("&[\n");
         for file in &files {
             let name = file.strip_prefix(root.join(folder)).unwrap_or(file).to_string_lossy();
-            writeln!(table, "    ({name:?}, include_bytes!({:?})),", file.display().to_string()).ok();
+            // By the package's directory at compile time: clones may share what they build.
+            let path = format!("/{folder}/{name}");
+            writeln!(
+                table,
+                "    ({name:?}, include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?}))),"
+            )
+            .ok();
         }
         table.push_str("]\n");
         std::fs::write(out.join(format!("{folder}.rs")), table)?;
