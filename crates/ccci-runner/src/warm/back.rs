@@ -31,11 +31,20 @@ impl Hands<'_> {
     /// Takes the app down and proves it. By abra first, since that is what users run; containers are then stopped
     /// directly, which spares swarm's two pauses of two seconds.
     pub(crate) async fn undeploy(&self, canonical: &Canonical) -> Result<Undeployed, Trouble> {
+        let engine = Engine::connect().await.map_err(infrastructure)?;
+        self.undeploy_on(&engine, canonical).await
+    }
+
+    /// The same, where the engine is connected to already.
+    pub(crate) async fn undeploy_on(
+        &self,
+        engine: &Engine,
+        canonical: &Canonical,
+    ) -> Result<Undeployed, Trouble> {
         let stack = canonical.domain.stack();
         let limits = Limits::new(PATIENCE, self.cancel.clone());
         self.world.points.reach(Point::BeforeUndeploy);
         // What a killed capture or restore has left uses a volume, or has a copy of one.
-        let engine = Engine::connect().await.map_err(infrastructure)?;
         engine.remove_helpers(&stack.to_string()).await.map_err(infrastructure)?;
         // Subscribed before the action: nothing that it causes can be missed.
         let mut watch = self.swarm.watch(&stack).await.map_err(|e| lost(&e))?;
@@ -125,7 +134,7 @@ impl Hands<'_> {
             self.world.events.progress(format!("made again, empty: {}", made.join(", ")));
         }
         self.world.points.reach(Point::VolumesThere);
-        let proof = self.undeploy(canonical).await?;
+        let proof = self.undeploy_on(&engine, canonical).await?;
         self.remove_extras(canonical, snapshot, &proof).await?;
         let places = places(snapshot, &engine, canonical).await?;
         let (snapshot, world) = (snapshot.clone(), self.world.clone());

@@ -359,7 +359,7 @@ impl Promotion<'_> {
             env: env.text().into_bytes(),
         };
         let engine = Engine::connect().await.map_err(infrastructure)?;
-        let proof = hands.undeploy(canonical).await?;
+        let proof = hands.undeploy_on(&engine, canonical).await?;
         let places = places_of(proof.volumes().to_vec(), &engine, canonical).await?;
         let (store, points, cancel) = (known::store(canonical), world.points.clone(), world.stop.run.clone());
         let published = tokio::task::spawn_blocking(move || {

@@ -27,6 +27,7 @@ const GOAL: f64 = 1.1;
 const GATE: f64 = 1.2;
 /// How long Keycloak's administrator may use a token.
 const TOKEN: Duration = Duration::from_secs(60);
+
 /// In how many rounds realms are removed, the sides in turn: Keycloak takes longer for one the more there are.
 fn rounds() -> usize {
     if size().is_multiple_of(5) { 5 } else { 3 }

@@ -30,10 +30,7 @@ struct Live {
 
 impl Live {
     async fn new(name: &str, options: &[(&str, &str)]) -> Self {
-        let layout = LabLayout::default();
-        let work = Work::quiet(&layout);
-        let insist = EngineOptions { insist: true, ..EngineOptions::from_env() };
-        let socket = engine::ready(&work, &insist).await.unwrap().socket;
+        let socket = lab_engine().await;
         let docker =
             Docker::connect_with_unix(socket.to_str().unwrap(), 60, bollard::API_DEFAULT_VERSION).unwrap();
         let docker = docker.negotiate_version().await.unwrap();
@@ -97,6 +94,14 @@ impl Live {
         })
         .await
     }
+}
+
+/// The socket of the lab's engine, which is started where it is not there.
+async fn lab_engine() -> PathBuf {
+    let layout = LabLayout::default();
+    let work = Work::quiet(&layout);
+    let insist = EngineOptions { insist: true, ..EngineOptions::from_env() };
+    engine::ready(&work, &insist).await.unwrap().socket
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -215,10 +220,7 @@ async fn a_volume_out_of_reach_is_kept_by_the_archive_api_with_its_declared_loss
 
 /// A way to the lab's engine that is gone for good once an upload has begun.
 async fn torn_uploads(dir: &Path) -> PathBuf {
-    let layout = LabLayout::default();
-    let work = Work::quiet(&layout);
-    let insist = EngineOptions { insist: true, ..EngineOptions::from_env() };
-    let engine = engine::ready(&work, &insist).await.unwrap().socket;
+    let engine = lab_engine().await;
     let socket = dir.join("torn.sock");
     let listener = UnixListener::bind(&socket).unwrap();
     let gone = CancellationToken::new();
