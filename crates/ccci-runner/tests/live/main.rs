@@ -11,6 +11,7 @@ mod costs;
 mod docs;
 mod engine;
 mod flight;
+mod fork;
 mod provider;
 mod realms;
 mod safety;
