@@ -113,6 +113,13 @@ pub const KEYS: &[KeyDoc] = &[
         "head_env: {NEW_OPTION: \"1\"}",
         "the same, for the tested commit only: what the older release does not know",
     ),
+    key(
+        "soak",
+        "seconds, 0 to 600",
+        "null",
+        "soak: 20",
+        "how long the app must have stood after its last deploy; without it two rounds of its slowest health check, 10 to 60 s. A quick run takes 5 s at most",
+    ),
     key("enrolled", "true or false", "false", "enrolled: true", "keep a known-good of this recipe"),
     key(
         "skip.upgrade",

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use field::{EnvKey, HttpPath, ProbeName, Reason, Seconds, Statuses, check_name};
+pub use field::{EnvKey, HttpPath, ProbeName, Reason, Seconds, Soak, Statuses, check_name};
 pub use keys::{KEYS, KeyDoc, PROBE_KEYS, table as keys_table};
 pub use probe::{CommandProbe, HttpProbe, Probe, TcpProbe};
 pub use sso::{
@@ -92,6 +92,9 @@ pub struct Manifest {
     /// Settings put into the app's `.env` for the tested commit only: what the base does not know (failure 22).
     #[serde(deserialize_with = "field::unique_map")]
     pub head_env: BTreeMap<EnvKey, String>,
+    /// How long the app must have stood after its last deploy before a run can be green (R16); without it, by the app's
+    /// own health checks.
+    pub soak: Option<Soak>,
     /// Whether the recipe keeps a known-good, and so is swept nightly.
     pub enrolled: bool,
     /// Stages that this recipe cannot have.
