@@ -18,6 +18,8 @@ use crate::wait::{self, CancellationToken};
 
 /// How many other sites are asked before Traefik is called blind.
 const OTHERS_ASKED: usize = 5;
+/// How long the stack is watched at most while the app is asked.
+const WATCHED: Duration = Duration::from_secs(86_400);
 /// How long the page of nobody must be the answer, once Traefik has read the swarm, before it is believed.
 const NOBODY_FOR: Duration = Duration::from_secs(5);
 /// The body of Traefik's own 404.
@@ -178,7 +180,8 @@ impl Prober {
         cancel: &CancellationToken,
     ) -> Result<(), Unserved> {
         let mut watch = self.swarm.watch(&self.site.stack).await?;
-        let limits = Limits::new(proxy.lag() + wanted.patience, cancel.clone());
+        // What is asked has bounds of its own, and words that tell it better.
+        let limits = Limits::new(WATCHED, cancel.clone());
         let asked = self.asked(deployed, proxy, wanted, cancel);
         match watch.guard(&Expectation::default(), &limits, asked).await {
             Ok(served) => served,

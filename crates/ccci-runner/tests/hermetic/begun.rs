@@ -112,9 +112,10 @@ impl World {
         world
     }
 
-    /// Writes the recipe's `recipe.yaml`.
+    /// Writes the recipe's `recipe.yaml`. How long the app must stand is the point of few tests.
     pub(crate) fn manifest(&self, text: &str) {
-        std::fs::write(self.path("recipes/blog/recipe.yaml"), text).unwrap();
+        let soak = if text.contains("soak:") || text.starts_with('{') { "" } else { "soak: 0\n" };
+        std::fs::write(self.path("recipes/blog/recipe.yaml"), format!("{text}{soak}")).unwrap();
     }
 
     /// Gives the recipe an overlay check of this stage.
