@@ -18,6 +18,7 @@ mod engine;
 mod fakes;
 mod history;
 mod promotion;
+mod proxy;
 mod quick;
 mod recipe;
 mod together;

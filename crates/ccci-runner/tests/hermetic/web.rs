@@ -1,9 +1,11 @@
 //! Where the apps answer over HTTPS: one certificate for all of them, and the fake engine says what each answers.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -19,7 +21,37 @@ pub(crate) const BASE_DOMAIN: &str = "ci.test";
 #[derive(Debug)]
 pub(crate) struct Web {
     pub(crate) address: SocketAddr,
+    pub(crate) proxy: Arc<Proxy>,
     ended: Arc<AtomicBool>,
+}
+
+/// What stands between the web and the engine: by default it sees every change at once.
+#[derive(Debug, Default)]
+pub(crate) struct Proxy {
+    read: Mutex<BTreeMap<String, (Instant, u16)>>,
+    /// Milliseconds between two looks at one app.
+    interval: AtomicU64,
+}
+
+impl Proxy {
+    /// From now on it goes by what it saw of an app this long ago.
+    pub(crate) fn looks_every(&self, interval: Duration) {
+        self.interval.store(u64::try_from(interval.as_millis()).unwrap(), Ordering::Relaxed);
+    }
+
+    /// What the app answers, as far as the proxy has noticed.
+    fn answers(&self, engine: &Engine, stack: &str) -> u16 {
+        let interval = Duration::from_millis(self.interval.load(Ordering::Relaxed));
+        let mut read = self.read.lock().unwrap();
+        match read.get(stack) {
+            Some((at, status)) if at.elapsed() < interval => *status,
+            _ => {
+                let status = engine.answers(stack);
+                read.insert(stack.to_owned(), (Instant::now(), status));
+                status
+            }
+        }
+    }
 }
 
 impl Web {
@@ -29,17 +61,18 @@ impl Web {
         std::fs::write(ca_file, authority).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, ended) = (listener.local_addr().unwrap(), Arc::<AtomicBool>::default());
-        let (engine, over) = (engine.clone(), Arc::clone(&ended));
+        let proxy = Arc::<Proxy>::default();
+        let (engine, over, between) = (engine.clone(), Arc::clone(&ended), Arc::clone(&proxy));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if over.load(Ordering::Relaxed) {
                     return;
                 }
-                let (stream, engine) = (stream.unwrap(), engine.clone());
-                std::thread::spawn(move || talk(stream, Arc::clone(server), &engine));
+                let (stream, engine, between) = (stream.unwrap(), engine.clone(), Arc::clone(&between));
+                std::thread::spawn(move || talk(stream, Arc::clone(server), &engine, &between));
             }
         });
-        Self { address, ended }
+        Self { address, proxy, ended }
     }
 }
 
@@ -50,11 +83,11 @@ impl Drop for Web {
     }
 }
 
-fn talk(stream: TcpStream, server: Arc<ServerConfig>, engine: &Engine) {
+fn talk(stream: TcpStream, server: Arc<ServerConfig>, engine: &Engine, proxy: &Proxy) {
     stream.set_nodelay(true).unwrap();
     let session = ServerConnection::new(server).unwrap();
     wire::serve(StreamOwned::new(session, stream), |request| {
-        let status = engine.answers(&request.host.replace('.', "_"));
+        let status = proxy.answers(engine, &request.host.replace('.', "_"));
         Reply::Text(status, if status == 200 { "hello" } else { "not now" })
     });
 }

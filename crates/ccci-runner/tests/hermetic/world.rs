@@ -19,7 +19,7 @@ const MANIFEST: &str = "enrolled: true\nsoak: 0\ntimeouts: {deploy: 1, http: 1}\
 
 /// The server. Its parts end in this order.
 pub(crate) struct World {
-    _web: Web,
+    pub(crate) web: Web,
     pub(crate) abra: Abra,
     pub(crate) engine: Engine,
     volumes: Vec<String>,
@@ -68,7 +68,7 @@ proxy: {{refresh: 0}}
         );
         std::fs::write(path.join("ccci.yaml"), settings).unwrap();
         let volumes = volumes.iter().map(|&name| name.to_owned()).collect();
-        Self { _web: web, abra, engine, volumes, dir }
+        Self { web, abra, engine, volumes, dir }
     }
 
     /// Makes, off the newest release, the branch `ruins`: it destroys all data and does not start.

@@ -1,0 +1,51 @@
+//! A proxy that has not noticed yet (rule R15): for a while after a deploy it goes on answering as before.
+
+use std::time::Duration;
+
+use crate::world::{Ran, World};
+
+/// The change's app answers 500. The proxy looks every two seconds; ccci is told that it looks this often.
+fn tested(branch: &str, refresh: &str) -> Ran {
+    let world = World::new(&["content"]);
+    world.manifest("soak: 0\ntimeouts: {deploy: 20, http: 5}\n");
+    let settings = world.path("ccci.yaml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    std::fs::write(&settings, text.replace("proxy: {refresh: 0}", &format!("proxy: {{refresh: {refresh}}}")))
+        .unwrap();
+    world.web.proxy.looks_every(Duration::from_secs(2));
+    let ran = world.ccci(&["--recipe", "blog", "--ref", branch]);
+    world.assert_nothing_left();
+    ran
+}
+
+#[test]
+fn r15_what_a_proxy_answers_that_has_not_noticed_yet_is_no_answer_of_the_change() {
+    let ran = tested("answers-500", "1");
+    ran.assert(1, "fail");
+    let (status, reason) = ran.check("upgrade::serving");
+    assert_eq!((status.as_str(), reason.contains("500")), ("fail", true), "{ran:#?}");
+}
+
+/// What the rule is for: a server whose settings say that its proxy notices at once, and which does not, is believed.
+#[test]
+fn r15_without_the_wait_the_same_change_would_be_green() {
+    let ran = tested("answers-500", "0");
+    let (status, _) = ran.check("upgrade::serving");
+    assert_eq!(
+        status, "pass",
+        "the fake proxy is not slow enough for the other test to prove anything: {ran:#?}"
+    );
+}
+
+/// Near misses: a sound change behind the same proxy, and one that changes nothing that a proxy reads, which waits for nothing.
+#[test]
+fn r15_a_sound_change_passes_behind_a_slow_proxy_and_labels_only_wait_for_nothing() {
+    tested("good", "1").assert(0, "pass");
+    let ran = tested("readme", "1");
+    ran.assert(0, "pass");
+    let phases = ran.record["phases"].as_array().unwrap();
+    let seconds =
+        |name: &str| phases.iter().find(|p| p["name"] == name).unwrap()["seconds"].as_f64().unwrap();
+    assert!(seconds("install checks") >= 2.5, "a new stack is new to the proxy: {phases:?}");
+    assert!(seconds("upgrade checks") < 2.5, "nothing that a proxy reads has changed: {phases:?}");
+}
