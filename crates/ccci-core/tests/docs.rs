@@ -1,6 +1,7 @@
 //! The reference pages say what the types say: every key is documented, and nothing else.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use ccci_core::alert::{Alert, AlertKind};
@@ -231,4 +232,68 @@ fn every_state_of_kept_data_is_documented() {
     assert_eq!(first("| kind | what is being done | if it dies, the next start |"), kinds);
     let alerts = [AlertKind::NotPromoted, AlertKind::RestoreFailed, AlertKind::Disk].map(AlertKind::as_str);
     assert_eq!(first("| kind | means | do |"), alerts);
+}
+
+/// A file of the repository.
+fn text(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The commands of a page that begin so, each with what follows.
+fn commands<'a>(page: &'a str, begin: &'a str) -> impl Iterator<Item = &'a str> {
+    page.split('`').flat_map(str::lines).filter_map(move |text| text.split_once(begin).map(|(_, rest)| rest))
+}
+
+const CRATES: [&str; 5] = ["ccci-core", "ccci-lab", "ccci-runner", "ccci-snap", "ccci-sso"];
+
+#[test]
+fn each_bench_has_its_command_and_each_command_its_bench() {
+    let mut there = BTreeSet::new();
+    for package in CRATES {
+        let manifest = text(&format!("crates/{package}/Cargo.toml"));
+        let benches = manifest.split("[[bench]]").skip(1).map(|bench| bench.split('"').nth(1).unwrap());
+        there.extend(benches.map(|bench| format!("{package} --bench {bench}")));
+    }
+    assert!(there.len() >= 6, "{there:?}");
+    for page in ["CONTRIBUTING.md", "docs/performance.md"] {
+        let page_text = text(page);
+        let named: BTreeSet<String> = commands(&page_text, "cargo bench -p ")
+            .map(|c| c.split(" -- ").next().unwrap().to_owned())
+            .collect();
+        assert_eq!(named, there, "{page}");
+    }
+}
+
+#[test]
+fn each_test_that_the_figures_name_is_there() {
+    let page = text("docs/performance.md");
+    let mut found = 0;
+    for command in commands(&page, "cargo test -p ") {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let [package, "--test", target, filter, ..] = words.as_slice() else { panic!("{command}") };
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(package).join("tests");
+        let (file, folder) = (tests.join(format!("{target}.rs")), tests.join(target));
+        let mut source = std::fs::read_to_string(file).unwrap_or_default();
+        source += &sources(&folder);
+        // A filter names a module or a part of a function's name.
+        let name = filter.rsplit("::").next().unwrap();
+        let functions = source.lines().filter_map(|line| line.split_once("fn ")).map(|(_, name)| name);
+        let modules = source.lines().filter_map(|line| line.strip_prefix("mod "));
+        let mut names = functions.map(|f| f.split('(').next().unwrap()).chain(modules);
+        assert!(names.any(|there| there.contains(name)), "no test has `{filter}` in its name: {command}");
+        found += 1;
+    }
+    assert!(found >= 4, "{found}");
+}
+
+/// All Rust below a folder.
+fn sources(folder: &Path) -> String {
+    let mut all = String::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        all +=
+            &if path.is_dir() { sources(&path) } else { std::fs::read_to_string(path).unwrap_or_default() };
+    }
+    all
 }

@@ -16,7 +16,7 @@ use crate::work::DockerError;
 pub use build::{Built, ensure, present};
 pub use maven::Archive;
 pub use node::Node;
-pub use pip::Wheels;
+pub use pip::{Packaged, Wheels};
 
 mod build;
 mod cargo;
@@ -146,6 +146,8 @@ pub struct ImageSpec {
     pub args: BTreeMap<String, String>,
     /// Programs compiled on the host, by their name in the build context.
     pub programs: BTreeMap<String, Program>,
+    /// Programs that come ready in a Python package, by their name there and in the build context.
+    pub packaged: BTreeMap<String, Packaged>,
     /// Programs compiled on the host from a sub-folder with a Rust project, by their name in the build context.
     pub crates: BTreeMap<String, String>,
     /// Folders of Python packages, by their name in the build context.
@@ -172,6 +174,8 @@ struct Tag {
     args: BTreeMap<String, String>,
     #[serde(default)]
     programs: BTreeMap<String, Program>,
+    #[serde(default)]
+    packaged: BTreeMap<String, Packaged>,
     #[serde(default)]
     crates: BTreeMap<String, String>,
     #[serde(default)]
@@ -215,6 +219,7 @@ pub fn find(reference: &str) -> Result<ImageSpec, ImageError> {
         base,
         args: found.args,
         programs: found.programs,
+        packaged: found.packaged,
         crates: found.crates,
         wheels: found.wheels,
         maven: found.maven,
@@ -258,6 +263,9 @@ impl ImageSpec {
         }
         for (name, program) in &self.programs {
             part("program", name, format!("{program:?}").as_bytes());
+        }
+        for (name, packaged) in &self.packaged {
+            part("packaged", name, format!("{packaged:?}").as_bytes());
         }
         for (name, project) in &self.crates {
             part("crate", name, project.as_bytes());
@@ -365,6 +373,13 @@ mod tests {
             }
         }
         assert!(seen > 30, "{seen}");
+        let packaged: Vec<Packaged> =
+            all().unwrap().into_iter().flat_map(|s| s.packaged.into_values()).collect();
+        assert!(!packaged.is_empty());
+        for Packaged { package, version, sha256 } in packaged {
+            assert!(!version.is_empty() && !sha256.is_empty(), "{package}");
+            assert!(sha256.iter().all(|sum| sum.len() == 64), "{package} {sha256:?}");
+        }
     }
 
     #[test]

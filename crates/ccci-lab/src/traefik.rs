@@ -46,7 +46,7 @@ pub(crate) fn wanted(wildcard: &Wildcard) -> Result<Kept, NameError> {
         ("WILDCARDS_ENABLED", "1"),
         ("SECRET_SSL_CERT_VERSION", version),
         ("SECRET_SSL_KEY_VERSION", version),
-        // Its pages are not in the module that Traefik is compiled from.
+        // Nobody looks at its pages.
         ("DASHBOARD_ENABLED", "false"),
         ("REFRESH_SECONDS", refresh.as_str()),
     ];

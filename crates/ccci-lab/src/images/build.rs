@@ -112,6 +112,10 @@ async fn make(work: &Work<'_>, spec: &ImageSpec, ca: &str, exact: &str) -> Resul
     for (name, program) in &spec.programs {
         go::compile(work, spec, program, &context.path().join(name)).await?;
     }
+    for (name, packaged) in &spec.packaged {
+        let program = pip::unpacked(work, packaged).await?.join("bin").join(name);
+        std::fs::copy(&program, context.path().join(name)).path("copy", program)?;
+    }
     for (name, project) in &spec.crates {
         cargo::compile(work, spec, name, project, &context.path().join(name)).await?;
     }

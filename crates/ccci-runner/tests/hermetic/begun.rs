@@ -107,9 +107,13 @@ impl World {
     /// One whose recipe may take its time: for runs that pass, and for those that fail without a wait. However busy the
     /// machine is, they end as they must.
     pub(crate) fn patient(volumes: &[&str]) -> Self {
-        let world = Self::new(volumes);
-        world.manifest(PATIENT);
-        world
+        Self::new(volumes).with_patience()
+    }
+
+    /// This one, with patience.
+    pub(crate) fn with_patience(self) -> Self {
+        self.manifest(PATIENT);
+        self
     }
 
     /// Writes the recipe's `recipe.yaml`. How long the app must stand is the point of few tests.

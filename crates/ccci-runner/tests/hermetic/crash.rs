@@ -9,6 +9,7 @@ mod scenes;
 mod traced;
 
 use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::time::Instant;
 
 use after::{Expect, Next};
@@ -58,6 +59,21 @@ fn moments(trace: &[String]) -> Vec<Moment> {
 }
 
 impl Scene {
+    /// The first of these moments in which it is killed.
+    fn begins_at(&self, all: &[Moment]) -> usize {
+        if self.from.is_empty() { 0 } else { self.place(self.from, all) }
+    }
+
+    /// Where the moments end in which it is killed.
+    fn ends_before(&self, all: &[Moment]) -> usize {
+        if self.until.is_empty() { all.len() } else { self.place(self.until, all) + 1 }
+    }
+
+    fn place(&self, moment: &str, all: &[Moment]) -> usize {
+        let found = all.iter().position(|m| format!("{}:{}", m.name, m.nth) == moment);
+        found.unwrap_or_else(|| panic!("{} does not pass {moment}", self.name))
+    }
+
     /// What holds after the recovery of a kill in this moment.
     fn expects(&self, moment: &Moment, nothing_before: bool) -> Expect {
         match self.outcome {
@@ -74,16 +90,15 @@ impl Scene {
 
 /// Plays a scene to its end, then kills the program in each of its moments.
 fn killed_in(scene: &Scene, volumes: &[&str]) {
-    let (start, world) = (Instant::now(), scenes::world(volumes));
+    let (start, world) = (Instant::now(), scenes::world_in_memory(volumes));
     (scene.prepare)(&world);
     let (ran, trace) = world.ccci_traced(scene.words);
     assert_eq!(ran.code, Some(scene.code), "{}: {ran:#?}", scene.name);
     let all = moments(&trace);
-    let begun = |moment: &&&Moment| !scene.whole && !moment.opened;
-    let end = all.iter().position(|m| m.opened && m.name == scene.until).map_or(all.len(), |at| at + 1);
+    let part = &all[scene.begins_at(&all)..scene.ends_before(&all)];
     // What does not depend on the number of volumes is done with one, and so is the first of several.
-    let once = |moment: &&&Moment| volumes.len() == 1 || (moment.each_volume && moment.nth > 1);
-    let chosen: Vec<&Moment> = all[..end].iter().filter(|m| !begun(&m) && once(&m)).collect();
+    let once = |moment: &&Moment| volumes.len() == 1 || (moment.each_volume && moment.nth > 1);
+    let chosen: Vec<&Moment> = part.iter().filter(once).collect();
     for (nth, moment) in chosen.iter().enumerate() {
         killed_at(scene, &world, moment, Next::of(nth + volumes.len()));
     }
@@ -144,53 +159,67 @@ scenes! {
     recover_of_canonical_up,
 }
 
-/// Every point that the program knows is passed in one of the scenes above.
+/// Every point that the program knows is passed in one of the scenes above. What is passed once, however many volumes there
+/// are, is passed with three of them once as well: in the scene that passes it first.
 #[test]
-fn every_point_is_in_a_scene() {
-    let world = scenes::world(ONE);
-    let listed = world.ccci(&["__failpoints"]).stdout;
+fn every_point_is_in_a_scene_and_holds_with_three_volumes() {
+    let listed = scenes::world(ONE).ccci(&["__failpoints"]).stdout;
     let listed: BTreeSet<&str> = listed.lines().collect();
     assert!(listed.len() >= 30, "{listed:?}");
-    let mut missing: BTreeSet<String> = listed.iter().map(|&name| name.to_owned()).collect();
-    for (name, where_) in ELSEWHERE {
-        println!("{name}: {where_}");
-        missing.remove(*name);
-    }
-    for scene in all() {
-        if missing.is_empty() {
-            break;
-        }
-        let world = scenes::world(ONE);
-        (scene.prepare)(&world);
-        let (ran, trace) = world.ccci_traced(scene.words);
-        assert_eq!(ran.code, Some(scene.code), "{}: {ran:#?}", scene.name);
-        for point in &trace {
-            assert!(listed.contains(point.as_str()), "{point} is passed and not listed");
-            missing.remove(point);
-        }
-    }
-    assert!(missing.is_empty(), "no scene passes {missing:?}");
-}
-
-/// What is passed once, however many volumes there are, is passed with three of them once as well: in the scene that passes
-/// it first.
-#[test]
-fn every_point_with_three_volumes() {
-    let mut done: BTreeSet<String> = BTreeSet::new();
-    for scene in all() {
+    let traced = side_by_side(all(), |scene| {
         let world = scenes::world(THREE);
         (scene.prepare)(&world);
         let (ran, trace) = world.ccci_traced(scene.words);
         assert_eq!(ran.code, Some(scene.code), "{}: {ran:#?}", scene.name);
-        // Before the transaction there is nothing of three volumes yet.
-        let new = |m: &Moment| !m.each_volume && m.opened && done.insert(m.name.clone());
-        let chosen: Vec<Moment> = moments(&trace).into_iter().filter(new).collect();
-        for moment in &chosen {
+        (scene, world, moments(&trace))
+    });
+    let mut missing: BTreeSet<&str> = listed.clone();
+    for (name, where_) in ELSEWHERE {
+        println!("{name}: {where_}");
+        missing.remove(*name);
+    }
+    for moment in traced.iter().flat_map(|(_, _, moments)| moments) {
+        assert!(listed.contains(moment.name.as_str()), "{} is passed and not listed", moment.name);
+        missing.remove(moment.name.as_str());
+    }
+    assert!(missing.is_empty(), "no scene passes {missing:?}");
+
+    let mut done: BTreeSet<String> = BTreeSet::new();
+    // Before the transaction there is nothing of three volumes yet.
+    let mut new = |m: &Moment| !m.each_volume && m.opened && done.insert(m.name.clone());
+    let chosen = traced.into_iter().map(|(scene, world, moments)| {
+        let moments: Vec<Moment> = moments.into_iter().filter(&mut new).collect();
+        (scene, world, moments)
+    });
+    let chosen: Vec<_> = chosen.collect();
+    side_by_side(chosen, |(scene, world, moments)| {
+        for moment in &moments {
             killed_at(&scene, &world, moment, Next::Recover);
         }
-    }
+    });
     println!("{done:?}");
     assert!(done.len() >= 30, "{done:?}");
+}
+
+/// Does something for each of many, as far as there are processors for it, and gives what came of it in their order.
+pub(crate) fn side_by_side<T: Send, R: Send>(all: Vec<T>, what: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let workers = std::thread::available_parallelism().map_or(2, |count| count.get().max(2));
+    let (waiting, done) = (Mutex::new(all.into_iter().enumerate()), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let next = waiting.lock().unwrap().next();
+                    let Some((at, one)) = next else { return };
+                    let came = what(one);
+                    done.lock().unwrap().push((at, came));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap();
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, came)| came).collect()
 }
 
 /// A process cannot take its children with it: an abra that goes on would deploy the app on what was just brought back.

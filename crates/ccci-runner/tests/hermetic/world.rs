@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::fs::StatVfsMountFlags;
 use serde_json::Value;
 
 use crate::abra::Abra;
@@ -14,6 +15,11 @@ use crate::history::{self, Files};
 use crate::recipe;
 use crate::web::{BASE_DOMAIN, Web};
 
+/// Where a world is: not in `TMPDIR`, since the path of a socket may have 107 bytes.
+const DISK: &str = "/tmp";
+const MEMORY: &str = "/dev/shm";
+/// What worlds side by side may need of it.
+const ROOM: u64 = 1 << 30;
 /// The shortest patience that recipe.yaml can have.
 const MANIFEST: &str = "enrolled: true\nsoak: 0\ntimeouts: {deploy: 1, http: 1}\n";
 
@@ -41,8 +47,20 @@ pub(crate) struct Ran {
 impl World {
     /// With the recipe `blog`, which has these volumes.
     pub(crate) fn new(volumes: &[&str]) -> Self {
-        // Here and not in `TMPDIR`: the path of a socket may have 107 bytes.
-        let dir = tempfile::Builder::new().prefix("ccci-").tempdir_in("/tmp").unwrap();
+        Self::below(Path::new(DISK), volumes)
+    }
+
+    /// The same in memory, where there is room in it: what is asked for by hundreds of kills is the order of what is done. A
+    /// process that is killed leaves the same there as on a disk.
+    pub(crate) fn in_memory(volumes: &[&str]) -> Self {
+        let serves = rustix::fs::statvfs(MEMORY).is_ok_and(|it| {
+            it.f_bavail * it.f_frsize >= ROOM && !it.f_flag.contains(StatVfsMountFlags::NOEXEC)
+        });
+        Self::below(Path::new(if serves { MEMORY } else { DISK }), volumes)
+    }
+
+    fn below(place: &Path, volumes: &[&str]) -> Self {
+        let dir = tempfile::Builder::new().prefix("ccci-").tempdir_in(place).unwrap();
         let path = dir.path();
         for name in ["recipes/blog", "recipes/_template", "git", "home", "abra-home/catalogue"] {
             std::fs::create_dir_all(path.join(name)).unwrap();

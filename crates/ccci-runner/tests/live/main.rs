@@ -7,11 +7,11 @@
 mod alone;
 mod browser;
 mod canonical;
-mod costs;
 mod docs;
 mod engine;
 mod flight;
 mod fork;
+mod kept;
 mod provider;
 mod realms;
 mod safety;

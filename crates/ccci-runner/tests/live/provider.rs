@@ -5,13 +5,44 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use ccci_core::names::RunId;
 use ccci_core::secret::{Redactor, Secret};
 use ccci_core::settings::Settings;
-use ccci_sso::{AdminLogin, Keycloak, Net};
+use ccci_sso::{AdminLogin, Keycloak, Net, RealmName, RealmSpec, StateId};
 use serde_json::{Value, json};
 
 use super::support::{Server, docker};
 use super::wire::Wire;
+
+/// A run that was never begun.
+pub(crate) fn run_id() -> RunId {
+    let mut bytes = [0; 3];
+    getrandom::fill(&mut bytes).unwrap();
+    RunId::from_bytes(bytes)
+}
+
+/// The realm of an app that is nowhere.
+pub(crate) fn spec(recipe: &str, run: &RunId, state: &StateId) -> RealmSpec {
+    RealmSpec::for_app(&recipe.parse().unwrap(), run, state, "https://app.example.org")
+}
+
+/// What is to be gone when a test ends, also one that fails.
+pub(crate) struct Cleanup<'a> {
+    pub(crate) provider: &'a Provider,
+    pub(crate) runtime: &'a tokio::runtime::Runtime,
+    pub(crate) names: Vec<RealmName>,
+}
+
+impl Drop for Cleanup<'_> {
+    fn drop(&mut self) {
+        for name in &self.names {
+            let gone = self.runtime.block_on(self.provider.keycloak.delete_realm(name));
+            if let Err(error) = gone {
+                println!("{name} is left: {error}");
+            }
+        }
+    }
+}
 
 /// The live-warm Keycloak: through ccci-sso, and bare.
 pub(crate) struct Provider {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::browser::invitation;
 use crate::flight::{Flight, assert_swept, eventually, exists};
 use crate::provider::Provider;
-use crate::realms::{Cleanup, run_id};
+use crate::provider::{Cleanup, run_id};
 use crate::support::{Server, assert_nothing_of, docker, ended, must, server};
 
 /// How long a run may take to its realm and its app, on a machine that does much else.

@@ -133,11 +133,6 @@ pub(crate) fn server_with_keycloak_alone(extra: &str) -> Server {
     build(extra, lab, Some(Held::Alone { _guard: guard }))
 }
 
-/// The lab for one test alone: it changes something that others use.
-pub(crate) fn server_alone(extra: &str) -> Server {
-    build(extra, Held::Alone { _guard: alone() }, None)
-}
-
 fn build(extra: &str, lab: Held, keycloak: Option<Held>) -> Server {
     let text = std::fs::read_to_string(lab_settings()).unwrap();
     let dir = tempfile::tempdir().unwrap();

@@ -8,7 +8,6 @@
     reason = "a test fails where it stands"
 )]
 
-mod bench;
 mod child;
 mod crash;
 mod damage;

@@ -32,13 +32,18 @@ pub(crate) struct Scene {
     pub(crate) words: &'static [&'static str],
     pub(crate) code: i32,
     pub(crate) outcome: Outcome,
-    /// Killed from the first moment on; else from the opening of its transaction, since what is before is in another scene.
-    pub(crate) whole: bool,
-    /// Killed up to this moment of its transaction, since what follows is in another scene; to its end where it is empty.
+    /// Killed from this moment on, a point and its number, since what is before is in another scene: the same code on the
+    /// same disk, recovered by the same rule. From its first moment where it is empty.
+    pub(crate) from: &'static str,
+    /// Killed up to this moment, since what follows is in another scene; to its end where it is empty.
     pub(crate) until: &'static str,
 }
 
 const COLD: &[&str] = &["--recipe", "blog"];
+/// The transaction is open.
+const OPENED: &str = "warm-journal-open:1";
+/// What is done after it, nobody waits for.
+const REPORTED: &str = "warm-reported:1";
 
 pub(crate) fn a_quick_run_that_passes() -> Scene {
     Scene {
@@ -47,7 +52,7 @@ pub(crate) fn a_quick_run_that_passes() -> Scene {
         words: &["--recipe", "blog", "--quick", "--ref", "good"],
         code: 0,
         outcome: Outcome::Keeps,
-        whole: true,
+        from: "",
         until: "",
     }
 }
@@ -59,7 +64,8 @@ pub(crate) fn a_quick_run_that_fails() -> Scene {
         words: &["--recipe", "blog", "--quick", "--ref", "ruins"],
         code: 1,
         outcome: Outcome::Keeps,
-        whole: false,
+        // Until the head is deployed it is a run that passes.
+        from: "warm-deployed:2",
         until: "",
     }
 }
@@ -68,8 +74,8 @@ pub(crate) fn a_quick_run_on_a_dirty_volume() -> Scene {
     Scene {
         name: "a quick run on a dirty volume",
         prepare: dirty,
-        whole: false,
-        until: "warm-before-deploy",
+        from: OPENED,
+        until: "warm-before-deploy:1",
         ..a_quick_run_that_passes()
     }
 }
@@ -81,7 +87,7 @@ pub(crate) fn a_first_promotion() -> Scene {
         words: COLD,
         code: 0,
         outcome: Outcome::Publishes,
-        whole: true,
+        from: "",
         until: "",
     }
 }
@@ -90,8 +96,8 @@ pub(crate) fn a_first_promotion_over_leftovers() -> Scene {
     Scene {
         name: "a first promotion over leftovers",
         prepare: leftovers,
-        whole: false,
-        until: "warm-before-deploy",
+        from: OPENED,
+        until: "warm-before-deploy:3",
         ..a_first_promotion()
     }
 }
@@ -101,13 +107,22 @@ pub(crate) fn a_first_promotion_over_a_damaged_one() -> Scene {
         name: "a first promotion over a damaged known-good",
         prepare: damaged,
         outcome: Outcome::Replaces,
-        until: "warm-before-deploy",
+        // What the cold run does before leaves what is kept alone, damaged or not.
+        from: "warm-record-clean:1",
+        until: "warm-before-deploy:3",
         ..a_first_promotion()
     }
 }
 
 pub(crate) fn an_advance() -> Scene {
-    Scene { name: "an advance", prepare: newer, whole: false, ..a_first_promotion() }
+    Scene {
+        name: "an advance",
+        prepare: newer,
+        from: OPENED,
+        // What is made ready after the report is made so after a first promotion.
+        until: REPORTED,
+        ..a_first_promotion()
+    }
 }
 
 pub(crate) fn an_advance_that_fails() -> Scene {
@@ -115,7 +130,10 @@ pub(crate) fn an_advance_that_fails() -> Scene {
         name: "an advance that fails",
         prepare: newer_breaks,
         outcome: Outcome::Keeps,
-        whole: false,
+        // Until the new release is deployed it is an advance.
+        from: "warm-deployed:4",
+        // After the report there is nothing that is not there after a quick run that fails.
+        until: REPORTED,
         ..a_first_promotion()
     }
 }
@@ -127,7 +145,7 @@ pub(crate) fn canonical_up() -> Scene {
         words: &["canonical", "up", "blog"],
         code: 0,
         outcome: Outcome::Keeps,
-        whole: true,
+        from: "",
         until: "",
     }
 }
@@ -137,6 +155,10 @@ pub(crate) fn canonical_up_with_restore() -> Scene {
         name: "canonical up --restore",
         prepare: dirty,
         words: &["canonical", "up", "blog", "--restore"],
+        // First it is `snapshot restore`, then `canonical up`: what is between them is here, and a part of the first one by
+        // somebody who has claimed the app.
+        from: "snap-exchanged:1",
+        until: "warm-marked-in-use:2",
         ..canonical_up()
     }
 }
@@ -152,7 +174,7 @@ pub(crate) fn canonical_drop() -> Scene {
         words: &["canonical", "drop", "blog"],
         code: 0,
         outcome: Outcome::Drops,
-        whole: true,
+        from: "",
         until: "",
     }
 }
@@ -166,6 +188,8 @@ pub(crate) fn snapshot_restore() -> Scene {
         name: "snapshot restore",
         prepare: dirty,
         words: &["snapshot", "restore", "blog"],
+        // What is made ready after that is made so after a quick run that fails.
+        until: "warm-journal-closed:1",
         ..canonical_up()
     }
 }
@@ -190,6 +214,8 @@ pub(crate) fn recover_of_an_advance() -> Scene {
         prepare: dead_advance,
         words: &["recover"],
         outcome: Outcome::Published,
+        // With its copies ready it is the recovery of a quick run.
+        until: "snap-all-ready:1",
         ..canonical_up()
     }
 }
@@ -301,6 +327,13 @@ fn dead_up(world: &World) {
 /// A world for scenes: nothing in it fails by a patience that ends.
 pub(crate) fn world(volumes: &[&str]) -> World {
     let world = World::patient(volumes);
+    world.ruins();
+    world
+}
+
+/// The same in memory.
+pub(crate) fn world_in_memory(volumes: &[&str]) -> World {
+    let world = World::in_memory(volumes).with_patience();
     world.ruins();
     world
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::scenes::{self, Scene};
-use super::{ONE, THREE};
+use super::{ONE, THREE, side_by_side};
 use crate::world::World;
 
 /// What a process did, in the order in which it was done.
@@ -190,8 +190,7 @@ fn between_two_points_there_is_one_durable_step() {
         (scenes::recover_of_a_quick_run(), THREE),
         (scenes::recover_of_an_advance(), ONE),
     ];
-    let mut wrong = Vec::new();
-    for (scene, volumes) in traced {
+    let wrong = side_by_side(traced.into(), |(scene, volumes)| {
         let world = scenes::world(volumes);
         (scene.prepare)(&world);
         let (code, events) = trace(&world, scene.words);
@@ -203,8 +202,9 @@ fn between_two_points_there_is_one_durable_step() {
         println!("{}: {points} points, {changes} changes, {syncs} syncs", scene.name);
         assert!(points >= 5 && changes >= 3 && syncs >= changes / 4, "{}: nothing was traced", scene.name);
         let all = [unseparated(&events), unsynced(&events)].concat();
-        wrong.extend(all.into_iter().map(|why| format!("{}: {why}", scene.name)));
-    }
+        all.into_iter().map(|why| format!("{}: {why}", scene.name)).collect::<Vec<String>>()
+    });
+    let wrong = wrong.concat();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 

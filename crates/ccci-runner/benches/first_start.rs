@@ -1,10 +1,26 @@
 //! What kept data spares an app with much to do at its first start: from the beginning of a run to a base that serves.
+//!
+//! `cargo bench -p ccci-runner --bench first_start` fails unless the warm one is sooner.
+#![expect(clippy::disallowed_methods, reason = "a bench calls programs as a user does")]
+#![expect(clippy::print_stdout, reason = "figures are printed")]
+#![expect(clippy::unwrap_used, reason = "a bench that cannot go on stops here")]
 
-use crate::canonical::Kept;
+#[expect(dead_code, reason = "the live tests use the rest")]
+#[path = "../tests/live/flight.rs"]
+mod flight;
+
+#[expect(dead_code, reason = "the live tests use the rest")]
+#[path = "../tests/live/kept.rs"]
+mod kept;
+
+#[expect(dead_code, reason = "the live tests use the rest")]
+#[path = "../tests/live/support.rs"]
+mod support;
+
+use crate::kept::Kept;
 use crate::support::Ran;
 
-#[test]
-fn a_heavy_first_start_is_spared() {
+fn main() {
     let recipe = "specimen-heavy";
     let kept = Kept::new(recipe, "");
     let server = &kept.server;

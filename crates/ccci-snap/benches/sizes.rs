@@ -1,6 +1,15 @@
-//! Figures, each beside those of GNU tar, cp and rsync on the same data in the same run. Small sizes always; the full
-//! ones by
-//! `cargo test --release -p ccci-snap --test snap full_sizes -- --ignored --nocapture --test-threads=1`.
+//! Figures, each beside those of GNU tar, cp and rsync on the same data in the same run, at full sizes: minutes each.
+//!
+//! `cargo bench -p ccci-snap --bench sizes -- ext4 xfs btrfs` fails at its gates; the words say which file systems, all of
+//! them without any.
+#![expect(clippy::unwrap_used, reason = "a bench that cannot go on stops here")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "figures are printed")]
+
+#[path = "../tests/snap/engine.rs"]
+mod engine;
+#[expect(dead_code, reason = "the tests use the rest")]
+#[path = "../tests/snap/world.rs"]
+mod world;
 
 use std::path::Path;
 use std::time::Instant;
@@ -12,7 +21,7 @@ use crate::world::{Fs, World, facts, sh};
 /// Data of one shape.
 struct Set {
     name: &'static str,
-    make: String,
+    make: &'static str,
     mib: u64,
 }
 
@@ -20,20 +29,16 @@ struct Set {
 const SMALL: &str = "small files";
 
 /// Many small files; a database's files; one big file, half of it noise.
-fn sets(scale: u64) -> Vec<Set> {
-    let small = format!(
-        "head -c 9200 /dev/urandom > seed; for d in $(seq 1 {scale}); do mkdir d$d; for f in $(seq 1 100); do cp seed d$d/f$f; done; done"
-    );
-    let database = format!(
-        "mkdir -p base/1 pg_wal; for f in $(seq 1 {files}); do head -c 562000 /dev/urandom > base/1/$f; done; head -c 16M /dev/zero > pg_wal/1; chmod 700 .",
-        files = scale * 10
-    );
-    let big =
-        format!("head -c {half}M /dev/urandom > big; head -c {half}M /dev/zero >> big", half = scale * 5);
+fn sets() -> Vec<Set> {
+    let small = "head -c 9200 /dev/urandom > seed; \
+        for d in $(seq 1 100); do mkdir d$d; for f in $(seq 1 100); do cp seed d$d/f$f; done; done";
+    let database = "mkdir -p base/1 pg_wal; for f in $(seq 1 1000); do head -c 562000 /dev/urandom > base/1/$f; done; \
+        head -c 16M /dev/zero > pg_wal/1; chmod 700 .";
+    let big = "head -c 500M /dev/urandom > big; head -c 500M /dev/zero >> big";
     vec![
         Set { name: SMALL, make: small, mib: 1500 },
-        Set { name: "database", make: database, mib: 300 + scale * 30 },
-        Set { name: "big file", make: big, mib: 300 + scale * 60 },
+        Set { name: "database", make: database, mib: 3300 },
+        Set { name: "big file", make: big, mib: 6300 },
     ]
 }
 
@@ -111,7 +116,7 @@ fn once(world: &World, method: Method) -> Times {
 /// The medians, ours and those of the peers as ratios to GNU tar.
 fn measure(fs: Fs, set: &Set, method: Method, rounds: usize) -> Times {
     let world = World::new(fs, set.mib, &["app_data"]);
-    sh(&world.tree("app_data"), &set.make);
+    sh(&world.tree("app_data"), set.make);
     let times: Vec<Times> = (0..rounds).map(|_| once(&world, method)).collect();
     let of = |which: &dyn Fn(&Times) -> f64| median(times.iter().map(which).collect());
     let (tar, untar) = (of(&|t| t.tar), of(&|t| t.untar));
@@ -138,29 +143,9 @@ fn measure(fs: Fs, set: &Set, method: Method, rounds: usize) -> Times {
     ratios
 }
 
-#[test]
-fn a_staged_restore_is_one_exchange_at_small_sizes() {
-    for set in sets(10) {
-        let figures = measure(Fs::Ext4, &set, Method::Tar, 3);
-        // Small data and an unoptimised build: a restore that copies would be near 1.
-        assert!(figures.exchange < 0.5, "{}: {}", set.name, figures.exchange);
-        assert!(figures.snapshot < 20.0 && figures.copy < 20.0);
-    }
-}
-
-#[test]
-fn a_cloned_snapshot_is_published_before_it_is_read_at_small_sizes() {
-    for set in sets(10).into_iter().skip(1) {
-        let figures = measure(Fs::Xfs, &set, Method::Clone, 3);
-        // What a few files and five syncs cost is much beside so little data; reading it all would be near 1.
-        assert!(figures.snapshot < 1.0, "{}: {}", set.name, figures.snapshot);
-        assert!(figures.sealed < 20.0 && figures.exchange < 1.0);
-    }
-}
-
 /// Gates at twice the goals: machines are noisy.
 fn full(fs: Fs, method: Method) {
-    let sets = sets(100);
+    let sets = sets();
     let all: Vec<Times> = sets.iter().map(|set| measure(fs, set, method, 5)).collect();
     for (set, ratios) in sets.iter().zip(all) {
         assert!(ratios.exchange <= 2.0 * 0.05, "{}: {ratios:?}", set.name);
@@ -173,20 +158,20 @@ fn full(fs: Fs, method: Method) {
     }
 }
 
-#[test]
-#[ignore = "minutes of full sizes: run by hand, optimised"]
-fn full_sizes_on_ext4() {
-    full(Fs::Ext4, Method::Tar);
-}
-
-#[test]
-#[ignore = "minutes of full sizes: run by hand, optimised"]
-fn full_sizes_on_xfs() {
-    full(Fs::Xfs, Method::Clone);
-}
-
-#[test]
-#[ignore = "minutes of full sizes: run by hand, optimised"]
-fn full_sizes_on_btrfs() {
-    full(Fs::Btrfs, Method::Clone);
+fn main() {
+    let all = [
+        ("ext4", Fs::Ext4, Method::Tar),
+        ("xfs", Fs::Xfs, Method::Clone),
+        ("btrfs", Fs::Btrfs, Method::Clone),
+    ];
+    // Cargo adds an option of its own.
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    for word in &words {
+        assert!(all.iter().any(|(name, ..)| name == word), "{word} is none of ext4, xfs and btrfs");
+    }
+    for (name, fs, method) in all {
+        if words.is_empty() || words.iter().any(|word| word == name) {
+            full(fs, method);
+        }
+    }
 }
