@@ -93,22 +93,18 @@ mod tests {
 
     #[test]
     fn r15_each_thing_that_traefik_reads_is_seen_to_change() {
-        let label = |facts: &mut StackFacts| {
-            facts.services[0]
-                .labels
-                .insert("traefik.http.services.x.loadbalancer.server.port".into(), "1".into());
-        };
-        let cases: [(&str, Box<dyn FnOnce(&mut StackFacts)>); 7] = [
-            ("labels", Box::new(label)),
-            ("networks", Box::new(|facts| facts.services[0].networks.push("other".into()))),
-            (
-                "ports",
-                Box::new(|facts| facts.services[0].endpoint = serde_json::json!({"Mode": "dnsrr", "x": 1})),
-            ),
-            ("replicas", Box::new(|facts| facts.services[0].mode = Mode::Replicated(0))),
-            ("tasks", Box::new(|facts| facts.tasks.clear())),
-            ("gone", Box::new(|facts| drop(facts.services.remove(0)))),
-            ("new", Box::new(|facts| facts.services[0].name.push('2'))),
+        type Change = fn(&mut StackFacts);
+        let cases: [(&str, Change); 7] = [
+            ("labels", |facts| {
+                let key = "traefik.http.services.x.loadbalancer.server.port".to_owned();
+                facts.services[0].labels.insert(key, "1".to_owned());
+            }),
+            ("networks", |facts| facts.services[0].networks.push("other".into())),
+            ("ports", |facts| facts.services[0].endpoint = serde_json::json!({"Mode": "dnsrr", "x": 1})),
+            ("replicas", |facts| facts.services[0].mode = Mode::Replicated(0)),
+            ("tasks", |facts| facts.tasks.clear()),
+            ("gone", |facts| drop(facts.services.remove(0))),
+            ("new", |facts| facts.services[0].name.push('2')),
         ];
         for (what, change) in cases {
             let seen = changed(change);

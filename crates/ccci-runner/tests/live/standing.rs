@@ -57,7 +57,7 @@ fn r15_a_port_where_nobody_listens_is_not_answered_for_by_the_old_task() {
 #[test]
 fn r15_a_router_for_another_name_is_not_answered_for_by_the_old_one() {
     let ran = changed(&server(60), |dir| {
-        replace(dir, "compose.yml", "Host(`${DOMAIN}`)", "Host(`other.${DOMAIN}`)")
+        replace(dir, "compose.yml", "Host(`${DOMAIN}`)", "Host(`other.${DOMAIN}`)");
     });
     let words = ["Traefik has no router for cust-", "routes other sites", "Its routers are for other."];
     assert_red(&ran, 1, "generic::upgrade::serving", &words);
@@ -68,7 +68,7 @@ fn r15_a_router_for_another_name_is_not_answered_for_by_the_old_one() {
 #[test]
 fn r15_an_app_that_hides_from_traefik_is_told_by_its_label() {
     let ran = changed(&server(60), |dir| {
-        replace(dir, "compose.yml", "traefik.enable=true", "traefik.enable=false")
+        replace(dir, "compose.yml", "traefik.enable=true", "traefik.enable=false");
     });
     assert_red(&ran, 1, "generic::upgrade::serving", &["has no router for", "traefik.enable=true"]);
 }
