@@ -15,6 +15,7 @@ mod judge;
 mod moved;
 mod observe;
 mod remove;
+mod routed;
 mod standing;
 mod watch;
 
@@ -36,6 +37,7 @@ pub use history::{Failure, History};
 pub use judge::{Certain, Expectation, Fault, Progress, judge};
 pub use moved::{Moved, NotMoved, moved};
 pub use remove::{Extra, Item, Kind, Leftovers, Plan, Removal};
+pub use routed::{routed, routers};
 pub use watch::{Converged, Limits, Sight, Undeployed, WaitFailure, Watch};
 
 /// How long the engine may take for one answer.

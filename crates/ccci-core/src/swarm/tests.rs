@@ -103,7 +103,8 @@ fn a_wrong_name_of_a_service_is_told_with_the_right_ones() {
     assert!(!error.may_pass());
 }
 
-fn service(name: &str) -> ServiceFacts {
+/// A service of which nothing but the name is known.
+pub(super) fn service(name: &str) -> ServiceFacts {
     ServiceFacts {
         id: name.to_owned(),
         name: name.to_owned(),
