@@ -55,10 +55,14 @@ pub(crate) fn refused(error: &DeployError) -> Outcome {
     }
 }
 
-/// A wait that did not end well, as a check's outcome.
+/// A wait that did not end well, as a check's outcome: what would fail on any sound server, and what only took too long,
+/// is the recipe's; want of room, ports and labels is the server's (R17).
 pub(crate) fn unsettled(failure: &WaitFailure) -> Outcome {
     match failure {
         WaitFailure::Certain(_) | WaitFailure::Deadline { .. } => Outcome::Fail(failure.to_string()),
+        WaitFailure::Server(hindered) => {
+            Outcome::Inconclusive(format!("the server, not the recipe: {hindered}"))
+        }
         _ => Outcome::Inconclusive(failure.to_string()),
     }
 }

@@ -289,7 +289,7 @@ impl<'a> Live<'a> {
         let settled = applied.settle(&Expectation::default(), &limits, tell).await;
         self.world.points.reach(Point::Settled);
         match settled {
-            Ok(deployed) => Mutation::Settled(Box::new(deployed)),
+            Ok(settled) => Mutation::Settled(Box::new(settled.deployed)),
             Err(failure) => Mutation::Unsettled(failure),
         }
     }

@@ -152,7 +152,8 @@ impl Prepared {
         let limits = Limits::new(standing.deploy, tools.cancel.clone());
         let tell = |on: &[String]| (tools.progress)(&on.join("; "));
         let settled = applied.settle(&Expectation::default(), &limits, tell).await;
-        let deployed = settled.map_err(|source| StandUpError::Wait { domain: domain.clone(), source })?;
+        let wait = |source| StandUpError::Wait { domain: domain.clone(), source };
+        let deployed = settled.map_err(wait)?.deployed;
         let labels = deployed.check_labels(&domain.stack());
         labels.map_err(|why| StandUpError::Labels { domain: domain.clone(), why })?;
         let silent = |source| StandUpError::Silent { domain: domain.clone(), source };

@@ -4,16 +4,20 @@
 //! observations and touch nothing. [`Watch`] joins them: it listens before the action, looks after it, and ends when
 //! the stack is converged, certainly broken, or gone. Nothing here deploys: that is abra's work.
 
+mod blame;
+mod certain;
 mod diagnose;
 mod error;
 mod events;
 mod exec;
 mod facts;
+mod hindrance;
 mod history;
 mod images;
 mod judge;
 mod moved;
 mod observe;
+mod placement;
 mod remove;
 mod routed;
 mod standing;
@@ -26,6 +30,8 @@ use std::time::Duration;
 use bollard::Docker;
 use jiff::{SignedDuration, Timestamp};
 
+pub use blame::Hindered;
+pub use certain::{Certain, Fault};
 pub use diagnose::{Diagnosis, ServiceLog};
 pub use error::SwarmError;
 pub use exec::ExecResult;
@@ -33,8 +39,9 @@ pub use facts::{
     ContainerFacts, Health, Mode, Named, Restart, RunningImage, ServiceFacts, StackFacts, TaskFacts,
     TaskState, Update, UpdateState,
 };
+pub use hindrance::{Hindrance, HostPort, Obstacle};
 pub use history::{Failure, History};
-pub use judge::{Certain, Expectation, Fault, Progress, judge};
+pub use judge::{Expectation, Progress, judge};
 pub use moved::{Moved, NotMoved, moved};
 pub use remove::{Extra, Item, Kind, Leftovers, Plan, Removal};
 pub use routed::{routed, routers};

@@ -112,6 +112,7 @@ pub(super) fn service(name: &str) -> ServiceFacts {
         labels: std::collections::BTreeMap::default(),
         image: String::new(),
         mode: Mode::Global,
+        fits: None,
         restart: Restart::Any,
         max_attempts: 0,
         template: serde_json::Value::Null,

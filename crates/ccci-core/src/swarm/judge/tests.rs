@@ -7,6 +7,8 @@ use crate::swarm::facts::{Mode, Restart, TaskFacts, Update};
 use crate::swarm::observe::{Answers, facts};
 use crate::swarm::{Moved, NotMoved, moved};
 
+mod ends;
+
 /// A recorded observation, taken as seen this long after its last task changed.
 fn recorded(name: &str, later: u64) -> StackFacts {
     let path = format!("{}/src/swarm/recorded/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -37,6 +39,9 @@ fn on(progress: Progress) -> String {
             faults.iter().fold("converged".to_owned(), |text, fault| format!("{text}; {fault}"))
         }
         Progress::Failed(certain) => format!("failed: {certain}"),
+        Progress::Hindered(hindrance) => {
+            format!("hindered: {} by {:?}", hindrance.service, hindrance.obstacle)
+        }
     }
 }
 
