@@ -155,19 +155,27 @@ pub(super) fn blame(hindrance: &Hindrance, facts: &StackFacts, around: &Around) 
     let Some(found) = facts.service(&service) else {
         return Blame::Server(Hindered::NoNode { service, words });
     };
+    let room = |service, words| {
+        let (wants, has) = (reserved(&found.template), offered(&around.nodes));
+        Hindered::NoRoom { service, wants, has, words }
+    };
     Blame::Server(match obstacle {
         Obstacle::Port => return port_held(found, words, facts, around),
         Obstacle::Constraints => match placement::contradiction(&found.template) {
             Some((one, other)) => return Blame::Recipe(Certain::FitsNowhere { service, one, other, words }),
+            // Of a service that wants a task on each node, swarm says the same of want of room.
+            None if meets_all(found, &around.nodes) => room(service, words),
             None => Hindered::NoLabel { service, unmet: unmet(&found.template, &around.nodes), words },
         },
-        Obstacle::Room => {
-            let (wants, has) = (reserved(&found.template), offered(&around.nodes));
-            Hindered::NoRoom { service, wants, has, words }
-        }
+        Obstacle::Room => room(service, words),
         Obstacle::Disk => Hindered::NoSpace { service, words },
         Obstacle::Node => Hindered::NoNode { service, words },
     })
+}
+
+/// Whether a node meets all constraints of a service, so that something else is in the way.
+fn meets_all(service: &ServiceFacts, nodes: &[SwarmNode]) -> bool {
+    nodes.iter().any(|node| placement::unmet(&service.template, node).is_empty())
 }
 
 fn port_held(service: &ServiceFacts, words: String, facts: &StackFacts, around: &Around) -> Blame {
@@ -175,8 +183,8 @@ fn port_held(service: &ServiceFacts, words: String, facts: &StackFacts, around: 
     let mine = host_ports(&service.endpoint);
     let stack = Some(facts.stack.as_str());
     // The engine names the port that it could not have; the scheduler names none.
-    let named = mine.iter().find(|port| names(&words, port.number));
-    let candidates: Vec<&HostPort> = named.map_or_else(|| mine.iter().collect(), |port| vec![port]);
+    let told = named(&words).and_then(|number| mine.iter().find(|port| port.number == number));
+    let candidates: Vec<&HostPort> = told.map_or_else(|| mine.iter().collect(), |port| vec![port]);
     let held_by = |wanted: &dyn Fn(&Holder) -> bool| {
         around.holders.iter().filter(|h| wanted(h)).find_map(|holder| {
             let port = candidates.iter().find(|port| holder.has(port))?;
@@ -211,12 +219,13 @@ fn port_held(service: &ServiceFacts, words: String, facts: &StackFacts, around: 
     Blame::Server(Hindered::PortHeld { service: name, port, holder, words })
 }
 
-/// Whether the engine's words name this port: `0.0.0.0:8080 failed`, `0.0.0.0:8080: bind`, `[::]:8080:172.18.0.5:80/tcp`.
-fn names(words: &str, port: u16) -> bool {
-    let sign = format!(":{port}");
-    words
-        .match_indices(&sign)
-        .any(|(at, _)| !words[at + sign.len()..].starts_with(|c: char| c.is_ascii_digit() || c == '/'))
+/// The port of the node that the engine's words name: the first number behind a colon, as in `0.0.0.0:8080 failed`,
+/// `[::]:8080: bind` or `0.0.0.0:8080:172.18.0.5:80/tcp`.
+fn named(words: &str) -> Option<u16> {
+    words.split(':').skip(1).find_map(|part| {
+        let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().ok()
+    })
 }
 
 /// The constraints that no node meets, with what the first node has instead.

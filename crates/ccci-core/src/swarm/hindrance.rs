@@ -75,13 +75,13 @@ pub(super) fn hindrance(
 
 /// The task for which swarm finds no node, the newest of the service's.
 pub(super) fn unplaced<'a>(service: &'a ServiceFacts, facts: &'a StackFacts) -> Option<&'a TaskFacts> {
-    let waits = |t: &&TaskFacts| t.state == TaskState::Pending && t.error.starts_with("no suitable node");
+    let waits = |t: &&TaskFacts| t.state == TaskState::Pending && of_the_scheduler(&t.error).is_some();
     let leaves = |t: &&TaskFacts| matches!(t.wanted, TaskState::Shutdown | TaskState::Orphaned);
     facts.tasks_of(service).filter(|t| t.current && !leaves(t)).filter(waits).last()
 }
 
-/// The words of the attempts that the engine itself refused since the service was ready last, and when they are certain:
-/// at the second, or when swarm makes no further one.
+/// The words of the attempts that swarm or the engine itself refused since the service was ready last, and when they are
+/// certain: when there is no further one, at the engine's second, and after a while where swarm may only be making room.
 fn refused(
     service: &ServiceFacts,
     facts: &StackFacts,
@@ -98,7 +98,8 @@ fn refused(
     obstacle(&last.error)?;
     let same = failures.iter().rev().take_while(|f| obstacle(&f.error) == obstacle(&last.error));
     let (count, first) = same.fold((0, last.at), |(count, _), failure| (count + 1, failure.at));
-    let left = if given_up || count > 1 {
+    let of_the_engine = matches!(obstacle(&last.error), Some(Obstacle::Port | Obstacle::Disk));
+    let left = if given_up || (of_the_engine && count > 1) {
         Duration::ZERO
     } else {
         CERTAIN_AFTER.saturating_sub(between(first, facts.at))
@@ -109,19 +110,11 @@ fn refused(
 /// What swarm's or the engine's words mean. Only words that no app can cause: what an app says stands in its log, and its
 /// task only says "non-zero exit".
 fn obstacle(words: &str) -> Option<Obstacle> {
+    if let Some(obstacle) = of_the_scheduler(words) {
+        return Some(obstacle);
+    }
     let words = words.to_ascii_lowercase();
     let any = |signs: &[&str]| signs.iter().any(|sign| words.contains(sign));
-    if words.starts_with("no suitable node") {
-        return Some(if any(&["insufficient resources"]) {
-            Obstacle::Room
-        } else if any(&["host-mode port"]) {
-            Obstacle::Port
-        } else if any(&["constraints not satisfied"]) {
-            Obstacle::Constraints
-        } else {
-            Obstacle::Node
-        });
-    }
     if any(&["port is already allocated", "failed to bind host port"]) {
         return Some(Obstacle::Port);
     }
@@ -133,6 +126,22 @@ fn obstacle(words: &str) -> Option<Obstacle> {
         return Some(Obstacle::Disk);
     }
     any(&["assigned node no longer meets constraints"]).then_some(Obstacle::Constraints)
+}
+
+/// What the scheduler's words mean. It leaves out the first of them for a service that wants a task on each node.
+fn of_the_scheduler(words: &str) -> Option<Obstacle> {
+    let any = |signs: &[&str]| signs.iter().any(|sign| words.contains(sign));
+    if any(&["insufficient resources on"]) {
+        Some(Obstacle::Room)
+    } else if any(&["host-mode port already in use on"]) {
+        Some(Obstacle::Port)
+    } else if any(&["scheduling constraints not satisfied on"]) {
+        Some(Obstacle::Constraints)
+    } else {
+        let others =
+            ["no suitable node", "unsupported platform on", "missing plugin on", "available for new tasks"];
+        any(&others).then_some(Obstacle::Node)
+    }
 }
 
 /// The ports that a service publishes on its node itself.
@@ -172,6 +181,8 @@ mod tests {
             ("no suitable node (host-mode port already in use on 1 node)", Some(Port)),
             ("no suitable node (unsupported platform on 1 node)", Some(Node)),
             ("no suitable node (missing plugin on 1 node)", Some(Node)),
+            ("insufficient resources on 1 node", Some(Room)),
+            ("1 node not available for new tasks", Some(Node)),
             ("no suitable node (1 node not available for new tasks)", Some(Node)),
             ("no suitable node (max replicas per node limit exceed)", Some(Node)),
             ("assigned node no longer meets constraints", Some(Constraints)),

@@ -98,7 +98,7 @@ pub fn judge(facts: &StackFacts, expect: &Expectation, history: &History) -> Pro
         return end;
     }
     let mut on = waits(facts, expect, &standings);
-    if facts.services.is_empty() && on.is_empty() {
+    if standings.is_empty() && on.is_empty() {
         on.push("no service is there yet".to_owned());
     }
     if on.is_empty() {

@@ -85,22 +85,27 @@ fn docker_host_names_a_socket_or_nothing_we_can_use() {
 /// there yet.
 #[test]
 fn a_wrong_name_of_a_service_is_told_with_the_right_ones() {
-    let mut facts = StackFacts {
+    let mut facts = stack(Vec::new());
+    assert!(matches!(exec::no_service(&facts, "dbb"), SwarmError::NoContainer { .. }));
+    facts.services = ["x_app", "x_db", "x_worker"].map(service).into();
+    let error = exec::no_service(&facts, "dbb");
+    assert_eq!(error.to_string(), "the recipe has no service `dbb`; it has app, db, worker");
+    assert!(!error.may_pass());
+}
+
+/// The stack `x` with these services, and nothing else.
+pub(super) fn stack(services: Vec<ServiceFacts>) -> StackFacts {
+    StackFacts {
         stack: "x".parse().unwrap(),
         at: Timestamp::UNIX_EPOCH,
-        services: Vec::new(),
+        services,
         tasks: Vec::new(),
         containers: Vec::new(),
         networks: Vec::new(),
         secrets: Vec::new(),
         configs: Vec::new(),
         volumes: Vec::new(),
-    };
-    assert!(matches!(exec::no_service(&facts, "dbb"), SwarmError::NoContainer { .. }));
-    facts.services = ["x_app", "x_db", "x_worker"].map(service).into();
-    let error = exec::no_service(&facts, "dbb");
-    assert_eq!(error.to_string(), "the recipe has no service `dbb`; it has app, db, worker");
-    assert!(!error.may_pass());
+    }
 }
 
 /// A service of which nothing but the name is known.

@@ -140,6 +140,6 @@ fn r18_a_swarm_of_several_nodes_is_refused_where_a_run_begins() {
     assert!(why.starts_with("the swarm has 3 nodes") && why.contains("volumes"), "{why}");
     assert!(!world.abra.calls().iter().any(|call| call.starts_with("app ")), "{:?}", world.abra.calls());
     world.engine.joined_by(0);
-    world.ccci(&["--recipe", "blog"]).assert(0, "pass");
+    world.ccci(&["--recipe", "blog", "--ref", "good"]).assert(0, "pass");
     world.assert_nothing_left();
 }

@@ -1,30 +1,15 @@
 //! Whose fault a hindrance is, over what may be around.
 
-use jiff::Timestamp;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use crate::swarm::tests::service;
+use crate::swarm::tests::{service, stack};
 
 const STARTED: &str = "starting container failed: driver failed programming external connectivity on endpoint x_app.1.abc (f00): \
                        Bind for 0.0.0.0:8080 failed: port is already allocated";
 const PENDING: &str = "no suitable node (host-mode port already in use on 1 node)";
-
-fn stack(services: Vec<ServiceFacts>) -> StackFacts {
-    StackFacts {
-        stack: "x".parse().unwrap(),
-        at: Timestamp::UNIX_EPOCH,
-        services,
-        tasks: Vec::new(),
-        containers: Vec::new(),
-        networks: Vec::new(),
-        secrets: Vec::new(),
-        configs: Vec::new(),
-        volumes: Vec::new(),
-    }
-}
 
 /// A service that publishes these ports on its node.
 fn publishing(name: &str, ports: &[u16]) -> ServiceFacts {
@@ -85,17 +70,15 @@ fn r17_who_has_the_port_decides_whose_fault_it_is() {
 
 #[test]
 fn the_port_is_read_from_the_engines_words() {
-    assert!(names("Bind for 0.0.0.0:8080 failed: port is already allocated", 8080));
-    assert!(names("listen tcp4 0.0.0.0:8080: bind: address already in use", 8080));
-    assert!(names(
+    for words in [
+        STARTED,
+        "x (f00): Error starting userland proxy: listen tcp4 0.0.0.0:8080: bind: address already in use",
         "failed to bind host port for 0.0.0.0:8080:172.18.0.5:80/tcp: address already in use",
-        8080
-    ));
-    assert!(!names(
-        "failed to bind host port for 0.0.0.0:8080:172.18.0.5:80/tcp: address already in use",
-        80
-    ));
-    assert!(!names("Bind for 0.0.0.0:8080 failed", 808));
+        "failed to bind host port [::]:8080/tcp: address already in use",
+    ] {
+        assert_eq!(named(words), Some(8080), "{words}");
+    }
+    assert_eq!(named(PENDING), None);
 }
 
 #[test]
@@ -119,6 +102,10 @@ fn r17_want_of_room_and_of_labels_is_the_servers_and_told_in_numbers() {
         text.contains("it reserves 900 GiB of memory and 1.5 processors; the node alpha has 24 GiB of memory and 2 processors"),
         "{text}"
     );
+    // As swarm says it of a service that wants a task on each node.
+    let (recipe, text) =
+        told(Obstacle::Constraints, "assigned node no longer meets constraints", &big, &around);
+    assert!(!recipe && text.contains("it reserves 900 GiB of memory"), "{text}");
     let words = "no suitable node (scheduling constraints not satisfied on 1 node)";
     let of = |all: &[&str]| with(json!({"Placement": {"Constraints": all}}));
     let (recipe, text) =

@@ -7,6 +7,7 @@ use crate::swarm::facts::{Mode, Restart, TaskFacts, Update};
 use crate::swarm::observe::{Answers, facts};
 use crate::swarm::{Moved, NotMoved, moved};
 
+mod answers;
 mod ends;
 
 /// A recorded observation, taken as seen this long after its last task changed.
@@ -16,7 +17,7 @@ fn recorded(name: &str, later: u64) -> StackFacts {
     let label = "com.docker.stack.namespace";
     let stack = answers.services[0].spec.as_ref().unwrap().labels.as_ref().unwrap()[label].parse().unwrap();
     let mut facts = facts(&stack, Timestamp::UNIX_EPOCH, &answers);
-    let last = facts.tasks.iter().map(|t| t.changed).max().unwrap();
+    let last = facts.tasks.iter().map(|t| t.changed).max().unwrap_or(facts.at);
     facts.at = last + Duration::from_secs(later);
     facts
 }

@@ -121,6 +121,9 @@ fn a_service_that_the_commit_drops_is_told_and_not_judged() {
         text.starts_with("converged; service `app` is in no compose file of this commit any more and stays on the server (1 of"),
         "{text}"
     );
+    // Where nothing else is there yet, nothing has converged.
+    let alone = with(two(20, 0, &[(TaskState::Running, 0, 1)]), |facts| facts.services.truncate(1));
+    assert_eq!(told(&alone), "no service is there yet");
     // It may well die for want of what is gone.
     let text = told(&two(60, 0, &dying(60, 5)));
     assert!(
@@ -204,7 +207,7 @@ fn refused(at: u64, why: &str, restart: Restart) -> StackFacts {
     facts
 }
 
-const TAKEN: &str = "starting container failed: driver failed programming external connectivity on endpoint x (f0): Bind for \
+const TAKEN: &str = "starting container failed: container f5: endpoint join on GW Network failed: driver failed programming external connectivity on endpoint x (f0): Bind for \
                      0.0.0.0:8080 failed: port is already allocated";
 
 #[test]
