@@ -33,7 +33,8 @@ pub enum Fault {
     },
     /// The deployed compose files do not have it any more, and abra removes no service.
     #[error(
-        "service `{service}` is in no compose file of this commit any more and stays on the server ({tasks}): abra removes none;          `docker service rm` does"
+        "service `{service}` is in no compose file of this commit any more and stays on the server ({tasks}): abra removes none; \
+         `docker service rm` does"
     )]
     Dropped {
         /// The service's name within the stack.
@@ -129,7 +130,8 @@ pub enum Certain {
     },
     /// It asks for a port that the proxy of every server has.
     #[error(
-        "service `{service}` publishes the port {port} of the node, which the proxy always has (here `{holder}`): leave it to the          proxy, by labels ({words})"
+        "service `{service}` publishes the port {port} of the node, which the proxy always has (here `{holder}`): leave it to the \
+         proxy, by labels ({words})"
     )]
     PortOfProxy {
         /// The service's name within the stack.

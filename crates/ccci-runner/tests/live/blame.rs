@@ -43,7 +43,7 @@ fn add(dir: &Path, service: &str) {
     replace(dir, "compose.yml", "\nnetworks:\n", &format!("{service}\nnetworks:\n"));
 }
 
-/// A fork whose newest release is custom-html's with this service beside it, and a change of that release.
+/// A catalogue in which custom-html's newest release has this service beside it, and a change of that release.
 fn with_release(service: &str, change: impl FnOnce(&Path)) -> Ran {
     let fork = Fork::of("custom-html");
     fork.branch("release", NEWEST, |dir| {
@@ -51,7 +51,8 @@ fn with_release(service: &str, change: impl FnOnce(&Path)) -> Ran {
         add(dir, service);
     });
     fork.tag("1.13.0+1.26.3").branch("change", "release", change);
-    server_without_keycloak("").run(&["--recipe", "custom-html", "--src", fork.src(), "--ref", "change"])
+    let catalogue = format!("recipes: \"{}\"", fork.catalogue());
+    server_without_keycloak(&catalogue).run(&["--recipe", "custom-html", "--ref", "change"])
 }
 
 /// It ended with this code, and the check's reason has all of these words within its first five lines.
