@@ -6,7 +6,7 @@ pub mod stand_up;
 
 mod secrets;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::abra::{Abra, AbraError, DeployMode, Fault};
@@ -182,6 +182,17 @@ pub struct Applied {
     watch: Watch,
     commit: Commit,
     mode: DeployMode,
+    /// The services of its compose files, where those could be read.
+    declared: Option<BTreeSet<String>>,
+}
+
+/// A deploy that has converged, and the eye that stays on it.
+#[derive(Debug)]
+pub struct Settled {
+    /// What was deployed, and what is there now.
+    pub deployed: Deployed,
+    watch: Watch,
+    expect: Expectation,
 }
 
 /// A deploy that has converged.
@@ -204,15 +215,17 @@ pub async fn apply(
     tools: &Tools<'_>,
 ) -> Result<Applied, DeployError> {
     let stack = app.domain.stack();
-    if let Some(compose) = read_compose(app, tools)? {
+    let compose = read_compose(app, tools)?;
+    if let Some(compose) = &compose {
         compose.check_secret_names()?;
-        images::provide(tools.swarm, &compose, tools.pull, tools.cancel, tools.progress).await?;
+        images::provide(tools.swarm, compose, tools.pull, tools.cancel, tools.progress).await?;
     }
     secrets::provide(&app.domain, tools).await?;
     // Subscribed before the action: nothing that it causes can be missed.
     let watch = tools.swarm.watch(&stack).await?;
     tools.abra.deploy(&app.domain, mode, false).await?;
-    Ok(Applied { watch, commit: commit.clone(), mode: mode.clone() })
+    let declared = compose.map(|compose| compose.services.into_keys().collect());
+    Ok(Applied { watch, commit: commit.clone(), mode: mode.clone(), declared })
 }
 
 /// Makes ready what a later [`apply`] of this tree will need: its images. The app's env file need not be written yet; these
@@ -235,15 +248,30 @@ impl Applied {
         self.watch.before().services.is_empty()
     }
 
-    /// Waits until the stack has converged.
+    /// Waits until the stack has converged. Services that the deployed commit has no more are told, not waited for.
     pub async fn settle(
-        mut self,
+        self,
         expect: &Expectation,
         limits: &Limits,
         tell: impl FnMut(&[String]),
-    ) -> Result<Deployed, WaitFailure> {
-        let after = self.watch.until_converged(expect, limits, tell).await?;
-        Ok(Deployed { before: self.watch.before().clone(), after, commit: self.commit, mode: self.mode })
+    ) -> Result<Settled, WaitFailure> {
+        let Self { mut watch, commit, mode, declared } = self;
+        let expect = Expectation { declared: declared.or_else(|| expect.declared.clone()), ..expect.clone() };
+        let after = watch.until_converged(&expect, limits, tell).await?;
+        let deployed = Deployed { before: watch.before().clone(), after, commit, mode };
+        Ok(Settled { deployed, watch, expect })
+    }
+}
+
+impl Settled {
+    /// Runs something that needs the app, such as a probe, and goes on watching meanwhile: what becomes certain of the
+    /// stack while it waits ends it early ([`Watch::guard`]).
+    pub async fn guard<T>(
+        &mut self,
+        limits: &Limits,
+        work: impl Future<Output = T>,
+    ) -> Result<T, WaitFailure> {
+        self.watch.guard(&self.expect, limits, work).await
     }
 }
 

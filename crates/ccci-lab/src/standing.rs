@@ -173,7 +173,7 @@ impl Kept {
         };
         let version = prepared.version.as_ref().map(ToString::to_string).unwrap_or_default();
         let what = format!("{} {version}", self.place.domain);
-        work.step(what, self.stand_up(work, &prepared, &standing, &doors)).await?;
+        work.step(what, Box::pin(self.stand_up(work, &prepared, &standing, &doors))).await?;
         Ok(atomic::write(&wanted, text.as_bytes())?)
     }
 

@@ -22,7 +22,7 @@ use ccci_core::verdict::Trouble;
 use crate::request::RunRequest;
 use crate::warm::known::KnownGood;
 use crate::warm::points::Point;
-use crate::world::{World, holder, infrastructure, lost};
+use crate::world::{World, holder, infrastructure, lost, one_node};
 
 /// A run that exists: it holds its locks and has written down what it will own.
 #[derive(Debug)]
@@ -230,6 +230,7 @@ async fn wait_for_others(
         }
         let provider = if needs.provider { Some(share_provider(request, world).await?) } else { None };
         let swarm = world.swarm().await?;
+        one_node(&swarm)?;
         check_empty(&swarm, app).await?;
         Ok((provider, swarm))
     };

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
+
 use ccci_core::abra::Fault;
-use ccci_core::deploy::{DeployError, Deployed};
+use ccci_core::deploy::{DeployError, Deployed, Settled};
 use ccci_core::git::Commit;
 use ccci_core::health::Prober;
 use ccci_core::manifest::Manifest;
@@ -27,6 +29,8 @@ pub(crate) struct Scene {
     pub(crate) mutation: Mutation,
     /// The server's Traefik.
     pub(crate) proxy: Proxy,
+    /// The eye that stays on what the mutation deployed, for the one check that waits for the app.
+    pub(crate) settled: Mutex<Option<Settled>>,
     /// The stack when it had converged last, in this stage or an earlier one.
     pub(crate) stood: Option<Arc<StackFacts>>,
     /// How long the app must have stood since (R16); none where the run goes on, or is not green anyway.
@@ -62,10 +66,14 @@ pub(crate) fn refused(error: &DeployError) -> Outcome {
     }
 }
 
-/// A wait that did not end well, as a check's outcome.
+/// A wait that did not end well, as a check's outcome: what would fail on any sound server, and what only took too long,
+/// is the recipe's; want of room, ports and labels is the server's (R17).
 pub(crate) fn unsettled(failure: &WaitFailure) -> Outcome {
     match failure {
         WaitFailure::Certain(_) | WaitFailure::Deadline { .. } => Outcome::Fail(failure.to_string()),
+        WaitFailure::Server(hindered) => {
+            Outcome::Inconclusive(format!("the server, not the recipe: {hindered}"))
+        }
         _ => Outcome::Inconclusive(failure.to_string()),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ccci_core::abra::{DeployMode, Fault};
 use ccci_core::atomic::PathError;
-use ccci_core::deploy::{self, DeployError, GivenSecret, Tools};
+use ccci_core::deploy::{self, DeployError, GivenSecret, Settled, Tools};
 use ccci_core::envfile::EnvFile;
 use ccci_core::event::Event;
 use ccci_core::gate::{self, Admission};
@@ -18,11 +18,12 @@ use ccci_core::proxy::Proxy;
 use ccci_core::report::{Deploys, Image};
 use ccci_core::soak;
 use ccci_core::stage::{CheckKind, Outcome, StageName, Status};
-use ccci_core::swarm::{Expectation, Limits, RunningImage, StackFacts, SwarmError};
+use ccci_core::swarm::{Expectation, Limits, RunningImage, StackFacts, SwarmError, WaitFailure};
 use ccci_core::verdict::Trouble;
 use ccci_core::version::RecipeVersion;
 use ccci_recipes::Facts;
 use ccci_recipes::protocol::USER_PASSWORD;
+use tokio::sync::Mutex;
 
 use crate::deps::Provided;
 use crate::enter::Run;
@@ -52,6 +53,8 @@ pub(crate) struct Live<'a> {
     deployed: bool,
     /// The stack when it had converged last.
     stood: Option<Arc<StackFacts>>,
+    /// The eye that stays on what was deployed last, until a check takes it.
+    settled: Option<Settled>,
     proxy: Proxy,
 }
 
@@ -95,6 +98,7 @@ impl<'a> Live<'a> {
             kept,
             deployed: false,
             stood: None,
+            settled: None,
             proxy,
         })
     }
@@ -141,7 +145,8 @@ impl<'a> Live<'a> {
             Admission::Run => self.mutate(stage, findings).await,
             Admission::Skip(_) => Mutation::None,
         };
-        let scene = Arc::new(self.scene(stage, mutation));
+        let settled = Mutex::new(self.settled.take());
+        let scene = Arc::new(Scene { settled, ..self.scene(stage, mutation) });
         let mut checks: Vec<HarnessCheck> = {
             let generic =
                 generic::of(&scene.manifest).filter(|check| check.stage == stage && !check.is_last_look());
@@ -277,7 +282,14 @@ impl<'a> Live<'a> {
                         self.prepare_head().await;
                     }
                 };
-                tokio::join!(self.settle(applied), prepared).0
+                match tokio::join!(self.settle(applied), prepared).0 {
+                    Ok(settled) => {
+                        let deployed = settled.deployed.clone();
+                        self.settled = Some(settled);
+                        Mutation::Settled(Box::new(deployed))
+                    }
+                    Err(failure) => Mutation::Unsettled(failure),
+                }
             }
             Err(error) => Mutation::Refused(self.explained(error).await),
         }
@@ -353,7 +365,7 @@ impl<'a> Live<'a> {
         }
     }
 
-    async fn settle(&self, applied: deploy::Applied) -> Mutation {
+    async fn settle(&self, applied: deploy::Applied) -> Result<Settled, WaitFailure> {
         let limits =
             Limits::new(self.subject.room.manifest.timeouts.deploy.duration(), self.world.stop.run.clone());
         let events = &self.world.events;
@@ -361,10 +373,7 @@ impl<'a> Live<'a> {
         let tell = |on: &[String]| events.progress(waiting.line(on));
         let settled = applied.settle(&Expectation::default(), &limits, tell).await;
         self.world.points.reach(Point::Settled);
-        match settled {
-            Ok(deployed) => Mutation::Settled(Box::new(deployed)),
-            Err(failure) => Mutation::Unsettled(failure),
-        }
+        settled
     }
 
     /// Writes the app's env file: from the base's sample at first, then with what head's sample adds (R10).
@@ -419,6 +428,7 @@ impl<'a> Live<'a> {
             manifest: self.subject.room.manifest.clone(),
             cancel: self.world.stop.run.clone(),
             mutation,
+            settled: Mutex::new(None),
             proxy: self.proxy.clone(),
             stood: self.stood.clone(),
             soak: Duration::ZERO,

@@ -80,6 +80,19 @@ pub(crate) fn lost(error: &SwarmError) -> Trouble {
     ))
 }
 
+/// Refuses a swarm of several nodes (R18): what a run keeps, restores, removes and looks into is that of one node.
+pub(crate) fn one_node(swarm: &Swarm) -> Result<(), Trouble> {
+    let nodes = swarm.node().nodes;
+    if nodes <= 1 {
+        return Ok(());
+    }
+    Err(Trouble::Infrastructure(format!(
+        "the swarm has {nodes} nodes, and ccci tests on a swarm of one: volumes, containers and images are each node's own, so an \
+         app's data could lie where this run does not see it, be neither kept nor restored, and stay behind. Test on a swarm of \
+         its own (`docker swarm init` on another machine); a node that is gone for good leaves with `docker node rm --force`"
+    )))
+}
+
 /// Any error of our own server: never the recipe's fault.
 pub(crate) fn infrastructure(error: impl std::fmt::Display) -> Trouble {
     Trouble::Infrastructure(error.to_string())

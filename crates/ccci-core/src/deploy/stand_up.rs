@@ -155,14 +155,15 @@ impl Prepared {
         let limits = Limits::new(standing.deploy, tools.cancel.clone());
         let tell = |on: &[String]| (tools.progress)(&on.join("; "));
         let settled = applied.settle(&Expectation::default(), &limits, tell).await;
-        let deployed = settled.map_err(|source| StandUpError::Wait { domain: domain.clone(), source })?;
-        let labels = deployed.check_labels(&domain.stack());
+        let wait = |source| StandUpError::Wait { domain: domain.clone(), source };
+        let mut settled = settled.map_err(wait)?;
+        let labels = settled.deployed.check_labels(&domain.stack());
         labels.map_err(|why| StandUpError::Labels { domain: domain.clone(), why })?;
         let silent = |source| StandUpError::Silent { domain: domain.clone(), source };
         let prober = standing.prober(tools.swarm, &tools.abra.redactor).map_err(|e| silent(e.into()))?;
         let wanted = Wanted { health: &standing.health, ready: &[], patience: standing.http };
-        prober.serves_after(&deployed, &standing.proxy, &wanted, tools.cancel).await.map_err(silent)?;
-        Ok(deployed)
+        prober.serves_after(&mut settled, &standing.proxy, &wanted, tools.cancel).await.map_err(silent)?;
+        Ok(settled.deployed)
     }
 }
 

@@ -10,16 +10,14 @@ use std::time::{Duration, Instant};
 use super::http::{Exchange, host_of};
 use super::{PAUSE, ProbeFailure, Prober};
 use crate::abra::Fault;
-use crate::deploy::Deployed;
+use crate::deploy::{Deployed, Settled};
 use crate::manifest::{Health, HttpPath, HttpProbe, Probe};
 use crate::proxy::{Proxy, Routes, SharedName, shared_names};
-use crate::swarm::{Expectation, Limits, Neighbour, StackFacts, SwarmError, WaitFailure};
+use crate::swarm::{Limits, Neighbour, StackFacts, SwarmError, WaitFailure};
 use crate::wait::{self, CancellationToken};
 
 /// How many other sites are asked before Traefik is called blind.
 const OTHERS_ASKED: usize = 5;
-/// How long the stack is watched at most while the app is asked.
-const WATCHED: Duration = Duration::from_secs(86_400);
 /// How long the page of nobody must be the answer, once Traefik has read the swarm, before it is believed.
 const NOBODY_FOR: Duration = Duration::from_secs(5);
 /// The body of Traefik's own 404.
@@ -174,16 +172,16 @@ impl Prober {
     /// `ready` probes hold. A service that breaks meanwhile ends it.
     pub async fn serves_after(
         &self,
-        deployed: &Deployed,
+        settled: &mut Settled,
         proxy: &Proxy,
         wanted: &Wanted<'_>,
         cancel: &CancellationToken,
     ) -> Result<(), Unserved> {
-        let mut watch = self.swarm.watch(&self.site.stack).await?;
-        // What is asked has bounds of its own, and words that tell it better.
-        let limits = Limits::new(WATCHED, cancel.clone());
-        let asked = self.asked(deployed, proxy, wanted, cancel);
-        match watch.guard(&Expectation::default(), &limits, asked).await {
+        // What is asked has bounds of its own.
+        let limits = Limits::new(wanted.patience, cancel.clone());
+        let deployed = settled.deployed.clone();
+        let asked = self.asked(&deployed, proxy, wanted, cancel);
+        match settled.guard(&limits, asked).await {
             Ok(served) => served,
             Err(failure) => Err(Unserved::Broke(failure)),
         }

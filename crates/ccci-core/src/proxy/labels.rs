@@ -29,12 +29,13 @@ impl Routes {
             let key = key.to_ascii_lowercase();
             let Some(rest) = key.strip_prefix("traefik.") else { continue };
             if rest == "enable" {
-                routes.enabled = Some(matches!(value.trim(), "true" | "True" | "TRUE" | "1" | "t" | "T"));
+                // The words of Go's booleans; for any other Traefik passes the service over.
+                routes.enabled = Some(matches!(value.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True"));
                 continue;
             }
             let parts: Vec<&str> = rest.split('.').collect();
             let [protocol, kind, name, ..] = parts.as_slice() else { continue };
-            if !PROTOCOLS.contains(protocol) {
+            if !PROTOCOLS.contains(protocol) || name.is_empty() {
                 continue;
             }
             let full = format!("{protocol}.{kind}.{name}");

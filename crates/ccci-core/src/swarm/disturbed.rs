@@ -30,7 +30,7 @@ impl Disturbance {
     /// Whether it is only worth telling: a service that Traefik does not route, which ended well and may do so.
     pub fn may_be(&self, now: &StackFacts) -> bool {
         let service = now.service(&self.service);
-        self.what == What::Ended && service.is_some_and(|s| !crate::proxy::Routes::of(&s.labels).is_routed())
+        self.what == What::Ended && service.is_some_and(|s| !super::routed(s))
     }
 }
 

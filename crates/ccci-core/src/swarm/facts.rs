@@ -110,6 +110,9 @@ pub struct ServiceFacts {
     pub image: String,
     /// How many tasks it wants.
     pub mode: Mode,
+    /// How many nodes take a task of it, where it wants one on each; none for other modes, and where the nodes could not
+    /// be looked at.
+    pub fits: Option<u64>,
     /// When its tasks are started again.
     pub restart: Restart,
     /// How often at most; 0 = without end.
@@ -190,7 +193,8 @@ pub struct TaskFacts {
     pub created: Timestamp,
     /// When its state last changed.
     pub changed: Timestamp,
-    /// True when its spec equals its service's present task template.
+    /// True when swarm counts it as one of its service's present spec: its own spec equals the task template, or differs
+    /// in its placement alone while its node fits. Of a job, also that it belongs to the latest iteration.
     pub current: bool,
 }
 
@@ -251,6 +255,16 @@ impl StackFacts {
     pub fn service(&self, name: &str) -> Option<&ServiceFacts> {
         let full = self.stack.scoped(name);
         self.services.iter().find(|s| s.name == name || s.name == full)
+    }
+
+    /// Whether a service wants no task at all: it has no replicas, or no node fits it.
+    pub fn wants_none(&self, service: &ServiceFacts) -> bool {
+        match service.mode {
+            Mode::Replicated(n) | Mode::Job(n) => n == 0,
+            Mode::Global => {
+                service.fits == Some(0) && !self.tasks_of(service).any(|t| t.current && !t.state.is_over())
+            }
+        }
     }
 
     /// A service's name without the stack's.

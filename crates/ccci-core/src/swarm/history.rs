@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::facts::{Mode, Restart, ServiceFacts, StackFacts, TaskFacts, TaskState, between};
+use super::hindrance;
 use super::judge::Expectation;
 use super::standing::{Standing, standing};
 
@@ -45,6 +46,12 @@ pub struct History {
     running: BTreeMap<String, Timestamp>,
     /// Since when each ready service has been ready.
     ready: BTreeMap<String, Timestamp>,
+    /// When each service was seen ready last: what it died of before that, it has overcome.
+    overcome: BTreeMap<String, Timestamp>,
+    /// The services that served before the action, by id.
+    served: BTreeSet<String>,
+    /// Since when swarm has found no node for a service, and why, by id.
+    unplaced: BTreeMap<String, (String, Timestamp)>,
 }
 
 impl History {
@@ -52,8 +59,10 @@ impl History {
     pub fn begin(before: &StackFacts) -> Self {
         let failed = before.tasks.iter().filter(|t| t.state.is_over());
         let spec = |s: &ServiceFacts| (s.id.clone(), (s.template.clone(), s.endpoint.clone()));
+        let up = before.tasks.iter().filter(|t| t.state == TaskState::Running && t.wanted == t.state);
         Self {
             old: failed.map(|t| t.id.clone()).collect(),
+            served: up.map(|t| t.service.clone()).collect(),
             before: before.services.iter().map(spec).collect(),
             templates: before.services.iter().map(|s| (s.id.clone(), s.template.clone())).collect(),
             ..Self::default()
@@ -67,17 +76,39 @@ impl History {
             if known.is_some_and(|known| known != service.template) {
                 self.failures.remove(&service.id);
                 self.ready.remove(&service.id);
+                self.overcome.remove(&service.id);
             }
         }
         for task in &facts.tasks {
             let service = facts.services.iter().find(|s| s.id == task.service);
             self.note_task(task, service);
         }
+        self.note_unplaced(facts);
         for service in &facts.services {
             if matches!(standing(service, facts, expect, self), Standing::Ready) {
                 self.ready.entry(service.id.clone()).or_insert(facts.at);
+                self.overcome.insert(service.id.clone(), facts.at);
             } else {
                 self.ready.remove(&service.id);
+            }
+        }
+    }
+
+    /// Room, ports and names come free while tasks of the stack are still being stopped: only from then on does it count.
+    fn note_unplaced(&mut self, facts: &StackFacts) {
+        let leaving = facts.tasks.iter().any(|t| {
+            let stopping = matches!(t.wanted, TaskState::Shutdown | TaskState::Orphaned);
+            stopping && t.state > TaskState::Pending && !t.state.is_over()
+        });
+        for service in &facts.services {
+            match hindrance::unplaced(service, facts) {
+                None => drop(self.unplaced.remove(&service.id)),
+                Some(task) => {
+                    let seen = self.unplaced.get(&service.id);
+                    if leaving || seen.is_none_or(|(why, _)| *why != task.error) {
+                        self.unplaced.insert(service.id.clone(), (task.error.clone(), facts.at));
+                    }
+                }
             }
         }
     }
@@ -115,6 +146,23 @@ impl History {
             self.failures.get(&service.id).into_iter().flat_map(BTreeMap::values).collect();
         failures.sort_by_key(|f| f.at);
         failures
+    }
+
+    /// The failed attempts since the service was seen ready last, oldest first: those before it has overcome, and a crash
+    /// loop is not made of them (R14).
+    pub fn failures_in_a_row(&self, service: &ServiceFacts) -> Vec<&Failure> {
+        let overcome = self.overcome.get(&service.id).copied();
+        self.failures(service).into_iter().filter(|f| overcome.is_none_or(|since| f.at >= since)).collect()
+    }
+
+    /// Whether a service served before the action: one of its tasks ran, and was to run on.
+    pub(super) fn served_before(&self, service: &ServiceFacts) -> bool {
+        self.served.contains(&service.id) && !matches!(service.mode, Mode::Job(_))
+    }
+
+    /// Since when swarm has found no node for a service while nothing of the stack was still leaving.
+    pub(super) fn unplaced_since(&self, service: &ServiceFacts) -> Option<Timestamp> {
+        self.unplaced.get(&service.id).map(|(_, since)| *since)
     }
 
     /// Since when a service has been ready.

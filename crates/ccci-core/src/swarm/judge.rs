@@ -1,12 +1,14 @@
 //! The pure judgement over observations: is a stack converged, is it still on its way, or is it certainly broken?
 //! Nothing here asks, waits or reads a clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::facts::{ServiceFacts, StackFacts, TaskState, UpdateState, between};
+use super::certain::{Certain, Fault};
+use super::facts::{Restart, ServiceFacts, StackFacts, TaskState, UpdateState, between};
+use super::hindrance::{Hindrance, hindrance};
 use super::history::{Failure, History};
 use super::standing::{Standing, keeps_old_tasks, standing};
 
@@ -15,6 +17,9 @@ use super::standing::{Standing, keeps_old_tasks, standing};
 pub struct Expectation {
     /// Services that must be there, by their name within the stack. Empty: those that are there.
     pub services: Vec<String>,
+    /// The services that the deployed compose files have, by their name within the stack. Others of the stack are what a
+    /// deploy before left behind, since abra removes none: they are told and not judged. None: all that are there.
+    pub declared: Option<BTreeSet<String>>,
     /// How long a task without a health check must have been running. One that died before must run twice as long as
     /// it then did (at most 30 s).
     pub settle: Duration,
@@ -28,10 +33,18 @@ impl Default for Expectation {
     fn default() -> Self {
         Self {
             services: Vec::new(),
+            declared: None,
             settle: Duration::from_secs(2),
             crash_window: Duration::from_secs(15),
             crash_patience: Duration::from_secs(45),
         }
+    }
+}
+
+impl Expectation {
+    /// Whether a service of the stack is one of what was deployed.
+    fn has(&self, facts: &StackFacts, service: &ServiceFacts) -> bool {
+        self.declared.as_ref().is_none_or(|declared| declared.contains(facts.short(service)))
     }
 }
 
@@ -52,144 +65,13 @@ pub enum Progress {
         on: Vec<String>,
         /// When time alone may change the judgement.
         look_again: Option<Duration>,
+        /// What keeps swarm from running a task so far, where it is nothing of the software's.
+        hindered: Option<Hindrance>,
     },
-    /// It will not come, and this is known before the deadline.
+    /// It will not come, this is known before the deadline, and the recipe's.
     Failed(Certain),
-}
-
-/// Something that went wrong on the way to a good end.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// Tasks died before the service was up.
-    #[error("service `{service}`: {times} failed start(s) before it was up; the last: {last}{}", said(line.as_deref()))]
-    Restarts {
-        /// The service's name within the stack.
-        service: String,
-        /// How many.
-        times: usize,
-        /// The last failure's words.
-        last: String,
-        /// The task that failed last.
-        task: String,
-        /// The last line that this task wrote, once it was asked for.
-        line: Option<String>,
-    },
-    /// Swarm paused the update, but the new tasks run.
-    #[error("service `{service}`: swarm paused the update ({message}), then the task came up")]
-    PausedUpdate {
-        /// The service's name within the stack.
-        service: String,
-        /// Swarm's words.
-        message: String,
-    },
-}
-
-/// A failure that is certain before the deadline, and the recipe's.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Certain {
-    /// The image does not exist.
-    #[error("service `{service}`: the image `{image}` is not there and could not be pulled ({error})")]
-    ImageMissing {
-        /// The service's name within the stack.
-        service: String,
-        /// The image.
-        image: String,
-        /// Swarm's words.
-        error: String,
-    },
-    /// A task fails again and again while all the rest of the stack is healthy (R14).
-    #[error(
-        "service `{service}` crash-loops: {times} failures while everything else was healthy; the last: {last}{}",
-        shown(log)
-    )]
-    CrashLoop {
-        /// The service's name within the stack.
-        service: String,
-        /// How many failures were seen.
-        times: usize,
-        /// The last failure's words.
-        last: String,
-        /// The service's last log lines; added by the one who watches.
-        log: Vec<String>,
-    },
-    /// A task that runs only once failed.
-    #[error("the one-shot service `{service}` failed and is not started again: {last}{}", shown(log))]
-    OneShotFailed {
-        /// The service's name within the stack.
-        service: String,
-        /// The failure's words.
-        last: String,
-        /// The service's last log lines; added by the one who watches.
-        log: Vec<String>,
-    },
-    /// Swarm gave up starting it.
-    #[error("service `{service}` used up its {attempts} attempts; the last: {last}{}", shown(log))]
-    AttemptsUsedUp {
-        /// The service's name within the stack.
-        service: String,
-        /// The limit in the spec.
-        attempts: u64,
-        /// The last failure's words.
-        last: String,
-        /// The service's last log lines; added by the one who watches.
-        log: Vec<String>,
-    },
-    /// Swarm went back to the spec before, whatever answers now.
-    #[error(
-        "service `{service}`: the update failed and swarm rolled it back ({last}; {message}){}",
-        shown(log)
-    )]
-    RolledBack {
-        /// The service's name within the stack.
-        service: String,
-        /// Swarm's words.
-        message: String,
-        /// The last failed task's words.
-        last: String,
-        /// The service's last log lines; added by the one who watches.
-        log: Vec<String>,
-    },
-    /// Swarm stopped in the middle of an update: some tasks keep the spec before.
-    #[error("service `{service}`: the update stopped half-way, old tasks go on running ({message})")]
-    HalfUpdated {
-        /// The service's name within the stack.
-        service: String,
-        /// Swarm's words.
-        message: String,
-    },
-}
-
-fn said(line: Option<&str>) -> String {
-    line.map(|line| format!("; its last log line: {line}")).unwrap_or_default()
-}
-
-fn shown(log: &[String]) -> String {
-    if log.is_empty() { String::new() } else { format!("\nits last log lines:\n{}", log.join("\n")) }
-}
-
-impl Certain {
-    /// The service's name within the stack.
-    pub fn service(&self) -> &str {
-        match self {
-            Self::ImageMissing { service, .. }
-            | Self::CrashLoop { service, .. }
-            | Self::OneShotFailed { service, .. }
-            | Self::AttemptsUsedUp { service, .. }
-            | Self::RolledBack { service, .. }
-            | Self::HalfUpdated { service, .. } => service,
-        }
-    }
-
-    /// Adds the log lines where they explain something.
-    pub(super) fn add_log(&mut self, lines: Vec<String>) {
-        match self {
-            Self::CrashLoop { log, .. }
-            | Self::OneShotFailed { log, .. }
-            | Self::AttemptsUsedUp { log, .. }
-            | Self::RolledBack { log, .. } => *log = lines,
-            Self::ImageMissing { .. } | Self::HalfUpdated { .. } => {}
-        }
-    }
+    /// Swarm cannot run it here; whose fault that is turns on what else is on the server (R17).
+    Hindered(Hindrance),
 }
 
 impl Failure {
@@ -206,38 +88,77 @@ impl Failure {
 
 /// Judges the latest observation in the light of the course so far. `history` has already noted these facts.
 pub fn judge(facts: &StackFacts, expect: &Expectation, history: &History) -> Progress {
+    let judged = facts.services.iter().filter(|s| expect.has(facts, s));
     let standings: Vec<(&ServiceFacts, Standing)> =
-        facts.services.iter().map(|s| (s, standing(s, facts, expect, history))).collect();
-    let mut on: Vec<String> = Vec::new();
-    let mut again: Option<Duration> = None;
-    let mut sooner = |time: Duration| again = Some(again.map_or(time, |a: Duration| a.min(time)));
-    for (service, standing) in &standings {
-        match standing {
-            Standing::Ready => {}
-            Standing::Broken(certain) => return Progress::Failed(certain.clone()),
-            Standing::NotYet { text, settled_in } => {
-                on.push(format!("{}: {text}", facts.short(service)));
-                settled_in.iter().copied().for_each(&mut sooner);
-            }
-        }
+        judged.map(|s| (s, standing(s, facts, expect, history))).collect();
+    let mut hindrances = hindrances(facts, &standings, history);
+    hindrances.sort_by_key(|h| h.certain_in);
+    let hindered = hindrances.into_iter().next();
+    if let Some(end) = ended(&standings, hindered.as_ref()) {
+        return end;
     }
-    for missing in expect.services.iter().filter(|name| facts.service(name).is_none()) {
-        on.push(format!("{missing}: not there yet"));
-    }
-    if facts.services.is_empty() && on.is_empty() {
+    let mut on = waits(facts, expect, &standings);
+    if standings.is_empty() && on.is_empty() {
         on.push("no service is there yet".to_owned());
     }
     if on.is_empty() {
-        return Progress::Converged { faults: faults(facts, history) };
+        return Progress::Converged { faults: faults(facts, expect, history) };
     }
-    for end in [stuck(facts, expect, history, &standings), half_updated(facts, expect, &standings)] {
-        match end {
-            Some(Verdict::Certain(certain)) => return Progress::Failed(certain),
-            Some(Verdict::In(time)) => sooner(time),
-            None => {}
+    let mut times: Vec<Duration> =
+        standings.iter().filter_map(|(_, standing)| standing.settled_in()).collect();
+    times.extend(hindered.as_ref().map(|h| h.certain_in));
+    if hindered.is_none() {
+        for end in [stuck(facts, expect, history, &standings), half_updated(facts, expect, &standings)] {
+            match end {
+                Some(Verdict::Certain(certain)) => return Progress::Failed(certain),
+                Some(Verdict::In(time)) => times.push(time),
+                None => {}
+            }
         }
     }
-    Progress::Waiting { on, look_again: again }
+    Progress::Waiting { on, look_again: times.into_iter().min(), hindered }
+}
+
+/// What keeps swarm from running services that are not ready.
+fn hindrances(
+    facts: &StackFacts,
+    standings: &[(&ServiceFacts, Standing)],
+    history: &History,
+) -> Vec<Hindrance> {
+    let of = |(service, standing): &(&ServiceFacts, Standing)| match standing {
+        Standing::Ready => None,
+        Standing::Broken(certain) if certain.stands_alone() => None,
+        Standing::Broken(_) => hindrance(service, facts, history, true),
+        Standing::NotYet { .. } => hindrance(service, facts, history, false),
+    };
+    standings.iter().filter_map(of).collect()
+}
+
+/// The end, where there is one for certain. What died of its own accord while another service was hindered may have died for
+/// want of it: then the hindrance is told, once it is certain.
+fn ended(standings: &[(&ServiceFacts, Standing)], hindered: Option<&Hindrance>) -> Option<Progress> {
+    let mut broken = standings.iter().filter_map(|(_, standing)| match standing {
+        Standing::Broken(certain) => Some(certain),
+        _ => None,
+    });
+    if let Some(certain) = broken.clone().find(|certain| certain.stands_alone()) {
+        return Some(Progress::Failed(certain.clone()));
+    }
+    match hindered {
+        Some(hindrance) => hindrance.certain_in.is_zero().then(|| Progress::Hindered(hindrance.clone())),
+        None => broken.next().cloned().map(Progress::Failed),
+    }
+}
+
+/// What is waited for, one text a service.
+fn waits(facts: &StackFacts, expect: &Expectation, standings: &[(&ServiceFacts, Standing)]) -> Vec<String> {
+    let waiting = standings.iter().filter_map(|(service, standing)| match standing {
+        Standing::Ready => None,
+        Standing::Broken(certain) => Some(certain.to_string()),
+        Standing::NotYet { text, .. } => Some(format!("{}: {text}", facts.short(service))),
+    });
+    let missing = expect.services.iter().filter(|name| facts.service(name).is_none());
+    waiting.chain(missing.map(|name| format!("{name}: not there yet"))).collect()
 }
 
 /// A certain end, or the time in which it may become one.
@@ -258,9 +179,9 @@ fn stuck(
     if expect.services.iter().any(|name| facts.service(name).is_none()) {
         return None;
     }
-    let failures = history.failures(service);
+    let failures = history.failures_in_a_row(service);
     let third = third_failure(&failures)?;
-    let others = facts.services.iter().filter(|s| s.id != service.id);
+    let others = standings.iter().map(|(s, _)| *s).filter(|s| s.id != service.id);
     // When everything else is ready since: before that, the service may rightly have died for want of it.
     let fair_from = others
         .map(|s| history.ready_since(s))
@@ -322,19 +243,42 @@ fn half_updated(
 }
 
 /// What went wrong on the way.
-fn faults(facts: &StackFacts, history: &History) -> Vec<Fault> {
+fn faults(facts: &StackFacts, expect: &Expectation, history: &History) -> Vec<Fault> {
+    facts
+        .services
+        .iter()
+        .flat_map(|service| {
+            if expect.has(facts, service) {
+                faults_of(service, facts, history)
+            } else {
+                let up = facts.tasks_of(service).filter(|t| t.state == TaskState::Running).count();
+                let tasks = if up == 0 {
+                    "none of its tasks runs".to_owned()
+                } else {
+                    format!("{up} of its tasks run on")
+                };
+                vec![Fault::Dropped { service: facts.short(service).to_owned(), tasks }]
+            }
+        })
+        .collect()
+}
+
+fn faults_of(service: &ServiceFacts, facts: &StackFacts, history: &History) -> Vec<Fault> {
     let mut faults = Vec::new();
-    for service in &facts.services {
-        let name = facts.short(service).to_owned();
-        let failures = history.failures(service);
-        if let Some(last) = failures.last() {
-            let (times, task) = (failures.len(), last.task.clone());
-            let (service, last) = (name.clone(), last.words());
-            faults.push(Fault::Restarts { service, times, last, task, line: None });
-        }
-        if let Some(update) = service.update.as_ref().filter(|u| u.state == UpdateState::Paused) {
-            faults.push(Fault::PausedUpdate { service: name, message: update.message.clone() });
-        }
+    let name = facts.short(service).to_owned();
+    let failures = history.failures(service);
+    if let Some(last) = failures.last() {
+        let (times, task, last) = (failures.len(), last.task.clone(), last.words());
+        faults.push(Fault::Restarts { service: name.clone(), times, last, task, line: None });
+    }
+    if let Some(update) = service.update.as_ref().filter(|u| u.state == UpdateState::Paused) {
+        faults.push(Fault::PausedUpdate { service: name.clone(), message: update.message.clone() });
+    }
+    // A one-shot had ended before, too; what is always started again has failed instead.
+    let newest = facts.tasks_of(service).filter(|t| t.current).last();
+    let ended = newest.filter(|t| t.state == TaskState::Complete && service.restart != Restart::Any);
+    if let Some(task) = ended.filter(|_| history.served_before(service)) {
+        faults.push(Fault::Ended { service: name, task: task.id.clone(), line: None });
     }
     faults
 }

@@ -4,20 +4,25 @@
 //! observations and touch nothing. [`Watch`] joins them: it listens before the action, looks after it, and ends when
 //! the stack is converged, certainly broken, or gone. Nothing here deploys: that is abra's work.
 
+mod blame;
+mod certain;
 mod diagnose;
 mod disturbed;
 mod error;
 mod events;
 mod exec;
 mod facts;
+mod hindrance;
 mod history;
 mod images;
 mod judge;
 mod moved;
 mod neighbours;
 mod observe;
+mod placement;
 mod remove;
 mod rounds;
+mod routed;
 mod standing;
 mod watch;
 
@@ -28,6 +33,8 @@ use std::time::Duration;
 use bollard::Docker;
 use jiff::{SignedDuration, Timestamp};
 
+pub use blame::Hindered;
+pub use certain::{Certain, Fault};
 pub use diagnose::{Diagnosis, ServiceLog};
 pub use disturbed::{Disturbance, What, disturbed};
 pub use error::SwarmError;
@@ -36,15 +43,21 @@ pub use facts::{
     ContainerFacts, Health, Mode, Named, Restart, RunningImage, ServiceFacts, StackFacts, TaskFacts,
     TaskState, Update, UpdateState,
 };
+pub use hindrance::{Hindrance, HostPort, Obstacle};
 pub use history::{Failure, History};
-pub use judge::{Certain, Expectation, Fault, Progress, judge};
+pub use judge::{Expectation, Progress, judge};
 pub use moved::{Moved, NotMoved, moved};
 pub use neighbours::Neighbour;
 pub use remove::{Extra, Item, Kind, Leftovers, Plan, Removal};
+pub use routed::{routed, routers};
 pub use watch::{Converged, Limits, Sight, Undeployed, WaitFailure, Watch};
 
 /// How long the engine may take for one answer.
 pub(crate) const REQUEST_DEADLINE: Duration = Duration::from_secs(20);
+/// How long an engine that does not answer is waited for: it may just be starting again.
+pub(crate) const ENGINE_GRACE: Duration = Duration::from_secs(20);
+/// Pause between two tries while the engine does not answer.
+pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// Where the engine listens when nobody says otherwise.
 pub const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 

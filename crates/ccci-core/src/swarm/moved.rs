@@ -1,7 +1,9 @@
 //! Did an upgrade really move the stack to the tested commit? A pure comparison of two observations (R6): what answers
 //! over HTTP proves nothing, since an old task may go on serving (failure 18).
 
-use super::facts::{StackFacts, Update, UpdateState};
+use serde_json::Value;
+
+use super::facts::{ServiceFacts, StackFacts, Update, UpdateState};
 use super::standing::not_of_new_spec;
 
 /// How an upgrade moved the stack.
@@ -9,7 +11,8 @@ use super::standing::not_of_new_spec;
 pub enum Moved {
     /// These services got a new spec and run it.
     Services(Vec<String>),
-    /// No task changed; only labels did, as for a change of the README.
+    /// Nothing of the app changed but labels, as for a change of the README; abra's own mark of the commit in the app's
+    /// environment is one of them.
     LabelsOnly,
 }
 
@@ -73,18 +76,37 @@ pub fn moved(before: &StackFacts, after: &StackFacts, commit: &str) -> Result<Mo
     let mut changed = Vec::new();
     for service in &after.services {
         let old = before.services.iter().find(|s| s.name == service.name);
-        let same = old.is_some_and(|old| {
-            (&old.template, &old.endpoint, old.mode) == (&service.template, &service.endpoint, service.mode)
-        });
-        if same {
+        let same = |template: fn(&ServiceFacts) -> Value| {
+            old.is_some_and(|old| {
+                template(old) == template(service)
+                    && (&old.endpoint, old.mode) == (&service.endpoint, service.mode)
+            })
+        };
+        if same(|s| s.template.clone()) {
             continue;
         }
         if let Some(why) = not_of_new_spec(service, after) {
             return Err(NotMoved::OldTasks { service: after.short(service).to_owned(), why });
         }
-        changed.push(after.short(service).to_owned());
+        if !same(without_mark) {
+            changed.push(after.short(service).to_owned());
+        }
     }
     Ok(if changed.is_empty() { Moved::LabelsOnly } else { Moved::Services(changed) })
+}
+
+/// A task template without abra's own mark: in the app's environment, `TYPE` names the deployed commit. That value differs
+/// after each deploy and starts the app anew, and says nothing of what the change moved.
+fn without_mark(service: &ServiceFacts) -> Value {
+    let mut template = service.template.clone();
+    let env = template.pointer_mut("/ContainerSpec/Env").and_then(Value::as_array_mut);
+    for entry in env.into_iter().flatten() {
+        let marked = entry.as_str().filter(|text| text.starts_with("TYPE=") || text.starts_with("RECIPE="));
+        if let Some((recipe, _version)) = marked.and_then(|text| text.split_once(':')) {
+            *entry = recipe.into();
+        }
+    }
+    template
 }
 
 /// Every service that carries abra's chaos label must name the tested commit, and one must.

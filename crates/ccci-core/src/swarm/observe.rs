@@ -1,6 +1,7 @@
 //! From the engine's answers to [`StackFacts`]: the lists that are asked for, and the pure translation.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
 
 use bollard::models as api;
 use bollard::query_parameters as query;
@@ -11,8 +12,10 @@ use super::facts::{
     ContainerFacts, Health, Mode, Named, Restart, ServiceFacts, StackFacts, TaskFacts, TaskState, Update,
     UpdateState,
 };
-use super::{Swarm, SwarmError};
+use super::placement::{self, SwarmNode};
+use super::{ENGINE_GRACE, RETRY_PAUSE, Swarm, SwarmError};
 use crate::names::StackName;
+use crate::wait;
 
 /// The label by which Docker marks everything of a stack.
 pub(crate) const STACK_LABEL: &str = "com.docker.stack.namespace";
@@ -39,6 +42,8 @@ pub(crate) struct Answers {
     pub configs: Vec<api::Config>,
     /// `GET /volumes?filters=label`.
     pub volumes: Vec<api::Volume>,
+    /// `GET /nodes`; asked only where something turns on them.
+    pub nodes: Vec<api::Node>,
 }
 
 /// A filter for the stack's label.
@@ -60,6 +65,22 @@ impl Swarm {
                 // The later list over the earlier tasks: tasks can then only look older than they are.
                 answers.services = again;
                 return Ok(facts(stack, self.now(), &answers));
+            }
+        }
+    }
+
+    /// The same, where an engine that restarts is waited for ([`ENGINE_GRACE`]).
+    pub async fn observe_patiently(&self, stack: &StackName) -> Result<StackFacts, SwarmError> {
+        let mut lost: Option<Instant> = None;
+        loop {
+            match self.observe(stack).await {
+                Err(error) if error.may_pass() => {
+                    if lost.get_or_insert_with(Instant::now).elapsed() >= ENGINE_GRACE {
+                        return Err(error);
+                    }
+                    wait::pause(RETRY_PAUSE).await;
+                }
+                seen => return seen,
             }
         }
     }
@@ -96,15 +117,34 @@ impl Swarm {
             self.ask(&volumes_of, docker.list_volumes(Some(volumes))),
         )?;
         let volumes = volumes.volumes.unwrap_or_default();
-        Ok(Answers { services, tasks, containers, networks, secrets, configs, volumes })
+        let nodes = if services.iter().any(asks_for_nodes) { self.nodes().await? } else { Vec::new() };
+        Ok(Answers { services, tasks, containers, networks, secrets, configs, volumes, nodes })
     }
+
+    /// The nodes of the swarm.
+    pub(super) async fn nodes(&self) -> Result<Vec<api::Node>, SwarmError> {
+        let options = query::ListNodesOptionsBuilder::default().build();
+        self.ask("the nodes of the swarm", self.docker().list_nodes(Some(options))).await
+    }
+}
+
+/// Whether what a service wants turns on which nodes there are.
+fn asks_for_nodes(service: &api::Service) -> bool {
+    let Some(spec) = &service.spec else { return false };
+    let on_each = spec.mode.as_ref().is_some_and(|m| m.global.is_some() || m.global_job.is_some());
+    let placement = spec.task_template.as_ref().and_then(|t| t.placement.as_ref());
+    on_each || placement.and_then(|p| p.constraints.as_ref()).is_some_and(|c| !c.is_empty())
 }
 
 /// Translates the engine's answers.
 pub(crate) fn facts(stack: &StackName, at: Timestamp, answers: &Answers) -> StackFacts {
-    let mut services: Vec<ServiceFacts> = answers.services.iter().map(service).collect();
+    let nodes: Vec<SwarmNode> = answers.nodes.iter().map(node).collect();
+    let mut services: Vec<ServiceFacts> = answers.services.iter().map(|s| service(s, &nodes)).collect();
     services.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut tasks: Vec<TaskFacts> = answers.tasks.iter().map(|t| task(t, &services)).collect();
+    let iterations: HashMap<&str, u64> =
+        answers.services.iter().filter_map(|s| Some((s.id.as_deref()?, iteration_of(s)?))).collect();
+    let seats = Seats { services: &services, nodes: &nodes, iterations: &iterations };
+    let mut tasks: Vec<TaskFacts> = answers.tasks.iter().map(|t| task(t, &seats)).collect();
     tasks.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
     let mut volumes: Vec<String> = answers.volumes.iter().map(|v| v.name.clone()).collect();
     volumes.sort();
@@ -137,7 +177,58 @@ fn sorted(items: impl Iterator<Item = Named>) -> Vec<Named> {
     items
 }
 
-fn service(raw: &api::Service) -> ServiceFacts {
+/// What a task is compared with.
+struct Seats<'a> {
+    services: &'a [ServiceFacts],
+    nodes: &'a [SwarmNode],
+    /// The iteration that each job is in.
+    iterations: &'a HashMap<&'a str, u64>,
+}
+
+impl Seats<'_> {
+    /// Whether swarm counts this task as one of its service's present spec.
+    fn has(&self, task: &api::Task, spec: &Value) -> bool {
+        let id = task.service_id.as_deref().unwrap_or_default();
+        let Some(service) = self.services.iter().find(|s| s.id == id) else { return false };
+        let seat = task.node_id.as_deref().filter(|id| !id.is_empty());
+        let node = seat.and_then(|id| self.nodes.iter().find(|n| n.id == id));
+        // Each change of a job's service begins it anew, also where the tasks' own spec stays as it was.
+        let iteration = task.job_iteration.as_ref().map(|i| i.index.unwrap_or_default());
+        let latest = self.iterations.get(id).is_none_or(|latest| iteration == Some(*latest));
+        latest && placement::is_of(&service.template, spec, node, seat.is_some())
+    }
+}
+
+/// The iteration that a job is in; none for what is no job.
+fn iteration_of(service: &api::Service) -> Option<u64> {
+    let status = service.job_status.as_ref()?;
+    Some(status.job_iteration.as_ref()?.index.unwrap_or_default())
+}
+
+/// A node in our own words.
+pub(super) fn node(raw: &api::Node) -> SwarmNode {
+    let spec = raw.spec.clone().unwrap_or_default();
+    let told = raw.description.clone().unwrap_or_default();
+    let status = raw.status.clone().unwrap_or_default();
+    let platform = told.platform.unwrap_or_default();
+    let resources = told.resources.unwrap_or_default();
+    let active = matches!(spec.availability, None | Some(api::NodeSpecAvailabilityEnum::ACTIVE));
+    SwarmNode {
+        id: raw.id.clone().unwrap_or_default(),
+        name: told.hostname.unwrap_or_default(),
+        role: spec.role.map(|r| r.to_string()).unwrap_or_default(),
+        address: status.addr.unwrap_or_default(),
+        os: platform.os.unwrap_or_default(),
+        arch: platform.architecture.unwrap_or_default(),
+        available: active && status.state != Some(api::NodeState::DOWN),
+        labels: spec.labels.unwrap_or_default().into_iter().collect(),
+        engine_labels: told.engine.and_then(|e| e.labels).unwrap_or_default().into_iter().collect(),
+        nano_cpus: count(resources.nano_cpus),
+        memory: count(resources.memory_bytes),
+    }
+}
+
+fn service(raw: &api::Service, nodes: &[SwarmNode]) -> ServiceFacts {
     let spec = raw.spec.clone().unwrap_or_default();
     let template = spec.task_template.clone().unwrap_or_default();
     let container = template.container_spec.clone().unwrap_or_default();
@@ -145,13 +236,17 @@ fn service(raw: &api::Service) -> ServiceFacts {
     let networks = template.networks.iter().chain(&spec.networks).flatten();
     let mounts = container.mounts.iter().flatten();
     let is_volume = |m: &&api::Mount| m.typ == Some(api::MountType::VOLUME);
+    let template = comparable(&template);
+    let on_each = spec.mode.as_ref().is_some_and(|m| m.global.is_some() || m.global_job.is_some());
+    let fits = on_each.then(|| fitting(&template, nodes)).flatten();
     ServiceFacts {
         id: raw.id.clone().unwrap_or_default(),
         name: spec.name.clone().unwrap_or_default(),
         version: raw.version.as_ref().and_then(|v| v.index).unwrap_or_default(),
         labels: spec.labels.unwrap_or_default().into_iter().collect::<BTreeMap<_, _>>(),
         image: container.image.clone().unwrap_or_default(),
-        mode: mode(spec.mode.as_ref()),
+        mode: mode(spec.mode.as_ref(), fits),
+        fits,
         restart: match policy.condition {
             Some(api::TaskSpecRestartPolicyConditionEnum::NONE) => Restart::Never,
             Some(api::TaskSpecRestartPolicyConditionEnum::ON_FAILURE) => Restart::OnFailure,
@@ -162,20 +257,26 @@ fn service(raw: &api::Service) -> ServiceFacts {
         volumes: mounts.filter(is_volume).filter_map(|m| m.source.clone()).collect(),
         secrets: container.secrets.iter().flatten().filter_map(|s| s.secret_name.clone()).collect(),
         configs: container.configs.iter().flatten().filter_map(|c| c.config_name.clone()).collect(),
-        template: comparable(&template),
+        template,
         endpoint: json(&spec.endpoint_spec),
         update: raw.update_status.as_ref().and_then(update),
     }
 }
 
-fn mode(mode: Option<&api::ServiceSpecMode>) -> Mode {
+/// How many nodes take a task of this template; none where no node could be looked at.
+fn fitting(template: &Value, nodes: &[SwarmNode]) -> Option<u64> {
+    let fit = nodes.iter().filter(|n| n.available && placement::unmet(template, n).is_empty()).count();
+    (!nodes.is_empty()).then(|| u64::try_from(fit).unwrap_or(u64::MAX))
+}
+
+fn mode(mode: Option<&api::ServiceSpecMode>, fits: Option<u64>) -> Mode {
     let Some(mode) = mode else { return Mode::Replicated(1) };
     if mode.global.is_some() {
         Mode::Global
     } else if let Some(job) = &mode.replicated_job {
         Mode::Job(job.total_completions.map_or(1, |n| count(Some(n))))
     } else if mode.global_job.is_some() {
-        Mode::Job(1)
+        Mode::Job(fits.unwrap_or(1))
     } else {
         Mode::Replicated(mode.replicated.as_ref().and_then(|r| r.replicas).map_or(1, |n| count(Some(n))))
     }
@@ -201,7 +302,7 @@ fn update(raw: &api::ServiceUpdateStatus) -> Option<Update> {
     })
 }
 
-fn task(raw: &api::Task, services: &[ServiceFacts]) -> TaskFacts {
+fn task(raw: &api::Task, seats: &Seats<'_>) -> TaskFacts {
     let status = raw.status.clone().unwrap_or_default();
     let held = status.container_status.unwrap_or_default();
     let service = raw.service_id.clone().unwrap_or_default();
@@ -210,7 +311,7 @@ fn task(raw: &api::Task, services: &[ServiceFacts]) -> TaskFacts {
     let state = status.state.map_or(TaskState::Pending, task_state);
     TaskFacts {
         id: raw.id.clone().unwrap_or_default(),
-        current: services.iter().any(|s| s.id == service && s.template == spec),
+        current: seats.has(raw, &spec),
         service,
         place: match raw.slot {
             Some(slot) if slot > 0 => slot.to_string(),
@@ -331,6 +432,6 @@ pub(crate) fn recorded(name: &str) -> StackFacts {
     let labels = answers.services[0].spec.as_ref().unwrap().labels.as_ref().unwrap();
     let stack = labels[STACK_LABEL].parse().unwrap();
     let mut facts = facts(&stack, Timestamp::UNIX_EPOCH, &answers);
-    facts.at = facts.tasks.iter().map(|task| task.changed).max().unwrap();
+    facts.at = facts.tasks.iter().map(|task| task.changed).max().unwrap_or(facts.at);
     facts
 }

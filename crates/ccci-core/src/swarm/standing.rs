@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use super::certain::Certain;
 use super::facts::{
     Health, Mode, Restart, ServiceFacts, StackFacts, TaskFacts, TaskState, UpdateState, between,
 };
 use super::history::History;
-use super::judge::{Certain, Expectation};
+use super::judge::Expectation;
+use super::routed::{routed, routers};
 
 /// The longest that a task which died before is watched for dying again.
 const LONGEST_SETTLE: Duration = Duration::from_secs(30);
@@ -29,6 +31,16 @@ pub(super) enum Standing {
     Broken(Certain),
 }
 
+impl Standing {
+    /// When time alone may make it ready.
+    pub(super) fn settled_in(&self) -> Option<Duration> {
+        match self {
+            Self::NotYet { settled_in, .. } => *settled_in,
+            Self::Ready | Self::Broken(_) => None,
+        }
+    }
+}
+
 fn not_yet(text: impl Into<String>) -> Standing {
     Standing::NotYet { text: text.into(), settled_in: None }
 }
@@ -40,9 +52,11 @@ pub(super) fn standing(
     expect: &Expectation,
     history: &History,
 ) -> Standing {
-    if let Some(broken) =
-        image_missing(service, facts, history).or_else(|| rolled_back(service, facts, history))
-    {
+    let broken = image_missing(service, facts, history)
+        .or_else(|| rolled_back(service, facts, history))
+        .or_else(|| routed_to_nothing(service, facts))
+        .or_else(|| routed_and_ended(service, facts));
+    if let Some(broken) = broken {
         return Standing::Broken(broken);
     }
     if let Some(done) = one_shot(service, facts, history) {
@@ -53,8 +67,13 @@ pub(super) fn standing(
     let running: Vec<&&TaskFacts> = current.iter().filter(|t| t.state == TaskState::Running).collect();
     let desired = match service.mode {
         Mode::Replicated(n) | Mode::Job(n) => usize::try_from(n).unwrap_or(usize::MAX),
-        Mode::Global => current.iter().filter(|t| !t.state.is_over()).count().max(1),
+        Mode::Global => {
+            let fits = usize::try_from(service.fits.unwrap_or(1)).unwrap_or(usize::MAX);
+            current.iter().filter(|t| !t.state.is_over()).count().max(fits)
+        }
     };
+    // A task that has ended well is not started again where the policy asks for a failure.
+    let desired = desired.saturating_sub(ended_well(service, facts));
     let up = format!("{}/{desired}", running.len());
     if running.len() < desired {
         return still_starting(service, facts, history, &up);
@@ -87,6 +106,42 @@ fn image_missing(service: &ServiceFacts, facts: &StackFacts, history: &History) 
     })
 }
 
+/// A service that the proxy routes to and that wants no task answers nobody (R15).
+fn routed_to_nothing(service: &ServiceFacts, facts: &StackFacts) -> Option<Certain> {
+    (routed(service) && facts.wants_none(service)).then(|| {
+        let why = match service.mode {
+            Mode::Global => match super::placement::constraints(&service.template).join("`, `") {
+                none if none.is_empty() => "no node takes tasks".to_owned(),
+                constraints => format!("no node meets `{constraints}`"),
+            },
+            Mode::Replicated(_) | Mode::Job(_) => "it has no replicas".to_owned(),
+        };
+        Certain::RoutedToNothing { service: facts.short(service).to_owned(), routers: routers(service), why }
+    })
+}
+
+/// A server that ends well, each of its tasks, is not started again under `on-failure`: what is routed to it finds nobody.
+fn routed_and_ended(service: &ServiceFacts, facts: &StackFacts) -> Option<Certain> {
+    let ended = ended_well(service, facts);
+    let lives = facts.tasks_of(service).any(|t| !t.state.is_over());
+    (ended > 0 && !lives && routed(service)).then(|| Certain::Ended {
+        service: facts.short(service).to_owned(),
+        routers: routers(service),
+        log: Vec::new(),
+    })
+}
+
+/// How many tasks of a service have ended well and are not started again, though it is neither a job nor a one-shot.
+pub(super) fn ended_well(service: &ServiceFacts, facts: &StackFacts) -> usize {
+    if service.restart != Restart::OnFailure || matches!(service.mode, Mode::Job(_)) {
+        return 0;
+    }
+    let current: Vec<&TaskFacts> = facts.tasks_of(service).filter(|t| t.current).collect();
+    let newest = |at: usize| current[at + 1..].iter().all(|later| later.place != current[at].place);
+    let ended = current.iter().enumerate().filter(|(at, t)| t.state == TaskState::Complete && newest(*at));
+    ended.count()
+}
+
 /// Swarm went back: whatever runs now is not what was deployed (failure 18).
 fn rolled_back(service: &ServiceFacts, facts: &StackFacts, history: &History) -> Option<Certain> {
     let update = service.update.as_ref()?;
@@ -117,16 +172,17 @@ fn one_shot(service: &ServiceFacts, facts: &StackFacts, history: &History) -> Op
         (Mode::Global, _) => 1,
     };
     let is_job = matches!(service.mode, Mode::Job(_));
-    if !is_job && service.restart == Restart::Any {
+    // What is started again after a failure, and not after a good end, may be a server: its tasks are counted elsewhere.
+    if wanted == 0 || (!is_job && service.restart != Restart::Never) {
         return None;
     }
     let tasks: Vec<&TaskFacts> = facts.tasks_of(service).filter(|t| t.current).collect();
     let done = tasks.iter().filter(|t| t.state == TaskState::Complete).count();
-    if wanted > 0 && done >= wanted {
+    if done >= wanted {
         return Some(Standing::Ready);
     }
     if service.restart != Restart::Never {
-        return is_job.then(|| still_starting(service, facts, history, &format!("{done}/{wanted} done")));
+        return Some(still_starting(service, facts, history, &format!("{done}/{wanted} done")));
     }
     let newest = tasks.last()?;
     if newest.state.is_failure() && !history.is_old(newest) {
@@ -231,7 +287,7 @@ pub(super) fn keeps_old_tasks(service: &ServiceFacts, facts: &StackFacts) -> boo
 
 /// Why a service does not run its new spec, or none when it does.
 pub(super) fn not_of_new_spec(service: &ServiceFacts, facts: &StackFacts) -> Option<String> {
-    let wants_none = matches!(service.mode, Mode::Replicated(0) | Mode::Job(0));
+    let wants_none = facts.wants_none(service);
     let up = |t: &TaskFacts| matches!(t.state, TaskState::Running | TaskState::Complete);
     if facts.tasks_of(service).any(|t| !t.current && t.state == TaskState::Running && t.wanted == t.state) {
         return Some("a task of the old spec still runs".to_owned());

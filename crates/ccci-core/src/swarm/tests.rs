@@ -85,17 +85,7 @@ fn docker_host_names_a_socket_or_nothing_we_can_use() {
 /// there yet.
 #[test]
 fn a_wrong_name_of_a_service_is_told_with_the_right_ones() {
-    let mut facts = StackFacts {
-        stack: "x".parse().unwrap(),
-        at: Timestamp::UNIX_EPOCH,
-        services: Vec::new(),
-        tasks: Vec::new(),
-        containers: Vec::new(),
-        networks: Vec::new(),
-        secrets: Vec::new(),
-        configs: Vec::new(),
-        volumes: Vec::new(),
-    };
+    let mut facts = stack(Vec::new());
     assert!(matches!(exec::no_service(&facts, "dbb"), SwarmError::NoContainer { .. }));
     facts.services = ["x_app", "x_db", "x_worker"].map(service).into();
     let error = exec::no_service(&facts, "dbb");
@@ -103,7 +93,23 @@ fn a_wrong_name_of_a_service_is_told_with_the_right_ones() {
     assert!(!error.may_pass());
 }
 
-fn service(name: &str) -> ServiceFacts {
+/// The stack `x` with these services, and nothing else.
+pub(super) fn stack(services: Vec<ServiceFacts>) -> StackFacts {
+    StackFacts {
+        stack: "x".parse().unwrap(),
+        at: Timestamp::UNIX_EPOCH,
+        services,
+        tasks: Vec::new(),
+        containers: Vec::new(),
+        networks: Vec::new(),
+        secrets: Vec::new(),
+        configs: Vec::new(),
+        volumes: Vec::new(),
+    }
+}
+
+/// A service of which nothing but the name is known.
+pub(super) fn service(name: &str) -> ServiceFacts {
     ServiceFacts {
         id: name.to_owned(),
         name: name.to_owned(),
@@ -111,6 +117,7 @@ fn service(name: &str) -> ServiceFacts {
         labels: std::collections::BTreeMap::default(),
         image: String::new(),
         mode: Mode::Global,
+        fits: None,
         restart: Restart::Any,
         max_attempts: 0,
         template: serde_json::Value::Null,

@@ -5,11 +5,15 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::blame::{Blame, Hindered, blame};
+use super::certain::{Certain, Fault};
 use super::events::{Signal, Signals};
 use super::facts::StackFacts;
+use super::hindrance::Hindrance;
 use super::history::History;
-use super::judge::{Certain, Expectation, Fault, Progress, judge};
-use super::{Swarm, SwarmError};
+use super::images::Sought;
+use super::judge::{Expectation, Progress, judge};
+use super::{ENGINE_GRACE, RETRY_PAUSE, Swarm, SwarmError};
 use crate::names::StackName;
 use crate::wait::{self, CancellationToken};
 
@@ -22,10 +26,12 @@ const ECHOES: [Duration; 4] = [
     Duration::from_millis(500),
     Duration::from_secs(1),
 ];
-/// Pause between two tries while the engine does not answer.
-const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// What one look may take at least, also just before the deadline.
 const SHORTEST_LOOK: Duration = Duration::from_secs(5);
+/// What one look may take at most: each question has its own deadline, and some follow another.
+const LONGEST_LOOK: Duration = Duration::from_secs(120);
+/// The deadline of what has none of its own.
+const NO_DEADLINE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How many log lines explain a certain failure.
 const LOG_LINES: usize = 20;
 
@@ -43,7 +49,7 @@ pub struct Limits {
 impl Limits {
     /// This deadline, and 20 seconds of grace for an engine that restarts.
     pub fn new(deadline: Duration, cancel: CancellationToken) -> Self {
-        Self { deadline, engine_grace: Duration::from_secs(20), cancel }
+        Self { deadline, engine_grace: ENGINE_GRACE, cancel }
     }
 }
 
@@ -54,6 +60,9 @@ pub enum WaitFailure {
     /// The recipe's fault, known before the deadline.
     #[error("{0}")]
     Certain(Certain),
+    /// The server's fault, known before the deadline: nobody could judge the recipe (R17).
+    #[error("{0}")]
+    Server(Hindered),
     /// The deadline passed.
     #[error("stack {stack} did not get {goal} in {} s; still waiting for: {}", after.as_secs(), on.join("; "))]
     Deadline {
@@ -160,7 +169,7 @@ impl Swarm {
 /// What a look led to.
 enum Next<T> {
     Done(T),
-    Waiting { on: Vec<String>, look_again: Option<Duration> },
+    Waiting { on: Vec<String>, look_again: Option<Duration>, hindered: Option<Hindrance> },
 }
 
 impl Watch {
@@ -187,16 +196,23 @@ impl Watch {
                     self.quote(&mut faults).await;
                     return Ok(Converged { facts, faults, took });
                 }
-                Next::Waiting { on, look_again } => {
+                Next::Waiting { on, look_again, hindered } => {
                     pace.tell(on, &mut tell);
-                    self.pause(&pace, look_again).await?;
+                    match (self.pause(&pace, look_again).await, hindered) {
+                        // Too late to become certain, and yet what was in the way.
+                        (Err(WaitFailure::Deadline { .. }), Some(hindrance)) => {
+                            return Err(self.blamed(&hindrance, &facts).await?);
+                        }
+                        (paused, _) => drop(paused?),
+                    }
                 }
             }
         }
     }
 
     /// Runs something that needs the converged stack, such as a probe, and goes on watching meanwhile: a crash loop
-    /// that begins only then ends it early.
+    /// that begins only then ends it early, once it is certain (R14). The work has bounds of its own: the limits' deadline
+    /// is not looked at.
     pub async fn guard<T>(
         &mut self,
         expect: &Expectation,
@@ -204,9 +220,9 @@ impl Watch {
         work: impl Future<Output = T>,
     ) -> Result<T, WaitFailure> {
         let watching = async {
-            let pace = Pace::new(limits, "ready");
+            let pace = Pace::new(&Limits { deadline: NO_DEADLINE, ..limits.clone() }, "ready");
             loop {
-                if let Err(failure) = self.guard_once(expect, limits, &pace).await {
+                if let Err(failure) = self.guard_once(expect, &pace).await {
                     return failure;
                 }
             }
@@ -217,13 +233,8 @@ impl Watch {
         }
     }
 
-    async fn guard_once(
-        &mut self,
-        expect: &Expectation,
-        limits: &Limits,
-        pace: &Pace,
-    ) -> Result<(), WaitFailure> {
-        let facts = self.look(limits, pace).await?;
+    async fn guard_once(&mut self, expect: &Expectation, pace: &Pace) -> Result<(), WaitFailure> {
+        let facts = self.look(&pace.limits, pace).await?;
         let look_again = match self.judged(&facts, expect).await? {
             Next::Done(_) => None,
             Next::Waiting { look_again, .. } => look_again,
@@ -268,7 +279,7 @@ impl Watch {
     /// Lets each task that failed on the way say why, before swarm forgets it. Without its words the fault is the same.
     async fn quote(&self, faults: &mut [Fault]) {
         for fault in faults {
-            if let Fault::Restarts { task, line, .. } = fault {
+            if let Fault::Restarts { task, line, .. } | Fault::Ended { task, line, .. } = fault {
                 *line = self.swarm.last_task_line(task).await;
             }
         }
@@ -283,23 +294,58 @@ impl Watch {
         self.history.note(facts, expect);
         match judge(facts, expect, &self.history) {
             Progress::Converged { faults } => Ok(Next::Done(faults)),
-            Progress::Waiting { on, look_again } => Ok(Next::Waiting { on, look_again }),
-            Progress::Failed(mut certain) => {
-                if let Some(service) = facts.service(certain.service()) {
-                    // Without the lines the failure is as certain.
-                    certain.add_log(
-                        self.swarm.last_log_lines(&service.name, LOG_LINES).await.unwrap_or_default(),
-                    );
-                }
-                Err(WaitFailure::Certain(certain))
+            Progress::Waiting { on, look_again, hindered } => Ok(Next::Waiting { on, look_again, hindered }),
+            Progress::Hindered(hindrance) => Err(self.blamed(&hindrance, facts).await?),
+            Progress::Failed(Certain::ImageMissing { service, image, error }) => {
+                self.image_missing(service, image, error).await
             }
+            Progress::Failed(certain) => Err(WaitFailure::Certain(self.explained(certain, facts).await)),
         }
+    }
+
+    /// A certain failure with the log lines that explain it. Without them it is as certain.
+    async fn explained(&self, mut certain: Certain, facts: &StackFacts) -> Certain {
+        if let Some(service) = facts.service(certain.service()) {
+            certain.add_log(self.swarm.last_log_lines(&service.name, LOG_LINES).await.unwrap_or_default());
+        }
+        certain
+    }
+
+    /// Whose fault a hindrance is, by what else is on the server.
+    async fn blamed(&self, hindrance: &Hindrance, facts: &StackFacts) -> Result<WaitFailure, SwarmError> {
+        Ok(match blame(hindrance, facts, &self.swarm.around().await?) {
+            Blame::Recipe(certain) => WaitFailure::Certain(certain),
+            Blame::Server(hindered) => WaitFailure::Server(hindered),
+        })
+    }
+
+    /// A task says "no such image" whatever kept the engine from pulling it: only a registry knows that there is none.
+    async fn image_missing(
+        &self,
+        service: String,
+        image: String,
+        error: String,
+    ) -> Result<Next<Vec<Fault>>, WaitFailure> {
+        let said = match self.swarm.sought(&image).await? {
+            // It came meanwhile, and swarm's next attempt finds it.
+            Sought::Here => {
+                let on = vec![format!("{service}: the engine has its image since ({error})")];
+                return Ok(Next::Waiting { on, look_again: None, hindered: None });
+            }
+            Sought::Nowhere(said) => {
+                let error = format!("{error}; the registry: {said}");
+                return Err(WaitFailure::Certain(Certain::ImageMissing { service, image, error }));
+            }
+            Sought::InTheRegistry => "it has the image".to_owned(),
+            Sought::NotAnswered(said) => said,
+        };
+        Err(WaitFailure::Server(Hindered::NoImage { service, image, words: error, said }))
     }
 
     /// Looks at the stack; an engine that restarts is waited for.
     async fn look(&mut self, limits: &Limits, pace: &Pace) -> Result<StackFacts, WaitFailure> {
         loop {
-            let patience = pace.left().max(SHORTEST_LOOK);
+            let patience = pace.left().clamp(SHORTEST_LOOK, LONGEST_LOOK);
             let seen = tokio::select! {
                 seen = self.swarm.observe(&self.stack) => seen,
                 () = limits.cancel.cancelled() => return Err(pace.cancelled(&self.stack)),

@@ -17,8 +17,8 @@ use ccci_core::health::{ProbeFailure, Prober, Site};
 use ccci_core::names::StackName;
 use ccci_core::secret::{Redactor, Secret};
 use ccci_core::swarm::{
-    Certain, Converged, Expectation, Extra, Fault, Kind, Limits, Moved, NotMoved, Plan, Swarm, SwarmError,
-    Undeployed, WaitFailure, moved,
+    Certain, Converged, Expectation, Extra, Fault, Hindered, Kind, Limits, Moved, NotMoved, Plan, StackFacts,
+    Swarm, SwarmError, Undeployed, WaitFailure, moved,
 };
 use ccci_core::wait::{self, CancellationToken};
 use tokio::net::{UnixListener, UnixStream};
@@ -81,13 +81,15 @@ async fn failure_10_a_stack_converges_with_its_one_shot_and_is_proved_undeployed
     assert!(stage.swarm.inventory(&stage.stack, &Extra::default()).await.unwrap().is_empty());
 }
 
+/// R17: no registry can be asked here, so nobody has said that the image does not exist.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_is_not_there_fails_at_once() {
     let stage = Stage::new("absent").await;
     let start = Instant::now();
     let app = stage.service("app", "0", SERVER, "").replace(IMAGE, "ccci-lab/never-built:1");
-    let failure = certain(stage.converge(&[app]).await);
-    assert!(matches!(failure, Certain::ImageMissing { .. }), "{failure}");
+    let failure = stage.converge(&[app]).await.unwrap_err();
+    assert!(matches!(failure, WaitFailure::Server(Hindered::NoImage { .. })), "{failure}");
+    assert!(failure.to_string().contains("No such image"), "{failure}");
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     stage.remove().await;
 }
@@ -165,6 +167,39 @@ async fn failure_20_a_paused_update_that_heals_is_converged_and_moved() {
     let third = stage.converge(&[service("3333333333", &dies_twice)]).await.unwrap();
     assert_eq!(moved(&second.facts, &third.facts, "3333333333"), Ok(Moved::LabelsOnly));
     assert_eq!(third.faults, []);
+    stage.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r6_a_change_of_placement_alone_keeps_the_task_and_has_moved() {
+    let stage = Stage::new("place").await;
+    let placed = |commit: &str, constraint: &str| {
+        let placement = format!("      placement: {{constraints: [\"{constraint}\"]}}\n");
+        stage.service("app", commit, SERVER, &placement)
+    };
+    let before = stage.converge(&[stage.service("app", "1111111111", SERVER, "")]).await.unwrap().facts;
+    let after = stage.converge(&[placed("2222222222", "node.role == manager")]).await.unwrap();
+    assert_eq!(after.facts.tasks.len(), 1, "swarm has kept the task: {:?}", after.facts.tasks);
+    assert_eq!(moved(&before, &after.facts, "2222222222"), Ok(Moved::Services(vec!["app".into()])));
+    // One that its node does not meet is no kept one: swarm stops it and finds no other place.
+    let failure = stage.converge(&[placed("3333333333", "node.labels.none == such")]).await.unwrap_err();
+    assert!(matches!(&failure, WaitFailure::Server(Hindered::NoLabel { .. })), "{failure}");
+    stage.remove().await;
+}
+
+/// What a job did for the deploy before is not what this deploy has started.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_done_when_its_present_iteration_is() {
+    let stage = Stage::new("job").await;
+    let job = |commit: &str| {
+        let mode = "      mode: replicated-job\n      restart_policy: {condition: none}\n";
+        stage.service("app", commit, "sleep 3; echo done", mode).replace("      endpoint_mode: dnsrr\n", "")
+    };
+    let first = stage.converge(&[job("1111111111")]).await.unwrap();
+    let again = stage.converge(&[job("2222222222")]).await.unwrap();
+    assert!(again.took > Duration::from_secs(2), "{:?}", again.took);
+    let ended = |facts: &StackFacts| facts.tasks.iter().filter(|t| t.exit_code == Some(0)).count();
+    assert_eq!((ended(&first.facts), ended(&again.facts)), (1, 2));
     stage.remove().await;
 }
 

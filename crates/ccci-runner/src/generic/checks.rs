@@ -75,7 +75,7 @@ pub(super) async fn moved(scene: Arc<Scene>) -> Outcome {
                 "{failure}\nwhat answers now is the version before the upgrade: see `update_config` and the new task's log"
             ))
         }
-        Mutation::Settled(deployed) => match scene.swarm.observe(&scene.stack).await {
+        Mutation::Settled(deployed) => match scene.swarm.observe_patiently(&scene.stack).await {
             Ok(now) => match moved_to(&deployed.before, &now, scene.commit.as_str()) {
                 Ok(Moved::LabelsOnly) => Outcome::PassWith("labels only".to_owned()),
                 Ok(Moved::Services(names)) => Outcome::PassWith(format!("moved: {}", names.join(", "))),
@@ -89,10 +89,10 @@ pub(super) async fn moved(scene: Arc<Scene>) -> Outcome {
 
 /// The app answers over HTTPS through Traefik with an accepted status, and the recipe's own `ready` probes hold.
 pub(super) async fn serving(scene: Arc<Scene>) -> Outcome {
-    let Mutation::Settled(deployed) = &scene.mutation else { return not_reached() };
+    let Some(mut settled) = scene.settled.lock().await.take() else { return not_reached() };
     let Manifest { health, ready, .. } = &scene.manifest;
     let wanted = Wanted { health, ready, patience: scene.patience() };
-    match scene.prober.serves_after(deployed, &scene.proxy, &wanted, &scene.cancel).await {
+    match scene.prober.serves_after(&mut settled, &scene.proxy, &wanted, &scene.cancel).await {
         Ok(()) => Outcome::Pass,
         Err(failure) => unserved(&failure),
     }
@@ -112,7 +112,7 @@ fn unserved(failure: &Unserved) -> Outcome {
 /// Nothing has died since the stack had converged.
 pub(super) async fn undisturbed(scene: Arc<Scene>) -> Outcome {
     let Mutation::Settled(deployed) = &scene.mutation else { return not_reached() };
-    match scene.swarm.observe(&scene.stack).await {
+    match scene.swarm.observe_patiently(&scene.stack).await {
         Ok(now) => still_standing(&disturbed(&deployed.after.facts, &now), &now),
         Err(error) => Outcome::Inconclusive(error.to_string()),
     }
@@ -138,7 +138,7 @@ pub(super) async fn stands(scene: Arc<Scene>) -> Outcome {
     let Some(then) = &scene.stood else { return not_reached() };
     let until = then.at + scene.soak;
     loop {
-        let now = match scene.swarm.observe(&scene.stack).await {
+        let now = match scene.swarm.observe_patiently(&scene.stack).await {
             Ok(now) => now,
             Err(error) => return Outcome::Inconclusive(error.to_string()),
         };

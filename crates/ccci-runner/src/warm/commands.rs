@@ -21,7 +21,7 @@ use crate::request::Target;
 use crate::room::Room;
 use crate::stages::Start;
 use crate::teardown;
-use crate::world::{World, holder, infrastructure};
+use crate::world::{World, holder, infrastructure, one_node};
 
 /// The canonical of this recipe on this server.
 pub(crate) fn canonical(recipe: &RecipeName, world: &World) -> Result<Canonical, Trouble> {
@@ -84,6 +84,7 @@ pub(crate) async fn up(
     let canonical = canonical(recipe, world)?;
     let lock = take(&canonical, "canonical up", world)?;
     let swarm = world.swarm().await?;
+    one_node(&swarm)?;
     recovered(&canonical, &swarm, world).await?;
     let known = whole(&canonical, &room, &swarm, world).await?;
     let needs_provider = room.provider.is_some();

@@ -128,3 +128,18 @@ fn two_worlds_stand_side_by_side() {
     }
     assert_ne!(ran[0].record["domain"], ran[1].record["domain"]);
 }
+
+/// R18: what is kept, restored and looked into is one node's, so a swarm of several is refused before anything is made.
+#[test]
+fn r18_a_swarm_of_several_nodes_is_refused_where_a_run_begins() {
+    let world = World::new(&["content"]);
+    world.engine.joined_by(2);
+    let ran = world.ccci(&["--recipe", "blog"]);
+    ran.assert(3, "inconclusive");
+    let why = ran.record["error"].as_str().unwrap();
+    assert!(why.starts_with("the swarm has 3 nodes") && why.contains("volumes"), "{why}");
+    assert!(!world.abra.calls().iter().any(|call| call.starts_with("app ")), "{:?}", world.abra.calls());
+    world.engine.joined_by(0);
+    world.ccci(&["--recipe", "blog", "--ref", "good"]).assert(0, "pass");
+    world.assert_nothing_left();
+}

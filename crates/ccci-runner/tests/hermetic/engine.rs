@@ -112,6 +112,11 @@ impl Engine {
         self.state().linger = time;
     }
 
+    /// Lets other nodes join the swarm.
+    pub(crate) fn joined_by(&self, others: u64) {
+        self.state().others = others;
+    }
+
     /// What was asked for and is not known here.
     pub(crate) fn unknown(&self) -> Vec<String> {
         self.state().unknown.clone()

@@ -6,6 +6,9 @@ use super::*;
 use crate::swarm::facts::{Mode, Restart, TaskFacts, Update};
 use crate::swarm::{Moved, NotMoved, moved};
 
+mod answers;
+mod ends;
+
 /// A recorded observation, taken as seen this long after its last task changed.
 fn recorded(name: &str, later: u64) -> StackFacts {
     let mut facts = crate::swarm::recorded(name);
@@ -31,6 +34,9 @@ fn on(progress: Progress) -> String {
             faults.iter().fold("converged".to_owned(), |text, fault| format!("{text}; {fault}"))
         }
         Progress::Failed(certain) => format!("failed: {certain}"),
+        Progress::Hindered(hindrance) => {
+            format!("hindered: {} by {:?}", hindrance.service, hindrance.obstacle)
+        }
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) fn answer(state: &mut State, request: &Request) -> Reply {
         ("GET", ["version"]) => {
             Reply::Json(200, json!({"Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12"}))
         }
-        ("GET", ["info"]) => Reply::Json(200, view::info()),
+        ("GET", ["info"]) => Reply::Json(200, view::info(state.others + 1)),
         ("GET", ["events"]) => events(state, request),
         ("GET", ["images", name @ .., "json"]) => {
             let name = name.join("/");

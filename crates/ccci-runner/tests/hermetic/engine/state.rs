@@ -67,6 +67,8 @@ pub(crate) struct State {
     pub(crate) secrets: BTreeMap<String, Named>,
     pub(crate) configs: BTreeMap<String, Named>,
     pub(crate) volumes: BTreeMap<String, Labels>,
+    /// How many nodes the swarm has beside this one.
+    pub(crate) others: u64,
     /// How long tasks and containers outlive their service.
     pub(crate) linger: Duration,
     /// What happened so far, and who wants to hear what happens next.

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use super::state::{Container, Labels, Named, STACK_LABEL, Service, State, Task};
 
-/// What the engine says of itself.
-pub(crate) fn info() -> Value {
+/// What the engine says of itself, and of how many nodes its swarm has.
+pub(crate) fn info(nodes: u64) -> Value {
     json!({
         "ID": "fake", "ServerVersion": "20.10.24", "SystemTime": ccci_core::clock::now().to_string(),
         "DockerRootDir": "/nowhere-on-this-machine",
         "Swarm": {
             "NodeID": "fakenode", "NodeAddr": "127.0.0.1", "LocalNodeState": "active", "ControlAvailable": true,
-            "Nodes": 1, "Managers": 1, "Cluster": {"ID": "fakecluster"},
+            "Nodes": nodes, "Managers": 1, "Cluster": {"ID": "fakecluster"},
         },
     })
 }
