@@ -52,9 +52,9 @@ fn rounds() -> usize {
     if size().is_multiple_of(5) { 5 } else { 3 }
 }
 
-/// How many realms each side makes and removes.
+/// How many realms each side makes and removes; with fewer than six four workers have not two each round to share.
 fn size() -> usize {
-    std::env::var("CCCI_BENCH_REALMS").ok().and_then(|n| n.parse().ok()).unwrap_or(50)
+    std::env::var("CCCI_BENCH_REALMS").ok().and_then(|n| n.parse::<usize>().ok()).unwrap_or(50).max(6)
 }
 
 fn main() {
