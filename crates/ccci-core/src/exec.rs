@@ -63,6 +63,8 @@ pub enum ExecError {
         after: Duration,
         /// The end of what it had printed, redacted.
         tail: String,
+        /// How many bytes its log left out.
+        unlogged: u64,
     },
     /// The run was cancelled and the process group was ended.
     #[error("`{command}` was ended: the run was cancelled")]
@@ -276,7 +278,7 @@ impl Command {
             Ended::Deadline => {
                 let output = output(None);
                 let (tail, after) = (output.tail(20), self.deadline);
-                Err(ExecError::Deadline { command: output.command, after, tail })
+                Err(ExecError::Deadline { command: output.command, after, tail, unlogged })
             }
             Ended::Cancelled => Err(ExecError::Cancelled { command: self.line() }),
         }

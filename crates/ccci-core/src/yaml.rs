@@ -24,7 +24,7 @@ fn place(at: Option<(usize, usize)>) -> String {
 
 /// Reads a value of type `T` from YAML text; `path` is named in errors.
 pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, YamlError> {
-    read(path, text, serde_yaml::from_str)
+    read(path, text, |text| serde_yaml::from_str(text))
 }
 
 fn read<T>(

@@ -43,7 +43,8 @@ impl Stop {
             number: Arc::default(),
             stay: Arc::default(),
         };
-        let kinds = [(SignalKind::interrupt(), 2), (SignalKind::terminate(), 15), (SignalKind::hangup(), HANGUP)];
+        let kinds =
+            [(SignalKind::interrupt(), 2), (SignalKind::terminate(), 15), (SignalKind::hangup(), HANGUP)];
         let ignored = ignored(&std::fs::read_to_string("/proc/self/status").unwrap_or_default());
         for (kind, number) in kinds {
             // Whoever started us with `nohup` wants us to outlive the terminal.
@@ -100,7 +101,8 @@ mod tests {
 
     #[test]
     fn what_is_ignored_is_read_from_the_kernels_own_mask() {
-        let status = |mask: &str| format!("Name:\tccci\nSigBlk:\tffffffffffffffff\nSigIgn:\t{mask}\nSigCgt:\t1\n");
+        let status =
+            |mask: &str| format!("Name:\tccci\nSigBlk:\tffffffffffffffff\nSigIgn:\t{mask}\nSigCgt:\t1\n");
         assert_eq!(ignored(&status("0000000000001001")), 0x1001, "SIGHUP and SIGPIPE");
         assert_eq!((ignored(&status("0000000000000000")), ignored("")), (0, 0));
     }

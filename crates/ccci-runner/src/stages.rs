@@ -351,7 +351,9 @@ impl<'a> Live<'a> {
         let ours = self.subject.compose_files(&self.world.settings);
         match env.follow_compose_files(ComposeFiles { base, head: &head, ours: &ours })? {
             Followed::Same => {}
-            Followed::Head(files) => tell(format!("COMPOSE_FILE as .env.sample has it now: {}", files.join(":"))),
+            Followed::Head(files) => {
+                tell(format!("COMPOSE_FILE as .env.sample has it now: {}", files.join(":")))
+            }
             Followed::Kept(files) => {
                 let files = files.join(":");
                 tell(format!("COMPOSE_FILE stays as it was set by hand; .env.sample has {files} now"));

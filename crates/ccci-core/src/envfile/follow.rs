@@ -52,7 +52,8 @@ impl EnvFile {
 /// The files that a sample names in an app with these values.
 fn named(sample: &EnvFile, values: &BTreeMap<String, String>) -> Result<Vec<String>, EnvFileError> {
     let mut sample = sample.clone();
-    let others: Vec<String> = sample.keys().into_iter().filter(|key| *key != KEY).map(str::to_owned).collect();
+    let others: Vec<String> =
+        sample.keys().into_iter().filter(|key| *key != KEY).map(str::to_owned).collect();
     for (key, value) in others.iter().filter_map(|key| Some((key, values.get(key)?))) {
         sample.set(key, value)?;
     }

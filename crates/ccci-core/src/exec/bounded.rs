@@ -167,8 +167,9 @@ struct Pieces {
 
 impl Pieces {
     fn take(&mut self, bytes: &[u8], redactor: &Redactor, mut emit: impl FnMut(&[u8])) {
+        // What is pending has no line end.
+        let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| self.pending.len() + at + 1);
         self.pending.extend_from_slice(bytes);
-        let end = self.pending.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         if end > 0 {
             emit(&self.pending[..end]);
             self.pending.drain(..end);

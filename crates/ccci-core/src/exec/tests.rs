@@ -9,10 +9,7 @@ fn sh(script: &str) -> Command {
 #[tokio::test]
 async fn both_streams_and_the_code_are_kept() {
     let output = sh("echo out; echo err >&2; exit 3").run().await.unwrap();
-    assert_eq!(
-        (output.code, output.stdout.as_str(), output.stderr.as_str()),
-        (Some(3), "out\n", "err\n")
-    );
+    assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (Some(3), "out\n", "err\n"));
     assert_eq!(output.tail(1), "err");
 }
 
@@ -90,7 +87,8 @@ async fn again(name: &str, by: &[&str]) -> Option<Output> {
         return None;
     }
     let test = std::env::current_exe().unwrap();
-    let words = by.iter().map(OsStr::new).chain([test.as_os_str()]).chain(["--exact", "--nocapture"].map(OsStr::new));
+    let words =
+        by.iter().map(OsStr::new).chain([test.as_os_str()]).chain(["--exact", "--nocapture"].map(OsStr::new));
     let words: Vec<&OsStr> = words.chain([OsStr::new(name)]).collect();
     let output = Command::new(words[0]).args(&words[1..]).env(CHILD, "1").run().await.unwrap();
     assert!(output.ok() && output.stdout.contains("1 passed"), "{output:?}");
@@ -144,7 +142,8 @@ async fn a_grandchild_that_holds_or_floods_the_pipes_is_left_after_a_while() {
     for script in ["sleep 60 & echo done", "(while :; do echo flood; done) & echo done"] {
         let start = Instant::now();
         // Out of the group, so that only the pipes tell of it.
-        let output = sh(&format!("setsid sh -c '{script}'")).deadline(Duration::from_secs(30)).run().await.unwrap();
+        let output =
+            sh(&format!("setsid sh -c '{script}'")).deadline(Duration::from_secs(30)).run().await.unwrap();
         let took = start.elapsed();
         assert!(output.ok() && took < bounded::DRAIN * 3, "{script}: {took:?}");
     }
@@ -170,7 +169,9 @@ async fn a_flood_costs_little_memory_and_little_disk() {
     let dir = tempfile::tempdir().unwrap();
     let redactor = Redactor::default();
     redactor.learn(&Secret::new("canary-7f3a".into()));
-    for (what, source) in [("one line", "tr '\\0' x </dev/zero"), ("short lines", "yes line"), ("empty lines", "yes ''")] {
+    for (what, source) in
+        [("one line", "tr '\\0' x </dev/zero"), ("short lines", "yes line"), ("empty lines", "yes ''")]
+    {
         let (before, start) = (peak(), Instant::now());
         let log = dir.path().join(format!("{what}.log"));
         let flood = format!("{source} 2>/dev/null | head -c {}", size << 20);
@@ -178,14 +179,22 @@ async fn a_flood_costs_little_memory_and_little_disk() {
         let command = sh(&script).redactor(redactor.clone()).log(&log).deadline(Duration::from_secs(600));
         let output = command.run().await.unwrap();
         let on_disk = std::fs::metadata(&log).unwrap().len();
-        println!("{what}, 2 x {size} MiB: {:?}, peak {before} -> {} MiB, log {on_disk} B", start.elapsed(), peak());
-        assert!(output.stdout.len() <= CAPTURE_LIMIT && output.stdout.ends_with("the last word [redacted]\n"));
+        println!(
+            "{what}, 2 x {size} MiB: {:?}, peak {before} -> {} MiB, log {on_disk} B",
+            start.elapsed(),
+            peak()
+        );
+        assert!(
+            output.stdout.len() <= CAPTURE_LIMIT && output.stdout.ends_with("the last word [redacted]\n")
+        );
         assert!(output.tail(20).len() < 20 * (TOLD + 50));
         assert!(output.dropped > (size << 20) - CAPTURE_LIMIT as u64);
         assert!(output.unlogged > (size << 20));
         assert!(on_disk < LOG_LIMIT + (1 << 20), "{on_disk}");
         let text = std::fs::read_to_string(&log).unwrap();
-        assert!(text.contains("[ccci: this log is full at 8 MiB") && text.contains("bytes are left out here]"));
+        assert!(
+            text.contains("[ccci: this log is full at 8 MiB") && text.contains("bytes are left out here]")
+        );
         assert!(text.contains("the last word [redacted]\n") && !text.contains("canary"));
         drop((text, output));
         assert!(peak() < 128, "{} MiB", peak());
@@ -202,6 +211,10 @@ fn an_endless_line_is_told_without_its_middle() {
     assert_eq!(told("short"), "short");
     let line = format!("{}é{}", "a".repeat(999), "€".repeat(100_000));
     let said = told(&line);
-    assert!(said.starts_with("aaa") && said.ends_with("€€") && said.len() < TOLD + 40, "{} bytes", said.len());
+    assert!(
+        said.starts_with("aaa") && said.ends_with("€€") && said.len() < TOLD + 40,
+        "{} bytes",
+        said.len()
+    );
     assert!(said.contains(" … [29"), "{said}");
 }

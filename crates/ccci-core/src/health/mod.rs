@@ -274,7 +274,9 @@ fn judge_http(probe: &HttpProbe, exchange: &Exchange, body: &str) -> Answer {
             _ if !own => return Answer::Wrong { why: format!("status {status}"), status: Some(status) },
             Lead::Home => {}
             Lead::Away(place) => {
-                let why = format!("status {status}, and it leads away from the app, to {place}; if that is meant, list {status} under `health.status`");
+                let why = format!(
+                    "status {status}, and it leads away from the app, to {place}; if that is meant, list {status} under `health.status`"
+                );
                 return Answer::Wrong { why, status: Some(status) };
             }
             Lead::Nowhere => {

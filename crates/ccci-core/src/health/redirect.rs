@@ -17,8 +17,10 @@ pub(super) enum Lead {
 
 /// Where this answer leads, as a browser reads its `Location`.
 pub(super) fn leads(exchange: &Exchange) -> Lead {
-    let location = exchange.headers.iter().find(|(name, _)| name == "location").map(|(_, value)| value.trim());
-    let (Some(place), Ok(asked)) = (location.filter(|place| !place.is_empty()), Url::parse(&exchange.url)) else {
+    let location =
+        exchange.headers.iter().find(|(name, _)| name == "location").map(|(_, value)| value.trim());
+    let (Some(place), Ok(asked)) = (location.filter(|place| !place.is_empty()), Url::parse(&exchange.url))
+    else {
         return Lead::Nowhere;
     };
     let Ok(target) = asked.join(place) else { return Lead::Nowhere };
@@ -26,7 +28,11 @@ pub(super) fn leads(exchange: &Exchange) -> Lead {
         return Lead::Away(place.to_owned());
     };
     let at_home = host == own || host.strip_suffix(own).is_some_and(|below| below.ends_with('.'));
-    if at_home && matches!(target.scheme(), "http" | "https") { Lead::Home } else { Lead::Away(place.to_owned()) }
+    if at_home && matches!(target.scheme(), "http" | "https") {
+        Lead::Home
+    } else {
+        Lead::Away(place.to_owned())
+    }
 }
 
 #[cfg(test)]

@@ -139,7 +139,8 @@ fn tree(dir: &Path, file: &str) -> Result<Value, Fatal> {
     let refused = |why: String| Fatal::Compose { file: file.to_owned(), why };
     let bytes = std::fs::read(&path).path("open", &path)?;
     // Docker's words; it wants UTF-8 in comments too.
-    let text = String::from_utf8(bytes).map_err(|_| refused("yaml: invalid trailing UTF-8 octet".to_owned()))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| refused("yaml: invalid trailing UTF-8 octet".to_owned()))?;
     let error = |e: serde_yaml::Error| refused(e.to_string());
     let first = serde_yaml::Deserializer::from_str(&text).next();
     let mut tree = first.map_or(Ok(Value::Null), Value::deserialize).map_err(error)?;

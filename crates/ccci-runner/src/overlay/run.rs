@@ -122,12 +122,23 @@ fn failure(output: &Output, log: &str) -> String {
     match count {
         1 => format!("{last}\n({ending}; logs/{log})"),
         _ if output.unlogged > 0 => {
-            format!("{last}\n{tail}\n({ending}; logs/{log} has the beginning and the end of what it printed)")
+            format!("{last}\n{tail}\n({ending}; {})", whereabouts(output.unlogged, log))
         }
         count if count <= LINES => format!("{last}\n{tail}\n({ending}; logs/{log})"),
         count => {
             format!("{last}\n{tail}\n({ending}; the last {LINES} of {count} lines, all are in logs/{log})")
         }
+    }
+}
+
+/// Where what a check printed can be read.
+fn whereabouts(unlogged: u64, log: &str) -> String {
+    match unlogged {
+        0 => format!("all are in logs/{log}"),
+        _ => format!(
+            "logs/{log} has the beginning and the end: it printed {} MiB more",
+            unlogged.div_ceil(1 << 20)
+        ),
     }
 }
 
@@ -138,7 +149,7 @@ fn not_run(error: &ExecError, form: &Form, log: &str) -> Outcome {
             Outcome::Inconclusive(format!("ccci cannot start itself: {error}"))
         }
         ExecError::Cancelled { .. } => Outcome::Inconclusive("the run was cancelled".to_owned()),
-        ExecError::Deadline { after, tail, .. } => {
+        ExecError::Deadline { after, tail, unlogged, .. } => {
             let key = if *form == Form::Rust {
                 "`timeouts.check`, or its own `timeout`"
             } else {
@@ -147,7 +158,7 @@ fn not_run(error: &ExecError, form: &Form, log: &str) -> Outcome {
             let text = format!("took more than {} s ({key}) and was ended", after.as_secs());
             Outcome::Fail(match tail.as_str() {
                 "" => format!("{text}; it printed nothing"),
-                tail => format!("{text}\n{tail}\n(its last lines; more is in logs/{log})"),
+                tail => format!("{text}\n{tail}\n(its last lines; {})", whereabouts(*unlogged, log)),
             })
         }
         ExecError::NotFound { program } => {

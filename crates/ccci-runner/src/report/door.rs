@@ -117,7 +117,10 @@ mod tests {
         }
         door.flush().unwrap();
         let said = lost.take().unwrap().to_string();
-        assert!(said.starts_with("standard output could not be written (") && said.contains("space"), "{said}");
+        assert!(
+            said.starts_with("standard output could not be written (") && said.contains("space"),
+            "{said}"
+        );
         assert!(lost.take().is_none());
     }
 

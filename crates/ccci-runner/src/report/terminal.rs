@@ -360,7 +360,8 @@ mod tests {
         terminal.take(&Event::Finished(judgement, "2026-11-21T09:30:00Z".parse().unwrap()));
         let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
         assert_eq!(text.matches("\u{1b}[31;1mFAIL\u{1b}[0m").count(), 2, "{text:?}");
-        let without = ["\u{1b}[31;1m", "\u{1b}[2m", "\u{1b}[0m"].iter().fold(text, |text, ours| text.replace(ours, ""));
+        let without =
+            ["\u{1b}[31;1m", "\u{1b}[2m", "\u{1b}[0m"].iter().fold(text, |text, ours| text.replace(ours, ""));
         assert!(!without.contains(|c: char| c.is_control() && c != '\n' && c != '\t'), "{without:?}");
         assert!(!without.contains('\u{202e}') && without.contains("\tsecond é"), "{without:?}");
     }
