@@ -420,10 +420,10 @@ pub(crate) fn told(line: &str) -> String {
     if line.len() <= TOLD {
         return line.to_owned();
     }
-    let head = &line[..line.floor_char_boundary(TOLD / 2)];
-    let rest = &line[head.len()..];
-    let tail = &rest[rest.ceil_char_boundary(rest.len() - TOLD / 2)..];
-    format!("{head} … [{} bytes] … {tail}", rest.len() - tail.len())
+    let boundary =
+        |from: usize| (from..line.len()).find(|at| line.is_char_boundary(*at)).unwrap_or(line.len());
+    let (head, tail) = (boundary(TOLD / 2), boundary(line.len() - TOLD / 2));
+    format!("{} … [{} bytes] … {}", &line[..head], tail - head, &line[tail..])
 }
 
 /// A word as a shell would need it.

@@ -9,15 +9,15 @@ use crate::foreign;
 /// Whether a character may act instead of being seen, or is none that an XML document may have. Line breaks and tabs are
 /// what they look like.
 fn acts(c: char) -> bool {
-    match c {
-        '\n' | '\t' => false,
-        // C0, DEL and C1: escape sequences, bells, line ends that overwrite.
-        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' => true,
-        // Marks, embeddings, overrides and isolates of direction; line ends that some programs take for such.
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
-        '\u{fffe}' | '\u{ffff}' => true,
-        other => foreign::byte(other).is_some(),
+    if matches!(c, '\n' | '\t') {
+        return false;
     }
+    // C0, DEL and C1: escape sequences, bells, line ends that overwrite.
+    c.is_control()
+        // Marks, embeddings, overrides and isolates of direction; line ends that some programs take for such.
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{fffe}' | '\u{ffff}')
+        || foreign::byte(c).is_some()
 }
 
 /// The text with all of it visible: `␛` for an escape, `<U+202E>` for an override of direction. Colours are left out, since
@@ -57,12 +57,18 @@ fn colour(behind_escape: &str) -> Option<&str> {
 
 fn show(c: char, out: &mut String) {
     let code = u32::from(c);
+    let picture = match code {
+        0..=0x1f => char::from_u32(0x2400 + code),
+        0x7f => Some('\u{2421}'),
+        _ => None,
+    };
+    if let Some(picture) = picture {
+        return out.push(picture);
+    }
     // Writing to a text cannot fail.
-    match (code, foreign::byte(c)) {
-        (_, Some(byte)) => write!(out, "<{byte:02X}>").ok(),
-        (0..=0x1f, _) => char::from_u32(0x2400 + code).map(|picture| out.push(picture)),
-        (0x7f, _) => Some(out.push('\u{2421}')),
-        _ => write!(out, "<U+{code:04X}>").ok(),
+    match foreign::byte(c) {
+        Some(byte) => write!(out, "<{byte:02X}>").ok(),
+        None => write!(out, "<U+{code:04X}>").ok(),
     };
 }
 

@@ -191,14 +191,12 @@ impl Checkout {
         if !output.ok() {
             return Err(failed(&output));
         }
-        match output.dropped {
-            0 => Ok(output.stdout),
-            // Half of a list is none.
-            _ => {
-                let said = format!("it printed more than {} MiB", CAPTURE_LIMIT >> 20);
-                Err(GitError::Failed { command: output.command.clone(), ending: output.ending(), said })
-            }
+        if output.dropped == 0 {
+            return Ok(output.stdout);
         }
+        // Half of a list is none.
+        let said = format!("it printed more than {} MiB", CAPTURE_LIMIT >> 20);
+        Err(GitError::Failed { command: output.command.clone(), ending: output.ending(), said })
     }
 
     /// Runs git here for an answer by exit code.

@@ -380,6 +380,7 @@ fn r10_a_list_that_somebody_has_set_stays() {
 #[test]
 fn r10_a_promotion_keeps_what_the_sample_grew() {
     let world = World::new(&["content"]);
+    history::publish(&world.path("git/blog.git"), "1.1.1+2", &changed_files(&[(".env.sample", ONE)]));
     world.seed();
     let files = changed_files(&[
         (".env.sample", GROWN),
