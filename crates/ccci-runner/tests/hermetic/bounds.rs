@@ -153,9 +153,8 @@ fn into_nobody(call: &Command) -> Output {
 fn standard_output_that_cannot_be_written_is_an_error_and_ends_no_run() {
     let world = World::new(&["content"]);
     world.manifest(KEEPS_NOTHING);
-    let ways: [(&str, fn(&Command) -> Output, &str); 2] =
-        [("full", into_full_disk, "No space left on device"), ("nobody", into_nobody, "its reader has gone")];
-    for (way, call, why) in ways {
+    for (full, why) in [(true, "No space left on device"), (false, "its reader has gone")] {
+        let call = if full { into_full_disk } else { into_nobody };
         for (words, code) in [
             (&["--recipe", "blog"][..], 3),
             // The verdict is the worse news.
@@ -173,7 +172,7 @@ fn standard_output_that_cannot_be_written_is_an_error_and_ends_no_run() {
             drop(std::fs::remove_file(&json));
             let output = call(&world.command(words, &json));
             let said = text(&output.stderr);
-            assert_eq!(output.status.code(), Some(code), "{way}, {words:?}: {said}");
+            assert_eq!(output.status.code(), Some(code), "{why}, {words:?}: {said}");
             assert!(
                 said.contains("standard output could not be written") && said.contains(why),
                 "{words:?}: {said}"
