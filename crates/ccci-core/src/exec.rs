@@ -1,28 +1,37 @@
 //! The one place that starts processes: an argument list (never a shell), a closed environment, an own process
 //! group, a deadline, TERM → grace → KILL, and captured output without secrets.
+//!
+//! Whatever a process prints, and whether it reads what it is given or not, costs bounded memory, disk and time
+//! ([`bounded`]).
+
+mod bounded;
+mod terminal;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::fs::Access;
 use rustix::process::{Pid, Signal};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
+use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::secret::{Redactor, Secret};
+use bounded::{Capture, Captured, Log, SharedLog};
 
-/// How much of each stream is kept for the caller, in bytes; the end is kept, the beginning dropped.
-const CAPTURE_LIMIT: usize = 8 << 20;
+pub use bounded::{CAPTURE_LIMIT, LOG_LIMIT};
+
+/// A longer line is told without its middle.
+const TOLD: usize = 2000;
 /// How long a process may take to end after TERM.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long to read on after the process has ended, when a grandchild still holds its pipes.
-const DRAIN: Duration = Duration::from_secs(2);
+/// Where programs are where our own environment does not say it, as init systems have it.
+const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// What a child inherits from our environment: where programs are, where the user's files are, which Docker.
 const INHERITED: &[&str] = &["PATH", "HOME", "TMPDIR", "DOCKER_HOST", "DOCKER_CONFIG", "SSL_CERT_FILE", "TZ"];
 
@@ -54,6 +63,8 @@ pub enum ExecError {
         after: Duration,
         /// The end of what it had printed, redacted.
         tail: String,
+        /// How many bytes its log left out.
+        unlogged: u64,
     },
     /// The run was cancelled and the process group was ended.
     #[error("`{command}` was ended: the run was cancelled")]
@@ -97,10 +108,14 @@ pub struct Output {
     pub command: String,
     /// The exit code, or `None` when a signal ended it.
     pub code: Option<i32>,
-    /// Standard output; the beginning is dropped past eight MiB.
+    /// Standard output; of more than [`CAPTURE_LIMIT`] the end.
     pub stdout: String,
     /// Standard error, likewise.
     pub stderr: String,
+    /// How many bytes of standard output were dropped before what is kept. Whoever reads it as data wants none.
+    pub dropped: u64,
+    /// How many bytes its log left out, with all that is in [`Command::log`]'s file.
+    pub unlogged: u64,
     /// How long it took.
     pub took: Duration,
 }
@@ -111,11 +126,20 @@ impl Output {
         self.code == Some(0)
     }
 
-    /// The last `lines` lines of both streams, standard output first.
+    /// The last `lines` lines of both streams, standard output first. An endless line is told without its middle.
     pub fn tail(&self, lines: usize) -> String {
-        let all: Vec<&str> =
-            self.stdout.lines().chain(self.stderr.lines()).filter(|l| !l.trim().is_empty()).collect();
-        all[all.len().saturating_sub(lines)..].join("\n")
+        let mut last: Vec<String> = self.lines().rev().take(lines).map(told).collect();
+        last.reverse();
+        last.join("\n")
+    }
+
+    /// How many lines [`Self::tail`] can choose from.
+    pub fn line_count(&self) -> usize {
+        self.lines().count()
+    }
+
+    fn lines(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.stdout.lines().chain(self.stderr.lines()).filter(|l| !l.trim().is_empty())
     }
 
     /// How it ended, in words: "exit 1", "killed by a signal".
@@ -204,7 +228,7 @@ impl Command {
         self
     }
 
-    /// Appends all it prints, redacted, to this file as it comes.
+    /// Appends what it prints, redacted, to this file as it comes; past [`LOG_LIMIT`] only the end, and the log says so.
     #[must_use]
     pub fn log(mut self, path: impl Into<PathBuf>) -> Self {
         self.log = Some(path.into());
@@ -222,48 +246,64 @@ impl Command {
     /// Runs it to its end and gives what it printed.
     pub async fn run(&self) -> Result<Output, ExecError> {
         let start = Instant::now();
-        let mut child = self.spawn()?;
-        let mut group = Group(child.id());
-        if let (Input::Text(text), Some(mut pipe)) = (&self.input, child.stdin.take()) {
-            // A child that does not read its input is judged by its exit code, not by our broken pipe.
-            drop(pipe.write_all(text.expose().as_bytes()).await);
-        }
         let log = self.open_log()?;
-        let out = self.capture(child.stdout.take(), log.clone());
-        let err = self.capture(child.stderr.take(), log);
+        // Our end of its terminal lives as long as the process, which may ask for the width at any time.
+        let (mut child, _terminal) = self.spawn()?;
+        let mut group = Group(child.id());
+        let out = Capture::start(child.stdout.take(), log.clone(), &self.redactor);
+        let err = Capture::start(child.stderr.take(), log.clone(), &self.redactor);
+        let fed = self.feed(child.stdin.take());
         let ended = tokio::select! {
             status = child.wait() => Ended::Status(status),
             () = crate::wait::pause(self.deadline) => Ended::Deadline,
             () = self.cancel.cancelled() => Ended::Cancelled,
+            never = fed => match never {},
         };
         if !matches!(ended, Ended::Status(_)) {
             group.end(&mut child).await;
         } else if self.whole_group {
             group.signal(Signal::KILL);
         }
-        let (stdout, stderr) = (out.finish().await, err.finish().await);
+        let (out, err) = tokio::join!(out.finish(), err.finish());
         group.0 = None;
+        let unlogged = log.map_or(0, |log| bounded::close(&log, &self.redactor));
+        let output = |code| self.output(code, (out, err), (unlogged, start.elapsed()));
         match ended {
             Ended::Status(status) => {
-                let status = status.map_err(|source| self.io(source))?;
-                let (took, command) = (start.elapsed(), self.line());
-                tracing::debug!(%command, code = ?status.code(), ?took, "process ended");
-                Ok(Output { command, code: status.code(), stdout, stderr, took })
+                let code = status.map_err(|source| self.io(source))?.code();
+                let output = output(code);
+                tracing::debug!(command = %output.command, ?code, took = ?output.took, "process ended");
+                Ok(output)
             }
             Ended::Deadline => {
-                let output =
-                    Output { command: self.line(), code: None, stdout, stderr, took: start.elapsed() };
-                Err(ExecError::Deadline {
-                    tail: output.tail(20),
-                    command: output.command,
-                    after: self.deadline,
-                })
+                let output = output(None);
+                let (tail, after) = (output.tail(20), self.deadline);
+                Err(ExecError::Deadline { command: output.command, after, tail, unlogged })
             }
             Ended::Cancelled => Err(ExecError::Cancelled { command: self.line() }),
         }
     }
 
-    /// Starts it detached: a session of its own, nothing inherited, output to `log`. For daemons the lab owns.
+    fn output(
+        &self,
+        code: Option<i32>,
+        (out, err): (Captured, Captured),
+        (unlogged, took): (u64, Duration),
+    ) -> Output {
+        let dropped = out.dropped;
+        Output { command: self.line(), code, stdout: out.text, stderr: err.text, dropped, unlogged, took }
+    }
+
+    /// Writes its input beside everything else: a child may print before it reads, or never read. What is left of a text
+    /// that nobody takes goes with the process; a child is judged by its exit code, not by our broken pipe.
+    async fn feed(&self, pipe: Option<tokio::process::ChildStdin>) -> Infallible {
+        if let (Input::Text(text), Some(mut pipe)) = (&self.input, pipe) {
+            drop(pipe.write_all(text.expose().as_bytes()).await);
+        }
+        std::future::pending().await
+    }
+
+    /// Starts it detached: a process group of its own, nothing inherited, output to `log`. For daemons the lab owns.
     pub fn start_detached(&self, log: &Path) -> Result<u32, ExecError> {
         let file = std::fs::OpenOptions::new()
             .create(true)
@@ -281,7 +321,8 @@ impl Command {
     fn base(&self) -> tokio::process::Command {
         let inherited = INHERITED.iter().filter_map(|&key| Some((key.into(), std::env::var_os(key)?)));
         let ours = std::iter::once(("LC_ALL".into(), "C.UTF-8".into())).chain(self.env.iter().cloned());
-        let env: HashMap<OsString, OsString> = inherited.chain(ours).collect();
+        let mut env: HashMap<OsString, OsString> = inherited.chain(ours).collect();
+        env.entry("PATH".into()).or_insert_with(|| SYSTEM_PATH.into());
         // A child that must look for its program on its own `PATH` is forked with a copy of all our page tables.
         let program = env.get(OsStr::new("PATH")).and_then(|path| on_path(&self.program, path));
         let mut command = tokio::process::Command::new(program.as_ref().unwrap_or(&self.program));
@@ -292,57 +333,27 @@ impl Command {
         command
     }
 
-    fn spawn(&self) -> Result<tokio::process::Child, ExecError> {
+    /// Starts it; with its terminal, our end of that, whose closing would read as the end.
+    fn spawn(&self) -> Result<(tokio::process::Child, Option<std::fs::File>), ExecError> {
         let mut command = self.base();
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        // Held until the child is started: a terminal whose other end is closed reads as the end.
         let mut terminal = None;
         match &self.input {
             Input::Null => command.stdin(Stdio::null()),
             Input::Text(_) => command.stdin(Stdio::piped()),
             Input::Terminal => {
-                let (ours, theirs) = open_terminal().map_err(|source| self.io(source))?;
+                let (ours, theirs) = terminal::open().map_err(|source| self.io(source))?;
                 terminal = Some(ours);
                 command.stdin(theirs)
             }
         };
         let child = command.spawn().map_err(|source| self.spawn_error(source))?;
-        if let Some(ours) = terminal {
-            // The child asks its terminal for the width at any time, so our end lives as long as the process.
-            let pid = child.id();
-            tokio::spawn(async move { hold_until_gone(ours, pid).await });
-        }
-        Ok(child)
+        Ok((child, terminal))
     }
 
-    fn open_log(&self) -> Result<Option<Arc<Mutex<std::fs::File>>>, ExecError> {
+    fn open_log(&self) -> Result<Option<SharedLog>, ExecError> {
         let Some(path) = &self.log else { return Ok(None) };
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-        Ok(Some(Arc::new(Mutex::new(file.map_err(|source| self.io(source))?))))
-    }
-
-    fn capture<R>(&self, stream: Option<R>, log: Option<Arc<Mutex<std::fs::File>>>) -> Capture
-    where
-        R: AsyncRead + Unpin + Send + 'static,
-    {
-        let kept = Arc::new(Mutex::new(Vec::new()));
-        let (sink, redactor) = (Arc::clone(&kept), self.redactor.clone());
-        let task = tokio::spawn(async move {
-            let Some(stream) = stream else { return };
-            let mut reader = BufReader::new(stream);
-            let mut line = Vec::new();
-            while reader.read_until(b'\n', &mut line).await.is_ok_and(|n| n > 0) {
-                keep(&sink, &line);
-                if let Some(log) = &log {
-                    let text = redactor.clean(&String::from_utf8_lossy(&line));
-                    let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-                    // A full disk must not end the process we watch; the caller still has the captured end.
-                    drop(log.write_all(text.as_bytes()));
-                }
-                line.clear();
-            }
-        });
-        Capture { kept, task, redactor: self.redactor.clone() }
+        Ok(Some(Arc::new(Log::open(path).map_err(|source| self.io(source))?.into())))
     }
 
     fn spawn_error(&self, source: std::io::Error) -> ExecError {
@@ -404,52 +415,15 @@ impl Drop for Group {
     }
 }
 
-struct Capture {
-    kept: Arc<Mutex<Vec<u8>>>,
-    task: tokio::task::JoinHandle<()>,
-    redactor: Redactor,
-}
-
-impl Capture {
-    async fn finish(self) -> String {
-        let abort = self.task.abort_handle();
-        tokio::select! {
-            _ = self.task => {}
-            () = crate::wait::pause(DRAIN) => abort.abort(),
-        }
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        self.redactor.clean(&String::from_utf8_lossy(&kept))
+/// A line as it is told: whole, or its beginning and its end.
+pub(crate) fn told(line: &str) -> String {
+    if line.len() <= TOLD {
+        return line.to_owned();
     }
-}
-
-fn keep(sink: &Mutex<Vec<u8>>, line: &[u8]) {
-    let mut kept = sink.lock().unwrap_or_else(PoisonError::into_inner);
-    kept.extend_from_slice(line);
-    if kept.len() > CAPTURE_LIMIT * 2 {
-        let cut = kept.len() - CAPTURE_LIMIT;
-        kept.drain(..cut);
-    }
-}
-
-fn open_terminal() -> std::io::Result<(std::fs::File, std::fs::File)> {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
-    grantpt(&ours)?;
-    unlockpt(&ours)?;
-    let name = ptsname(&ours, Vec::new())?;
-    let path = OsString::from(name.to_string_lossy().into_owned());
-    let theirs = std::fs::OpenOptions::new().read(true).write(true).open(path)?;
-    let size = rustix::termios::Winsize { ws_row: 50, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
-    rustix::termios::tcsetwinsize(&ours, size)?;
-    Ok((ours.into(), theirs))
-}
-
-async fn hold_until_gone(ours: std::fs::File, pid: Option<u32>) {
-    let Some(pid) = pid else { return };
-    while Path::new(&format!("/proc/{pid}")).exists() {
-        crate::wait::pause(Duration::from_millis(100)).await;
-    }
-    drop(ours);
+    let boundary =
+        |from: usize| (from..line.len()).find(|at| line.is_char_boundary(*at)).unwrap_or(line.len());
+    let (head, tail) = (boundary(TOLD / 2), boundary(line.len() - TOLD / 2));
+    format!("{} … [{} bytes] … {}", &line[..head], tail - head, &line[tail..])
 }
 
 /// A word as a shell would need it.
@@ -469,86 +443,4 @@ impl fmt::Display for Command {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sh(script: &str) -> Command {
-        Command::new("/bin/sh").arg("-c").arg(script)
-    }
-
-    #[tokio::test]
-    async fn both_streams_and_the_code_are_kept() {
-        let output = sh("echo out; echo err >&2; exit 3").run().await.unwrap();
-        assert_eq!(
-            (output.code, output.stdout.as_str(), output.stderr.as_str()),
-            (Some(3), "out\n", "err\n")
-        );
-        assert_eq!(output.tail(1), "err");
-    }
-
-    #[tokio::test]
-    async fn the_environment_is_closed() {
-        let output = sh("env").env("GIVEN", "1").run().await.unwrap();
-        assert!(output.stdout.contains("GIVEN=1"));
-        assert!(!output.stdout.contains("CARGO"), "{}", output.stdout);
-    }
-
-    #[tokio::test]
-    async fn a_deadline_ends_the_whole_group() {
-        let start = Instant::now();
-        let error =
-            sh("echo begun; sleep 60 & wait").deadline(Duration::from_millis(200)).run().await.unwrap_err();
-        assert!(matches!(&error, ExecError::Deadline { tail, .. } if tail.contains("begun")), "{error}");
-        assert!(start.elapsed() < Duration::from_secs(5));
-    }
-
-    #[tokio::test]
-    async fn what_a_command_leaves_behind_is_ended_where_that_is_asked() {
-        let start = Instant::now();
-        let output = sh("sleep 300 & exit 0").whole_group().run().await.unwrap();
-        assert!(output.ok() && start.elapsed() < DRAIN, "the child held its pipes on");
-    }
-
-    /// Failure 40: whoever is to be ended may have ended by itself; that changes nothing about how it ended.
-    #[tokio::test]
-    async fn failure_40_ending_a_group_that_is_gone_is_no_error() {
-        let mut child = sh("exit 0").spawn().unwrap();
-        let group = Group(child.id());
-        assert!(child.wait().await.unwrap().success());
-        group.end(&mut child).await;
-        assert!(child.wait().await.unwrap().success());
-        // The three endings of a command, each with what was asked of it.
-        let ended = sh("exit 7").run().await.unwrap();
-        assert_eq!(ended.code, Some(7));
-        let killed = sh("kill -9 $$").run().await.unwrap();
-        assert_eq!((killed.code, killed.ending().as_str()), (None, "killed by a signal"));
-        let late = sh("trap 'exit 0' TERM; sleep 60 & wait").deadline(Duration::from_millis(200)).run().await;
-        assert!(matches!(late, Err(ExecError::Deadline { .. })), "a good code after TERM is no success");
-    }
-
-    #[tokio::test]
-    async fn a_secret_is_taken_out_of_output_log_and_command_line() {
-        let dir = tempfile::tempdir().unwrap();
-        let log = dir.path().join("log");
-        let redactor = Redactor::default();
-        redactor.learn(&Secret::new("canary-7f3a".into()));
-        let command = sh("cat; echo canary-7f3a").redactor(redactor).log(&log);
-        let output = command.input(Input::Text(Secret::new("canary-7f3a\n".into()))).run().await.unwrap();
-        assert_eq!(output.stdout, "[redacted]\n[redacted]\n");
-        assert!(!output.command.contains("canary"), "{}", output.command);
-        assert!(!std::fs::read_to_string(log).unwrap().contains("canary"));
-    }
-
-    /// Failure 17: no other program is needed for a terminal, so none can be missing where a timer starts us.
-    #[tokio::test]
-    async fn failure_17_a_terminal_is_a_terminal() {
-        let output = sh("test -t 0 && stty size <&0").input(Input::Terminal).run().await.unwrap();
-        assert_eq!(output.stdout, "50 200\n", "{}", output.stderr);
-    }
-
-    #[tokio::test]
-    async fn a_missing_program_is_named() {
-        let error = Command::new("no-such-program").run().await.unwrap_err();
-        assert!(error.to_string().contains("`no-such-program` is not installed"));
-    }
-}
+mod tests;

@@ -81,6 +81,38 @@ impl Redactor {
         known.sort_by_key(|k| std::cmp::Reverse(k.expose().len()));
     }
 
+    /// The length of the longest text that is taken out, in bytes.
+    pub(crate) fn longest(&self) -> usize {
+        let known = self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.first().map_or(0, |form| form.expose().len())
+    }
+
+    /// The last place at or before `at` where bytes may be cut without cutting a secret in two.
+    pub(crate) fn cut_before(&self, bytes: &[u8], mut at: usize) -> usize {
+        while let Some(secret) = self.around(bytes, at) {
+            at = secret.start;
+        }
+        at
+    }
+
+    /// The first place at or behind `at` where bytes may be cut without cutting a secret in two.
+    pub(crate) fn cut_after(&self, bytes: &[u8], mut at: usize) -> usize {
+        while let Some(secret) = self.around(bytes, at) {
+            at = secret.end;
+        }
+        at
+    }
+
+    /// Where a secret stands of which `at` is neither the beginning nor the end.
+    fn around(&self, bytes: &[u8], at: usize) -> Option<std::ops::Range<usize>> {
+        let known = self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.iter().map(|form| form.expose().as_bytes()).find_map(|form| {
+            let first = (at + 1).saturating_sub(form.len());
+            let place = |start: usize| start..start + form.len();
+            (first..at).map(place).find(|place| bytes.get(place.clone()) == Some(form))
+        })
+    }
+
     /// The text without any known secret, also not in its URL-encoded, JSON-escaped or base64 form.
     pub fn clean(&self, text: &str) -> String {
         let known = self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize as _;
 use serde::de::{DeserializeOwned, Visitor};
 
 /// A YAML text that is not what it should be, with the place to look at.
@@ -23,13 +24,21 @@ fn place(at: Option<(usize, usize)>) -> String {
 
 /// Reads a value of type `T` from YAML text; `path` is named in errors.
 pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, YamlError> {
+    read(path, text, |text| serde_yaml::from_str(text))
+}
+
+fn read<T>(
+    path: &Path,
+    text: &str,
+    load: impl FnOnce(&str) -> Result<T, serde_yaml::Error>,
+) -> Result<T, YamlError> {
     // An empty file is an empty mapping, as an author means it.
     let text = if text.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with('#')) {
         "{}"
     } else {
         text
     };
-    serde_yaml::from_str(text).map_err(|error| {
+    load(text).map_err(|error| {
         let at = error.location().map(|l| (l.line(), l.column()));
         let message = error.to_string();
         // The library appends its own " at line L column C", which we already say.
@@ -72,9 +81,13 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// Reads YAML into JSON, with merge keys (`<<`) applied: compose files use them.
+/// Reads a compose file into JSON, with merge keys (`<<`) applied. Of several documents the first counts, as docker reads
+/// it; what stands behind `---` is not even looked at.
 pub fn parse_merged(path: &Path, text: &str) -> Result<serde_json::Value, YamlError> {
-    let mut value: serde_yaml::Value = parse(path, text)?;
+    let mut value: serde_yaml::Value = read(path, text, |text| {
+        let mut documents = serde_yaml::Deserializer::from_str(text);
+        documents.next().map_or_else(|| serde_yaml::from_str(text), serde_yaml::Value::deserialize)
+    })?;
     let error = |message: String| YamlError { path: path.to_owned(), at: None, message };
     value.apply_merge().map_err(|e| error(e.to_string()))?;
     serde_json::to_value(value).map_err(|e| error(e.to_string()))
@@ -131,6 +144,26 @@ mod tests {
     #[test]
     fn an_empty_file_is_an_empty_mapping() {
         assert_eq!(parse::<Sample>(Path::new("x"), "# nothing\n\n").unwrap().count, 0);
+    }
+
+    /// As `docker stack config` (28.2) read the same files.
+    #[test]
+    fn the_first_document_is_a_compose_file_and_the_rest_is_not_looked_at() {
+        let one = "services:\n  app: {image: x}\n";
+        for text in [
+            format!("{one}---\n"),
+            format!("{one}--- # end\n# nothing\n"),
+            format!("{one}---\nservices:\n  two: {{image: y}}\n"),
+            format!("{one}---\n: : bad [ yaml\n"),
+            format!("---\n{one}...\n"),
+            format!("# a comment\n---\n# and more\n{one}"),
+            format!("{one}...\nthis: is\n"),
+        ] {
+            let value = parse_merged(Path::new("x"), &text).unwrap_or_else(|e| panic!("{text}: {e}"));
+            assert_eq!(value, serde_json::json!({"services": {"app": {"image": "x"}}}), "{text}");
+        }
+        // Of our own files nothing is passed over.
+        assert!(parse::<Sample>(Path::new("recipe.yaml"), "count: 1\n---\ncount: 2\n").is_err());
     }
 
     #[test]

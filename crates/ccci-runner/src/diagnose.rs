@@ -5,6 +5,7 @@ use ccci_core::event::Event;
 use ccci_core::health::Prober;
 use ccci_core::names::AppDomain;
 use ccci_core::record::RunRecord;
+use ccci_core::visible::visible;
 
 use crate::enter::Run;
 use crate::world::World;
@@ -27,7 +28,7 @@ pub(crate) async fn diagnose(run: &Run, domain: &AppDomain, prober: Option<&Prob
     }
     text = format!("{}\n{text}", machine());
     let path = run.logs().join("diagnosis.txt");
-    let kept = match atomic::write(&path, world.redactor.clean(&text).as_bytes()) {
+    let kept = match atomic::write(&path, visible(&world.redactor.clean(&text)).as_bytes()) {
         Ok(()) => format!("tasks and logs: {}", path.display()),
         Err(error) => format!("tasks and logs could not be kept: {error}"),
     };

@@ -6,6 +6,7 @@ use std::path::Path;
 use ccci_core::compose::Compose;
 use ccci_core::deploy::{App, DeployError};
 use ccci_core::envfile::{AppEnv, EnvFile, compose_files};
+use ccci_core::foreign;
 use ccci_core::git::{Checkout, Commit, Git, GitError, Tags};
 use ccci_core::names::{AppDomain, NameError, RunId};
 use ccci_core::plan::{Candidate, Known, Observed};
@@ -167,6 +168,11 @@ impl Subject {
         settings.compose_files.iter().chain(self.app.added.keys()).cloned().collect()
     }
 
+    /// The `.env.sample` of the checkout; empty where there is none.
+    pub(crate) fn sample(&self) -> Result<String, DeployError> {
+        Ok(foreign::read(&self.app.checkout.dir().join(".env.sample"))?.unwrap_or_default())
+    }
+
     /// The app's env as the `.env.sample` of the checkout makes it; what was provided for the run wins.
     pub(crate) fn fresh_env(
         &self,
@@ -176,7 +182,7 @@ impl Subject {
         let Self { app, .. } = self;
         let values = self.values(settings, provided);
         let checkout = app.checkout.dir();
-        let sample = ccci_core::atomic::read_optional(&checkout.join(".env.sample"))?.unwrap_or_default();
+        let sample = self.sample()?;
         let render = AppEnv {
             sample: &sample,
             recipe: &app.recipe,

@@ -9,6 +9,7 @@ use ccci_core::plan::{Ask, Filter, Wish};
 use ccci_core::stage::{StageError, StageName};
 
 use crate::cli::{Colour, GlobalArgs, RunArgs};
+use crate::report::door::{Door, Lost};
 use crate::report::files::JsonTarget;
 use crate::warm::points::Failpoints;
 
@@ -120,8 +121,12 @@ impl Surroundings {
 }
 
 /// Standard output for results, or standard error when standard output carries the record.
-pub(crate) fn results_stream(json: Option<&JsonTarget>) -> Box<dyn Write + Send> {
-    if json == Some(&JsonTarget::Stdout) { Box::new(std::io::stderr()) } else { Box::new(std::io::stdout()) }
+pub(crate) fn results_stream(json: Option<&JsonTarget>, lost: &Lost) -> Box<dyn Write + Send> {
+    // The report makes its own texts harmless, and paints.
+    match json {
+        Some(JsonTarget::Stdout) => Box::new(Door::err().painted()),
+        _ => Box::new(Door::out(lost).painted()),
+    }
 }
 
 impl Target {

@@ -25,8 +25,17 @@ fn say(line: &str) {
     writeln!(std::io::stderr(), "ccci: {line}").ok();
 }
 
+/// The number of SIGHUP.
+const HANGUP: u8 = 1;
+
+/// The signals that a process ignores, a bit each, as the kernel tells them in its `status`.
+fn ignored(status: &str) -> u64 {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
+}
+
 impl Stop {
-    /// Listens for SIGINT, SIGTERM and SIGHUP.
+    /// Listens for SIGINT, SIGTERM and SIGHUP; not for a SIGHUP that was ignored when we were started.
     pub(crate) fn listen() -> std::io::Result<Self> {
         let stop = Self {
             run: CancellationToken::new(),
@@ -34,8 +43,14 @@ impl Stop {
             number: Arc::default(),
             stay: Arc::default(),
         };
-        let kinds = [(SignalKind::interrupt(), 2), (SignalKind::terminate(), 15), (SignalKind::hangup(), 1)];
+        let kinds =
+            [(SignalKind::interrupt(), 2), (SignalKind::terminate(), 15), (SignalKind::hangup(), HANGUP)];
+        let ignored = ignored(&std::fs::read_to_string("/proc/self/status").unwrap_or_default());
         for (kind, number) in kinds {
+            // Whoever started us with `nohup` wants us to outlive the terminal.
+            if number == HANGUP && ignored & 1 << (HANGUP - 1) != 0 {
+                continue;
+            }
             let (mut stream, stop) = (signal(kind)?, stop.clone());
             tokio::spawn(async move {
                 while stream.recv().await.is_some() {
@@ -83,6 +98,14 @@ impl Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_ignored_is_read_from_the_kernels_own_mask() {
+        let status =
+            |mask: &str| format!("Name:\tccci\nSigBlk:\tffffffffffffffff\nSigIgn:\t{mask}\nSigCgt:\t1\n");
+        assert_eq!(ignored(&status("0000000000001001")), 0x1001, "SIGHUP and SIGPIPE");
+        assert_eq!((ignored(&status("0000000000000000")), ignored("")), (0, 0));
+    }
 
     #[tokio::test]
     async fn a_signal_ends_the_stay_and_only_the_next_one_the_run() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ccci_core::abra::{DeployMode, Fault};
 use ccci_core::atomic::PathError;
 use ccci_core::deploy::{self, DeployError, GivenSecret, Settled, Tools};
-use ccci_core::envfile::EnvFile;
+use ccci_core::envfile::{ComposeFiles, EnvFile, Followed};
 use ccci_core::event::Event;
 use ccci_core::gate::{self, Admission};
 use ccci_core::git::Commit;
@@ -47,6 +47,8 @@ pub(crate) struct Live<'a> {
     world: &'a World,
     /// The app's env as ccci means it; abra writes its own notes into the file.
     env: Option<EnvFile>,
+    /// The sample of the commit that the env was made for.
+    sample: Option<EnvFile>,
     /// Whether the app has been here before: then that its base does not stand says nothing of the recipe (R11).
     kept: bool,
     /// Whether there is anything of the app to look at.
@@ -95,6 +97,7 @@ impl<'a> Live<'a> {
             provided,
             world,
             env,
+            sample: None,
             kept,
             deployed: false,
             stood: None,
@@ -356,7 +359,8 @@ impl<'a> Live<'a> {
         let prepared = async {
             let tree = self.subject.app.bring_to(&self.plan.head).await?;
             let mut env = self.env.clone().unwrap_or_default();
-            env.merge_missing(&self.subject.fresh_env(&self.world.settings, &self.provided.env)?);
+            let fresh = self.subject.fresh_env(&self.world.settings, &self.provided.env)?;
+            self.grow(&mut env, &fresh, &|_| {})?;
             let (quiet, nothing) = (|_: &str| {}, |_: &[String]| Ok(()));
             deploy::prepare(tree, &env.expanded(), &self.tools(&quiet, &nothing)).await
         };
@@ -383,6 +387,9 @@ impl<'a> Live<'a> {
         let fresh = self.subject.fresh_env(&self.world.settings, &self.provided.env)?;
         let checkout = app.checkout.dir();
         let at_base = self.kept && stage == StageName::Install;
+        if stage == StageName::Install {
+            self.sample = Some(EnvFile::parse(&self.subject.sample()?)?);
+        }
         let mut env = match self.env.take() {
             None => fresh,
             // The known-good's own env; only what each run brings is filled in.
@@ -393,10 +400,7 @@ impl<'a> Live<'a> {
                 env
             }
             Some(mut env) => {
-                let added = env.merge_missing(&fresh);
-                if !added.is_empty() {
-                    self.world.events.progress(format!("new in the env: {}", added.join(", ")));
-                }
+                self.grow(&mut env, &fresh, &|text| self.world.events.progress(text))?;
                 if self.kept {
                     // What the server and the recipe's author set today holds for the tested commit.
                     for (key, value) in self.subject.values(&self.world.settings, &self.provided.env) {
@@ -415,6 +419,30 @@ impl<'a> Live<'a> {
         }
         env.write(&self.run.abra.env_file(&app.domain))?;
         self.env = Some(env);
+        Ok(())
+    }
+
+    /// What the checkout's sample adds to the app's env: new keys, and compose files where nobody has set others (R10).
+    fn grow(&self, env: &mut EnvFile, fresh: &EnvFile, tell: &dyn Fn(String)) -> Result<(), DeployError> {
+        let added = env.merge_missing(fresh);
+        if !added.is_empty() {
+            tell(format!("new in the env: {}", added.join(", ")));
+        }
+        let set = self.subject.values(&self.world.settings, &self.provided.env).contains_key("COMPOSE_FILE");
+        let Some(base) = self.sample.as_ref().filter(|_| !set) else { return Ok(()) };
+        let head = EnvFile::parse(&self.subject.sample()?)?;
+        let ours = self.subject.compose_files(&self.world.settings);
+        match env.follow_compose_files(ComposeFiles { base, head: &head, ours: &ours })? {
+            Followed::Same => {}
+            Followed::Head(files) => {
+                tell(format!("COMPOSE_FILE as .env.sample has it now: {}", files.join(":")))
+            }
+            Followed::Kept(files) => {
+                let files = files.join(":");
+                tell(format!("COMPOSE_FILE stays as it was set by hand; .env.sample has {files} now"));
+            }
+        }
+        env.extend_compose_files(self.subject.app.checkout.dir(), &ours)?;
         Ok(())
     }
 

@@ -142,8 +142,9 @@ fn messages_only(output: Output) -> Output {
 
 fn from_exec(command: &Command, error: ExecError, confidential: bool) -> AbraError {
     let error = match error {
-        ExecError::Deadline { command, after, .. } if confidential => {
-            ExecError::Deadline { command, after, tail: "(what it printed is not shown)".to_owned() }
+        ExecError::Deadline { command, after, unlogged, .. } if confidential => {
+            let tail = "(what it printed is not shown)".to_owned();
+            ExecError::Deadline { command, after, tail, unlogged }
         }
         other => other,
     };

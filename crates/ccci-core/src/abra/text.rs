@@ -5,6 +5,9 @@ use serde_json::Value;
 /// The levels that begin a log line of abra.
 const LEVELS: [&str; 5] = ["FATA", "ERRO", "WARN", "INFO", "DEBU"];
 
+/// How many lines may continue a message that ended abra.
+const FATAL_LINES: usize = 40;
+
 /// The text without terminal escape codes and carriage returns.
 pub fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
@@ -67,7 +70,9 @@ pub fn fatal(text: &str) -> Option<String> {
     let lines: Vec<&str> = text.lines().collect();
     let at = lines.iter().rposition(|line| message(line, "FATA").is_some())?;
     let mut all = vec![message(lines[at], "FATA")?.trim_end()];
-    all.extend(lines[at + 1..].iter().map(|l| l.trim_end()).take_while(|l| !l.is_empty() && !is_message(l)));
+    let further = lines[at + 1..].iter().map(|l| l.trim_end());
+    all.extend(further.take_while(|l| !l.is_empty() && !is_message(l)).take(FATAL_LINES));
+    let all: Vec<String> = all.into_iter().map(crate::exec::told).collect();
     Some(all.join("\n").trim().to_owned())
 }
 

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::atomic::{self, PathError};
+use crate::atomic::PathError;
+use crate::foreign;
 use crate::names::{NameError, SWARM_NAME_MAX, StackName};
 use crate::yaml::{self, YamlError};
 
@@ -146,11 +147,11 @@ impl Compose {
         values: &BTreeMap<String, String>,
         stack: &StackName,
     ) -> Result<Self, ComposeError> {
-        let script = atomic::read_optional(&checkout.join("abra.sh"))?.unwrap_or_default();
+        let script = foreign::read(&checkout.join("abra.sh"))?.unwrap_or_default();
         let mut texts = Vec::new();
         for file in files {
             let path = checkout.join(file);
-            let text = atomic::read_optional(&path)?.ok_or(ComposeError::Missing { path })?;
+            let text = foreign::read(&path)?.ok_or(ComposeError::Missing { path })?;
             texts.push((PathBuf::from(file), text));
         }
         let mut all = values.clone();

@@ -8,6 +8,7 @@ use super::{App, DeployError, Deployed, Tools, apply};
 use crate::abra::{Abra, DeployMode};
 use crate::atomic::{self, PathError};
 use crate::envfile::{AppEnv, EnvFile, EnvFileError};
+use crate::foreign;
 use crate::git::{Commit, Git, GitError, Tag, Tags};
 use crate::health::{ProbeFailure, Prober, Site, Unserved, Wanted};
 use crate::manifest::Health;
@@ -130,7 +131,7 @@ pub async fn prepare(order: &Order<'_>, git: &Git, abra: &Abra) -> Result<Prepar
         None => releases.newest().ok_or_else(no_release)?.commit.clone(),
     };
     checkout.checkout(&commit).await?;
-    let sample = atomic::read_optional(&dir.join(".env.sample"))?.unwrap_or_default();
+    let sample = foreign::read(&dir.join(".env.sample"))?.unwrap_or_default();
     let Order { recipe, domain, values, compose_files, .. } = *order;
     let env = AppEnv { sample: &sample, recipe, domain, values, compose_files, checkout: &dir }.render()?;
     let version = releases.at(&commit).map(|tag| tag.version.clone());

@@ -3,6 +3,7 @@
 //! Lines nobody asked to change stay byte for byte, because the comment behind a secret's version carries its length.
 //! `$VAR` is left alone unless the expanded values are asked for.
 
+mod follow;
 mod line;
 mod render;
 
@@ -10,8 +11,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::atomic::{self, PathError};
+use crate::foreign;
 use line::{Line, Quote};
 
+pub use follow::{ComposeFiles, Followed};
 pub use render::{AppEnv, compose_files};
 
 /// A text that is not an env file, or a file that could not be read.
@@ -65,16 +68,16 @@ impl EnvFile {
     /// Reads the file at `path`; one that is not there is an error.
     pub fn read(path: &Path) -> Result<Self, EnvFileError> {
         use crate::atomic::PathContext as _;
-        let text = std::fs::read_to_string(path).path("read", path)?;
-        Self::parse(&text)
+        let bytes = std::fs::read(path).path("read", path)?;
+        Self::parse(&foreign::text(&bytes))
     }
 
     /// Replaces the file at `path`, readable by its owner only: values may be private.
     pub fn write(&self, path: &Path) -> Result<(), EnvFileError> {
-        Ok(atomic::write_private(path, self.text().as_bytes())?)
+        Ok(atomic::write_private(path, &foreign::bytes(&self.text()))?)
     }
 
-    /// The file's text.
+    /// The file's text, of which [`foreign::bytes`] makes the bytes.
     pub fn text(&self) -> String {
         let mut text = String::new();
         for line in &self.lines {

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::exec::{Command, Output};
+use crate::exec::{CAPTURE_LIMIT, Command, Output};
 use crate::secret::Redactor;
 
 pub use commit::{Commit, CommitError};
@@ -188,7 +188,15 @@ impl Checkout {
     /// Runs git here and gives its standard output; a bad exit code is an error.
     async fn run<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<String, GitError> {
         let output = self.command().args(args).run().await?;
-        if output.ok() { Ok(output.stdout) } else { Err(failed(&output)) }
+        if !output.ok() {
+            return Err(failed(&output));
+        }
+        if output.dropped == 0 {
+            return Ok(output.stdout);
+        }
+        // Half of a list is none.
+        let said = format!("it printed more than {} MiB", CAPTURE_LIMIT >> 20);
+        Err(GitError::Failed { command: output.command.clone(), ending: output.ending(), said })
     }
 
     /// Runs git here for an answer by exit code.

@@ -5,6 +5,7 @@
 //! deploy. A wrong answer is the recipe's; an engine that cannot be asked is not.
 
 mod http;
+mod redirect;
 mod serving;
 mod tcp;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub use http::Exchange;
 pub use serving::{Unserved, Wanted};
 
+use self::redirect::Lead;
 use crate::address::Address;
 use crate::http::ClientError;
 use crate::manifest::{CommandProbe, Health, HttpProbe, Probe};
@@ -268,7 +270,21 @@ fn judge_http(probe: &HttpProbe, exchange: &Exchange, body: &str) -> Answer {
         return wrong(exchange.error.clone().unwrap_or_else(|| "no answer".to_owned()));
     };
     if !probe.status.accept(status) {
-        return Answer::Wrong { why: format!("status {status}"), status: Some(status) };
+        let own = probe.status.accept_at_home(status);
+        match redirect::leads(exchange) {
+            _ if !own => return Answer::Wrong { why: format!("status {status}"), status: Some(status) },
+            Lead::Home => {}
+            Lead::Away(place) => {
+                let why = format!(
+                    "status {status}, and it leads away from the app, to {place}; if that is meant, list {status} under `health.status`"
+                );
+                return Answer::Wrong { why, status: Some(status) };
+            }
+            Lead::Nowhere => {
+                let why = format!("status {status} without a place to go to (`Location`)");
+                return Answer::Wrong { why, status: Some(status) };
+            }
+        }
     }
     if let Some(error) = &exchange.error {
         return wrong(format!("status {status}, but the answer broke off: {error}"));

@@ -178,7 +178,12 @@ impl<'de> Deserialize<'de> for Soak {
 /// HTTP statuses that count as well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "Vec<u16>", try_from = "Vec<Status>")]
-pub struct Statuses(Vec<u16>);
+pub struct Statuses {
+    /// Wherever they lead.
+    anywhere: Vec<u16>,
+    /// Where they lead to the app's own domain.
+    at_home: Vec<u16>,
+}
 
 /// One status, checked as it is read.
 struct Status(u16);
@@ -193,33 +198,47 @@ impl<'de> Deserialize<'de> for Status {
 }
 
 impl Statuses {
-    /// True when this status is one of them.
+    /// True when this status is one of them, wherever it leads.
     pub fn accept(&self, status: u16) -> bool {
-        self.0.contains(&status)
+        self.anywhere.contains(&status)
     }
 
-    /// All of them, as written.
+    /// True when this status is one of them where it leads to the app's own domain.
+    pub fn accept_at_home(&self, status: u16) -> bool {
+        self.accept(status) || self.at_home.contains(&status)
+    }
+
+    /// Those that count wherever they lead, as written.
     pub fn as_slice(&self) -> &[u16] {
-        &self.0
+        &self.anywhere
     }
 }
 
+/// An author's own list is taken at its word. Without one, the two redirects that every web server sends count wherever
+/// they lead, to a login elsewhere for one; the others are an app's own, and count where they lead to itself.
 impl Default for Statuses {
     fn default() -> Self {
-        Self(vec![200, 301, 302])
+        Self { anywhere: vec![200, 301, 302], at_home: vec![303, 307, 308] }
     }
+}
+
+fn listed(statuses: &[u16]) -> String {
+    statuses.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")
 }
 
 impl fmt::Display for Statuses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all: Vec<String> = self.0.iter().map(u16::to_string).collect();
-        f.write_str(&all.join(", "))
+        f.write_str(&listed(&self.anywhere))?;
+        match self.at_home.as_slice() {
+            [] => Ok(()),
+            home => write!(f, " ({} within its own domain)", listed(home)),
+        }
     }
 }
 
 impl From<Statuses> for Vec<u16> {
     fn from(value: Statuses) -> Self {
-        value.0
+        value.anywhere
     }
 }
 
@@ -230,14 +249,14 @@ impl TryFrom<Vec<Status>> for Statuses {
         if all.is_empty() {
             return Err("no status is listed, so nothing could ever pass".to_owned());
         }
-        Ok(Self(all.into_iter().map(|s| s.0).collect()))
+        Ok(Self { anywhere: all.into_iter().map(|s| s.0).collect(), at_home: Vec::new() })
     }
 }
 
 impl Statuses {
     /// What a probe expects where it says nothing: 200 alone.
     pub(super) fn ok() -> Self {
-        Self(vec![200])
+        Self { anywhere: vec![200], at_home: Vec::new() }
     }
 }
 

@@ -40,7 +40,7 @@ pub const KEYS: &[KeyDoc] = &[
         "list of HTTP statuses",
         "[200,301,302]",
         "health: {status: [200]}",
-        "answers that count as well",
+        "answers that count as well. Without a list also 303, 307 and 308 that lead to the app's own domain; with one exactly these",
     ),
     key(
         "ready",

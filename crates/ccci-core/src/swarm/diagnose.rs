@@ -1,6 +1,7 @@
 //! What a maintainer needs to understand a failure, gathered before the teardown takes it away: the tasks with their
 //! errors and the last log lines of each service, bounded in size and time, without secrets.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
@@ -17,8 +18,12 @@ use crate::secret::Redactor;
 const LINES: usize = 200;
 /// Among how many lines of a task the last one is looked for that is not empty.
 const TASK_LINES: usize = 10;
+/// What a line takes beside its text, roughly.
+const LINE_COST: usize = 128;
 /// No log line is longer, in bytes.
 const LINE_LIMIT: usize = 2000;
+/// How much of one service's log is held at once, in bytes: an engine that keeps no line ends counts no lines.
+const LOG_HELD: usize = 4 << 20;
 /// How long one service's log may take. Swarm never ends the log of a task that has no container.
 const LOG_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -120,12 +125,22 @@ async fn read(
     limit: usize,
 ) -> (Vec<String>, Option<String>) {
     let mut stream = Box::pin(stream);
-    let (mut raw, mut note) = (Vec::new(), None);
+    let (mut raw, mut note) = (VecDeque::new(), None);
     let reading = async {
+        let mut held = 0;
         // The tail counts for each task, so more may come than is wanted.
         while let Some(part) = stream.next().await {
             match part {
-                Ok(part) => raw.extend(stamped_lines(&part.into_bytes())),
+                Ok(part) => {
+                    for line in stamped_lines(&part.into_bytes()) {
+                        held += line.1.len() + LINE_COST;
+                        raw.push_back(line);
+                    }
+                    while held > LOG_HELD {
+                        let Some((_, gone)) = raw.pop_front() else { break };
+                        held -= gone.len() + LINE_COST;
+                    }
+                }
                 Err(error) => {
                     note = Some(error.to_string());
                     break;
@@ -136,7 +151,7 @@ async fn read(
     if tokio::time::timeout(LOG_DEADLINE, reading).await.is_err() {
         note = Some(format!("the engine did not end it within {} s", LOG_DEADLINE.as_secs()));
     }
-    raw.sort_by(|(a, _), (b, _)| a.cmp(b));
+    raw.make_contiguous().sort_by(|(a, _), (b, _)| a.cmp(b));
     let lines: Vec<String> = raw.into_iter().map(|(_, line)| line).collect();
     (lines[lines.len().saturating_sub(limit)..].to_vec(), note)
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use ccci_core::atomic::PathContext as _;
+use serde::Deserialize as _;
 use serde_yaml::Value;
 
 use super::fatal::Fatal;
@@ -51,9 +52,7 @@ impl Compose {
     ) -> Result<Self, Fatal> {
         let mut compose = Self::default();
         for file in files {
-            let path = dir.join(file);
-            let text = std::fs::read_to_string(&path).path("open", &path)?;
-            let mut tree = tree(file, &text)?;
+            let mut tree = tree(dir, file)?;
             if let Some(values) = values {
                 replace(&mut tree, values);
             }
@@ -111,9 +110,7 @@ impl Service {
 /// Docker's words for a duration that is a variable: the schema is checked before variables are replaced.
 pub(super) fn schema_complaint(dir: &Path, files: &[String]) -> Result<Option<String>, Fatal> {
     for file in files {
-        let path = dir.join(file);
-        let text = std::fs::read_to_string(&path).path("open", &path)?;
-        let tree = tree(file, &text)?;
+        let tree = tree(dir, file)?;
         for (service, body) in entries(&tree["services"]) {
             for key in DURATIONS {
                 if text_of(&body["healthcheck"][*key]).is_some_and(|v| v.contains('$')) {
@@ -136,9 +133,17 @@ pub(super) fn exports(text: &str) -> BTreeMap<String, String> {
     text.lines().filter_map(export).collect()
 }
 
-fn tree(file: &str, text: &str) -> Result<Value, Fatal> {
-    let error = |e: serde_yaml::Error| Fatal::Compose { file: file.to_owned(), why: e.to_string() };
-    let mut tree: Value = serde_yaml::from_str(text).map_err(error)?;
+/// The file's first document: docker looks at no other.
+fn tree(dir: &Path, file: &str) -> Result<Value, Fatal> {
+    let path = dir.join(file);
+    let refused = |why: String| Fatal::Compose { file: file.to_owned(), why };
+    let bytes = std::fs::read(&path).path("open", &path)?;
+    // Docker's words; it wants UTF-8 in comments too.
+    let text =
+        String::from_utf8(bytes).map_err(|_| refused("yaml: invalid trailing UTF-8 octet".to_owned()))?;
+    let error = |e: serde_yaml::Error| refused(e.to_string());
+    let first = serde_yaml::Deserializer::from_str(&text).next();
+    let mut tree = first.map_or(Ok(Value::Null), Value::deserialize).map_err(error)?;
     tree.apply_merge().map_err(error)?;
     Ok(tree)
 }
@@ -253,6 +258,22 @@ secrets:
         let mounted: Vec<_> = compose.mounted_secrets().map(|(_, name)| name.as_str()).collect();
         assert_eq!(mounted, ["s_one_v2", "x"]);
         assert_eq!(compose.version.as_deref(), Some("3.8"));
+    }
+
+    #[test]
+    fn only_the_first_document_counts_and_a_byte_that_is_no_text_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let read = |bytes: &[u8]| {
+            ccci_core::atomic::write(&dir.path().join("compose.yml"), bytes).unwrap();
+            Compose::read(dir.path(), &["compose.yml".to_owned()], None)
+        };
+        for behind in ["---\n", "---\nservices: {two: {image: y}}\n", "---\n: bad [\n"] {
+            let compose = read(format!("services: {{app: {{image: x}}}}\n{behind}").as_bytes()).unwrap();
+            assert_eq!(compose.services.len(), 1, "{behind}");
+        }
+        assert!(read(b"\xef\xbb\xbfservices: {app: {image: x}}\n").unwrap().service("app").is_some());
+        let refused = read(b"# caf\xe9\nservices: {app: {image: x}}\n").unwrap_err();
+        assert!(refused.to_string().contains("yaml: invalid trailing UTF-8 octet"), "{refused}");
     }
 
     #[test]

@@ -6,11 +6,14 @@
 //! changes labels alone, and no task is replaced.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use ccci_core::atomic;
 use ccci_core::exec::Command;
+use ccci_core::foreign;
 use serde_yaml::{Mapping, Value};
 
 use super::cli::{Call, Verb};
@@ -248,7 +251,9 @@ fn overlay(
 
 /// As a YAML mapping, with `$` doubled: docker replaces variables in this file too.
 fn mapping(pairs: BTreeMap<String, String>) -> Value {
-    let escaped = pairs.into_iter().map(|(k, v)| (Value::from(k), Value::from(v.replace('$', "$$"))));
+    // What is no text has no place in YAML.
+    let shown = |value: String| String::from_utf8_lossy(&foreign::bytes(&value)).replace('$', "$$");
+    let escaped = pairs.into_iter().map(|(k, v)| (Value::from(k), Value::from(shown(v))));
     Value::Mapping(escaped.collect())
 }
 
@@ -285,7 +290,9 @@ fn write_overlay(path: &Path, overlay: &Mapping) -> Result<(), Fatal> {
 
 fn with_values(command: Command, values: &BTreeMap<String, String>) -> Command {
     let own = values.iter().filter(|(key, _)| !NOT_FROM_THE_APP.contains(&key.as_str()));
-    own.fold(command, |command, (key, value)| command.env(key, value))
+    // A byte that is no text reaches docker as it stands in the file.
+    let raw = |value: &String| OsString::from_vec(foreign::bytes(value));
+    own.fold(command, |command, (key, value)| command.env(key, raw(value)))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ccci_core::atomic::{self, PathContext as _};
 use ccci_core::exec::{Command, Output};
+use ccci_core::foreign;
 use serde_json::Value;
 
 use super::docker::words;
@@ -137,7 +138,7 @@ impl Recipe {
 
     /// A file of the checkout, or `None`.
     pub(super) fn read(&self, file: &str) -> Result<Option<String>, Fatal> {
-        Ok(atomic::read_optional(&self.dir.join(file))?)
+        Ok(foreign::read(&self.dir.join(file))?)
     }
 
     /// The names of all compose files at the top of the checkout, `compose.yml` first.

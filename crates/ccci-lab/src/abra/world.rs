@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ccci_core::atomic::{self, PathContext as _};
+use ccci_core::foreign;
 
 use super::cli::Call;
 use super::envfile::{self, EnvFile};
@@ -95,7 +96,7 @@ impl World {
     }
 
     fn read_app(&self, server: &str, domain: &str, path: PathBuf) -> Result<App, Fatal> {
-        let text = std::fs::read_to_string(&path).path("read", &path)?;
+        let text = foreign::text(&std::fs::read(&path).path("read", &path)?);
         let env = EnvFile::parse(&text, self.on(Behaviour::SelfReference));
         let kind = env.get("TYPE").or(env.get("RECIPE")).filter(|k| !k.is_empty());
         let kind = kind.ok_or_else(|| Fatal::NoRecipeInEnv { domain: domain.to_owned() })?;
@@ -154,10 +155,11 @@ impl App {
         if !world.on(Behaviour::TypeRewrite) {
             return Ok(());
         }
-        let text = std::fs::read_to_string(&self.path).path("read", &self.path)?;
+        let text = foreign::text(&std::fs::read(&self.path).path("read", &self.path)?);
         // The path may be a symlink below `servers`: the file itself is replaced, not the link.
         let path = self.path.canonicalize().path("resolve", &self.path)?;
-        Ok(atomic::write(&path, envfile::with_version(&text, &self.recipe, version).as_bytes())?)
+        let text = envfile::with_version(&text, &self.recipe, version);
+        Ok(atomic::write(&path, &foreign::bytes(&text))?)
     }
 }
 

@@ -7,6 +7,7 @@ use ccci_core::verdict::{Trouble, exit};
 use tracing_subscriber::EnvFilter;
 
 use super::{Command, GlobalArgs, RunArgs, canonical, lint, list, plan, realms, recover, run, snapshot};
+use crate::report::door::{Door, Lost};
 use crate::report::files::WriteError;
 use crate::request::{RequestError, Surroundings};
 use crate::room::RoomError;
@@ -82,10 +83,15 @@ pub(crate) fn dispatch(command: Option<Command>, args: &RunArgs, global: &Global
     match done {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            writeln!(std::io::stderr(), "ccci: {error}").ok();
+            complain(&error);
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// One line, or a few, of what went wrong.
+pub(super) fn complain(error: &dyn std::fmt::Display) {
+    writeln!(Door::err(), "ccci: {error}").ok();
 }
 
 async fn carry_out(
@@ -94,7 +100,27 @@ async fn carry_out(
     global: &GlobalArgs,
     surroundings: &Surroundings,
 ) -> Result<u8, CommandError> {
-    let mut out = std::io::stdout();
+    let lost = Lost::default();
+    let mut out = Door::out(&lost);
+    let done = by_command(command, args, (global, surroundings), &mut out).await;
+    out.flush().map_err(CommandError::Process)?;
+    match (done, lost.take()) {
+        (Ok(exit::PASS), Some(lost)) => Err(CommandError::Write(lost.into())),
+        (done, Some(lost)) => {
+            // What the command came to is the worse news; it keeps its code.
+            complain(&lost);
+            done
+        }
+        (done, None) => done,
+    }
+}
+
+async fn by_command(
+    command: Option<Command>,
+    args: &RunArgs,
+    (global, surroundings): (&GlobalArgs, &Surroundings),
+    mut out: &mut Door<std::io::Stdout>,
+) -> Result<u8, CommandError> {
     match command {
         None => stoppable(async |stop| run::run(args, global, surroundings, stop).await).await,
         Some(Command::List(args)) => list::list(&args.recipe, &surroundings.recipes_dir(global)?, &mut out),

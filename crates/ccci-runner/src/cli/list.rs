@@ -31,7 +31,7 @@ pub(crate) fn list_chosen(
     let skipped = |stage| room.manifest.skipped(stage);
     let chosen = chosen(&room, ask)?;
     let note = overlay::absent(recipes, recipe).map(|absent| format!("{recipe}: {absent}\n"));
-    // A reader that has seen enough (`| head`) is no error.
+    // What cannot be written is told by whoever opened the stream.
     out.write_all(note.unwrap_or_default().as_bytes()).ok();
     out.write_all(text(&chosen, skipped).as_bytes()).ok();
     Ok(exit::PASS)

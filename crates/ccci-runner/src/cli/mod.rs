@@ -14,9 +14,14 @@ pub(crate) mod snapshot;
 
 pub(crate) use dispatch::dispatch;
 
+use std::io::Write as _;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
+use ccci_core::verdict::exit;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+use crate::report::door::LostOutput;
 
 /// clap's own line would mix both forms.
 const USAGE: &str = "ccci [OPTIONS] [FILTER]\n       ccci [OPTIONS] <COMMAND>";
@@ -36,15 +41,27 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// Reads the command line; one that means two things at once is refused as clap refuses others.
-    pub(crate) fn read() -> Self {
-        let cli = Self::parse();
+    /// Reads the command line; one that means two things at once is refused as clap refuses others. Help and version are
+    /// told here, and end with the code that is given back.
+    pub(crate) fn read() -> Result<Self, ExitCode> {
+        let cli = Self::try_parse().map_err(|told| {
+            if told.use_stderr() {
+                told.exit();
+            }
+            match told.print().and_then(|()| std::io::stdout().flush()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    dispatch::complain(&LostOutput::from(error));
+                    ExitCode::from(exit::INCONCLUSIVE)
+                }
+            }
+        })?;
         if cli.command.is_some() && cli.run.recipe.is_some() {
             let why = "--recipe asks for a run and cannot be used together with a command\n\n\
                        Write a filter of that name behind `--`.";
             Self::command().error(clap::error::ErrorKind::ArgumentConflict, why).exit();
         }
-        cli
+        Ok(cli)
     }
 
     /// The options of a plain run of a recipe.

@@ -1,5 +1,7 @@
 //! A run, or with `--list` the list of its checks.
 
+use std::io::Write;
+
 use ccci_core::event::{Consumer, Events};
 use ccci_core::secret::Redactor;
 use ccci_core::verdict::exit;
@@ -7,6 +9,7 @@ use ccci_core::verdict::exit;
 use super::dispatch::CommandError;
 use super::{GlobalArgs, RunArgs, list};
 use crate::pipeline::{self, Place};
+use crate::report::door::{Door, Lost};
 use crate::report::terminal::Terminal;
 use crate::report::{SharedRecorder, files};
 use crate::request::{RunRequest, Surroundings, results_stream};
@@ -39,16 +42,17 @@ pub(crate) async fn run_heard(
     let recipes_dir = surroundings.recipes_dir(global)?;
     if args.list {
         let target = &request.target;
-        return list::list_chosen(&target.recipe, &recipes_dir, &target.ask, &mut std::io::stdout());
+        return listed(|out| list::list_chosen(&target.recipe, &recipes_dir, &target.ask, out));
     }
     // Everything that can be wrong in the arguments and the recipe's folder is found before the server is touched.
     let room = Room::open(&recipes_dir, &request.target.recipe)?;
     list::chosen(&room, &request.target.ask)?;
     let redactor = Redactor::default();
+    let lost = Lost::default();
     // Held to the end of the run.
     let Server { settings, held: _held } = server::to_run(global, surroundings, &stop.run).await?;
     let terminal = Terminal::new(
-        results_stream(request.json.as_ref()),
+        results_stream(request.json.as_ref(), &lost),
         Box::new(std::io::stderr()),
         surroundings.colour(global.color),
         redactor.clone(),
@@ -80,6 +84,7 @@ pub(crate) async fn run_heard(
         place.locks.free();
         world.events.progress(format!("record: {}", place.dir.display()));
     }
+    let written = written.and(lost.take().map_or(Ok(()), |lost| Err(lost.into())));
     match written {
         Err(error) if judgement.exit_code == exit::PASS => Err(error.into()),
         Err(error) => {
@@ -89,6 +94,15 @@ pub(crate) async fn run_heard(
         }
         Ok(()) => Ok(judgement.exit_code),
     }
+}
+
+/// Lists, and says so where the list could not be written.
+fn listed(list: impl FnOnce(&mut dyn Write) -> Result<u8, CommandError>) -> Result<u8, CommandError> {
+    let lost = Lost::default();
+    let mut out = Door::out(&lost);
+    let code = list(&mut out)?;
+    out.flush().map_err(CommandError::Process)?;
+    lost.take().map_or(Ok(code), |lost| Err(files::WriteError::from(lost).into()))
 }
 
 fn write(

@@ -110,22 +110,35 @@ fn judge(output: &Output, form: &Form, log: &str) -> Outcome {
             Outcome::Skip(if reason.is_empty() { "it gave no reason".to_owned() } else { reason })
         }
         Some(Ok(protocol::NOT_HERE)) if *form == Form::Rust => Outcome::Inconclusive(output.tail(LINES)),
-        _ => Outcome::Fail(failure(&output.tail(usize::MAX), &output.ending(), log)),
+        _ => Outcome::Fail(failure(output, log)),
     }
 }
 
 /// The message of a failed check. Its last line comes first: that is where a program says what was wrong, and reports
 /// often show only one line.
-fn failure(printed: &str, ending: &str, log: &str) -> String {
-    let lines: Vec<&str> = printed.lines().collect();
-    let Some(last) = lines.last() else { return format!("{ending}, and it printed nothing") };
-    let tail = lines[lines.len().saturating_sub(LINES)..].join("\n");
-    match lines.len() {
+fn failure(output: &Output, log: &str) -> String {
+    let (tail, ending, count) = (output.tail(LINES), output.ending(), output.line_count());
+    let Some(last) = tail.lines().last() else { return format!("{ending}, and it printed nothing") };
+    match count {
         1 => format!("{last}\n({ending}; logs/{log})"),
+        _ if output.unlogged > 0 => {
+            format!("{last}\n{tail}\n({ending}; {})", whereabouts(output.unlogged, log))
+        }
         count if count <= LINES => format!("{last}\n{tail}\n({ending}; logs/{log})"),
         count => {
             format!("{last}\n{tail}\n({ending}; the last {LINES} of {count} lines, all are in logs/{log})")
         }
+    }
+}
+
+/// Where what a check printed can be read.
+fn whereabouts(unlogged: u64, log: &str) -> String {
+    match unlogged {
+        0 => format!("all are in logs/{log}"),
+        _ => format!(
+            "logs/{log} has the beginning and the end: it printed {} MiB more",
+            unlogged.div_ceil(1 << 20)
+        ),
     }
 }
 
@@ -136,7 +149,7 @@ fn not_run(error: &ExecError, form: &Form, log: &str) -> Outcome {
             Outcome::Inconclusive(format!("ccci cannot start itself: {error}"))
         }
         ExecError::Cancelled { .. } => Outcome::Inconclusive("the run was cancelled".to_owned()),
-        ExecError::Deadline { after, tail, .. } => {
+        ExecError::Deadline { after, tail, unlogged, .. } => {
             let key = if *form == Form::Rust {
                 "`timeouts.check`, or its own `timeout`"
             } else {
@@ -145,7 +158,7 @@ fn not_run(error: &ExecError, form: &Form, log: &str) -> Outcome {
             let text = format!("took more than {} s ({key}) and was ended", after.as_secs());
             Outcome::Fail(match tail.as_str() {
                 "" => format!("{text}; it printed nothing"),
-                tail => format!("{text}\n{tail}\n(its last lines; all are in logs/{log})"),
+                tail => format!("{text}\n{tail}\n(its last lines; {})", whereabouts(*unlogged, log)),
             })
         }
         ExecError::NotFound { program } => {

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use ccci_core::atomic::{self, PathError};
 use ccci_core::report::RunReport;
+use ccci_core::visible::{self, visible};
 
+use super::door::LostOutput;
 use super::junit;
 
 /// Where `--json` writes.
@@ -28,12 +30,16 @@ pub(crate) enum WriteError {
     Junit(#[from] quick_junit::SerializeError),
     #[error("cannot write the record to standard output: {0}")]
     Stdout(#[source] std::io::Error),
+    #[error(transparent)]
+    Lost(#[from] LostOutput),
 }
 
 /// Writes `results.json` and `junit.xml` into the run's directory.
 pub(crate) fn keep(dir: &Path, report: &RunReport) -> Result<(), WriteError> {
     atomic::write(&dir.join("results.json"), &json(report)?)?;
-    atomic::write(&dir.join("junit.xml"), junit::document(report)?.as_bytes())?;
+    let mut shown = report.clone();
+    shown.each_text(&mut |text| *text = visible(text).into_owned());
+    atomic::write(&dir.join("junit.xml"), junit::document(&shown)?.as_bytes())?;
     Ok(())
 }
 
@@ -42,12 +48,15 @@ pub(crate) fn hand_out(target: &JsonTarget, report: &RunReport) -> Result<(), Wr
     let text = json(report)?;
     match target {
         JsonTarget::File(path) => Ok(atomic::write(path, &text)?),
-        JsonTarget::Stdout => std::io::stdout().write_all(&text).map_err(WriteError::Stdout),
+        JsonTarget::Stdout => {
+            let mut out = std::io::stdout();
+            out.write_all(&text).and_then(|()| out.flush()).map_err(WriteError::Stdout)
+        }
     }
 }
 
+/// The record; a person who looks at it in a terminal is safe from what is in it.
 fn json(report: &RunReport) -> Result<Vec<u8>, serde_json::Error> {
-    let mut text = serde_json::to_vec_pretty(report)?;
-    text.push(b'\n');
-    Ok(text)
+    let text = serde_json::to_string_pretty(report)?;
+    Ok(format!("{}\n", visible::json(&text)).into_bytes())
 }

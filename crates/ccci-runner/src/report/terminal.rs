@@ -9,6 +9,7 @@ use ccci_core::report::{Canonical, Dep, Deploys, Lint, Mode, Phase};
 use ccci_core::secret::Redactor;
 use ccci_core::stage::{CheckKind, CheckResult, Outcome, StageName, Status};
 use ccci_core::verdict::{Judgement, Verdict};
+use ccci_core::visible::visible;
 
 /// Writes results to one stream and talk to another.
 pub(crate) struct Terminal {
@@ -36,6 +37,17 @@ enum Paint {
     Good,
     Bad,
     Quiet,
+}
+
+impl Paint {
+    fn on(self, text: &str) -> String {
+        let code = match self {
+            Self::Good => "32",
+            Self::Bad => "31;1",
+            Self::Quiet => "2",
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
 }
 
 impl Terminal {
@@ -67,22 +79,24 @@ impl Terminal {
 
     /// A line of results. A closed pipe must not end the run that owes a teardown.
     fn result(&mut self, line: &str) {
-        let line = self.redactor.clean(line);
-        writeln!(self.results, "{line}").and_then(|()| self.results.flush()).ok();
+        self.painted(line, Paint::Quiet, "", "");
+    }
+
+    /// The same with one painted word in it: the colour is ours, and nothing else that acts is let through.
+    fn painted(&mut self, before: &str, paint: Paint, word: &str, behind: &str) {
+        let [before, behind] = [before, behind].map(|text| self.shown(text));
+        let word = if word.is_empty() || !self.colour { word.to_owned() } else { paint.on(word) };
+        writeln!(self.results, "{before}{word}{behind}").and_then(|()| self.results.flush()).ok();
     }
 
     fn say(&mut self, line: &str) {
-        let line = self.redactor.clean(line);
+        let line = self.shown(line);
         writeln!(self.talk, "{line}").and_then(|()| self.talk.flush()).ok();
     }
 
-    fn paint(&self, paint: Paint, text: &str) -> String {
-        let code = match paint {
-            Paint::Good => "32",
-            Paint::Bad => "31;1",
-            Paint::Quiet => "2",
-        };
-        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    /// A text as it may be seen: without secrets, and without what would act on a terminal.
+    fn shown(&self, text: &str) -> String {
+        visible(&self.redactor.clean(text)).into_owned()
     }
 
     fn started(&mut self, started: &Started) {
@@ -127,8 +141,7 @@ impl Terminal {
     fn check(&mut self, result: &CheckResult) {
         if self.kind != Some(result.kind) {
             self.kind = Some(result.kind);
-            let heading = self.paint(Paint::Quiet, result.kind.as_str());
-            self.result(&format!("  {heading}"));
+            self.painted("  ", Paint::Quiet, result.kind.as_str(), "");
         }
         let (paint, word) = match result.outcome {
             Outcome::Pass | Outcome::PassWith(_) => (Paint::Good, "pass"),
@@ -138,8 +151,8 @@ impl Terminal {
         };
         let first = result.outcome.reason().and_then(|r| r.lines().next()).unwrap_or_default();
         let note = if first.is_empty() { String::new() } else { format!("  {first}") };
-        let word = self.paint(paint, word);
-        self.result(&format!("    {word}  {:<46} {:>7.2} s{note}", result.name.as_str(), result.seconds));
+        let behind = format!("  {:<46} {:>7.2} s{note}", result.name.as_str(), result.seconds);
+        self.painted("    ", paint, word, &behind);
         match &result.outcome {
             Outcome::Fail(_) => self.failed.push(result.clone()),
             // Once is enough: what follows could not be judged for the same reason.
@@ -186,8 +199,8 @@ impl Terminal {
             Verdict::Inconclusive => (Paint::Bad, "INCONCLUSIVE"),
         };
         let why = judgement.why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
-        let line = format!("\n{} {}{why}", self.paint(paint, word), self.title);
-        self.result(&line);
+        let behind = format!(" {}{why}", self.title);
+        self.painted("\n", paint, word, &behind);
     }
 
     /// What became of the known-good, and how much the verdict says (R5, T3).
@@ -323,5 +336,33 @@ mod tests {
             terminal.take(&event);
         }
         insta::assert_snapshot!(String::from_utf8(sink.0.lock().unwrap().clone()).unwrap());
+    }
+
+    /// What a log, a body or a check says is seen and does nothing; what we paint is painted.
+    #[test]
+    fn only_our_own_colour_acts() {
+        let sink = Sink::default();
+        let (results, talk) = (Box::new(sink.clone()), Box::new(sink.clone()));
+        let mut terminal = Terminal::new(results, talk, true, Redactor::default());
+        let evil = "\u{1b}[2J\u{1b}]0;mine\u{7}\rPASS \u{9b}31m\u{202e}\n\tsecond é";
+        terminal.take(&Event::CheckEnded(CheckResult {
+            name: CheckName::generic(StageName::Install, "serving"),
+            kind: CheckKind::Generic,
+            stage: StageName::Install,
+            outcome: Outcome::Fail(evil.into()),
+            seconds: 1.0,
+            gated: false,
+        }));
+        terminal.take(&Event::Progress(evil.into()));
+        terminal.take(&Event::Fault(evil.into()));
+        let why = Some(evil.into());
+        let judgement = Judgement { verdict: Verdict::Fail, exit_code: 1, why };
+        terminal.take(&Event::Finished(judgement, "2026-11-21T09:30:00Z".parse().unwrap()));
+        let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.matches("\u{1b}[31;1mFAIL\u{1b}[0m").count(), 2, "{text:?}");
+        let without =
+            ["\u{1b}[31;1m", "\u{1b}[2m", "\u{1b}[0m"].iter().fold(text, |text, ours| text.replace(ours, ""));
+        assert!(!without.contains(|c: char| c.is_control() && c != '\n' && c != '\t'), "{without:?}");
+        assert!(!without.contains('\u{202e}') && without.contains("\tsecond é"), "{without:?}");
     }
 }

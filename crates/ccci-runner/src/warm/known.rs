@@ -7,6 +7,7 @@ use std::io::ErrorKind;
 use ccci_core::atomic::PathError;
 use ccci_core::canonical::{Canonical, Record};
 use ccci_core::envfile::EnvFile;
+use ccci_core::foreign;
 use ccci_core::manifest::Manifest;
 use ccci_core::record::{RecordState, RunRecord};
 use ccci_core::statefile::StateError;
@@ -275,8 +276,7 @@ pub(crate) fn damaged(error: &SnapError) -> Option<String> {
 /// The kept env.
 pub(crate) fn env(snapshot: &Snapshot) -> Result<EnvFile, String> {
     let bytes = snapshot.env().map_err(|error| error.to_string())?;
-    let text = String::from_utf8(bytes).map_err(|error| error.to_string())?;
-    EnvFile::parse(&text).map_err(|error| error.to_string())
+    EnvFile::parse(&foreign::text(&bytes)).map_err(|error| error.to_string())
 }
 
 /// A key that waits for a value which nothing gives any more.

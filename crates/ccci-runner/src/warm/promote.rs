@@ -5,6 +5,7 @@ use ccci_core::alert::AlertKind;
 use ccci_core::canonical::Canonical;
 use ccci_core::clock;
 use ccci_core::envfile::EnvFile;
+use ccci_core::foreign;
 use ccci_core::git::Commit;
 use ccci_core::lock::{self, Lock};
 use ccci_core::plan::{Known, promotion as plan_of};
@@ -356,7 +357,7 @@ impl Promotion<'_> {
             domain: canonical.domain.clone(),
             time: clock::now(),
             secrets: secrets(canonical, run, given).await?,
-            env: env.text().into_bytes(),
+            env: foreign::bytes(&env.text()),
         };
         let engine = Engine::connect().await.map_err(infrastructure)?;
         let proof = hands.undeploy_on(&engine, canonical).await?;

@@ -9,6 +9,7 @@ mod absent;
 mod authority;
 mod begun;
 mod behaviour;
+mod bounds;
 mod budget;
 mod cold;
 mod commands;

@@ -6,6 +6,7 @@
 
 mod alone;
 mod blame;
+mod bounds;
 mod browser;
 mod canonical;
 mod docs;
