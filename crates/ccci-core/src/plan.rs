@@ -362,10 +362,7 @@ fn base_deploy(seen: &Observed, base: &Commit, version: Option<&RecipeVersion>) 
     }
     // One lightweight tag anywhere stops every pinned deploy of the recipe (failure 28).
     if let Some(tag) = seen.tags.lightweight() {
-        return BaseDeploy::Chaos(format!(
-            "the tag {} is not annotated, and abra then pins nothing",
-            tag.version
-        ));
+        return BaseDeploy::Chaos(format!("the tag {tag} is not annotated, and abra then pins nothing"));
     }
     BaseDeploy::Pinned(version.clone())
 }

@@ -28,7 +28,7 @@ fn seen(head: u8, tags: Vec<Tag>) -> Observed {
     }
     let head = commit(head);
     let merged: Vec<_> = tags.iter().map(|t| t.commit.clone()).collect();
-    let tags = Tags { releases: tags, others: Vec::new() };
+    let tags = Tags { releases: tags, ..Tags::default() };
     let older = tags.base_of(&head, &merged).cloned();
     let cold = Candidate { head, older, known: Known::None("record".into()) };
     Observed { quick: cold.clone(), cold, tags, overlay_file: None, declared_skips: Vec::new(), checks }
@@ -65,6 +65,12 @@ fn failures_23_and_28_the_base_is_pinned_only_where_abra_can() {
     assert_eq!(deploy(&found), BaseDeploy::Pinned("1.0.0+1".parse().unwrap()));
     found.tags.releases[1].annotated = false;
     assert!(matches!(deploy(&found), BaseDeploy::Chaos(why) if why.contains("1.1.0+1")));
+    found.tags.releases[1].annotated = true;
+    found.tags.light_others.push("v2.4.8".to_owned());
+    assert!(
+        matches!(deploy(&found), BaseDeploy::Chaos(why) if why.contains("v2.4.8")),
+        "no release, and counts"
+    );
     found.overlay_file = Some("compose.ccci.yml".to_owned());
     assert!(matches!(deploy(&found), BaseDeploy::Chaos(why) if why.contains("compose.ccci.yml")));
 }
