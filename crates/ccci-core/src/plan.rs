@@ -6,6 +6,8 @@ use crate::report::Mode;
 use crate::stage::{CheckKind, CheckName, StageName};
 use crate::version::RecipeVersion;
 
+pub use base::{BaseEnd, without_base};
+
 /// What the run was asked for, as far as the plan depends on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ask {
@@ -408,6 +410,8 @@ fn none_of<'a>(text: &str, exact: bool, names: impl Iterator<Item = &'a str>) ->
         format!("no check's name has `{text}` in it{near}; `ccci list` shows them")
     }
 }
+
+mod base;
 
 #[cfg(test)]
 mod tests;

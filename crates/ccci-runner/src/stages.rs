@@ -1,5 +1,7 @@
 //! The body of a run: each stage is its seeds, its one mutation, then its checks, generic first (R2, R12).
 
+mod base;
+
 use std::sync::Arc;
 
 use ccci_core::abra::{DeployMode, Fault};
@@ -13,7 +15,7 @@ use ccci_core::health::{Prober, Site};
 use ccci_core::names::AppDomain;
 use ccci_core::plan::{BaseDeploy, Plan, StagePlan};
 use ccci_core::report::{Deploys, Image};
-use ccci_core::stage::{CheckKind, Outcome, StageName, Status};
+use ccci_core::stage::{CheckKind, CheckName, StageName, Status};
 use ccci_core::swarm::{Expectation, Limits, RunningImage, StackFacts};
 use ccci_core::verdict::Trouble;
 use ccci_core::version::RecipeVersion;
@@ -91,9 +93,9 @@ impl<'a> Live<'a> {
         Some(format!("log in as {}, the password is in {}", sso.user, file.display()))
     }
 
-    /// The stages of the plan, in order.
-    pub(crate) fn stages(&self) -> Vec<StagePlan> {
-        self.plan.stages.clone()
+    /// The stage that comes next, as the plan is by now.
+    pub(crate) fn next_stage(&self, findings: &Findings) -> Option<StagePlan> {
+        self.plan.stages.get(findings.stages.len()).cloned()
     }
 
     /// Keeps the app up for whoever wants to look at it, until a signal comes.
@@ -117,25 +119,34 @@ impl<'a> Live<'a> {
         self.world.events.send(Event::StageStarted(stage));
         let seeds = self.overlay(stage, true);
         self.harness(stage, "before", seeds, findings).await;
-        let mutation = match gate::admit_mutation(&findings.checks) {
+        let mutation = match gate::admit_mutation(stage, &findings.checks) {
             Admission::Run => self.mutate(stage, findings).await,
             Admission::Skip(_) => Mutation::None,
         };
+        let of = self.spoken_of(stage, &mutation);
         let scene = Arc::new(self.scene(stage, mutation));
-        let mut checks: Vec<HarnessCheck> = {
-            let generic = generic::of(&scene.manifest).filter(|check| check.stage == stage);
-            let of_base = self.kept && stage == StageName::Install;
-            generic.map(|check| generic_check(check, &scene, of_base)).collect()
+        let generic = generic::of(&scene.manifest).filter(|check| check.stage == stage.checked_as());
+        let generic: Vec<HarnessCheck> =
+            generic.map(|check| of.generic(generic_check(check, stage, &scene))).collect();
+        let checked = async {
+            self.harness(stage, "generic", generic, findings).await;
+            // Of a base that is none, the recipe's own checks are kept for the tested commit.
+            if of.end().is_none() {
+                let own = self.overlay(stage, false).into_iter().map(|check| of.own(check)).collect();
+                self.harness(stage, "own", own, findings).await;
+            }
         };
-        checks.extend(self.overlay(stage, false));
-        self.world.events.phase(checks_phase(stage), self.harness(stage, "after", checks, findings)).await;
+        self.world.events.phase(checks_phase(stage), checked).await;
         self.world.points.reach(Point::Checked);
-        if findings.provider.is_none() && findings.failed_in(stage) {
+        if findings.provider.is_none() && (findings.failed_in(stage) || of.end().is_some()) {
             findings.provider = self.provided.still_stands(self.run, self.world).await.err();
         }
         let has_own = self.subject.room.checks.iter().any(|check| check.stage == stage);
         let (status, reason) = findings.status_of(stage, has_own);
         self.ended(stage, status, reason, findings);
+        if let (Some(end), None) = (of.end(), &findings.provider) {
+            self.go_without_base(end, findings).await;
+        }
     }
 
     fn ended(&self, stage: StageName, status: Status, reason: Option<String>, findings: &mut Findings) {
@@ -170,6 +181,12 @@ impl<'a> Live<'a> {
         let (commit, mode, name) = match stage {
             StageName::Install => (self.plan.base.clone(), base_mode(&self.plan), "deploy"),
             StageName::Upgrade => (self.plan.head.clone(), DeployMode::Chaos, "upgrade"),
+            StageName::Fresh => {
+                if let Err(left) = self.clear().await {
+                    return Mutation::Refused(left);
+                }
+                (self.plan.head.clone(), DeployMode::Chaos, "deploy")
+            }
             StageName::Custom => return Mutation::None,
         };
         let events = self.world.events.clone();
@@ -191,12 +208,22 @@ impl<'a> Live<'a> {
         mode: &DeployMode,
         deploys: &mut Deploys,
     ) -> Mutation {
-        match self.apply(stage, commit, mode).await {
+        let mut applied = self.apply(stage, commit, mode).await;
+        if let Err(error) = &applied
+            && let Some(why) = self.only_pinning_is_refused(error, mode, commit).await
+        {
+            let base = self.plan.base_name();
+            self.world
+                .events
+                .send(Event::Fault(format!("{stage}: {base} is deployed by chaos, since {why}")));
+            applied = self.apply(stage, commit, &DeployMode::Chaos).await;
+        }
+        match applied {
             Ok(applied) => {
                 self.deployed = true;
                 // Counted by what was there before, so that a second deploy cannot pass for a redeploy.
                 deploys.counted += u32::from(applied.is_first());
-                self.world.events.send(Event::Deploys(*deploys));
+                self.world.events.send(Event::Deploys(deploys.clone()));
                 let ahead = stage == StageName::Install && self.plan.runs(StageName::Upgrade);
                 // The base boots by itself: meanwhile the tested commit is fetched.
                 let prepared = async {
@@ -363,7 +390,7 @@ impl<'a> Live<'a> {
         let planned = |check: &&OverlayCheck| {
             self.plan.checks_of(stage, CheckKind::Overlay).any(|planned| planned.name == check.name)
         };
-        let chosen = self.subject.room.of(stage, before).filter(planned);
+        let chosen = self.subject.room.of(stage.checked_as(), before).filter(planned);
         chosen.map(|check| overlay::ready(check, &bench, &self.prober, &self.provided.ready)).collect()
     }
 
@@ -412,6 +439,7 @@ fn checks_phase(stage: StageName) -> &'static str {
     match stage {
         StageName::Install => "install checks",
         StageName::Upgrade => "upgrade checks",
+        StageName::Fresh => "fresh checks",
         StageName::Custom => "custom checks",
     }
 }
@@ -423,31 +451,16 @@ fn base_mode(plan: &Plan) -> DeployMode {
     }
 }
 
-/// `of_base`: whether it looks at a known-good, which was green when it was kept. If it is not now, nobody knows why, and
-/// it is not the tested commit's fault.
-fn generic_check(check: &generic::Generic, scene: &Arc<Scene>, of_base: bool) -> HarnessCheck {
+fn generic_check(check: &generic::Generic, stage: StageName, scene: &Arc<Scene>) -> HarnessCheck {
     let (run, scene) = (check.run, Arc::clone(scene));
     // Each generic check has bounds of its own; this one only stops what should be impossible.
     let deadline = scene.patience() + std::time::Duration::from_secs(120);
     HarnessCheck {
-        name: check.check_name(),
+        name: CheckName::generic(stage, check.name),
         kind: CheckKind::Generic,
         deadline,
         unmet: None,
-        run: Box::new(move || {
-            let outcome = run(scene);
-            if !of_base {
-                return outcome;
-            }
-            Box::pin(async move {
-                match outcome.await {
-                    Outcome::Fail(why) => Outcome::Inconclusive(format!(
-                        "the known-good itself does not stand, whatever the change: {why}"
-                    )),
-                    other => other,
-                }
-            })
-        }),
+        run: Box::new(move || run(scene)),
     }
 }
 

@@ -10,6 +10,7 @@ mod events;
 mod exec;
 mod facts;
 mod history;
+mod holder;
 mod images;
 mod judge;
 mod moved;
