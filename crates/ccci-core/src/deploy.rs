@@ -158,7 +158,7 @@ pub enum DeployError {
         /// Whose it is.
         holder: String,
         /// abra's refusal.
-        error: AbraError,
+        error: Box<AbraError>,
     },
     /// abra refused or failed.
     #[error(transparent)]
@@ -246,7 +246,7 @@ async fn held(error: AbraError, stack: &StackName, swarm: &Swarm) -> DeployError
                 || "of no stack".to_owned(),
                 |other| format!("of the stack `{other}` ({})", signs::holder(&format!("{other}_"))),
             );
-            DeployError::Held { thing, holder, error }
+            DeployError::Held { thing, holder, error: Box::new(error) }
         }
         Ok(None) => error.into(),
         Err(lost) => lost.into(),

@@ -37,6 +37,7 @@ impl StageName {
 
 impl StageName {
     /// The stage whose checks are due in this one.
+    #[must_use]
     pub fn checked_as(self) -> Self {
         if self == Self::Fresh { Self::Install } else { self }
     }

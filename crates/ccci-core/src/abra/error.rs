@@ -218,7 +218,6 @@ impl AbraError {
     pub fn fault(&self) -> Fault {
         use AbraErrorKind as Kind;
         match &self.kind {
-            Kind::LintBlocked { .. } => Fault::Recipe,
             Kind::ComposeRefused { .. } => Sign::Compose.whose(),
             Kind::ImageMissing { .. } => Sign::Image.whose(),
             Kind::Engine => Sign::Engine.whose(),
@@ -226,13 +225,13 @@ impl AbraError {
             Kind::Swarm => Sign::Swarm.whose(),
             Kind::PortHeld(port) => port.whose(),
             Kind::NetworkMissing { name } => signs::network_missing(name),
-            Kind::NameHeld(_) => Fault::Infrastructure,
-            // Nobody but the recipe's own room can know the value.
-            Kind::MissingSecret { insertable: true, .. } => Fault::Recipe,
+            // Nobody but the recipe's own room can know the value of such a secret.
+            Kind::LintBlocked { .. } | Kind::MissingSecret { insertable: true, .. } => Fault::Recipe,
             Kind::MissingSecret { .. } | Kind::Timeout | Kind::DeployFailed | Kind::Other => Fault::Unknown,
             Kind::DirtyTree
             | Kind::AlreadyDeployed
             | Kind::NotDeployed
+            | Kind::NameHeld(_)
             | Kind::SecretExists
             | Kind::NoTerminal
             | Kind::UnknownFlag { .. }

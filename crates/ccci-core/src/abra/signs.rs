@@ -64,6 +64,10 @@ const ENGINE: &[&str] = &[
 
 const SWARM: &[&str] = &[
     "code = internal",
+    "code = unknown",
+    "code = failedprecondition",
+    "code = permissiondenied",
+    "code = unauthenticated",
     "code = aborted",
     "code = canceled",
     "code = resourceexhausted",
@@ -301,6 +305,32 @@ mod tests {
         let own = Port { own: true, ..port(&said("8080", "a_web", "an ingress port")).unwrap() };
         assert_eq!(own.whose(), Fault::Recipe);
         assert!(port("the volume is already in use").is_none());
+    }
+
+    /// The table: sign, whose.
+    #[test]
+    fn each_sign_says_whose_a_refusal_is() {
+        for (said, whose) in [
+            ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock", Fault::Infrastructure),
+            ("rpc error: code = DeadlineExceeded desc = context deadline exceeded", Fault::Infrastructure),
+            ("rpc error: code = Unknown desc = update out of sequence", Fault::Infrastructure),
+            ("rpc error: code = Unavailable desc = connection error", Fault::Infrastructure),
+            ("rpc error: code = Internal desc = raft", Fault::Infrastructure),
+            (
+                "invalid pool request: Pool overlaps with other one on this address space",
+                Fault::Infrastructure,
+            ),
+            ("no space left on device", Fault::Infrastructure),
+            ("rpc error: code = InvalidArgument desc = name must be 63 characters or fewer", Fault::Recipe),
+            ("services.app Additional property imgae is not allowed", Fault::Recipe),
+            ("service app: secret not found: x", Fault::Recipe),
+            ("manifest for nginx:9 not found: manifest unknown", Fault::Recipe),
+        ] {
+            let low = said.to_lowercase();
+            let signs = [Sign::Engine, Sign::Origin, Sign::Image, Sign::Swarm, Sign::Compose];
+            let sign = signs.into_iter().find(|sign| sign.is_in(&low));
+            assert_eq!(sign.map(Sign::whose), Some(whose), "{said}: {sign:?}");
+        }
     }
 
     #[test]

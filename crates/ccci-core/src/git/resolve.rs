@@ -178,7 +178,10 @@ fn short_name(name: &str) -> &str {
 /// Whether this is the full name of a reference that no clone brings along: a forge's `refs/pull/7/head`.
 fn is_own(reference: &str) -> bool {
     let part = |part: &str| {
-        !part.is_empty() && !part.starts_with('.') && !part.ends_with('.') && !part.ends_with(".lock")
+        !part.is_empty()
+            && !part.starts_with('.')
+            && !part.ends_with('.')
+            && part.strip_suffix(".lock").is_none()
     };
     reference.strip_prefix("refs/").is_some_and(|rest| {
         let known = rest.starts_with("heads/") || rest.starts_with("tags/");

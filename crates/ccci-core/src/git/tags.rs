@@ -66,12 +66,11 @@ fn parse_tags(text: &str) -> Tags {
         let mut fields = line.split(' ');
         let name = fields.next().unwrap_or_default();
         let annotated = fields.next() == Some("tag");
-        match (name.parse::<RecipeVersion>(), peeled(line)) {
-            (Ok(version), Some(commit)) => tags.releases.push(Tag { version, annotated, commit }),
-            _ => {
-                tags.others.push(name.to_owned());
-                tags.light_others.extend((!annotated).then(|| name.to_owned()));
-            }
+        if let (Ok(version), Some(commit)) = (name.parse::<RecipeVersion>(), peeled(line)) {
+            tags.releases.push(Tag { version, annotated, commit });
+        } else {
+            tags.others.push(name.to_owned());
+            tags.light_others.extend((!annotated).then(|| name.to_owned()));
         }
     }
     tags.releases.sort_by(|a, b| a.version.cmp(&b.version));

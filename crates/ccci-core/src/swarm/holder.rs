@@ -8,12 +8,15 @@ use super::observe::STACK_LABEL;
 use super::{Swarm, SwarmError};
 use crate::abra::signs::Thing;
 
+/// A name and the labels that it carries.
+type Labelled = (Option<String>, Option<HashMap<String, String>>);
+
 impl Swarm {
     /// The stack of the network, config, secret or service of this name: `None` where there is no such thing, and nothing
     /// inside where it is of no stack.
     pub async fn stack_of(&self, thing: &Thing) -> Result<Option<Option<String>>, SwarmError> {
         let (docker, what) = (self.docker(), format!("for the {thing}"));
-        let all: Vec<(Option<String>, Option<HashMap<String, String>>)> = match thing.kind {
+        let all: Vec<Labelled> = match thing.kind {
             "network" => {
                 let options = query::ListNetworksOptionsBuilder::default().build();
                 let all = self.ask(&what, docker.list_networks(Some(options))).await?;
