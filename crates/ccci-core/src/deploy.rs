@@ -9,6 +9,7 @@ mod secrets;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use crate::abra::signs::{self, Thing};
 use crate::abra::{Abra, AbraError, DeployMode, Fault};
 use crate::atomic::{self, PathContext as _, PathError};
 use crate::compose::Compose;
@@ -97,6 +98,12 @@ pub enum DeployError {
         /// The files.
         files: Vec<String>,
     },
+    /// What stood there before could not be removed, so that nothing new can be deployed on nothing.
+    #[error("what was deployed before does not go, and the tested commit must stand on nothing of it: {}", left.join(", "))]
+    Left {
+        /// What is still there.
+        left: Vec<String>,
+    },
     /// A compose file of ours would put another image in the place of the tested commit's (failure 24).
     #[error(
         "our own compose file gives the service `{service}` the image {ours} for the commit's {theirs}: the run would test another \
@@ -143,6 +150,16 @@ pub enum DeployError {
     /// An image cannot be had.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// A name that the recipe gives is somebody else's on this server.
+    #[error("the {thing} is {holder} on this server, so the app cannot have one of that name\n{error}")]
+    Held {
+        /// What it is.
+        thing: Thing,
+        /// Whose it is.
+        holder: String,
+        /// abra's refusal.
+        error: Box<AbraError>,
+    },
     /// abra refused or failed.
     #[error(transparent)]
     Abra(#[from] AbraError),
@@ -168,6 +185,8 @@ impl DeployError {
             | Self::UnknownSecret { .. } => Fault::Recipe,
             Self::Git(_)
             | Self::Dirty { .. }
+            | Self::Left { .. }
+            | Self::Held { .. }
             | Self::OtherImage { .. }
             | Self::Image(_)
             | Self::Swarm(_)
@@ -223,9 +242,28 @@ pub async fn apply(
     secrets::provide(&app.domain, tools).await?;
     // Subscribed before the action: nothing that it causes can be missed.
     let watch = tools.swarm.watch(&stack).await?;
-    tools.abra.deploy(&app.domain, mode, false).await?;
+    if let Err(error) = tools.abra.deploy(&app.domain, mode, false).await {
+        return Err(held(error, &stack, tools.swarm).await);
+    }
     let declared = compose.map(|compose| compose.services.into_keys().collect());
     Ok(Applied { watch, commit: commit.clone(), mode: mode.clone(), declared })
+}
+
+/// Where a name stands in the way, whose it is decides, and only the engine knows that.
+async fn held(error: AbraError, stack: &StackName, swarm: &Swarm) -> DeployError {
+    let Some(thing) = error.thing() else { return error.into() };
+    match swarm.stack_of(&thing).await {
+        Ok(Some(Some(other))) if other == stack.as_str() => error.into(),
+        Ok(Some(owner)) => {
+            let holder = owner.map_or_else(
+                || "of no stack".to_owned(),
+                |other| format!("of the stack `{other}` ({})", signs::holder(&format!("{other}_"))),
+            );
+            DeployError::Held { thing, holder, error: Box::new(error) }
+        }
+        Ok(None) => error.into(),
+        Err(lost) => lost.into(),
+    }
 }
 
 /// Makes ready what a later [`apply`] of this tree will need: its images. The app's env file need not be written yet; these

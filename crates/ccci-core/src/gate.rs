@@ -14,10 +14,10 @@ pub enum Admission {
 /// Decides on one check. A failed generic check stops all later overlay checks; later generic checks of the same
 /// stage still run, since they tell more about the same failure. A failed overlay check stops nothing.
 pub fn admit(stage: StageName, kind: CheckKind, so_far: &[CheckResult]) -> Admission {
-    if let Some(lost) = so_far.iter().find(|r| matches!(r.outcome, Outcome::Inconclusive(_))) {
+    if let Some(lost) = counting(stage, so_far).find(|r| matches!(r.outcome, Outcome::Inconclusive(_))) {
         return Admission::Skip(format!("could not be judged after {}", lost.name));
     }
-    match first_generic_failure(so_far) {
+    match first_generic_failure(stage, so_far) {
         Some(failed) if kind == CheckKind::Overlay || failed.stage < stage => {
             Admission::Skip(format!("{} failed", failed.name))
         }
@@ -26,18 +26,24 @@ pub fn admit(stage: StageName, kind: CheckKind, so_far: &[CheckResult]) -> Admis
 }
 
 /// Decides on the mutation of a stage: none after a failed generic check.
-pub fn admit_mutation(so_far: &[CheckResult]) -> Admission {
-    if let Some(lost) = so_far.iter().find(|r| matches!(r.outcome, Outcome::Inconclusive(_))) {
+pub fn admit_mutation(stage: StageName, so_far: &[CheckResult]) -> Admission {
+    if let Some(lost) = counting(stage, so_far).find(|r| matches!(r.outcome, Outcome::Inconclusive(_))) {
         return Admission::Skip(format!("could not be judged after {}", lost.name));
     }
-    match first_generic_failure(so_far) {
+    match first_generic_failure(stage, so_far) {
         Some(failed) => Admission::Skip(format!("{} failed", failed.name)),
         None => Admission::Run,
     }
 }
 
-fn first_generic_failure(so_far: &[CheckResult]) -> Option<&CheckResult> {
-    so_far.iter().find(|r| r.kind == CheckKind::Generic && matches!(r.outcome, Outcome::Fail(_)))
+/// The results that count in this stage. Once the tested commit stands by itself, what its base met says nothing of it.
+pub fn counting(stage: StageName, so_far: &[CheckResult]) -> impl Iterator<Item = &CheckResult> {
+    let anew = stage == StageName::Fresh || so_far.iter().any(|r| r.stage == StageName::Fresh);
+    so_far.iter().filter(move |r| !anew || r.stage >= StageName::Fresh)
+}
+
+fn first_generic_failure(stage: StageName, so_far: &[CheckResult]) -> Option<&CheckResult> {
+    counting(stage, so_far).find(|r| r.kind == CheckKind::Generic && matches!(r.outcome, Outcome::Fail(_)))
 }
 
 #[cfg(test)]
@@ -77,7 +83,7 @@ mod tests {
             });
             if failed {
                 prop_assert_ne!(admit(StageName::ALL[stage], CheckKind::Overlay, &so_far), Admission::Run);
-                prop_assert_ne!(admit_mutation(&so_far), Admission::Run);
+                prop_assert_ne!(admit_mutation(StageName::ALL[stage], &so_far), Admission::Run);
             }
         }
 
@@ -90,8 +96,25 @@ mod tests {
                 .filter(|r| r.kind == CheckKind::Overlay && !matches!(r.outcome, Outcome::Inconclusive(_)))
                 .collect();
             prop_assert_eq!(admit(StageName::ALL[stage], CheckKind::Overlay, &overlays), Admission::Run);
-            prop_assert_eq!(admit_mutation(&overlays), Admission::Run);
+            prop_assert_eq!(admit_mutation(StageName::ALL[stage], &overlays), Admission::Run);
         }
+    }
+
+    #[test]
+    fn what_the_base_met_holds_back_nothing_of_the_tested_commit_by_itself() {
+        use CheckKind::{Generic, Overlay};
+        let base =
+            result(StageName::Install, Generic, Outcome::Inconclusive("the base does not boot".into()));
+        let passed = result(StageName::Fresh, Generic, Outcome::Pass);
+        let failed = result(StageName::Fresh, Generic, Outcome::Fail("no".into()));
+        let before = std::slice::from_ref(&base);
+        assert_ne!(admit(StageName::Custom, Overlay, before), Admission::Run, "nothing was begun anew");
+        assert_ne!(admit_mutation(StageName::Upgrade, before), Admission::Run);
+        assert_eq!(admit_mutation(StageName::Fresh, before), Admission::Run);
+        assert_eq!(admit(StageName::Fresh, Generic, before), Admission::Run);
+        assert_eq!(admit(StageName::Custom, Overlay, &[base.clone(), passed]), Admission::Run);
+        assert_ne!(admit(StageName::Custom, Generic, &[base.clone(), failed.clone()]), Admission::Run);
+        assert_ne!(admit(StageName::Fresh, Overlay, &[base, failed]), Admission::Run);
     }
 
     #[test]

@@ -6,6 +6,8 @@ use crate::report::Mode;
 use crate::stage::{CheckKind, CheckName, StageName};
 use crate::version::RecipeVersion;
 
+pub use base::{BaseEnd, without_base};
+
 /// What the run was asked for, as far as the plan depends on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ask {
@@ -369,10 +371,7 @@ fn base_deploy(seen: &Observed, base: &Commit, version: Option<&RecipeVersion>) 
     }
     // One lightweight tag anywhere stops every pinned deploy of the recipe (failure 28).
     if let Some(tag) = seen.tags.lightweight() {
-        return BaseDeploy::Chaos(format!(
-            "the tag {} is not annotated, and abra then pins nothing",
-            tag.version
-        ));
+        return BaseDeploy::Chaos(format!("the tag {tag} is not annotated, and abra then pins nothing"));
     }
     BaseDeploy::Pinned(version.clone())
 }
@@ -418,6 +417,8 @@ fn none_of<'a>(text: &str, exact: bool, names: impl Iterator<Item = &'a str>) ->
         format!("no check's name has `{text}` in it{near}; `ccci list` shows them")
     }
 }
+
+mod base;
 
 #[cfg(test)]
 mod tests;

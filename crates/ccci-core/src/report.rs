@@ -79,12 +79,23 @@ pub struct Version {
 }
 
 /// How many times the app and its cold dependencies were deployed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deploys {
     /// One, and one for each cold dependency.
     pub expected: u32,
     /// What really happened; redeploys are not counted.
     pub counted: u32,
+    /// Why one more is expected than was planned.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+impl Deploys {
+    /// Expects one deploy more, for this reason.
+    pub fn expect_another(&mut self, reason: String) {
+        self.expected += 1;
+        self.reason = Some(reason);
+    }
 }
 
 /// A dependency as it was met.
@@ -125,7 +136,7 @@ pub struct Image {
 /// One stage with its checks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stage {
-    /// `install`, `upgrade` or `custom`.
+    /// `install`, `upgrade`, `fresh` or `custom`.
     pub name: StageName,
     /// How it ended.
     pub status: Status,
@@ -263,7 +274,7 @@ impl RunReport {
                 stage.status = *status;
                 stage.reason.clone_from(reason);
             }
-            Event::Deploys(deploys) => self.deploys = *deploys,
+            Event::Deploys(deploys) => self.deploys = deploys.clone(),
             Event::Trouble(text) => self.error = Some(text.clone()),
             Event::TornDown(teardown) => self.teardown = Some(teardown.clone()),
             Event::Canonical(canonical) => self.canonical = canonical.clone(),
@@ -291,7 +302,9 @@ impl RunReport {
             .flat_map(|s| s.reason.iter_mut().chain(s.checks.iter_mut().filter_map(|c| c.reason.as_mut())));
         let of_lint = self.lint.iter_mut().flat_map(|lint| lint.findings.iter_mut());
         let of_teardown = self.teardown.iter_mut().flat_map(|teardown| teardown.left.iter_mut());
-        let singles = [&mut self.error, &mut self.fallback, &mut self.canonical.reason].into_iter().flatten();
+        let singles =
+            [&mut self.error, &mut self.fallback, &mut self.canonical.reason, &mut self.deploys.reason];
+        let singles = singles.into_iter().flatten();
         let texts = of_stages.chain(of_lint).chain(of_teardown).chain(singles).chain(self.faults.iter_mut());
         texts.for_each(change);
     }

@@ -13,12 +13,15 @@ pub enum StageName {
     Install,
     /// The deployed app is moved to the tested commit.
     Upgrade,
+    /// The tested commit is deployed on nothing, since its base could not be had or did not come up. No plan begins with
+    /// it, nobody asks for it, and its checks are those of the installation.
+    Fresh,
     /// Nothing is changed; the recipe's own functions are tried.
     Custom,
 }
 
 impl StageName {
-    /// All stages in the order in which a run passes them.
+    /// All stages that a run is planned with, in their order.
     pub const ALL: [Self; 3] = [Self::Install, Self::Upgrade, Self::Custom];
 
     /// The stage's name in lists, folders and records.
@@ -26,8 +29,17 @@ impl StageName {
         match self {
             Self::Install => "install",
             Self::Upgrade => "upgrade",
+            Self::Fresh => "fresh",
             Self::Custom => "custom",
         }
+    }
+}
+
+impl StageName {
+    /// The stage whose checks are due in this one.
+    #[must_use]
+    pub fn checked_as(self) -> Self {
+        if self == Self::Fresh { Self::Install } else { self }
     }
 }
 
@@ -94,12 +106,24 @@ impl CheckName {
 
     /// Whether it is one that ends a stage.
     pub fn is_last_look(&self) -> bool {
-        StageName::ALL.into_iter().any(|stage| *self == Self::last_look(stage))
+        let ending = self.0.strip_prefix("generic::").and_then(|rest| rest.split_once("::"));
+        ending.is_some_and(|(_, name)| name == LAST_LOOK)
     }
 
     /// An overlay check's name; `path` is what stands below the stage's folder, parts joined by `::`.
     pub fn overlay(recipe: &crate::names::RecipeName, stage: StageName, path: &str) -> Self {
         Self(format!("{recipe}::{stage}::{path}"))
+    }
+
+    /// The name of this check where the tested commit is deployed on nothing: a generic one of the installation gets a
+    /// name of its own there, since the base has met it already.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        let of_base = format!("generic::{}::", StageName::Install);
+        match self.0.strip_prefix(&of_base) {
+            Some(name) => Self::generic(StageName::Fresh, name),
+            None => self.clone(),
+        }
     }
 
     /// The name as text.

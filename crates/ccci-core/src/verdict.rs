@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::gate;
 use crate::report::{Deploys, Teardown};
 use crate::stage::{CheckKind, CheckResult, Outcome, StageName, Status};
 
@@ -84,7 +85,7 @@ impl std::fmt::Display for Trouble {
 }
 
 /// Everything that a verdict is made of.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Found<'a> {
     /// Each stage that was planned and how it ended, with the reason of a skip.
     pub stages: &'a [(StageName, Status, Option<String>)],
@@ -116,13 +117,8 @@ pub fn judge(found: &Found<'_>) -> Judgement {
     let inconclusive =
         |code, why: String| Judgement { verdict: Verdict::Inconclusive, exit_code: code, why: Some(why) };
     let fail = |why: String| Judgement { verdict: Verdict::Fail, exit_code: exit::FAIL, why: Some(why) };
-    let failed: Vec<&str> = found
-        .checks
-        .iter()
-        .filter(|c| matches!(c.outcome, Outcome::Fail(_)))
-        .map(|c| c.name.as_str())
-        .collect();
-    let failed = (!failed.is_empty()).then(|| format!("failed: {}", failed.join(", ")));
+    let without_base = without_base(found);
+    let failed = failed(found, without_base);
     // Whoever repairs the server reads on; whoever wrote the change looks for this.
     let not_restored = |why: &str| {
         let before = failed.as_ref().map_or_else(String::new, |failed| format!("; before that {failed}"));
@@ -143,9 +139,12 @@ pub fn judge(found: &Found<'_>) -> Judgement {
         Some(Trouble::Busy(why)) => return inconclusive(exit::BUSY, why.clone()),
         None => {}
     }
-    if let Some(lost) = found.checks.iter().find(|c| matches!(c.outcome, Outcome::Inconclusive(_))) {
+    // What the base met decides nothing once the tested commit stands by itself.
+    let counting: Vec<&CheckResult> = gate::counting(StageName::Custom, found.checks).collect();
+    if let Some(lost) = counting.iter().find(|c| matches!(c.outcome, Outcome::Inconclusive(_))) {
         let why = lost.outcome.reason().unwrap_or("no reason given");
-        return inconclusive(exit::INCONCLUSIVE, format!("{} could not be judged: {why}", lost.name));
+        let nor = without_base.map_or_else(String::new, |base| format!("\nthe upgrade is {base}"));
+        return inconclusive(exit::INCONCLUSIVE, format!("{} could not be judged: {why}{nor}", lost.name));
     }
     if let Some(left) = found.teardown.filter(|t| !t.clean) {
         return inconclusive(exit::INCONCLUSIVE, format!("the teardown left {}", left.left.join(", ")));
@@ -159,21 +158,49 @@ pub fn judge(found: &Found<'_>) -> Judgement {
     // A generic check has no reason of its own not to be tried: whatever held it back, nothing was proven.
     let untried =
         |c: &&CheckResult| c.gated || (c.kind == CheckKind::Generic && matches!(c.outcome, Outcome::Skip(_)));
-    if let Some(unmet) = found.checks.iter().find(untried) {
+    if let Some(unmet) = counting.iter().copied().find(untried) {
         let why = unmet.outcome.reason().unwrap_or("no reason given");
         return fail(format!("{} was not tried: {why}", unmet.name));
     }
     if found.deploys.expected != found.deploys.counted {
-        let Deploys { expected, counted } = found.deploys;
+        let Deploys { expected, counted, .. } = found.deploys;
         return fail(format!("{expected} deploy(s) were expected, {counted} counted"));
     }
-    if !found.checks.iter().any(|c| matches!(c.outcome, Outcome::Pass | Outcome::PassWith(_))) {
+    let passed = counting.iter().filter(|c| c.outcome.status() == Status::Pass).count();
+    if passed == 0 {
         return inconclusive(
             exit::NOTHING_SELECTED,
             "no check was tried, and nothing tried is no pass".to_owned(),
         );
     }
+    if let Some(base) = without_base {
+        let half = format!("the change itself installs fresh and passes {passed} checks");
+        return inconclusive(exit::INCONCLUSIVE, format!("{half}; the upgrade is {base}"));
+    }
     Judgement { verdict: Verdict::Pass, exit_code: exit::PASS, why: None }
+}
+
+/// Where the tested commit was deployed by itself: what became of the upgrade, in words that begin with "not judged".
+fn without_base<'a>(found: &Found<'a>) -> Option<&'a str> {
+    found.checks.iter().find(|c| c.stage == StageName::Fresh)?;
+    let (.., reason) = found.stages.iter().find(|(stage, ..)| *stage == StageName::Upgrade)?;
+    Some(reason.as_deref().unwrap_or("not judged"))
+}
+
+/// The checks that failed. Beside a base that failed too, the change's own cause comes first.
+fn failed(found: &Found<'_>, without_base: Option<&str>) -> Option<String> {
+    let failed: Vec<&CheckResult> =
+        found.checks.iter().filter(|c| matches!(c.outcome, Outcome::Fail(_))).collect();
+    let first = failed.first()?;
+    let names: Vec<&str> = failed.iter().map(|c| c.name.as_str()).collect();
+    let names = format!("failed: {}", names.join(", "));
+    Some(match without_base {
+        Some(base) => {
+            let cause = first.outcome.reason().and_then(|r| r.lines().next()).unwrap_or("no reason given");
+            format!("{names}: {cause}; the upgrade is {base}")
+        }
+        None => names,
+    })
 }
 
 #[cfg(test)]
@@ -182,7 +209,7 @@ mod tests {
     use crate::stage::CheckName;
     use proptest::prelude::*;
 
-    const ONE: Deploys = Deploys { expected: 1, counted: 1 };
+    const ONE: Deploys = Deploys { expected: 1, counted: 1, reason: None };
     const LOST: fn() -> Outcome = || Outcome::Inconclusive("the engine is lost".into());
 
     fn check(outcome: Outcome, gated: bool) -> CheckResult {
@@ -235,7 +262,7 @@ mod tests {
                 1,
             ),
             (judged(&[check(Outcome::Pass, false), own(Outcome::Skip("none".into()))], ONE, &[], None), 0),
-            (judged(&pass, Deploys { expected: 1, counted: 2 }, &[], None), 1),
+            (judged(&pass, Deploys { counted: 2, ..ONE }, &[], None), 1),
         ];
         for (judgement, code) in cases {
             assert_eq!(judgement.exit_code, code, "{judgement:?}");
@@ -275,6 +302,41 @@ mod tests {
         assert_eq!(judge(&found).why, Some(why));
     }
 
+    /// R2, R11: what is known of the change by itself, and that the upgrade is not.
+    #[test]
+    fn a_base_that_does_not_stand_leaves_the_upgrade_open_and_the_change_judged_by_itself() {
+        let at = |stage, outcome| CheckResult { stage, ..check(outcome, false) };
+        let base = || {
+            let down = Outcome::Inconclusive("the base 1.0.0+1: it crash-loops".into());
+            vec![at(StageName::Install, down), check(Outcome::Skip("could not be judged".into()), true)]
+        };
+        let reason = "not judged: base 1.0.0+1 did not come up: it crash-loops";
+        let skipped = [(StageName::Upgrade, Status::Skip, Some(reason.to_owned()))];
+        let judged = |more: Vec<CheckResult>, counted| {
+            let checks = [base(), more].concat();
+            let deploys = Deploys { expected: 2, counted, reason: None };
+            let (teardown, not_restored, trouble) = (None, None, None);
+            let found = Found { stages: &skipped, checks: &checks, deploys, teardown, not_restored, trouble };
+            let judged = judge(&found);
+            (judged.exit_code, judged.why.unwrap())
+        };
+        let fresh = |outcome| at(StageName::Fresh, outcome);
+        let custom = |outcome| CheckResult { kind: CheckKind::Overlay, ..at(StageName::Custom, outcome) };
+        let (code, why) = judged(vec![fresh(Outcome::Pass), custom(Outcome::Pass)], 2);
+        let both = format!("the change itself installs fresh and passes 2 checks; the upgrade is {reason}");
+        assert_eq!((code, why), (3, both));
+        let (code, why) = judged(vec![fresh(Outcome::Fail("HTTP 500\nmore".into()))], 2);
+        let own = format!("failed: generic::install::serving: HTTP 500; the upgrade is {reason}");
+        assert_eq!((code, why), (1, own), "the recipe's own failure, told first");
+        let (code, why) = judged(vec![fresh(Outcome::Pass), custom(Outcome::Fail("no".into()))], 2);
+        assert!(code == 1 && why.ends_with(reason), "{why}");
+        let (code, why) = judged(vec![fresh(LOST())], 2);
+        assert!(code == 3 && why.contains("the engine is lost") && why.ends_with(reason), "{why}");
+        assert_eq!(judged(vec![fresh(Outcome::Pass)], 1).0, 1, "the second deploy counts");
+        assert_eq!(judged(Vec::new(), 2).0, 3, "nothing was begun anew: the base is all there is");
+        assert_eq!(judged(vec![fresh(Outcome::Skip("held back".into()))], 2).0, 1);
+    }
+
     #[test]
     fn failure_38_checks_that_were_due_and_not_tried_are_never_green() {
         let unmet = [check(Outcome::Pass, false), check(Outcome::Skip("keycloak is not there".into()), true)];
@@ -296,7 +358,7 @@ mod tests {
                     _ => check(LOST(), false),
                 })
                 .collect();
-            let judgement = judged(&checks, Deploys { expected: 1, counted }, &[], None);
+            let judgement = judged(&checks, Deploys { counted, ..ONE }, &[], None);
             let clean = kinds.contains(&0) && kinds.iter().all(|k| *k == 0 || *k == 2) && counted == 1;
             prop_assert_eq!(judgement.verdict == Verdict::Pass, clean);
             prop_assert_eq!(judgement.exit_code == 0, clean);

@@ -69,7 +69,7 @@ fn record() -> RunReport {
         domain: text(),
         version: Version { base: Some(text()), head: Some(text()) },
         commit: Some(text()),
-        deploys: Deploys { expected: 1, counted: 1 },
+        deploys: Deploys { expected: 1, counted: 1, reason: None },
         deps: vec![Dep { recipe: text(), kind: text(), domain: text(), realm: Some(text()) }],
         lint: Some(Lint { status: text(), findings: vec![text()] }),
         stages: vec![stage],

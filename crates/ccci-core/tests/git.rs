@@ -324,3 +324,83 @@ async fn an_app_is_prepared_at_the_newest_release_or_at_the_commit_asked_for() {
     assert!(main.app.checkout.status().await.unwrap().is_empty());
     assert!(!abra.env_file(&domain).exists(), "nothing is written before the deploy");
 }
+
+/// What the attributes would make of a file is no change: it is taken as the commit has it, as abra takes it.
+#[tokio::test]
+async fn files_are_taken_byte_by_byte_whatever_the_attributes_say() {
+    let source = Source::new().await;
+    for (file, text) in [
+        ("abra.sh", "export A=1\r\nexport B=2\r\n"),
+        ("entry.sh", "exec app\n"),
+        ("id.txt", "$Id$\n"),
+        ("pointer.bin", "version 1\r\n"),
+        ("old.txt", "gr\u{fc}n\n"),
+    ] {
+        source.commit(file, text).await;
+    }
+    let attributes = "*.sh text eol=lf\nentry.sh eol=crlf\n*.txt text ident\nold.txt working-tree-encoding=latin1\n*.bin filter=lfs\n";
+    // Alone: the others would be made over.
+    std::fs::write(source.dir().join(".gitattributes"), attributes).unwrap();
+    source.git(&["add", ".gitattributes"]).await;
+    source.git(&["commit", "--quiet", "-m", "attributes"]).await;
+    let clone = source.cloned().await;
+    let head = source.at("main").await;
+    let scratch = clone.scratch(&source.path("scratch"), &head).await.unwrap();
+    for clone in [&clone, &scratch] {
+        assert_eq!(clone.checkout(&head).await.unwrap(), Vec::<String>::new());
+        for (file, text) in [
+            ("abra.sh", "export A=1\r\nexport B=2\r\n"),
+            ("entry.sh", "exec app\n"),
+            ("id.txt", "$Id$\n"),
+            ("old.txt", "gr\u{fc}n\n"),
+        ] {
+            assert_eq!(std::fs::read_to_string(clone.dir().join(file)).unwrap(), text, "{file}");
+        }
+        // A change is one, also where the attributes would have made it none.
+        std::fs::write(clone.dir().join("abra.sh"), "export A=1\nexport B=2\n").unwrap();
+        std::fs::write(clone.dir().join("entry.sh"), "exec app\r\n").unwrap();
+        assert_eq!(clone.status().await.unwrap(), ["abra.sh", "entry.sh"]);
+        // abra's own look, with no settings of ours, sees the same.
+        let plain = git(clone.dir(), &["status", "--porcelain"]).await;
+        assert_eq!(plain, " M abra.sh\n M entry.sh\n");
+        assert_eq!(clone.checkout(&head).await.unwrap(), Vec::<String>::new());
+        assert_eq!(git(clone.dir(), &["status", "--porcelain"]).await, "");
+    }
+}
+
+#[tokio::test]
+async fn a_forges_own_reference_is_found_by_its_full_name_in_the_source_that_has_it() {
+    let (source, fork) = (Source::new().await, Source::new().await);
+    for (source, number) in [(&source, 7), (&fork, 8)] {
+        source.git(&["checkout", "--quiet", "--detach"]).await;
+        source.commit("compose.yml", &format!("change {number}")).await;
+        source.git(&["update-ref", &format!("refs/pull/{number}/head"), "HEAD"]).await;
+        source.git(&["tag", "-a", "-m", "x", "mark", "HEAD"]).await;
+        source.git(&["update-ref", "refs/marks/one", "refs/tags/mark"]).await;
+        source.git(&["tag", "-d", "mark"]).await;
+        source.git(&["checkout", "--quiet", "main"]).await;
+    }
+    let mut clone = source.cloned().await;
+    let seven = source.at("refs/pull/7/head").await;
+    assert_eq!(clone.resolve("refs/pull/7/head").await.unwrap(), seven);
+    assert_eq!(clone.resolve("refs/marks/one").await.unwrap(), seven, "a tag object behind it");
+    let scratch = clone.scratch(&source.path("scratch"), &seven).await.unwrap();
+    assert_eq!(scratch.head().await.unwrap(), seven);
+    for unknown in ["refs/pull/8/head", "refs/pull/7", "refs/heads/pull/7/head"] {
+        let error = clone.resolve(unknown).await.unwrap_err();
+        assert!(matches!(error, GitError::UnknownRef { .. }), "{unknown}: {error:?}");
+    }
+    let short = clone.resolve("pull/7/head").await.unwrap_err();
+    assert!(short.to_string().ends_with("near it: `refs/pull/7/head`"), "{short}");
+    // With `--src` it is the fork's.
+    clone.add_fork(&fork.dir().to_string_lossy()).await.unwrap();
+    assert_eq!(clone.resolve("refs/pull/8/head").await.unwrap(), fork.at("refs/pull/8/head").await);
+    assert!(matches!(clone.resolve("refs/pull/7/head").await, Err(GitError::UnknownRef { .. })));
+    // What it points to may move between two runs, or two looks.
+    fork.git(&["update-ref", "refs/pull/8/head", "main"]).await;
+    assert_eq!(clone.resolve("refs/pull/8/head").await.unwrap(), fork.at("main").await);
+    // A server that cannot be asked has not said that there is none.
+    std::fs::rename(fork.dir(), fork.path("away")).unwrap();
+    let lost = clone.resolve("refs/pull/8/head").await.unwrap_err();
+    assert!(!lost.is_bad_input(), "{lost:?}");
+}

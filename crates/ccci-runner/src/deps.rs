@@ -206,10 +206,10 @@ async fn deploy_own(
     enter::check_empty(&run.swarm, &owned).await?;
     run.amend(|record| record.provider = Some(owned)).map_err(infrastructure)?;
     deploys.expected += 1;
-    world.events.send(Event::Deploys(*deploys));
+    world.events.send(Event::Deploys(deploys.clone()));
     let first = stand_up(run, manifest, &domain, world).await?;
     deploys.counted += u32::from(first);
-    world.events.send(Event::Deploys(*deploys));
+    world.events.send(Event::Deploys(deploys.clone()));
     Ok(provider::at(domain, &run.swarm, &world.stop.run, world).await?)
 }
 

@@ -13,6 +13,17 @@ use crate::world::World;
 /// Writes tasks, logs and the last HTTP exchange to the run's directory and says where they are. `prober` is what asked
 /// the app at this domain, if it came to that.
 pub(crate) async fn diagnose(run: &Run, domain: &AppDomain, prober: Option<&Prober>, world: &World) {
+    diagnose_into("diagnosis.txt", run, domain, prober, world).await;
+}
+
+/// The same, into a file of this name.
+pub(crate) async fn diagnose_into(
+    file: &str,
+    run: &Run,
+    domain: &AppDomain,
+    prober: Option<&Prober>,
+    world: &World,
+) {
     // The file knows a provider that came later.
     let record = RunRecord::load(&run.dir).ok().flatten().unwrap_or_else(|| run.record.clone());
     let mut parts = Vec::new();
@@ -27,7 +38,7 @@ pub(crate) async fn diagnose(run: &Run, domain: &AppDomain, prober: Option<&Prob
         text = format!("{text}\nlast HTTP exchange:\n{exchange}\n");
     }
     text = format!("{}\n{text}", machine());
-    let path = run.logs().join("diagnosis.txt");
+    let path = run.logs().join(file);
     let kept = match atomic::write(&path, visible(&world.redactor.clean(&text)).as_bytes()) {
         Ok(()) => format!("tasks and logs: {}", path.display()),
         Err(error) => format!("tasks and logs could not be kept: {error}"),

@@ -1,5 +1,6 @@
 //! What a run has found so far: the material of its verdict.
 
+use ccci_core::gate;
 use ccci_core::report::{Canonical, Deploys, Teardown};
 use ccci_core::stage::{CheckResult, Outcome, StageName, Status};
 use ccci_core::verdict::{Found, Judgement, Trouble, judge};
@@ -32,7 +33,10 @@ impl Findings {
         let passed = checks.iter().any(|c| c.outcome.status() == Status::Pass && !c.name.is_last_look());
         let held_back = checks.iter().find(|c| c.gated || matches!(c.outcome, Outcome::Inconclusive(_)));
         match held_back {
-            Some(check) => (Status::Skip, check.outcome.reason().map(str::to_owned)),
+            Some(check) => {
+                let reason = check.outcome.reason().and_then(|reason| reason.lines().next());
+                (Status::Skip, reason.map(str::to_owned))
+            }
             None if passed => (Status::Pass, None),
             None => {
                 let own = checks.iter().any(|c| !c.name.is_last_look());
@@ -53,7 +57,8 @@ impl Findings {
 
     /// Whether anything went wrong that a person will want to look into.
     pub(crate) fn troubled(&self) -> bool {
-        self.checks.iter().any(|c| matches!(c.outcome, Outcome::Fail(_) | Outcome::Inconclusive(_)))
+        gate::counting(StageName::Custom, &self.checks)
+            .any(|c| matches!(c.outcome, Outcome::Fail(_) | Outcome::Inconclusive(_)))
     }
 
     /// The verdict.
@@ -62,7 +67,7 @@ impl Findings {
         judge(&Found {
             stages: &self.stages,
             checks: &self.checks,
-            deploys: self.deploys,
+            deploys: self.deploys.clone(),
             teardown: self.teardown.as_ref(),
             not_restored: self.left.as_ref().and_then(|left| left.failed.as_deref()),
             trouble: trouble.or(open),

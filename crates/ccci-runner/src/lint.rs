@@ -1,6 +1,6 @@
 //! abra's lint of the tested commit, in a clean scratch clone (failure 44). Recorded; never changes the verdict.
 
-use ccci_core::abra::{AbraError, LintReport, LintStatus};
+use ccci_core::abra::{AbraError, LintReport, LintStatus, Severity};
 use ccci_core::atomic;
 use ccci_core::event::Event;
 use ccci_core::git::{Commit, GitError};
@@ -35,6 +35,13 @@ pub(crate) async fn record(run: &Run, subject: &Subject, head: &Commit, world: &
         Err(error) => Lint { status: "unavailable".to_owned(), findings: vec![error.to_string()] },
     };
     world.events.send(Event::Linted(lint));
+}
+
+/// The rules of severity error that this commit breaks, as far as abra's lint can tell.
+pub(crate) async fn errors(run: &Run, subject: &Subject, commit: &Commit) -> Vec<String> {
+    let report = lint(run, subject, commit).await.ok();
+    let findings = report.into_iter().flat_map(|report| report.findings);
+    findings.filter(|rule| rule.severity == Severity::Error).map(|rule| rule.to_string()).collect()
 }
 
 /// abra lints the tree as it lies and fetches from its origin, so it gets a root of its own with a clean clone whose

@@ -282,7 +282,7 @@ async fn body(
         events.phase("diagnose", diagnose::diagnose(run, &subject.app.domain, None, world)).await;
     }
     let mut live = Live::new(run, (subject.clone(), course.plan.clone()), provided?, start, world)?;
-    for stage in live.stages() {
+    while let Some(stage) = live.next_stage(findings) {
         Box::pin(live.pass(&stage, findings)).await;
     }
     if findings.troubled() {

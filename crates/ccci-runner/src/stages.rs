@@ -1,5 +1,7 @@
 //! The body of a run: each stage is its seeds, its one mutation, then its checks, generic first (R2, R12).
 
+mod base;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ use ccci_core::plan::{BaseDeploy, Plan, StagePlan};
 use ccci_core::proxy::Proxy;
 use ccci_core::report::{Deploys, Image};
 use ccci_core::soak;
-use ccci_core::stage::{CheckKind, Outcome, StageName, Status};
+use ccci_core::stage::{CheckKind, CheckName, Outcome, StageName, Status};
 use ccci_core::swarm::{Expectation, Limits, RunningImage, StackFacts, SwarmError, WaitFailure};
 use ccci_core::verdict::Trouble;
 use ccci_core::version::RecipeVersion;
@@ -25,6 +27,7 @@ use ccci_recipes::Facts;
 use ccci_recipes::protocol::USER_PASSWORD;
 use tokio::sync::Mutex;
 
+use self::base::Of;
 use crate::deps::Provided;
 use crate::enter::Run;
 use crate::findings::Findings;
@@ -118,9 +121,9 @@ impl<'a> Live<'a> {
         Some(format!("log in as {}, the password is in {}", sso.user, file.display()))
     }
 
-    /// The stages of the plan, in order.
-    pub(crate) fn stages(&self) -> Vec<StagePlan> {
-        self.plan.stages.clone()
+    /// The stage that comes next, as the plan is by now.
+    pub(crate) fn next_stage(&self, findings: &Findings) -> Option<StagePlan> {
+        self.plan.stages.get(findings.stages.len()).cloned()
     }
 
     /// Keeps the app up for whoever wants to look at it, until a signal comes.
@@ -144,48 +147,54 @@ impl<'a> Live<'a> {
         self.world.events.send(Event::StageStarted(stage));
         let seeds = self.overlay(stage, true);
         self.harness(stage, "before", seeds, findings).await;
-        let mutation = match gate::admit_mutation(&findings.checks) {
+        let mutation = match gate::admit_mutation(stage, &findings.checks) {
             Admission::Run => self.mutate(stage, findings).await,
             Admission::Skip(_) => Mutation::None,
         };
+        let of = self.spoken_of(stage, &mutation);
         let settled = Mutex::new(self.settled.take());
         let scene = Arc::new(Scene { settled, ..self.scene(stage, mutation) });
-        let mut checks: Vec<HarnessCheck> = {
-            let generic =
-                generic::of(&scene.manifest).filter(|check| check.stage == stage && !check.is_last_look());
-            let of_base = self.kept && stage == StageName::Install;
-            generic.map(|check| generic_check(check, &scene, of_base)).collect()
-        };
-        checks.extend(self.overlay(stage, false));
+        let generic = generic::of(&scene.manifest)
+            .filter(|check| check.stage == stage.checked_as() && !check.is_last_look());
+        let generic: Vec<HarnessCheck> =
+            generic.map(|check| of.generic(generic_check(check, stage, &scene))).collect();
         let events = self.world.events.clone();
         let checked = async {
-            self.harness(stage, "after", checks, findings).await;
-            self.last_look(stage, findings).await;
+            self.harness(stage, "generic", generic, findings).await;
+            // Of a base that is none, the recipe's own checks are kept for the tested commit.
+            if of.end().is_none() {
+                let own = self.overlay(stage, false).into_iter().map(|check| of.own(check)).collect();
+                self.harness(stage, "own", own, findings).await;
+                self.last_look(stage, &of, findings).await;
+            }
         };
         events.phase(checks_phase(stage), checked).await;
         self.world.points.reach(Point::Checked);
-        if findings.provider.is_none() && findings.failed_in(stage) {
+        if findings.provider.is_none() && (findings.failed_in(stage) || of.end().is_some()) {
             findings.provider = self.provided.still_stands(self.run, self.world).await.err();
         }
         let has_own = self.subject.room.checks.iter().any(|check| check.stage == stage);
         let (status, reason) = findings.status_of(stage, has_own);
         self.ended(stage, status, reason, findings);
+        if let (Some(end), None) = (of.end(), &findings.provider) {
+            self.go_without_base(end, findings).await;
+        }
     }
 
     /// The look that ends a stage (R16). At the end of a run that is green so far it waits until the app has stood.
-    async fn last_look(&self, stage: StageName, findings: &mut Findings) {
+    async fn last_look(&self, stage: StageName, of: &Of, findings: &mut Findings) {
         let Some(check) = generic::of(&self.subject.room.manifest)
-            .find(|check| check.stage == stage && check.is_last_look())
+            .find(|check| check.stage == stage.checked_as() && check.is_last_look())
         else {
             return;
         };
-        let soak =
-            if self.is_last(stage) && !findings.troubled() { self.soak().await } else { Ok(Duration::ZERO) };
+        let wrong = |outcome: &Outcome| matches!(outcome, Outcome::Fail(_) | Outcome::Inconclusive(_));
+        let green = !gate::counting(stage, &findings.checks).any(|check| wrong(&check.outcome));
+        let soak = if self.is_last(stage) && green { self.soak().await } else { Ok(Duration::ZERO) };
         let scene = Scene { soak: soak.unwrap_or(soak::LONGEST), ..self.scene(stage, Mutation::None) };
-        let of_base = self.kept && stage == StageName::Install;
-        let mut check = generic_check(check, &Arc::new(scene), of_base);
+        let mut check = of.generic(generic_check(check, stage, &Arc::new(scene)));
         // One red check for one cause.
-        if let Admission::Skip(why) = gate::admit_mutation(&findings.checks) {
+        if let Admission::Skip(why) = gate::admit_mutation(stage, &findings.checks) {
             check.unmet = Some(why);
         }
         let before = findings.checks.len();
@@ -249,6 +258,12 @@ impl<'a> Live<'a> {
         let (commit, mode, name) = match stage {
             StageName::Install => (self.plan.base.clone(), base_mode(&self.plan), "deploy"),
             StageName::Upgrade => (self.plan.head.clone(), DeployMode::Chaos, "upgrade"),
+            StageName::Fresh => {
+                if let Err(left) = self.clear().await {
+                    return Mutation::Refused(left);
+                }
+                (self.plan.head.clone(), DeployMode::Chaos, "deploy")
+            }
             StageName::Custom => return Mutation::None,
         };
         let events = self.world.events.clone();
@@ -272,12 +287,22 @@ impl<'a> Live<'a> {
         mode: &DeployMode,
         deploys: &mut Deploys,
     ) -> Mutation {
-        match self.apply(stage, commit, mode).await {
+        let mut applied = self.apply(stage, commit, mode).await;
+        if let Err(error) = &applied
+            && let Some(why) = self.only_pinning_is_refused(error, mode, commit).await
+        {
+            let base = self.plan.base_name();
+            self.world
+                .events
+                .send(Event::Fault(format!("{stage}: {base} is deployed by chaos, since {why}")));
+            applied = self.apply(stage, commit, &DeployMode::Chaos).await;
+        }
+        match applied {
             Ok(applied) => {
                 self.deployed = true;
                 // Counted by what was there before, so that a second deploy cannot pass for a redeploy.
                 deploys.counted += u32::from(applied.is_first());
-                self.world.events.send(Event::Deploys(*deploys));
+                self.world.events.send(Event::Deploys(deploys.clone()));
                 let ahead = stage == StageName::Install && self.plan.runs(StageName::Upgrade);
                 // The base boots by itself: meanwhile the tested commit is fetched.
                 let prepared = async {
@@ -477,7 +502,7 @@ impl<'a> Live<'a> {
         let planned = |check: &&OverlayCheck| {
             self.plan.checks_of(stage, CheckKind::Overlay).any(|planned| planned.name == check.name)
         };
-        let chosen = self.subject.room.of(stage, before).filter(planned);
+        let chosen = self.subject.room.of(stage.checked_as(), before).filter(planned);
         chosen.map(|check| overlay::ready(check, &bench, &self.prober, &self.provided.ready)).collect()
     }
 
@@ -526,6 +551,7 @@ fn checks_phase(stage: StageName) -> &'static str {
     match stage {
         StageName::Install => "install checks",
         StageName::Upgrade => "upgrade checks",
+        StageName::Fresh => "fresh checks",
         StageName::Custom => "custom checks",
     }
 }
@@ -537,31 +563,16 @@ fn base_mode(plan: &Plan) -> DeployMode {
     }
 }
 
-/// `of_base`: whether it looks at a known-good, which was green when it was kept. If it is not now, nobody knows why, and
-/// it is not the tested commit's fault.
-fn generic_check(check: &generic::Generic, scene: &Arc<Scene>, of_base: bool) -> HarnessCheck {
+fn generic_check(check: &generic::Generic, stage: StageName, scene: &Arc<Scene>) -> HarnessCheck {
     let (run, scene) = (check.run, Arc::clone(scene));
     // Each generic check has bounds of its own; this one only stops what should be impossible.
     let deadline = scene.patience() + scene.proxy.lag() + scene.soak + Duration::from_secs(120);
     HarnessCheck {
-        name: check.check_name(),
+        name: CheckName::generic(stage, check.name),
         kind: CheckKind::Generic,
         deadline,
         unmet: None,
-        run: Box::new(move || {
-            let outcome = run(scene);
-            if !of_base {
-                return outcome;
-            }
-            Box::pin(async move {
-                match outcome.await {
-                    Outcome::Fail(why) => Outcome::Inconclusive(format!(
-                        "the known-good itself does not stand, whatever the change: {why}"
-                    )),
-                    other => other,
-                }
-            })
-        }),
+        run: Box::new(move || run(scene)),
     }
 }
 

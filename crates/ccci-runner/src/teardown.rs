@@ -45,6 +45,17 @@ pub(crate) async fn undo(run: &Run, world: &World) -> Teardown {
     teardown
 }
 
+/// Removes the app of a run that goes on: services, tasks, volumes, secrets, configs and networks. Gives what is still
+/// there.
+pub(crate) async fn clear(run: &Run, world: &World) -> Vec<String> {
+    let record = RunRecord::load(&run.dir).ok().flatten().unwrap_or_else(|| run.record.clone());
+    undeploy(&run.abra, &run.swarm, &record.app, world).await;
+    let removal = Removal { swarm: &run.swarm, cancel: &world.stop.run, world };
+    let mut left = removal.stack(&record.app).await.unwrap_or_else(|why| vec![why]);
+    left.extend(atomic::remove_dir(&run.secrets()).err().map(|error| error.to_string()));
+    left
+}
+
 /// Finds runs that died and removes what they left. What cannot be removed stays recorded for the next start.
 ///
 /// Canonicals come first: a realm must not go while an app that was deployed with it still stands. `held` are those whose

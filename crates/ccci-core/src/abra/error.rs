@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use crate::exec::Output;
 
+use super::signs::{self, Port, Sign, Thing};
 use super::text;
+use crate::names::StackName;
 
 /// How many lines of output an error keeps.
 const TAIL: usize = 30;
@@ -60,6 +62,17 @@ pub enum AbraErrorKind {
         /// abra's words.
         message: String,
     },
+    /// A port that the recipe publishes has a holder already.
+    PortHeld(Port),
+    /// Something of this name exists already, outside of the stack.
+    NameHeld(Thing),
+    /// A network that the recipe takes from the server is not there.
+    NetworkMissing {
+        /// Its name.
+        name: String,
+    },
+    /// Swarm could not do now what it takes at other times.
+    Swarm,
     /// The secret version exists; secrets cannot be changed.
     SecretExists,
     /// A table could not be printed without a terminal.
@@ -110,10 +123,25 @@ pub struct AbraError {
     pub output: String,
 }
 
+impl AbraErrorKind {
+    /// What a person has to know before abra's own words, where these do not say it.
+    fn told(&self) -> Option<String> {
+        match self {
+            Self::PortHeld(port) => Some(port.to_string()),
+            Self::NameHeld(thing) => Some(format!("the {thing} is there already, and is not of this app")),
+            Self::NetworkMissing { name } => Some(signs::told_missing(name)),
+            _ => None,
+        }
+    }
+}
+
 impl std::error::Error for AbraError {}
 
 impl fmt::Display for AbraError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(told) = self.kind.told() {
+            writeln!(f, "{told}")?;
+        }
         match (&self.fatal, &self.kind) {
             (Some(fatal), _) => write!(f, "abra: {fatal}")?,
             (None, AbraErrorKind::NotInstalled | AbraErrorKind::NotStarted | AbraErrorKind::Cancelled) => {
@@ -140,6 +168,7 @@ impl AbraError {
     /// The error of a call that ended with a bad code.
     pub(super) fn from_output(output: &Output) -> Self {
         let fatal = text::fatal(&output.stdout).or_else(|| text::fatal(&output.stderr));
+        let fatal = fatal.map(|fatal| text::cause(&fatal));
         let all = format!("{}\n{}", output.stdout, output.stderr);
         Self {
             kind: classify(fatal.as_deref(), &all),
@@ -161,25 +190,52 @@ impl AbraError {
         }
     }
 
+    /// The same, of a deploy of this stack: what its own services hold, nobody else does.
+    #[must_use]
+    pub(super) fn of(mut self, stack: &StackName) -> Self {
+        if let AbraErrorKind::PortHeld(port) = &mut self.kind {
+            port.own = port.service.starts_with(&stack.scoped(""));
+        }
+        self
+    }
+
+    /// The one line that says why.
+    pub fn cause(&self) -> String {
+        let said = self.fatal.as_deref().unwrap_or(&self.output);
+        said.lines().next().unwrap_or("abra failed without saying why").to_owned()
+    }
+
+    /// The thing of the server whose name stands in the way, as far as abra's words tell.
+    pub fn thing(&self) -> Option<Thing> {
+        match &self.kind {
+            AbraErrorKind::NameHeld(thing) => Some(thing.clone()),
+            AbraErrorKind::ComposeRefused { message } => signs::changed(message),
+            _ => None,
+        }
+    }
+
     /// Whose fault this is, as far as abra's answer tells.
     pub fn fault(&self) -> Fault {
         use AbraErrorKind as Kind;
         match &self.kind {
-            Kind::LintBlocked { .. } | Kind::ComposeRefused { .. } | Kind::ImageMissing { .. } => {
-                Fault::Recipe
-            }
-            // Nobody but the recipe's own room can know the value.
-            Kind::MissingSecret { insertable: true, .. } => Fault::Recipe,
+            Kind::ComposeRefused { .. } => Sign::Compose.whose(),
+            Kind::ImageMissing { .. } => Sign::Image.whose(),
+            Kind::Engine => Sign::Engine.whose(),
+            Kind::Origin => Sign::Origin.whose(),
+            Kind::Swarm => Sign::Swarm.whose(),
+            Kind::PortHeld(port) => port.whose(),
+            Kind::NetworkMissing { name } => signs::network_missing(name),
+            // Nobody but the recipe's own room can know the value of such a secret.
+            Kind::LintBlocked { .. } | Kind::MissingSecret { insertable: true, .. } => Fault::Recipe,
             Kind::MissingSecret { .. } | Kind::Timeout | Kind::DeployFailed | Kind::Other => Fault::Unknown,
             Kind::DirtyTree
             | Kind::AlreadyDeployed
             | Kind::NotDeployed
+            | Kind::NameHeld(_)
             | Kind::SecretExists
             | Kind::NoTerminal
             | Kind::UnknownFlag { .. }
             | Kind::UnknownApp
-            | Kind::Engine
-            | Kind::Origin
             | Kind::NotInstalled
             | Kind::NotStarted
             | Kind::Deadline { .. }
@@ -188,66 +244,6 @@ impl AbraError {
         }
     }
 }
-
-/// Texts of the compose reader, of swarm's check of a specification, and of abra's recipe reader.
-const COMPOSE: &[&str] = &[
-    "does not match format",
-    "additional property",
-    "must be a string",
-    "must be a mapping",
-    "must be a list",
-    "must be a number",
-    "must be a integer",
-    "must be an integer",
-    "must be a boolean",
-    "invalid interpolation format",
-    "required variable",
-    "refers to undefined",
-    "undefined volume",
-    "undefined network",
-    "undefined secret",
-    "undefined config",
-    "undefined service",
-    "unsupported compose file version",
-    "yaml:",
-    "unable to validate recipe",
-    "only updates to labels are allowed",
-    "invalid mount config",
-    "invalid reference format",
-    "invalid volume specification",
-    "invalid service name",
-];
-
-/// Texts that mean that an image cannot be had.
-const IMAGE: &[&str] = &[
-    "no such image",
-    "manifest unknown",
-    "pull access denied",
-    "manifest for ",
-    "repository does not exist",
-];
-
-/// Texts of an engine that does not answer, is no manager, or has no room left.
-const ENGINE: &[&str] = &[
-    "cannot connect to the docker daemon",
-    "error during connect",
-    "is the docker daemon running",
-    "dial unix",
-    "trying to connect to the docker",
-    "not a swarm manager",
-    "the swarm does not have a leader",
-    "no space left on device",
-    "context deadline exceeded",
-    "code = unavailable",
-    "code = deadlineexceeded",
-    "connection reset by peer",
-    "unexpected eof",
-    "i/o timeout",
-];
-
-/// Texts of a git origin that cannot be read.
-const ORIGIN: &[&str] =
-    &["authentication required", "repository not found", "unable to fetch", "could not resolve host"];
 
 /// What went wrong, from the last FATA message and from all that was printed.
 pub fn classify(fatal: Option<&str>, all: &str) -> AbraErrorKind {
@@ -259,7 +255,10 @@ pub fn classify(fatal: Option<&str>, all: &str) -> AbraErrorKind {
     let said = fatal.unwrap_or(all);
     let low = said.to_lowercase();
     let has = |texts: &[&str]| texts.iter().any(|t| low.contains(t));
-    if has(ENGINE) {
+    if let Some(kind) = held(said) {
+        return kind;
+    }
+    if Sign::Engine.is_in(&low) {
         return Kind::Engine;
     }
     if let Some(kind) = missing_secret(said) {
@@ -273,25 +272,34 @@ pub fn classify(fatal: Option<&str>, all: &str) -> AbraErrorKind {
         Kind::AlreadyDeployed
     } else if has(&["is not deployed"]) {
         Kind::NotDeployed
-    } else if has(ORIGIN) {
+    } else if Sign::Origin.is_in(&low) {
         Kind::Origin
     } else if has(&["timed out", "timeout exceeded"]) {
         Kind::Timeout
     } else if let Some(kind) = blocked_by_lint(said) {
         kind
-    } else if has(IMAGE) {
+    } else if Sign::Image.is_in(&low) {
         Kind::ImageMissing { message: said.trim().to_owned() }
     } else if has(&["alreadyexists", "secret already exists"]) {
         Kind::SecretExists
     } else if has(&["cannot find app", "cannot find recipe", "no server provided", "no recipe '"]) {
         Kind::UnknownApp
-    } else if has(COMPOSE) || (has(&["no such file or directory"]) && has(&["compose."])) {
+    } else if Sign::Swarm.is_in(&low) {
+        Kind::Swarm
+    } else if Sign::Compose.is_in(&low) || (has(&["no such file or directory"]) && has(&["compose."])) {
         Kind::ComposeRefused { message: said.trim().to_owned() }
     } else if has(&["deploy failed"]) {
         Kind::DeployFailed
     } else {
         Kind::Other
     }
+}
+
+/// What stands in the way on the server, by its name.
+fn held(said: &str) -> Option<AbraErrorKind> {
+    let port = signs::port(said).map(AbraErrorKind::PortHeld);
+    let network = || signs::missing_network(said).map(|name| AbraErrorKind::NetworkMissing { name });
+    port.or_else(network).or_else(|| signs::taken(said).map(AbraErrorKind::NameHeld))
 }
 
 fn missing_secret(said: &str) -> Option<AbraErrorKind> {

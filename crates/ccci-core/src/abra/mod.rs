@@ -8,6 +8,7 @@ mod call;
 pub mod error;
 pub mod lint;
 pub mod secrets;
+pub mod signs;
 pub mod status;
 pub mod text;
 
@@ -127,7 +128,7 @@ impl Abra {
         if let DeployMode::Pinned(version) = mode {
             call = call.arg(version.tag());
         }
-        self.call(call).await.map(drop)
+        self.call(call).await.map(drop).map_err(|error| error.of(&domain.stack()))
     }
 
     /// Takes the app down; volumes and secrets stay. abra returns before swarm is done, so look at the swarm after it.

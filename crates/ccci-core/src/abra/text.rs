@@ -76,6 +76,38 @@ pub fn fatal(text: &str) -> Option<String> {
     Some(all.join("\n").trim().to_owned())
 }
 
+/// How a line begins that docker's client says beside the error: notes, and what it did until then.
+const NOTES: [&str; 17] = [
+    "since --detach=false was not specified",
+    "in a future release, --detach=false",
+    "creating network ",
+    "creating config ",
+    "creating secret ",
+    "creating service ",
+    "updating network ",
+    "updating config ",
+    "updating secret ",
+    "updating service ",
+    "ignoring unsupported options",
+    "ignoring deprecated options",
+    "warning",
+    "time=",
+    "its digest. each node will access ",
+    "possibly leading to different nodes running different",
+    "versions of the image.",
+];
+
+/// The message without the lines that are no cause; all of it where there is nothing else.
+pub fn cause(message: &str) -> String {
+    let note = |line: &str| {
+        let low = line.trim_start().to_lowercase();
+        NOTES.iter().any(|note| low.starts_with(note))
+            || low.ends_with("could not be accessed on a registry to record")
+    };
+    let left: Vec<&str> = message.lines().filter(|line| !line.trim().is_empty() && !note(line)).collect();
+    if left.is_empty() { message.to_owned() } else { left.join("\n").trim().to_owned() }
+}
+
 /// The messages of level WARN, in order.
 pub fn warnings(text: &str) -> Vec<String> {
     text.lines().filter_map(|line| message(line, "WARN")).map(|m| m.trim().to_owned()).collect()

@@ -83,6 +83,7 @@ impl Git {
         if !output.ok() {
             return Err(GitError::Clone { source_name: source.to_owned(), said: output.tail(5) });
         }
+        take_as_it_is(dir)?;
         Ok(Checkout { git: self.clone(), dir: dir.to_owned(), remote: ORIGIN })
     }
 
@@ -203,6 +204,18 @@ impl Checkout {
     async fn try_run<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Output, GitError> {
         Ok(self.command().args(args).run().await?)
     }
+}
+
+/// Files are taken as the commit has them, byte by byte, whatever its `.gitattributes` would make of line ends, encodings
+/// and keywords. So abra takes them, whose git knows none of these, and so a file with line ends that the attributes do not
+/// allow is no change.
+fn take_as_it_is(clone: &Path) -> Result<(), GitError> {
+    let info = clone.join(".git").join("info");
+    crate::atomic::create_dir(&info)?;
+    Ok(crate::atomic::write(
+        &info.join("attributes"),
+        b"* -text !eol !ident !filter !working-tree-encoding\n",
+    )?)
 }
 
 fn failed(output: &Output) -> GitError {

@@ -9,7 +9,8 @@ impl Checkout {
     /// The commit that a branch, a tag or a commit's name means; a shortened commit needs seven digits and must be
     /// unique.
     ///
-    /// A full commit name that no branch brought along is fetched. What has two meanings is [`GitError::Ambiguous`],
+    /// A full commit name that no branch brought along is fetched, and so is a reference of the source's own that is
+    /// neither branch nor tag, by its full name: `refs/pull/7/head`. What has two meanings is [`GitError::Ambiguous`],
     /// what has none is [`GitError::UnknownRef`]; both are bad input.
     pub async fn resolve(&self, reference: &str) -> Result<Commit, GitError> {
         check_ref(reference)?;
@@ -27,15 +28,25 @@ impl Checkout {
                 }
             }
         }
+        if found.is_empty() && is_own(reference) {
+            found.extend(self.fetch_own(reference).await?.map(|commit| (reference.to_owned(), commit)));
+        }
         match found.len() {
             1 => Ok(found.remove(0).1),
-            0 => Err(GitError::UnknownRef {
-                reference: reference.to_owned(),
-                source_name: self.source().await,
-                near: near(reference, refs.iter().map(|(name, _)| short_name(name))),
-            }),
+            0 => Err(self.unknown(reference, &refs).await),
             _ => Err(GitError::Ambiguous { reference: reference.to_owned(), choices: found }),
         }
+    }
+
+    /// That nothing has this name, and what may have been meant.
+    async fn unknown(&self, reference: &str, refs: &[(String, Commit)]) -> GitError {
+        let mut near = near(reference, refs.iter().map(|(name, _)| short_name(name)));
+        let full = format!("refs/{reference}");
+        // What a forge calls `pull/7/head` has a full name, and only by that is it looked for.
+        if reference.contains('/') && is_own(&full) && matches!(self.fetch_own(&full).await, Ok(Some(_))) {
+            near.insert(0, full);
+        }
+        GitError::UnknownRef { reference: reference.to_owned(), source_name: self.source().await, near }
     }
 
     /// Whether the source has this commit, on a branch or by its name alone.
@@ -114,6 +125,21 @@ impl Checkout {
         Ok(output.ok())
     }
 
+    /// Fetches a reference of the remote's own, and keeps it under a name that no other is looked for by.
+    async fn fetch_own(&self, reference: &str) -> Result<Option<Commit>, GitError> {
+        let url = self.source().await;
+        let kept = format!("refs/ccci/{}/{}", self.remote, reference.trim_start_matches("refs/"));
+        let command = upload_pack(self.git.command(&self.dir, self.git.network).arg("fetch"), &url);
+        let command = command.args(["--quiet", "--no-tags", self.remote]);
+        let output = command.arg(format!("+{reference}:{kept}")).run().await?;
+        tracing::debug!(ok = output.ok(), %reference, "fetched a reference by its full name");
+        if !output.ok() {
+            self.must_answer().await?;
+            return Ok(None);
+        }
+        self.peel(&format!("{kept}^{{commit}}")).await
+    }
+
     /// Fails where the remote cannot be asked at all.
     async fn must_answer(&self) -> Result<(), GitError> {
         let url = self.source().await;
@@ -147,6 +173,20 @@ fn means(reference: &str, name: &str) -> bool {
 
 fn short_name(name: &str) -> &str {
     name.split_once('/').map_or(name, |(_, short)| short)
+}
+
+/// Whether this is the full name of a reference that no clone brings along: a forge's `refs/pull/7/head`.
+fn is_own(reference: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && !part.ends_with('.')
+            && part.strip_suffix(".lock").is_none()
+    };
+    reference.strip_prefix("refs/").is_some_and(|rest| {
+        let known = rest.starts_with("heads/") || rest.starts_with("tags/");
+        !known && rest.contains('/') && rest.split('/').all(part)
+    })
 }
 
 fn is_hex(text: &str) -> bool {
@@ -214,6 +254,30 @@ mod tests {
         }
         for text in ["main", "feature/x", "1.0.0+v1.6.870-0", "7ae7b0f7", "refs/tags/1.0.0+1", "a@b"] {
             assert!(check_ref(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_full_name_beside_branches_and_tags_is_a_reference_of_the_sources_own() {
+        for name in [
+            "refs/pull/7/head",
+            "refs/merge-requests/12/head",
+            "refs/changes/34/1234/5",
+            "refs/notes/commits",
+        ] {
+            assert!(is_own(name), "{name}");
+        }
+        for name in [
+            "refs/heads/main",
+            "refs/tags/1.0.0+1",
+            "pull/7/head",
+            "refs/pull",
+            "refs//x",
+            "refs/pull/",
+            "refs/a/.b",
+            "refs/a/b.lock",
+        ] {
+            assert!(!is_own(name), "{name}");
         }
     }
 

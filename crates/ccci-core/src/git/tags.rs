@@ -8,7 +8,7 @@ use crate::version::RecipeVersion;
 pub struct Tag {
     /// The tag, as a version.
     pub version: RecipeVersion,
-    /// True for a tag object. abra refuses to deploy pinned when any tag of the clone is not one (failure 28).
+    /// True for a tag object.
     pub annotated: bool,
     /// The commit it marks.
     pub commit: Commit,
@@ -21,6 +21,8 @@ pub struct Tags {
     pub releases: Vec<Tag>,
     /// The tags that are no versions.
     pub others: Vec<String>,
+    /// Those of them that are no tag objects.
+    pub light_others: Vec<String>,
 }
 
 impl Tags {
@@ -39,9 +41,11 @@ impl Tags {
         self.releases.iter().rev().find(|tag| tag.commit == *commit)
     }
 
-    /// The first tag that abra would refuse a pinned deploy for.
-    pub fn lightweight(&self) -> Option<&Tag> {
-        self.releases.iter().find(|tag| !tag.annotated)
+    /// The first tag that abra would refuse every pinned deploy for: one that is no tag object, be it a release or not
+    /// (failure 28).
+    pub fn lightweight(&self) -> Option<&str> {
+        let release = self.releases.iter().find(|tag| !tag.annotated).map(|tag| tag.version.tag());
+        release.or_else(|| self.light_others.first().map(String::as_str))
     }
 
     /// The newest release that `head` was built on (failure 21): its commit is among `ancestors` and is not `head`. A
@@ -62,9 +66,11 @@ fn parse_tags(text: &str) -> Tags {
         let mut fields = line.split(' ');
         let name = fields.next().unwrap_or_default();
         let annotated = fields.next() == Some("tag");
-        match (name.parse::<RecipeVersion>(), peeled(line)) {
-            (Ok(version), Some(commit)) => tags.releases.push(Tag { version, annotated, commit }),
-            _ => tags.others.push(name.to_owned()),
+        if let (Ok(version), Some(commit)) = (name.parse::<RecipeVersion>(), peeled(line)) {
+            tags.releases.push(Tag { version, annotated, commit });
+        } else {
+            tags.others.push(name.to_owned());
+            tags.light_others.extend((!annotated).then(|| name.to_owned()));
         }
     }
     tags.releases.sort_by(|a, b| a.version.cmp(&b.version));
@@ -135,8 +141,21 @@ mod tests {
         let tags = parse_tags(&text);
         let seen: Vec<_> = tags.releases.iter().map(|t| (t.version.tag(), t.annotated)).collect();
         assert_eq!(seen, [("1.9.0+v2-rc", false), ("1.10.0+1", true)]);
-        assert_eq!(tags.lightweight().unwrap().version.tag(), "1.9.0+v2-rc");
+        assert_eq!(tags.lightweight(), Some("1.9.0+v2-rc"));
         assert_eq!(tags.others, ["nightly", "2.0.0+1"]);
+    }
+
+    #[test]
+    fn failure_28_a_lightweight_tag_that_is_no_release_is_seen_as_well() {
+        let (a, b) = (commit('a'), commit('b'));
+        let all_annotated =
+            format!("1.0.0+1 tag {a} commit {b}\nv2.4.7 tag {a} commit {b}\nnested tag {a} tag {b}\n");
+        assert_eq!(parse_tags(&all_annotated).lightweight(), None);
+        for line in [format!("v2.4.8 commit {b}  \n"), format!("notes blob {b}  \n")] {
+            let tags = parse_tags(&(all_annotated.clone() + &line));
+            assert_eq!(tags.lightweight(), line.split(' ').next(), "{line}");
+            assert_eq!(tags.releases.len(), 1, "{line}");
+        }
     }
 
     #[test]

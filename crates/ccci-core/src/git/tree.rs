@@ -4,8 +4,8 @@ use super::{Checkout, Commit, GitError};
 
 impl Checkout {
     /// Makes the working tree exactly this commit: changes are thrown away and untracked files removed, also those
-    /// that an overlay left behind (failure 23). Gives the paths that differ from it all the same, as git's own rules for
-    /// line ends can make them.
+    /// that an overlay left behind (failure 23). Gives the paths that differ from it all the same: none, unless somebody
+    /// else works there too.
     pub async fn checkout(&self, commit: &Commit) -> Result<Vec<String>, GitError> {
         self.run(&["checkout", "--quiet", "--force", "--detach", commit.as_str(), "--"]).await?;
         let mut look = self.look(&["--ignored=matching"]).await?;

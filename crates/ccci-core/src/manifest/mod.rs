@@ -170,7 +170,7 @@ impl Probes {
     /// The declared checks of one stage, by name.
     pub fn of(&self, stage: StageName) -> &BTreeMap<ProbeName, Probe> {
         match stage {
-            StageName::Install => &self.install,
+            StageName::Install | StageName::Fresh => &self.install,
             StageName::Upgrade => &self.upgrade,
             StageName::Custom => &self.custom,
         }
@@ -215,7 +215,7 @@ impl Manifest {
     pub fn skipped(&self, stage: StageName) -> Option<&str> {
         match stage {
             StageName::Upgrade => self.skip.upgrade.as_ref().map(Reason::as_str),
-            StageName::Install | StageName::Custom => None,
+            StageName::Install | StageName::Fresh | StageName::Custom => None,
         }
     }
 }

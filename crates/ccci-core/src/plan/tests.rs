@@ -28,7 +28,7 @@ fn seen(head: u8, tags: Vec<Tag>) -> Observed {
     }
     let head = commit(head);
     let merged: Vec<_> = tags.iter().map(|t| t.commit.clone()).collect();
-    let tags = Tags { releases: tags, others: Vec::new() };
+    let tags = Tags { releases: tags, ..Tags::default() };
     let older = tags.base_of(&head, &merged).cloned();
     let cold = Candidate { head, older, known: Known::None("record".into()) };
     Observed { quick: cold.clone(), cold, tags, overlay_file: None, declared_skips: Vec::new(), checks }
@@ -65,6 +65,12 @@ fn failures_23_and_28_the_base_is_pinned_only_where_abra_can() {
     assert_eq!(deploy(&found), BaseDeploy::Pinned("1.0.0+1".parse().unwrap()));
     found.tags.releases[1].annotated = false;
     assert!(matches!(deploy(&found), BaseDeploy::Chaos(why) if why.contains("1.1.0+1")));
+    found.tags.releases[1].annotated = true;
+    found.tags.light_others.push("v2.4.8".to_owned());
+    assert!(
+        matches!(deploy(&found), BaseDeploy::Chaos(why) if why.contains("v2.4.8")),
+        "no release, and counts"
+    );
     found.overlay_file = Some("compose.ccci.yml".to_owned());
     assert!(matches!(deploy(&found), BaseDeploy::Chaos(why) if why.contains("compose.ccci.yml")));
 }
@@ -229,4 +235,51 @@ fn a_promotion_advances_what_is_older_and_else_makes_the_app_anew() {
     assert_eq!((&advance.base, &advance.head), (&commit(1), &commit(2)));
     assert!(advance.runs(StageName::Upgrade));
     assert!(advance.checks.iter().all(|c| c.kind == CheckKind::Generic), "no test writes into a known-good");
+}
+
+/// R2: of a base that does not stand, the upgrade is not judged, and the tested commit is looked at by itself.
+#[test]
+fn after_a_base_that_does_not_stand_the_tested_commit_is_deployed_on_nothing() {
+    let found = seen(9, vec![tag("1.0.0+1", 1)]);
+    let first = plan(&Ask::default(), &found).unwrap();
+    let end = BaseEnd::NotUp("service `app` crash-loops\n  its log".to_owned());
+    let second = without_base(&first, &end).unwrap();
+    let skip = "not judged: base 1.0.0+1 did not come up: service `app` crash-loops";
+    let stages: Vec<_> = second.stages.iter().map(|s| (s.stage, s.skip.as_deref())).collect();
+    let expected = [
+        (StageName::Install, None),
+        (StageName::Upgrade, Some(skip)),
+        (StageName::Fresh, None),
+        (StageName::Custom, None),
+    ];
+    assert_eq!(stages, expected);
+    let of = |stage| second.checks_in(stage).map(|c| c.name.as_str()).collect::<Vec<_>>();
+    assert_eq!(of(StageName::Install), ["generic::install::serving"]);
+    assert_eq!(of(StageName::Upgrade), [""; 0]);
+    assert_eq!(of(StageName::Fresh), ["generic::fresh::serving", "custom-html::install::mine"]);
+    assert_eq!(of(StageName::Custom), ["generic::custom::serving", "custom-html::custom::mine"]);
+    assert_eq!((&second.base, &second.head), (&commit(9), &commit(9)));
+    let gone = BaseEnd::NotHad("no such image".to_owned());
+    let stages = without_base(&first, &gone).unwrap().stages;
+    assert_eq!(
+        stages[1].skip.as_deref(),
+        Some("not judged: base 1.0.0+1 could not be deployed: no such image")
+    );
+    assert_eq!(without_base(&second, &end), None, "once");
+}
+
+/// R11: what a quick run begins with is the known-good, and that it does not boot is no word of the change. A declared skip
+/// never deploys the base at all.
+#[test]
+fn only_an_older_release_that_is_upgraded_from_can_be_done_without() {
+    let end = BaseEnd::NotUp("no".to_owned());
+    let mut found = seen(9, vec![tag("1.0.0+1", 1)]);
+    let ask = Ask { stages: vec![StageName::Custom], ..Ask::default() };
+    assert_eq!(without_base(&plan(&ask, &found).unwrap(), &end), None);
+    found.quick.known = Known::Older(commit(1), Some("1.0.0+1".parse().unwrap()));
+    let quick = Ask { wish: Wish::Quick, ..Ask::default() };
+    assert_eq!(without_base(&plan(&quick, &found).unwrap(), &end), None);
+    found.declared_skips = vec![(StageName::Upgrade, "data cannot be kept".to_owned())];
+    let declared = plan(&Ask::default(), &found).unwrap();
+    assert_eq!((&declared.base, without_base(&declared, &end)), (&commit(9), None));
 }

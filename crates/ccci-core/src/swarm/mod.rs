@@ -14,6 +14,7 @@ mod exec;
 mod facts;
 mod hindrance;
 mod history;
+mod holder;
 mod images;
 mod judge;
 mod moved;

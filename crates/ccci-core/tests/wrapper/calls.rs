@@ -159,6 +159,29 @@ async fn failure_23_a_dirty_tree_is_told_as_ours_and_a_refused_file_as_the_recip
         let error = fake.abra.deploy(&domain(), &DeployMode::Chaos, false).await.unwrap_err();
         assert_eq!((&error.kind, error.fault()), (&kind, fault), "{name}");
     }
+    for (name, fault, first) in [
+        (
+            "docker28-port-ingress",
+            Fault::Infrastructure,
+            "port 18080 of this server is held by the service `shop_example_org_web` (another stack)",
+        ),
+        (
+            "docker28-port-twice",
+            Fault::Recipe,
+            "the recipe publishes port 18081 twice: its service `wiki-0a1b2c_example_org_app` has it already",
+        ),
+        ("docker28-network-proxy", Fault::Infrastructure, "this server has no network `proxy` in its swarm"),
+        ("docker28-network-missing", Fault::Recipe, "the recipe takes the network `proxxy` from the server"),
+        ("docker28-network-taken", Fault::Infrastructure, "the network `shared_net` is there already"),
+        ("docker28-config-name-long", Fault::Recipe, "abra: failed to create config xxx"),
+        ("docker28-memory", Fault::Recipe, "abra: failed to create service"),
+        ("docker28-secret-missing", Fault::Recipe, "abra: service app: secret not found"),
+    ] {
+        let fake = Fake::new().answer(1, "out", &fixture(&format!("fatal/{name}.txt")), 1);
+        let error = fake.abra.deploy(&domain(), &DeployMode::Chaos, false).await.unwrap_err();
+        assert_eq!(error.fault(), fault, "{name}");
+        assert!(error.to_string().starts_with(first), "{name}: {error}");
+    }
     let abra = Abra::new("no-such-abra", "/");
     let error = abra.version().await.unwrap_err();
     assert_eq!((&error.kind, error.fault()), (&Kind::NotInstalled, Fault::Infrastructure));

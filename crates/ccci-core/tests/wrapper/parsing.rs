@@ -1,6 +1,7 @@
 //! What abra prints, read from recorded text.
 
 use ccci_core::abra::error::classify;
+use ccci_core::abra::signs::{Port, Thing};
 use ccci_core::abra::{AbraErrorKind as Kind, LintStatus, Severity, lint, secrets, status, text};
 
 use proptest::prelude::*;
@@ -9,7 +10,7 @@ use super::{fixture, fixtures};
 
 fn kind(name: &str) -> Kind {
     let text = text::plain(&fixture(&format!("fatal/{name}.txt")));
-    classify(text::fatal(&text).as_deref(), &text)
+    classify(text::fatal(&text).map(|fatal| text::cause(&fatal)).as_deref(), &text)
 }
 
 /// Every fixture of `fatal/`, with its kind; a new file there has to be named here.
@@ -18,6 +19,8 @@ fn expected() -> Vec<(&'static str, Kind)> {
     let compose = |message: &str| Kind::ComposeRefused { message: message.into() };
     let lint = |rule: &str| Kind::LintBlocked { rule: Some(rule.into()) };
     let unknown = |flag: &str| Kind::UnknownFlag { flag: flag.into() };
+    let port = |number, service: &str| Kind::PortHeld(Port { number, service: service.into(), own: false });
+    let taken = |kind, name: &str| Kind::NameHeld(Thing { kind, name: name.into() });
     vec![
         ("already-deployed", Kind::AlreadyDeployed),
         (
@@ -46,6 +49,45 @@ fn expected() -> Vec<(&'static str, Kind)> {
         ("deploy-failed", Kind::DeployFailed),
         ("deploy-timed-out", Kind::Timeout),
         ("dirty-tree", Kind::DirtyTree),
+        ("docker28-config-missing", compose("service app: config not found: site_conf")),
+        (
+            "docker28-config-name-long",
+            compose(&format!(
+                "failed to create config {}: Error response from daemon: rpc error: code = InvalidArgument desc = invalid \
+                 name, only 64 [a-zA-Z0-9-_.] characters allowed, and the start and end character must be [a-zA-Z0-9]",
+                "x".repeat(70)
+            )),
+        ),
+        (
+            "docker28-config-taken",
+            compose(
+                "failed to update config shared_conf_v1: Error response from daemon: rpc error: code = InvalidArgument desc = \
+                 only updates to Labels are allowed",
+            ),
+        ),
+        (
+            "docker28-memory",
+            compose(
+                "failed to create service wiki-0a1b2c_example_org_app: Error response from daemon: rpc error: code = \
+                 InvalidArgument desc = invalid memory value 1048576: Must be at least 4MiB",
+            ),
+        ),
+        ("docker28-network-missing", Kind::NetworkMissing { name: "proxxy".into() }),
+        ("docker28-network-proxy", Kind::NetworkMissing { name: "proxy".into() }),
+        ("docker28-network-taken", taken("network", "shared_net")),
+        ("docker28-port-host", port(18080, "shop_example_org_web")),
+        ("docker28-port-ingress", port(18080, "shop_example_org_web")),
+        ("docker28-port-twice", port(18081, "wiki-0a1b2c_example_org_app")),
+        ("docker28-secret-missing", compose("service app: secret not found: smtp_password")),
+        (
+            "docker28-service-name-long",
+            compose(&format!(
+                "failed to create service wiki-0a1b2c_example_org_{}: Error response from daemon: rpc error: code = \
+                 InvalidArgument desc = name must be 63 characters or fewer",
+                "y".repeat(70)
+            )),
+        ),
+        ("docker28-service-taken", taken("service", "wiki-0a1b2c_example_org_app")),
         (
             "image-missing",
             Kind::ImageMissing {
@@ -92,6 +134,39 @@ fn every_recorded_refusal_has_its_kind() {
         .collect();
     files.sort();
     assert_eq!(files, expected.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+}
+
+/// The note that newer clients of docker put before an error is never the line that is shown.
+#[test]
+fn the_line_that_is_shown_is_the_cause() {
+    for (name, _) in expected().iter().filter(|(name, _)| name.starts_with("docker28-")) {
+        let said = text::fatal(&text::plain(&fixture(&format!("fatal/{name}.txt")))).unwrap();
+        assert!(said.starts_with("Since --detach=false"), "{name} is as docker printed it");
+        let cause = text::cause(&said);
+        assert_eq!(cause.lines().count(), 1, "{cause}");
+        let words = ["failed to ", "network \"", "service app: "];
+        assert!(words.iter().any(|words| cause.starts_with(words)), "{cause}");
+    }
+    for (said, cause) in [
+        ("deploy failed", "deploy failed"),
+        ("Creating network x\nCreating service x_app\nno luck\nnone at all", "no luck\nnone at all"),
+        (
+            "Ignoring unsupported options: build\n\nservices.app must be a mapping",
+            "services.app must be a mapping",
+        ),
+        (
+            "image a:1 could not be accessed on a registry to record\nits digest. Each node will access a:1 independently,\n\
+             possibly leading to different nodes running different\nversions of the image.\n\nno",
+            "no",
+        ),
+        (
+            "Since --detach=false was not specified, it waits",
+            "Since --detach=false was not specified, it waits",
+        ),
+        ("first\nSince --detach=false was not specified", "first"),
+    ] {
+        assert_eq!(text::cause(said), cause, "{said}");
+    }
 }
 
 #[test]

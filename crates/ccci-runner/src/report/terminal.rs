@@ -30,6 +30,8 @@ pub(crate) struct Terminal {
     kind: Option<CheckKind>,
     begun: Option<StageName>,
     deploys: Option<Deploys>,
+    /// Whether the tested commit was deployed by itself, after a base that does not stand.
+    anew: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -74,6 +76,7 @@ impl Terminal {
             kind: None,
             begun: None,
             deploys: None,
+            anew: false,
         }
     }
 
@@ -135,6 +138,7 @@ impl Terminal {
     fn stage_started(&mut self, stage: StageName) {
         self.kind = None;
         self.begun = Some(stage);
+        self.anew |= stage == StageName::Fresh;
         self.result(&format!("\nstage {stage}"));
     }
 
@@ -180,7 +184,10 @@ impl Terminal {
     }
 
     fn finished(&mut self, judgement: &Judgement) {
-        for failed in std::mem::take(&mut self.failed) {
+        let mut failed = std::mem::take(&mut self.failed);
+        // The tested commit's own failures first; what its base met explains another matter.
+        failed.sort_by_key(|failed| self.anew && failed.stage == StageName::Install);
+        for failed in failed {
             self.result(&format!("\n---- {} ----", failed.name));
             self.result(failed.outcome.reason().unwrap_or("no reason given"));
         }
@@ -189,8 +196,9 @@ impl Terminal {
         self.list("phases", |t| {
             t.phases.drain(..).map(|p| format!("{:<16} {:>7.2} s", p.name, p.seconds)).collect()
         });
-        if let Some(Deploys { expected, counted }) = self.deploys {
-            self.result(&format!("\ndeploys: {counted} of {expected}"));
+        if let Some(Deploys { expected, counted, reason }) = self.deploys.take() {
+            let why = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+            self.result(&format!("\ndeploys: {counted} of {expected}{why}"));
         }
         self.known_good(judgement.verdict);
         let (paint, word) = match judgement.verdict {
@@ -263,7 +271,7 @@ impl Consumer for Terminal {
             Event::StageEnded { stage, status, reason } => {
                 self.stage_ended(*stage, *status, reason.as_deref());
             }
-            Event::Deploys(deploys) => self.deploys = Some(*deploys),
+            Event::Deploys(deploys) => self.deploys = Some(deploys.clone()),
             Event::Diagnosed(text) | Event::Trouble(text) => self.say(text),
             Event::TornDown(teardown) if !teardown.clean => {
                 self.result(&format!("\nleft behind: {}", teardown.left.join(", ")));

@@ -21,11 +21,11 @@ pub(crate) async fn stand<'a>(
     aside: &'a World,
 ) -> Result<Live<'a>, Trouble> {
     let domain = subject.app.domain.clone();
-    let mut deploys = Deploys { expected: plan.deploys, counted: 0 };
+    let mut deploys = Deploys { expected: plan.deploys, ..Deploys::default() };
     let provided = deps::provide(run, &subject, aside, &mut deploys).await?;
     let mut live = Live::new(run, (subject, plan), provided, start, aside)?;
     let mut findings = Findings { deploys, ..Findings::default() };
-    for stage in live.stages() {
+    while let Some(stage) = live.next_stage(&findings) {
         Box::pin(live.pass(&stage, &mut findings)).await;
     }
     let trouble = aside.stop.signal().map(Trouble::Signal).or(findings.provider.take());

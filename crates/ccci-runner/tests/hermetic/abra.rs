@@ -122,7 +122,10 @@ fn run(args: &[&str], home: &Path, engine: &Engine) -> Result<String, String> {
     let chaos = args.contains(&"-C");
     match words.as_slice() {
         ["--version"] => Ok("abra version 0.13.0-beta-0000000\n".to_owned()),
-        ["recipe", "lint", _] => Ok(LINT.to_owned()),
+        ["recipe", "lint", recipe] => {
+            let clean = Behaviour::of(&home.join("recipes").join(recipe)).is_clean();
+            Ok(if clean { LINT.to_owned() } else { LINT.replace("✅", "❌") })
+        }
         ["app", "secret", "ls", domain] => {
             let app = App::read(home, domain)?;
             let row = |(name, version, full): (String, String, String)| {
@@ -187,7 +190,7 @@ impl App {
 
     fn deploy(&self, engine: &Engine, chaos: bool, version: Option<&&str>) -> Result<String, String> {
         let behaviour = Behaviour::of(&self.checkout);
-        if let Some(text) = behaviour.refusal() {
+        if let Some(text) = behaviour.refusal(chaos) {
             return Err(text.to_owned());
         }
         if let Some((name, ..)) = self.secrets().iter().find(|(.., full)| !engine.has_secret(full)) {

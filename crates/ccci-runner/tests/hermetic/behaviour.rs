@@ -4,6 +4,8 @@
 //! | line | what it does |
 //! |---|---|
 //! | `refuse: <text>` | abra ends with this text |
+//! | `refuse-pinned: <text>` | the same, but under chaos it deploys |
+//! | `lint: error` | abra's lint has a rule of severity error that does not hold |
 //! | `needs: <volume>/<file>=<text>` | starts only where the file has this text; else its tasks die |
 //! | `run: <shell>` | runs when it starts, `$<volume>` is the directory of each volume |
 //! | `dies: <service>` | the tasks of this service die |
@@ -27,7 +29,7 @@ impl Behaviour {
         let line = |line: &str| {
             let (key, value) =
                 line.split_once(": ").unwrap_or_else(|| panic!("fake.txt: no `key: value`: {line}"));
-            let known = ["refuse", "needs", "run", "dies", "never-healthy", "http"];
+            let known = ["refuse", "refuse-pinned", "lint", "needs", "run", "dies", "never-healthy", "http"];
             assert!(known.contains(&key), "fake.txt: unknown key {key}");
             (key.to_owned(), value.to_owned())
         };
@@ -39,8 +41,14 @@ impl Behaviour {
     }
 
     /// abra's last words, where it refuses.
-    pub(crate) fn refusal(&self) -> Option<&str> {
-        self.all("refuse").next()
+    pub(crate) fn refusal(&self, chaos: bool) -> Option<&str> {
+        let pinned = || self.all("refuse-pinned").next().filter(|_| !chaos);
+        self.all("refuse").next().or_else(pinned)
+    }
+
+    /// Whether abra's lint finds nothing.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.all("lint").next().is_none()
     }
 
     /// What makes a task of this software differ from a task of another.

@@ -7,6 +7,7 @@
 mod abra;
 mod absent;
 mod authority;
+mod base;
 mod begun;
 mod behaviour;
 mod bounds;

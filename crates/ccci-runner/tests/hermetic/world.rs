@@ -102,6 +102,21 @@ proxy: {{refresh: 0}}
         history::publish(&self.path("git/blog.git"), tag, &self.files(tag, behaviour));
     }
 
+    /// Publishes one more release, whose image is nowhere.
+    pub(crate) fn publish_without_image(&self, tag: &str) {
+        let mut files = self.files(tag, "");
+        files[0].1 = files[0].1.replace("nowhere/blog:", "missing/blog:");
+        history::publish(&self.path("git/blog.git"), tag, &files);
+    }
+
+    /// git in the recipe's repository.
+    pub(crate) fn git(&self, words: &[&str]) {
+        let who = ["-c", "user.name=a", "-c", "user.email=a@b.test"];
+        let mut git = Command::new("git");
+        let git = git.arg("-C").arg(self.path("git/blog.git")).args(who).args(words);
+        assert!(git.status().unwrap().success(), "git {words:?}");
+    }
+
     /// Makes a branch whose software behaves like this.
     pub(crate) fn branch(&self, name: &str, behaviour: &str) {
         history::branch(&self.path("git/blog.git"), name, &self.files("1.1.0+2", behaviour));

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 
 mod alone;
+mod base;
 mod blame;
 mod bounds;
 mod browser;
