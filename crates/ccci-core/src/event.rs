@@ -29,7 +29,8 @@ pub enum Event {
     },
     /// What abra's lint said of the tested commit. Never changes the verdict.
     Linted(Lint),
-    /// Something that healed by itself but should be known: a restart before convergence, a paused update.
+    /// Something that did not stop the run but should be known: a restart before convergence, a paused update, a service that
+    /// ended or that the commit dropped.
     Fault(String),
     /// What really runs after a deploy.
     Images(Vec<Image>),

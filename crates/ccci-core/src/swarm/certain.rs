@@ -1,4 +1,4 @@
-//! What a wait can find: faults that healed by themselves, and failures that are certain before the deadline and the
+//! What a wait can find: faults that are recorded and stop nothing, and failures that are certain before the deadline and the
 //! recipe's. What is certain and the server's is [`Hindered`](super::Hindered).
 
 /// Something that went wrong on the way to a good end.

@@ -301,11 +301,19 @@ impl StackFacts {
         self.left_to_undeploy(helpers).is_empty()
     }
 
+    /// Whether a task is only a line that swarm has forgotten: of a job, over, and its service is gone. Swarm (seen with
+    /// 20.10) keeps such lines for ever; the container, which counts by itself, it does remove.
+    pub(super) fn is_forgotten(&self, task: &TaskFacts) -> bool {
+        let of_a_job = task.wanted == TaskState::Complete;
+        of_a_job && task.state.is_over() && !self.services.iter().any(|s| s.id == task.service)
+    }
+
     /// What still keeps the stack from being undeployed (V1), in words. `helpers` are ids of our own containers
     /// which may use the volumes.
     pub fn left_to_undeploy(&self, helpers: &[String]) -> Vec<String> {
         let services = self.services.iter().map(|s| format!("service {}", s.name));
-        let tasks = self.tasks.iter().map(|t| format!("task {} ({:?})", t.id, t.state));
+        let tasks = self.tasks.iter().filter(|t| !self.is_forgotten(t));
+        let tasks = tasks.map(|t| format!("task {} ({:?})", t.id, t.state));
         let containers = self.containers.iter().filter(|c| !helpers.contains(&c.id)).map(|c| {
             let how = if c.of_stack { c.state.clone() } else { format!("uses {}", c.volumes.join(", ")) };
             format!("container {} ({how})", c.name)

@@ -237,7 +237,7 @@ impl Swarm {
             // Swarm takes its containers away itself.
             Kind::Container => return Ok(Some("swarm has not removed it yet".to_owned())),
             // A network that goes before its last task may leak addresses until the manager restarts.
-            Kind::Network if !facts.tasks.is_empty() => {
+            Kind::Network if facts.tasks.iter().any(|t| !facts.is_forgotten(t)) => {
                 return Ok(Some("its tasks are still there".to_owned()));
             }
             Kind::Network => self.ask(&what, docker.remove_network(&item.id)).await,

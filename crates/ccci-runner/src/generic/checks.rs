@@ -49,7 +49,7 @@ pub(super) fn converged(scene: &Scene) -> Outcome {
         Mutation::Unsettled(failure) => unsettled(failure),
         Mutation::Settled(deployed) => match deployed.after.faults.len() {
             0 => Outcome::Pass,
-            n => Outcome::PassWith(format!("with {n} fault(s) that healed")),
+            n => Outcome::PassWith(format!("with {n} recorded fault(s)")),
         },
     }
 }

@@ -192,7 +192,7 @@ impl Terminal {
             self.result(failed.outcome.reason().unwrap_or("no reason given"));
         }
         self.list("skipped", |t| by_reason(std::mem::take(&mut t.skipped)));
-        self.list("faults (healed by themselves)", |t| t.faults.drain(..).collect());
+        self.list("faults (recorded, no failure)", |t| t.faults.drain(..).collect());
         self.list("phases", |t| {
             t.phases.drain(..).map(|p| format!("{:<16} {:>7.2} s", p.name, p.seconds)).collect()
         });

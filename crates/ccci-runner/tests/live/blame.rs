@@ -172,34 +172,45 @@ fn r17_a_port_that_a_program_of_the_host_has_is_the_servers() {
     ended(&tested(|dir| publish(dir, port)), 0, RECONVERGED, &[]);
 }
 
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port()
+}
+
 #[test]
 fn r17_a_port_that_a_container_has_is_the_servers_and_the_container_is_named() {
-    // A port that was free a moment ago.
-    let port = TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
-    let name = format!("ccci-blame-{port}");
-    let publish_it = format!("{port}:80");
-    docker(&[
-        "run",
-        "--detach",
-        "--rm",
-        "--name",
-        &name,
-        "-p",
-        &publish_it,
-        "ccci-lab/busybox:1",
-        "sleep",
-        "300",
-    ]);
+    let port = free_port();
+    let (name, published) = (format!("ccci-blame-{port}"), format!("{port}:80"));
+    let run =
+        ["run", "--detach", "--rm", "--name", &name, "-p", &published, "ccci-lab/busybox:1", "sleep", "300"];
+    docker(&run);
     let ran = tested(|dir| publish(dir, port));
     docker(&["rm", "--force", &name]);
     hindered(&ran, &[&format!("the port {port}/tcp"), &format!("container `{name}`")]);
+}
+
+/// As our own canonical has it, or another run.
+#[test]
+fn r17_a_port_that_another_stack_has_is_the_servers_and_the_stack_is_named() {
+    let port = free_port();
+    let stack = format!("ccci-blame-{port}");
+    let name = format!("{stack}_app");
+    let (label, publish_it) =
+        (format!("com.docker.stack.namespace={stack}"), format!("mode=host,target=80,published={port}"));
+    let image = ["--endpoint-mode", "dnsrr", "--no-resolve-image", "ccci-lab/busybox:1", "sleep", "300"];
+    let service =
+        ["service", "create", "--quiet", "--name", &name, "--label", &label, "--publish", &publish_it];
+    docker(&[&service[..], &image[..]].concat());
+    let ran = tested(|dir| publish(dir, port));
+    docker(&["service", "rm", &name]);
+    hindered(&ran, &[&format!("service `{name}` of the stack {stack} has it")]);
 }
 
 #[test]
 fn r17_a_port_of_the_proxy_or_of_two_services_is_the_recipes() {
     let ran = tested(|dir| publish(dir, 443));
     ended(&ran, 1, RECONVERGED, &["the port 443/tcp of the node, which the proxy always has"]);
-    let port = TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let ports = format!("    ports:\n      - {{target: 81, published: {port}, protocol: tcp, mode: host}}\n");
     let second = worker("trap 'exit 0' TERM; while :; do sleep 0.2; done", &ports, "{condition: any}");
     let ran = tested(|dir| {

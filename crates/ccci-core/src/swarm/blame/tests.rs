@@ -33,6 +33,9 @@ fn told(obstacle: Obstacle, words: &str, facts: &StackFacts, around: &Around) ->
     }
 }
 
+/// Swarm's words, the ports that are asked for, who is around; whether it is the recipe's, and what is told.
+type Case<'a> = (&'a str, &'a [u16], Vec<&'a Holder>, bool, &'a str);
+
 #[test]
 fn r17_who_has_the_port_decides_whose_fault_it_is() {
     let proxy = holder(Some("traefik_app"), Some("traefik"), Some("traefik_app.1.z"), &[80, 443]);
@@ -44,7 +47,7 @@ fn r17_who_has_the_port_decides_whose_fault_it_is() {
     let other = holder(Some("y_app"), Some("y"), Some("y_app.1.q"), &[9090]);
     let wide = holder(Some("t"), Some("t"), None, &[80, 443, 8080]);
     let half = holder(None, None, Some("c"), &[80]);
-    let table: Vec<(&str, &[u16], Vec<&Holder>, bool, &str)> = vec![
+    let table: Vec<Case<'_>> = vec![
         (STARTED, &[8080], vec![&other, &stray], false, "container `old-nginx`, of no service, has it"),
         (PENDING, &[8080], vec![&asks, &warm], false, "service `warm-x_app` of the stack warm-x has it"),
         (PENDING, &[9090, 8080], vec![&warm], false, "the port 8080/tcp"),

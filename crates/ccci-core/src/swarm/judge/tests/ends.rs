@@ -194,10 +194,10 @@ fn r17_what_the_stack_itself_still_holds_is_waited_for() {
 /// Attempts that the engine refuses, one each six seconds.
 fn refused(at: u64, why: &str, restart: Restart) -> StackFacts {
     let mut tasks: Vec<_> = (0..=at / 6).map(|n| (TaskState::Failed, n * 6, n * 6 + 1)).collect();
-    if restart != Restart::Never {
-        tasks.push((TaskState::Starting, at, at));
-    } else {
+    if restart == Restart::Never {
         tasks.truncate(1);
+    } else {
+        tasks.push((TaskState::Starting, at, at));
     }
     let mut facts = two(at, 0, &tasks);
     facts.services[0].restart = restart;
@@ -304,11 +304,10 @@ fn r14_failures_before_convergence_do_not_count_once_it_has_converged() {
         facts
     };
     let mut history = History::default();
-    let end = (0..200).find_map(|second| {
-        let facts = loops(second);
+    let end = (0..200).find(|second| {
+        let facts = loops(*second);
         history.note(&facts, &expect);
         matches!(judge(&facts, &expect, &history), Progress::Failed(Certain::CrashLoop { .. }))
-            .then_some(second)
     });
     assert!(end.is_some_and(|second| (66 + 15..=66 + 60).contains(&second)), "{end:?}");
 }
