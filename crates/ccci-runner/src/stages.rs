@@ -29,6 +29,7 @@ use crate::observe::Subject;
 use crate::overlay::{self, Bench, OverlayCheck};
 use crate::scene::{Mutation, Scene};
 use crate::waiting::Waiting;
+use crate::warm::Kept;
 use crate::warm::points::Point;
 use crate::world::{World, infrastructure};
 
@@ -44,6 +45,8 @@ pub(crate) struct Live<'a> {
     env: Option<EnvFile>,
     /// Whether the app has been here before: then that its base does not stand says nothing of the recipe (R11).
     kept: bool,
+    /// What the known-good was when it was kept, where the app is that.
+    was: Option<Kept>,
     /// Whether there is anything of the app to look at.
     deployed: bool,
 }
@@ -53,7 +56,7 @@ pub(crate) enum Start {
     /// What the base's sample makes.
     Fresh,
     /// What it was when the known-good was kept.
-    Kept(EnvFile),
+    Kept(Kept),
 }
 
 impl<'a> Live<'a> {
@@ -71,12 +74,12 @@ impl<'a> Live<'a> {
             stack: subject.app.domain.stack(),
         };
         let prober = Prober::new(site, run.swarm.clone(), world.redactor.clone()).map_err(infrastructure)?;
-        let (env, kept) = match start {
-            Start::Fresh => (None, false),
-            Start::Kept(env) => (Some(env), true),
+        let (env, kept, was) = match start {
+            Start::Fresh => (None, false, None),
+            Start::Kept(kept) => (Some(kept.env.clone()), true, Some(kept)),
         };
         let prober = Arc::new(prober);
-        Ok(Self { run, prober, subject, plan, provided, world, env, kept, deployed: false })
+        Ok(Self { run, prober, subject, plan, provided, world, env, kept, was, deployed: false })
     }
 
     /// The app's env as it was deployed last.
@@ -179,6 +182,9 @@ impl<'a> Live<'a> {
             events.send(Event::Images(images(stage, &deployed.after.facts)));
             for fault in &deployed.after.faults {
                 events.send(Event::Fault(format!("{stage}: {fault}")));
+            }
+            if let Some(was) = self.was.as_ref().filter(|_| stage == StageName::Install) {
+                was.tell_moved(&deployed.after.facts);
             }
         }
         mutation

@@ -115,6 +115,13 @@ pub const KEYS: &[KeyDoc] = &[
     ),
     key("enrolled", "true or false", "false", "enrolled: true", "keep a known-good of this recipe"),
     key(
+        "shares",
+        "list of names",
+        "[]",
+        "shares: [media]",
+        "volumes of a fixed name that the app shares with others: never kept, restored or removed",
+    ),
+    key(
         "skip.upgrade",
         "text",
         "null",

@@ -94,6 +94,9 @@ pub struct Manifest {
     pub head_env: BTreeMap<EnvKey, String>,
     /// Whether the recipe keeps a known-good, and so is swept nightly.
     pub enrolled: bool,
+    /// Volumes of a fixed name that the app shares with others, by that name: no run keeps, restores or removes them.
+    #[serde(deserialize_with = "field::unique_list")]
+    pub shares: Vec<String>,
     /// Stages that this recipe cannot have.
     pub skip: Skips,
     /// Checks that need no code: one shot each, by stage.

@@ -12,6 +12,7 @@ mod facts;
 mod history;
 mod images;
 mod judge;
+mod mounts;
 mod moved;
 mod observe;
 mod remove;
@@ -32,8 +33,10 @@ pub use facts::{
     ContainerFacts, Health, Mode, Named, Restart, RunningImage, ServiceFacts, StackFacts, TaskFacts,
     TaskState, Update, UpdateState,
 };
+pub use images::moved_tags;
 pub use history::{Failure, History};
 pub use judge::{Certain, Expectation, Fault, Progress, judge};
+pub use mounts::{Keeping, Lasting, Mount, MountKind, VolumeInfo, is_named_after, keeping, lasting};
 pub use moved::{Moved, NotMoved, moved};
 pub use remove::{Extra, Item, Kind, Leftovers, Plan, Removal};
 pub use watch::{Converged, Limits, Sight, Undeployed, WaitFailure, Watch};

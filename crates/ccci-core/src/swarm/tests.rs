@@ -95,6 +95,8 @@ fn a_wrong_name_of_a_service_is_told_with_the_right_ones() {
         secrets: Vec::new(),
         configs: Vec::new(),
         volumes: Vec::new(),
+        mounts: Vec::new(),
+        storage: Vec::new(),
     };
     assert!(matches!(exec::no_service(&facts, "dbb"), SwarmError::NoContainer { .. }));
     facts.services = ["x_app", "x_db", "x_worker"].map(service).into();

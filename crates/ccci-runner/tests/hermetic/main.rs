@@ -17,6 +17,7 @@ mod damage;
 mod engine;
 mod fakes;
 mod history;
+mod mounts;
 mod promotion;
 mod quick;
 mod recipe;
