@@ -28,10 +28,10 @@ use ccci_core::swarm::{ContainerFacts, RunningImage, StackFacts, moved_tags};
 use ccci_core::txn::Kind;
 use ccci_core::verdict::Trouble;
 use ccci_core::wait::CancellationToken;
+use ccci_snap::Engine;
 
 use crate::enter::Run;
-use crate::world::{World, infrastructure, lost};
-use ccci_snap::Engine;
+use crate::world::{World, infrastructure};
 use back::Hands;
 use known::KnownGood;
 use points::Point;
@@ -98,7 +98,8 @@ pub(crate) async fn enter(known: &KnownGood, run: &Run, world: &World) -> Result
 /// Refuses kept volumes that somebody else's container has at this moment: whatever it writes would be told as the change's,
 /// and as long as it is there, nothing could be brought back.
 pub(crate) async fn must_be_alone(known: &KnownGood, run: &Run) -> Result<(), Trouble> {
-    let stands = run.swarm.observe(&known.canonical.domain.stack()).await.map_err(|e| lost(&e))?;
+    // An engine that does not answer is met again by what follows.
+    let Ok(stands) = run.swarm.observe(&known.canonical.domain.stack()).await else { return Ok(()) };
     // What a capture that was killed has left is removed before anything else.
     let other = |container: &&ContainerFacts| !container.of_stack && !container.name.starts_with(Engine::HELPER);
     let Some(other) = stands.containers.iter().find(other) else { return Ok(()) };

@@ -24,7 +24,7 @@ pub(crate) async fn unlocked(removal: &mut Removal, world: &World) -> bool {
             Ok(entries) => {
                 any = true;
                 world.events.progress(format!(
-                    "{entries} entries of the volume {volume} had the flag of immutable files (`chattr`): it is taken off, and they go"
+                    "the volume {volume} had files that nobody may remove (`chattr`; {entries} of them): the flag is taken off, and they go"
                 ));
             }
             Err(why) => {

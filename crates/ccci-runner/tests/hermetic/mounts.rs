@@ -209,7 +209,7 @@ fn r18_immutable_files_of_a_release_are_told_when_it_would_be_kept_and_go_with_i
     world.not_promoted(&ran, why);
     assert!(ran.told("reason").contains("`chattr -i "), "{}", ran.told("reason"));
     assert_eq!(ran.record["teardown"]["clean"], true, "{ran:#?}");
-    assert!(ran.stderr.contains("it is taken off, and they go"), "{ran:#?}");
+    assert!(ran.stderr.contains("the flag is taken off, and they go"), "{ran:#?}");
     assert!(ran.took < BOUND, "{:?}", ran.took);
     assert_eq!(world.engine.volumes(), [warm("content")]);
     assert_eq!((world.known_good(), world.mark().as_str()), (kept, "idle"));

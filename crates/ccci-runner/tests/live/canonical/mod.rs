@@ -4,6 +4,7 @@ mod crash;
 mod docs;
 mod heavy;
 mod lost;
+mod mounts;
 mod promote;
 mod rollback;
 
