@@ -169,7 +169,9 @@ impl Engine {
         let what = format!("to remove the volume {name}");
         // It removes all files of the volume before it answers.
         match answered(&what, REMOVAL, self.docker.remove_volume(name, Some(gently))).await? {
-            Ok(()) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
+            Ok(()) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => {
+                Ok(())
+            }
             Err(error) => Err(failed(&what, &error)),
         }
     }

@@ -265,3 +265,39 @@ fn unreadable(path: &Path, error: atomic::PathError) -> Result<Option<String>, S
     }
     Err(error.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A snapshot of before images were noted is read as it is, and its seal holds.
+    #[test]
+    fn a_snapshot_without_the_later_keys_is_still_read() {
+        let facts = Facts {
+            recipe: "app".parse().unwrap(),
+            version: None,
+            commit: "0123456789abcdef0123456789abcdef01234567".parse().unwrap(),
+            domain: "warm-app.lab.test".parse().unwrap(),
+            time: "2026-01-02T03:04:05Z".parse().unwrap(),
+            secrets: Vec::new(),
+            images: Vec::new(),
+            shares: Vec::new(),
+            env: Vec::new(),
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let (old, text) = Meta::new(&facts, Vec::new()).closed();
+        assert!(!text.contains("images") && !text.contains("shares"), "{text}");
+        atomic::write(&dir.path().join(META), text.as_bytes()).unwrap();
+        assert_eq!(Meta::read(dir.path()).unwrap(), old);
+        let image = ImageMeta {
+            service: "app".to_owned(),
+            image: "nginx:1.26".to_owned(),
+            digest: "sha256:0".to_owned(),
+        };
+        let facts = Facts { images: vec![image], shares: vec!["media".to_owned()], ..facts };
+        let (new, text) = Meta::new(&facts, Vec::new()).closed();
+        atomic::write(&dir.path().join(META), text.as_bytes()).unwrap();
+        assert_eq!(Meta::read(dir.path()).unwrap(), new);
+        assert_ne!(new.seal, old.seal);
+    }
+}

@@ -128,7 +128,9 @@ impl Place {
             Lasting::WithVolume => return Ok(()),
             Lasting::WithUse => "it is memory, and holds nothing when nobody uses it".to_owned(),
             Lasting::Beyond(options) => {
-                format!("it has driver options ({options}): what is in it outlives it, so it could not be brought back")
+                format!(
+                    "it has driver options ({options}): what is in it outlives it, so it could not be brought back"
+                )
             }
         };
         Err(SnapError::Unreachable { volume: self.volume.clone(), why })

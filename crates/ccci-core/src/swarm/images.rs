@@ -24,7 +24,10 @@ pub fn moved_tags(kept: &[RunningImage], now: &[RunningImage]) -> Vec<String> {
         (before != after).then(|| {
             format!(
                 "service {}: {} is another image than when the known-good was kept ({} → {})",
-                now.service, now.name, short(before), short(after)
+                now.service,
+                now.name,
+                short(before),
+                short(after)
             )
         })
     };
@@ -50,7 +53,10 @@ mod tests {
     fn failure_56_a_tag_that_moved_since_the_known_good_was_kept_is_told() {
         let (old, new) = (format!("sha256:{}", "a".repeat(64)), format!("sha256:{}", "b".repeat(64)));
         let kept = [image("app", "nginx:1.26", Some(&old)), image("db", "mariadb:11", Some(&old))];
-        let said = moved_tags(&kept, &[image("app", "nginx:1.26", Some(&new)), image("db", "mariadb:11", Some(&old))]);
+        let said = moved_tags(
+            &kept,
+            &[image("app", "nginx:1.26", Some(&new)), image("db", "mariadb:11", Some(&old))],
+        );
         let words = "service app: nginx:1.26 is another image than when the known-good was kept \
                      (sha256:aaaaaaaaaaaa → sha256:bbbbbbbbbbbb)";
         assert_eq!(said, [words]);
@@ -62,6 +68,9 @@ mod tests {
         ] {
             assert_eq!(moved_tags(&kept, std::slice::from_ref(&near)), [""; 0], "{near:?}");
         }
-        assert_eq!(moved_tags(&[image("app", "nginx:1.26", None)], &[image("app", "nginx:1.26", Some(&new))]), [""; 0]);
+        assert_eq!(
+            moved_tags(&[image("app", "nginx:1.26", None)], &[image("app", "nginx:1.26", Some(&new))]),
+            [""; 0]
+        );
     }
 }

@@ -33,8 +33,8 @@ pub use facts::{
     ContainerFacts, Health, Mode, Named, Restart, RunningImage, ServiceFacts, StackFacts, TaskFacts,
     TaskState, Update, UpdateState,
 };
-pub use images::moved_tags;
 pub use history::{Failure, History};
+pub use images::moved_tags;
 pub use judge::{Certain, Expectation, Fault, Progress, judge};
 pub use mounts::{Keeping, Lasting, Mount, MountKind, VolumeInfo, is_named_after, keeping, lasting};
 pub use moved::{Moved, NotMoved, moved};

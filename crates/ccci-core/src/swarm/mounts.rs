@@ -99,7 +99,8 @@ pub fn lasting(driver: &str, options: &BTreeMap<String, String>) -> Lasting {
         return Lasting::WithUse;
     }
     // An option may be a password of a server.
-    let said = ["type", "device"].into_iter().filter_map(|key| option(key).map(|value| format!("{key}={value}")));
+    let said =
+        ["type", "device"].into_iter().filter_map(|key| option(key).map(|value| format!("{key}={value}")));
     Lasting::Beyond(said.collect::<Vec<_>>().join(", "))
 }
 
@@ -133,7 +134,8 @@ pub fn keeping(stack: &StackName, mounts: &[Mount], volumes: &[VolumeInfo], shar
     }
     // What nobody mounts any more is of an earlier release: kept as it is, where it can be.
     let idle = volumes.iter().filter(|volume| {
-        let mounted = mounts.iter().any(|mount| mount.kind == MountKind::Volume && mount.source == volume.name);
+        let mounted =
+            mounts.iter().any(|mount| mount.kind == MountKind::Volume && mount.source == volume.name);
         !mounted && volume.is_of(stack) && is_named_after(stack, &volume.name)
     });
     for volume in idle {
@@ -186,7 +188,9 @@ fn own(stack: &StackName, mount: &Mount, volumes: &[VolumeInfo]) -> Fate {
         return Fate::Lost(format!("the volume {source}, which `{service}` mounts, is not on this engine"));
     };
     if let Some(other) = volume.stack.as_ref().filter(|_| !volume.is_of(stack)) {
-        return Fate::Lost(format!("the volume {source}, which `{service}` mounts, belongs to the stack {other}"));
+        return Fate::Lost(format!(
+            "the volume {source}, which `{service}` mounts, belongs to the stack {other}"
+        ));
     }
     match lasting(&volume.driver, &volume.options) {
         Lasting::WithVolume => Fate::Kept,
@@ -251,16 +255,36 @@ mod tests {
             ("not there", data(), vec![], "is not on this engine"),
             ("on another node", elsewhere, of(Some(STACK)), "on another node (node2)"),
             ("a fixed name", fixed(), vec![volume("media", None, &[])], "not named after the app"),
-            ("a fixed name with our label", fixed(), vec![volume("media", Some(STACK), &[])], "not named after the app"),
+            (
+                "a fixed name with our label",
+                fixed(),
+                vec![volume("media", Some(STACK), &[])],
+                "not named after the app",
+            ),
             ("a fixed name, only read", read_only(fixed()), vec![], "nothing"),
             ("without a name", mount(MountKind::Volume, ""), vec![], "nothing"),
             ("without a name, as a container has it", mount(MountKind::Volume, &nameless), vec![], "passing"),
             ("memory", mount(MountKind::Memory, ""), vec![], "nothing"),
             ("a quota is no other place", data(), with(&[("size", "1G")]), "keep"),
             ("memory by options", data(), with(&[("type", "tmpfs"), ("device", "tmpfs")]), "passing"),
-            ("a folder by options", data(), with(&[("type", "none"), ("o", "bind"), ("device", "/srv/x")]), "(type=none, device=/srv/x)"),
-            ("a server by options", data(), with(&[("type", "cifs"), ("o", "password=x"), ("device", "//s/x")]), "(type=cifs, device=//s/x): what is in it outlives it"),
-            ("a folder", mount(MountKind::Bind, "/srv/x"), vec![], "/srv/x of the host, which `app` writes to at /data"),
+            (
+                "a folder by options",
+                data(),
+                with(&[("type", "none"), ("o", "bind"), ("device", "/srv/x")]),
+                "(type=none, device=/srv/x)",
+            ),
+            (
+                "a server by options",
+                data(),
+                with(&[("type", "cifs"), ("o", "password=x"), ("device", "//s/x")]),
+                "(type=cifs, device=//s/x): what is in it outlives it",
+            ),
+            (
+                "a folder",
+                mount(MountKind::Bind, "/srv/x"),
+                vec![],
+                "/srv/x of the host, which `app` writes to at /data",
+            ),
             ("a folder, only read", read_only(mount(MountKind::Bind, "/srv/x")), vec![], "nothing"),
             ("a cluster's", mount(MountKind::Other, "csi"), vec![], "neither a volume of this engine"),
         ];
@@ -307,19 +331,22 @@ mod tests {
     fn any_mount() -> impl Strategy<Value = Mount> {
         let kinds = [MountKind::Volume, MountKind::Bind, MountKind::Memory, MountKind::Other];
         let source = prop_oneof![
-            Just(String::new()), Just(format!("{STACK}_a")), Just(format!("{STACK}_b")), Just("media".to_owned()),
+            Just(String::new()),
+            Just(format!("{STACK}_a")),
+            Just(format!("{STACK}_b")),
+            Just("media".to_owned()),
         ];
-        (0..4_usize, source, any::<bool>(), any::<bool>()).prop_map(move |(kind, source, writable, away)| Mount {
-            writable,
-            elsewhere: away.then(|| "n".to_owned()),
-            ..mount(kinds[kind], &source)
+        (0..4_usize, source, any::<bool>(), any::<bool>()).prop_map(move |(kind, source, writable, away)| {
+            Mount { writable, elsewhere: away.then(|| "n".to_owned()), ..mount(kinds[kind], &source) }
         })
     }
 
     fn any_volume(name: String) -> impl Strategy<Value = VolumeInfo> {
         let label = prop_oneof![Just(None), Just(Some(STACK)), Just(Some("else"))];
         let options = prop_oneof![
-            Just(vec![]), Just(vec![("type", "tmpfs"), ("device", "tmpfs")]), Just(vec![("type", "none"), ("device", "/x")]),
+            Just(vec![]),
+            Just(vec![("type", "tmpfs"), ("device", "tmpfs")]),
+            Just(vec![("type", "none"), ("device", "/x")]),
         ];
         (label, options).prop_map(move |(label, options)| volume(&name, label, &options))
     }

@@ -193,13 +193,20 @@ fn mounts(
         let of_task = || services.iter().find(|service| task.is_some_and(|task| task.service == service.id));
         let service = label(SERVICE_LABEL).cloned().or_else(|| of_task().map(|service| service.name.clone()));
         let service = service.as_deref().map(short).unwrap_or_default();
-        all.extend(raw.mounts.iter().flatten().map(|mount| Mount {
-            service: service.clone(),
-            kind: mount.typ.as_deref().map_or(MountKind::Volume, MountKind::of),
-            source: mount.name.clone().filter(|name| !name.is_empty()).or_else(|| mount.source.clone()).unwrap_or_default(),
-            target: mount.destination.clone().unwrap_or_default(),
-            writable: mount.rw != Some(false),
-            elsewhere: None,
+        all.extend(raw.mounts.iter().flatten().map(|mount| {
+            Mount {
+                service: service.clone(),
+                kind: mount.typ.as_deref().map_or(MountKind::Volume, MountKind::of),
+                source: mount
+                    .name
+                    .clone()
+                    .filter(|name| !name.is_empty())
+                    .or_else(|| mount.source.clone())
+                    .unwrap_or_default(),
+                target: mount.destination.clone().unwrap_or_default(),
+                writable: mount.rw != Some(false),
+                elsewhere: None,
+            }
         }));
     }
     all.sort();

@@ -391,3 +391,69 @@ fn items_of(facts: &StackFacts) -> Vec<Item> {
     items.sort();
     items
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::swarm::{ContainerFacts, Health};
+
+    fn facts(users: &[(&str, bool)]) -> StackFacts {
+        let container = |(name, of_stack): &(&str, bool)| ContainerFacts {
+            id: (*name).to_owned(),
+            name: (*name).to_owned(),
+            image: String::new(),
+            state: "running".to_owned(),
+            health: Health::None,
+            of_stack: *of_stack,
+            task: None,
+            volumes: vec!["x_data".to_owned()],
+        };
+        StackFacts {
+            stack: "x".parse().unwrap(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            services: Vec::new(),
+            tasks: Vec::new(),
+            containers: users.iter().map(container).collect(),
+            networks: Vec::new(),
+            secrets: Vec::new(),
+            configs: Vec::new(),
+            volumes: vec!["x_data".to_owned()],
+            mounts: Vec::new(),
+            storage: Vec::new(),
+        }
+    }
+
+    /// R18: what no waiting changes is told at once or soon; what may still go is waited for.
+    #[test]
+    fn r18_a_volume_that_will_not_go_is_told_and_not_waited_for() {
+        let left = |kind, why: &str| {
+            let name = if kind == Kind::Volume { "x_data" } else { "x_other" };
+            (Item { kind, name: name.to_owned(), id: String::new() }, why.to_owned())
+        };
+        let locked = left(Kind::Volume, "remove x_data: unlinkat /v/x_data/_data/f: operation not permitted");
+        let busy = left(Kind::Volume, "remove x_data: unlinkat /v/x_data/_data: device or resource busy");
+        let used = left(Kind::Volume, "container backup, which is not of this stack, uses it");
+        let network = left(Kind::Network, "its tasks are still there");
+        let table = [
+            (vec![], vec![], None),
+            (vec![locked.clone()], vec![], Some(Duration::ZERO)),
+            (vec![busy.clone()], vec![], Some(REFUSED)),
+            (vec![used.clone()], vec![("backup", false)], Some(REFUSED)),
+            (vec![locked.clone(), busy], vec![], Some(REFUSED)),
+            (vec![locked.clone(), network], vec![], None),
+            (vec![used], vec![("backup", false), ("x_app.1", true)], None),
+        ];
+        for (number, (remaining, users, patience)) in table.into_iter().enumerate() {
+            let removal = Removal { removed: Vec::new(), remaining };
+            assert_eq!(removal.patience(&facts(&users)), patience, "row {number}");
+        }
+        let removal = Removal { removed: Vec::new(), remaining: vec![locked] };
+        assert_eq!(removal.locked(), ["x_data"]);
+    }
+
+    #[test]
+    fn a_stack_is_held_by_others_when_nothing_of_its_own_is_left() {
+        assert!(facts(&[("backup", false)]).is_held_by_others());
+        assert!(!facts(&[("backup", false), ("x_app.1", true)]).is_held_by_others());
+    }
+}

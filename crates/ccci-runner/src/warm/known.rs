@@ -300,7 +300,9 @@ pub(crate) async fn is_idle(known: &KnownGood, world: &World) -> Result<bool, Tr
         return Ok(true);
     }
     let job = world.stop.run.clone();
-    if mark.stamps.len() == volumes && stamps(&snapshot, places.clone(), &job).await.ok() == Some(mark.stamps.clone()) {
+    if mark.stamps.len() == volumes
+        && stamps(&snapshot, places.clone(), &job).await.ok() == Some(mark.stamps.clone())
+    {
         return Ok(true);
     }
     let looked = tokio::task::spawn_blocking(move || snapshot.differs(&Job::new(job, &|_| {}), &places));

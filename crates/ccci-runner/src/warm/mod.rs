@@ -101,7 +101,8 @@ pub(crate) async fn must_be_alone(known: &KnownGood, run: &Run) -> Result<(), Tr
     // An engine that does not answer is met again by what follows.
     let Ok(stands) = run.swarm.observe(&known.canonical.domain.stack()).await else { return Ok(()) };
     // What a capture that was killed has left is removed before anything else.
-    let other = |container: &&ContainerFacts| !container.of_stack && !container.name.starts_with(Engine::HELPER);
+    let other =
+        |container: &&ContainerFacts| !container.of_stack && !container.name.starts_with(Engine::HELPER);
     let Some(other) = stands.containers.iter().find(other) else { return Ok(()) };
     Err(infrastructure(format!(
         "the container {} is not of {} and uses its kept volumes ({}): remove it, then run ccci again",

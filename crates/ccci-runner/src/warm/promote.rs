@@ -220,11 +220,18 @@ impl Promotion<'_> {
         txn::begin(canonical, kind, &id, Some(head), world).map_err(|e| e.to_string())?;
         let (mut came_to, removed) = (ComeTo::Leftovers, &mut notes.removed);
         let moved = Box::pin(self.try_move(run, known, &mut came_to, removed)).await;
-        let Err(why) = moved else { return Ok(()) };
-        let hands = run.hands(&world.stop.teardown, world).not_waiting();
-        if (kind, came_to) == (Kind::Seed, ComeTo::Leftovers) {
-            return self.not_begun(&id, &why);
+        match moved {
+            Ok(()) => Ok(()),
+            Err(why) if (kind, came_to) == (Kind::Seed, ComeTo::Leftovers) => self.not_begun(&id, &why),
+            Err(why) => Box::pin(self.taken_back(run, kind, came_to, why)).await,
         }
+    }
+
+    /// Ends a promotion that went wrong: the old known-good is brought back, or what was made is removed where there is none.
+    async fn taken_back(&self, run: &Run, kind: Kind, came_to: ComeTo, why: Trouble) -> Result<(), String> {
+        let Self { canonical, course, world, .. } = self;
+        let (id, head) = (run.record.run.clone(), &course.plan.head);
+        let hands = run.hands(&world.stop.teardown, world).not_waiting();
         // What was published is the known-good, even if what should follow was not done.
         let now = match known::opened(canonical) {
             Ok(now) => now,
@@ -257,7 +264,8 @@ impl Promotion<'_> {
             }
             // Nothing was kept that could be brought back: what is left is removed by the next start.
             Err(Unfinished::Failed(trouble)) if rule == Recovery::Remove => {
-                let still = format!("{why}; what it has made at {} is still there: {trouble}", canonical.domain);
+                let still =
+                    format!("{why}; what it has made at {} is still there: {trouble}", canonical.domain);
                 self.alert(&id, None, came_to, &infrastructure(&still));
                 return Err(still);
             }
@@ -302,7 +310,8 @@ impl Promotion<'_> {
         let recipe = &canonical.recipe;
         let what = format!("{version} of {recipe} is green on fresh data, and is not the known-good: {why}");
         let hint = if known.is_some() && came_to != ComeTo::Deploy {
-            "the known-good is the old one; mend the cause, and the next green cold run tries again".to_owned()
+            "the known-good is the old one; mend the cause, and the next green cold run tries again"
+                .to_owned()
         } else if known.is_some() {
             format!(
                 "if kept data can rightly not be carried to {version}, `ccci canonical drop {recipe}` gives the old known-good \
@@ -401,7 +410,9 @@ impl Promotion<'_> {
         let engine = Engine::connect().await.map_err(infrastructure)?;
         let proof = hands.undeploy_on(&engine, canonical).await?;
         if let Some(gone) = keeping.keep.iter().find(|name| !proof.volumes().contains(name)) {
-            return Err(infrastructure(format!("the volume {gone} is not there any more, now that the app is down")));
+            return Err(infrastructure(format!(
+                "the volume {gone} is not there any more, now that the app is down"
+            )));
         }
         let places = places_of(keeping.keep, &engine, canonical).await?;
         let (store, points, cancel) = (known::store(canonical), world.points.clone(), world.stop.run.clone());

@@ -222,7 +222,10 @@ impl App {
             networks: own(networks).into_iter().chain([self.stack.scoped("default")]).collect(),
             configs: own(configs),
             secrets: secrets.values().map(|secret| secret.swarm_name.clone()).collect(),
-            volumes: volumes.iter().map(|(name, v)| (name.clone(), v.swarm_name.clone(), !v.external)).collect(),
+            volumes: volumes
+                .iter()
+                .map(|(name, v)| (name.clone(), v.swarm_name.clone(), !v.external))
+                .collect(),
         }
     }
 

@@ -205,7 +205,8 @@ impl Engine {
 
     /// What the new software does with the volumes when it starts; true when it cannot.
     fn boot(&self, deploy: &Deploy, behaviour: &Behaviour) -> bool {
-        let volumes = deploy.volumes.iter().map(|(short, full, _)| (short.clone(), self.data(full))).collect();
+        let volumes =
+            deploy.volumes.iter().map(|(short, full, _)| (short.clone(), self.data(full))).collect();
         behaviour.boot(&volumes).is_err()
     }
 

@@ -19,7 +19,10 @@ fn with_external(tag: &str, name: &str, behaviour: &str) -> Files {
     let mut files = recipe::files(tag, &["content"], behaviour);
     for (from, to) in [
         ("volumes: [content:/content]", "volumes: [content:/content, extra:/extra]".to_owned()),
-        ("volumes:\n  content:", format!("volumes:\n  extra:\n    external: true\n    name: {name}\n  content:")),
+        (
+            "volumes:\n  content:",
+            format!("volumes:\n  extra:\n    external: true\n    name: {name}\n  content:"),
+        ),
     ] {
         assert_eq!(files[0].1.matches(from).count(), 1, "{from}: {}", files[0].1);
         files[0].1 = files[0].1.replace(from, &to);
@@ -59,7 +62,6 @@ impl World {
 fn faults(ran: &Ran) -> String {
     ran.record["faults"].to_string()
 }
-
 
 /// Swarm gives no label to a volume that the compose file calls external. By its name it is the app's.
 #[test]
@@ -114,7 +116,10 @@ fn r18_a_folder_of_the_host_that_is_written_to_means_no_known_good() {
     std::fs::create_dir(&folder).unwrap();
     world.publish("1.2.0+3", &format!("bind: {}\n", folder.display()));
     let ran = world.cold();
-    world.not_promoted(&ran, &format!("it cannot be kept whole: {} of the host, which `app` writes to", folder.display()));
+    world.not_promoted(
+        &ran,
+        &format!("it cannot be kept whole: {} of the host, which `app` writes to", folder.display()),
+    );
     assert_eq!((world.known_good(), world.mark().as_str()), (kept.clone(), "idle"));
     // A quick run of such a change says what is not taken back.
     world.branch("binds", &format!("bind: {}\nhttp: 500\n", folder.display()));
@@ -138,7 +143,10 @@ fn r18_a_declared_share_is_left_alone() {
     world.release("1.2.0+3", &with_external("1.2.0+3", "media", "run: echo x >> $extra/log\n"));
     let ran = world.cold();
     assert_eq!(ran.record["canonical"]["promoted"], true, "{ran:#?}");
-    assert_eq!((world.kept_volumes(), &world.meta()["shares"]), (vec![warm("content")], &serde_json::json!(["media"])));
+    assert_eq!(
+        (world.kept_volumes(), &world.meta()["shares"]),
+        (vec![warm("content")], &serde_json::json!(["media"]))
+    );
     assert_eq!(world.engine.volumes(), ["media".to_owned(), warm("content")]);
     let ruins = with_external("1.2.0+3", "media", "run: echo y >> $extra/log\nhttp: 500\n");
     history::branch(&world.path("git/blog.git"), "ruins", &ruins);
@@ -147,7 +155,10 @@ fn r18_a_declared_share_is_left_alone() {
     assert_eq!(faults(&quick), "[]");
     assert!(world.read("media", "log").unwrap().ends_with("y\n"), "what is shared is not restored");
     assert_eq!(world.ccci(&["canonical", "drop", "blog"]).code, Some(0));
-    assert_eq!((world.engine.volumes(), world.read("media", "film")), (vec!["media".to_owned()], Some("theirs".to_owned())));
+    assert_eq!(
+        (world.engine.volumes(), world.read("media", "film")),
+        (vec!["media".to_owned()], Some("theirs".to_owned()))
+    );
 }
 
 /// A volume whose content outlives it could be kept and never brought back; one of memory has nothing to keep.
@@ -156,7 +167,8 @@ fn r18_options_of_a_driver_are_seen_when_a_volume_is_kept() {
     let world = World::patient(&["content", "cache"]);
     world.engine.options(&warm("cache"), &[("type", "none"), ("o", "bind"), ("device", "/srv/elsewhere")]);
     let ran = world.cold();
-    let why = format!("the volume {} of `db` has driver options (type=none, device=/srv/elsewhere)", warm("cache"));
+    let why =
+        format!("the volume {} of `db` has driver options (type=none, device=/srv/elsewhere)", warm("cache"));
     world.not_promoted(&ran, &why);
     assert_eq!(world.engine.has(), Vec::<String>::new());
     world.engine.options(&warm("cache"), &[("type", "tmpfs"), ("device", "tmpfs")]);
@@ -274,7 +286,9 @@ fn failure_56_a_tag_that_moved_since_the_known_good_was_kept_is_told() {
     assert_eq!(world.meta()["images"][0]["image"], image);
     assert_eq!(faults(&world.quick(Some("good"))), "[]", "nothing has moved");
     world.engine.move_tag(image, "another");
-    let words = format!("known-good: service app: {image} is another image than when the known-good was kept (sha256:");
+    let words = format!(
+        "known-good: service app: {image} is another image than when the known-good was kept (sha256:"
+    );
     let quick = world.quick(Some("good"));
     quick.assert(0, "pass");
     assert!(faults(&quick).contains(&words), "{}", faults(&quick));

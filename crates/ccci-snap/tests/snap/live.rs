@@ -288,7 +288,9 @@ async fn r18_a_volume_that_was_made_anew_with_options_is_made_as_it_was() {
     sh(&live.tree().await, "echo good > file");
     let snapshot = live.keep(live.find().await).await;
     live.remove().await;
-    let bound = Live::new("anew", &[("type", "none"), ("o", "bind"), ("device", outside.path().to_str().unwrap())]).await;
+    let bound =
+        Live::new("anew", &[("type", "none"), ("o", "bind"), ("device", outside.path().to_str().unwrap())])
+            .await;
     let made = snapshot.make_missing(&bound.engine).await.unwrap();
     assert_eq!(made, std::slice::from_ref(&live.volume));
     live.restore(&snapshot, live.find().await).await.unwrap();

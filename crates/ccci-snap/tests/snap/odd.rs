@@ -52,7 +52,10 @@ fn r18_a_root_that_is_a_mount_of_its_own_is_told_when_it_is_kept_and_before_it_i
         let _mounted = Mounted::bind(&elsewhere, &tree);
         sh(&tree, "echo theirs > theirs");
         let why = world.refused(Method::Tar);
-        assert!(why.contains("a mount of its own") && why.contains(&format!("`umount {}`", tree.display())), "{why}");
+        assert!(
+            why.contains("a mount of its own") && why.contains(&format!("`umount {}`", tree.display())),
+            "{why}"
+        );
         let error = world.back(&snapshot, Method::Tar).unwrap_err();
         assert!(matches!(error, SnapError::Mounted { .. }), "{error}");
         assert!(error.to_string().contains("umount"), "{error}");

@@ -176,8 +176,9 @@ impl State {
             return Err((409, format!("remove {name}: volume is in use - [{user}]")));
         }
         let dir = self.root.join("volumes").join(name);
-        std::fs::remove_dir_all(&dir)
-            .map_err(|_| (500, format!("remove {name}: unlinkat {}: operation not permitted", dir.display())))?;
+        std::fs::remove_dir_all(&dir).map_err(|_| {
+            (500, format!("remove {name}: unlinkat {}: operation not permitted", dir.display()))
+        })?;
         self.volumes.remove(name);
         self.tell("volume", "destroy", name, name, "");
         Ok(())

@@ -61,8 +61,7 @@ pub(crate) fn container(task_id: &str, task: &Task) -> Option<Value> {
         ("running", false) => "Up 1 second (health: starting)",
         _ => "Exited (0) 1 second ago",
     };
-    let volume =
-        |name: &String| json!({"Type": "volume", "Name": name, "Source": "", "Destination": "/", "Driver": "local", "RW": true});
+    let volume = |name: &String| json!({"Type": "volume", "Name": name, "Source": "", "Destination": "/", "Driver": "local", "RW": true});
     let bind = |path: &String| json!({"Type": "bind", "Source": path, "Destination": "/host", "RW": true});
     let mounts: Vec<Value> = volumes.iter().map(volume).chain(binds.iter().map(bind)).collect();
     let labels = json!({STACK_LABEL: task.stack, "com.docker.swarm.task.id": task_id});

@@ -14,7 +14,8 @@ use crate::support::{Ran, docker, must, own_recipes};
 
 /// Where the web server's volume is mounted.
 const CONTENT: &str = "      - content:/usr/share/nginx/html\n";
-const MANIFEST: &str = "enrolled: true\nhealth: {path: /, status: [200]}\ntimeouts: {deploy: 120, http: 60}\n";
+const MANIFEST: &str =
+    "enrolled: true\nhealth: {path: /, status: [200]}\ntimeouts: {deploy: 120, http: 60}\n";
 
 /// The lab's web server as another recipe.
 struct Own {
@@ -99,7 +100,9 @@ fn r18_an_external_volume_of_the_apps_own_name_is_kept_whole() {
     let listed = || places.each_ref().map(|place| must(Command::new("ls").arg("-lARn").arg(place)));
     let before = listed();
     let paths = places.each_ref().map(|place| place.display().to_string()).join(" ");
-    own.check(&format!("for at in {paths}; do echo bad >$at/bad; chattr +i $at/bad; chattr +a $at; done; exit 1"));
+    own.check(&format!(
+        "for at in {paths}; do echo bad >$at/bad; chattr +i $at/bad; chattr +a $at; done; exit 1"
+    ));
     for _ in 0..2 {
         let ran = kept.quick(None);
         assert_eq!(ran.code, 1, "{}", ran.report);
@@ -130,14 +133,18 @@ fn r18_what_cannot_be_kept_is_told_at_the_promotion() {
     });
     own.fork.tag("1.1.0+1");
     kept.promoted(&kept.run(&[]));
-    let meta: Value = serde_json::from_slice(&std::fs::read(kept.dir().join("snapshot/meta.json")).unwrap()).unwrap();
-    let names: Vec<&str> = meta["volumes"].as_array().unwrap().iter().map(|v| v["name"].as_str().unwrap()).collect();
+    let meta: Value =
+        serde_json::from_slice(&std::fs::read(kept.dir().join("snapshot/meta.json")).unwrap()).unwrap();
+    let names: Vec<&str> =
+        meta["volumes"].as_array().unwrap().iter().map(|v| v["name"].as_str().unwrap()).collect();
     assert_eq!(names, [own.volume("content")]);
     assert!(meta["images"][0]["digest"].as_str().unwrap().starts_with("sha256:"), "{meta}");
     kept.passes(None);
     kept.passes(None);
-    // Files that nobody may remove: the run takes them along, and its release is no known-good.
-    own.check("for at in /var/lib/docker/volumes/${CCCI_STACK}_*/_data; do echo x >$at/x; chattr +i $at/x; done");
+    // Files that nobody may remove, put there by a check, which no promotion runs: the run's teardown takes them along.
+    own.check(
+        "for at in /var/lib/docker/volumes/${CCCI_STACK}_*/_data; do echo x >$at/x; chattr +i $at/x; done",
+    );
     own.fork.branch("main", "main", |at| replace(at, "compose.yml", "version=1.1.0+1", "version=1.2.0+1"));
     own.fork.tag("1.2.0+1");
     let ran = kept.run(&[]);
