@@ -211,7 +211,7 @@ async fn pass(
     announce::planned(&course.plan, &course.subject, told(&course), events);
     findings.deploys.expected = course.plan.deploys;
     events.phase("lint", lint::record(run, &course.subject, &course.plan.head, world)).await;
-    let shares = course.subject.room.manifest.shares.clone();
+    let shares = course.subject.room.manifest.share_names();
     run.amend(|record| record.shares = shares).map_err(infrastructure)?;
     let Some(known) = &course.kept else {
         if request.narrowed().is_some() {

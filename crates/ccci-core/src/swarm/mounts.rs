@@ -2,6 +2,7 @@
 //! nothing that lasts, what is shared, and what cannot be kept, with the reason. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use crate::names::StackName;
 
@@ -163,8 +164,8 @@ fn fate(stack: &StackName, mount: &Mount, volumes: &[VolumeInfo], shares: &[Stri
     match mount.kind {
         MountKind::Memory => Fate::Passing,
         MountKind::Volume if is_nameless(source) => Fate::Passing,
-        MountKind::Volume if shares.contains(source) => Fate::Shared,
-        MountKind::Volume if is_named_after(stack, source) => own(stack, mount, volumes),
+        MountKind::Volume | MountKind::Bind if is_shared(source, shares) => Fate::Shared,
+        MountKind::Volume if is_named_after(stack, source) => own(stack, mount, volumes, shares),
         _ if !mount.writable => Fate::Given,
         MountKind::Volume => Fate::Lost(format!(
             "the volume {source}, which `{service}` writes to, is not named after the app: whoever mounts it has the same data"
@@ -178,8 +179,14 @@ fn fate(stack: &StackName, mount: &Mount, volumes: &[VolumeInfo], shares: &[Stri
     }
 }
 
+/// Whether recipe.yaml declares this to be shared: a volume by its name, or a path of the host with all below it.
+fn is_shared(source: &str, shares: &[String]) -> bool {
+    let holds = |share: &String| source == share || (share.starts_with('/') && Path::new(source).starts_with(share));
+    shares.iter().any(holds)
+}
+
 /// A volume of the app's own name.
-fn own(stack: &StackName, mount: &Mount, volumes: &[VolumeInfo]) -> Fate {
+fn own(stack: &StackName, mount: &Mount, volumes: &[VolumeInfo], shares: &[String]) -> Fate {
     let Mount { service, source, .. } = mount;
     if let Some(node) = &mount.elsewhere {
         return Fate::Lost(format!("the volume {source} of `{service}` is on another node ({node})"));
@@ -195,6 +202,7 @@ fn own(stack: &StackName, mount: &Mount, volumes: &[VolumeInfo]) -> Fate {
     match lasting(&volume.driver, &volume.options) {
         Lasting::WithVolume => Fate::Kept,
         Lasting::WithUse => Fate::Passing,
+        Lasting::Beyond(_) if volume.options.get("device").is_some_and(|device| is_shared(device, shares)) => Fate::Shared,
         Lasting::Beyond(options) => Fate::Lost(format!(
             "the volume {source} of `{service}` has driver options ({options}): what is in it outlives it, so it cannot be brought back"
         )),
@@ -311,6 +319,15 @@ mod tests {
         let found = keeping(&stack(), &mounts, &volumes, &["media".to_owned()]);
         assert_eq!((found.shared, found.lost), (vec!["media".to_owned()], vec![]));
         assert_eq!(found.keep, [format!("{STACK}_data")]);
+        // A path stands for all below it, also where a driver's options name it.
+        let own = format!("{STACK}_data");
+        let folder = [volume(&own, Some(STACK), &[("type", "none"), ("device", "/srv/media/films")])];
+        let mounts = [mount(MountKind::Bind, "/srv/media/x"), mount(MountKind::Volume, &own)];
+        let found = keeping(&stack(), &mounts, &folder, &["/srv/media".to_owned()]);
+        assert_eq!((found.keep, found.lost), (vec![], vec![]));
+        assert_eq!(found.shared, ["/srv/media/x".to_owned(), own.clone()]);
+        let near = keeping(&stack(), &[mount(MountKind::Bind, "/srv/media2")], &[], &["/srv/media".to_owned()]);
+        assert_eq!((near.shared.len(), near.lost.len()), (0, 1));
     }
 
     #[test]

@@ -390,9 +390,9 @@ impl Promotion<'_> {
     ) -> Result<(), Trouble> {
         let Self { canonical, version, course, world } = self;
         let stands = run.swarm.observe(&canonical.domain.stack()).await.map_err(|e| lost(&e))?;
-        let shares = &course.subject.room.manifest.shares;
+        let shares = course.subject.room.manifest.share_names();
         // Looked at while it stands: no label tells what is really mounted.
-        let keeping = mounted::keeping(&stands, shares);
+        let keeping = mounted::keeping(&stands, &shares);
         if let Some(why) = keeping.lost.first() {
             return Err(infrastructure(format!("it cannot be kept whole: {why}")));
         }
