@@ -85,9 +85,16 @@ impl FoundCheck {
         self.kind == CheckKind::Overlay && self.name.as_str().split("::").nth(2) == Some("before")
     }
 
-    /// Where it stands in a run: by stage; what prepares first, then generic checks, then the recipe's own.
-    pub fn place(&self) -> (StageName, bool, CheckKind) {
-        (self.stage, !self.is_seed(), self.kind)
+    /// Where it stands in a run: by stage; what prepares first, then generic checks, then the recipe's own, then the last
+    /// look (R12, R16).
+    pub fn place(&self) -> (StageName, u8) {
+        let rank = match self.kind {
+            _ if self.is_seed() => 0,
+            _ if self.name.is_last_look() => 3,
+            CheckKind::Generic => 1,
+            CheckKind::Overlay => 2,
+        };
+        (self.stage, rank)
     }
 
     /// What it is, in the word that lists and plans print.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -11,6 +12,7 @@ use crate::address::Address;
 use crate::atomic::{PathContext as _, PathError};
 use crate::disk::Size;
 use crate::names::{BaseDomain, RecipeName};
+use crate::proxy::ApiUrl;
 use crate::yaml::{self, YamlError};
 
 /// Where the settings are looked for when nothing else is said.
@@ -40,6 +42,9 @@ pub struct Settings {
     /// Compose files added to each app's `COMPOSE_FILE` where the recipe's checkout has them.
     #[serde(default)]
     pub compose_files: Vec<String>,
+    /// What is known of the server's Traefik (R15).
+    #[serde(default)]
+    pub proxy: ProxySettings,
     /// Keys set in each app's env file; a recipe's own `env` wins.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
@@ -62,6 +67,31 @@ pub struct Settings {
     /// key, all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enrolled: Option<Vec<RecipeName>>,
+}
+
+/// The part of the settings about Traefik.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProxySettings {
+    /// Seconds between two of its looks at the swarm: Traefik's own `refreshSeconds`. 0 stands for one that is told of
+    /// each change at once.
+    pub refresh: u16,
+    /// Where its API answers without a password; then a change counts as noticed as soon as that shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api: Option<ApiUrl>,
+}
+
+impl ProxySettings {
+    /// The time between two of its looks at the swarm.
+    pub fn refresh(&self) -> Duration {
+        Duration::from_secs(u64::from(self.refresh))
+    }
+}
+
+impl Default for ProxySettings {
+    fn default() -> Self {
+        Self { refresh: 15, api: None }
+    }
 }
 
 /// Whether copies are made ready for the next restore.

@@ -53,6 +53,9 @@ impl FromStr for StageName {
     }
 }
 
+/// The name of the generic check that ends each stage.
+pub const LAST_LOOK: &str = "stands";
+
 /// Who wrote a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -82,6 +85,16 @@ impl CheckName {
     /// A generic check's name.
     pub fn generic(stage: StageName, name: &str) -> Self {
         Self(format!("generic::{stage}::{name}"))
+    }
+
+    /// The generic check that ends a stage: whether the app still stands (R16).
+    pub fn last_look(stage: StageName) -> Self {
+        Self::generic(stage, LAST_LOOK)
+    }
+
+    /// Whether it is one that ends a stage.
+    pub fn is_last_look(&self) -> bool {
+        StageName::ALL.into_iter().any(|stage| *self == Self::last_look(stage))
     }
 
     /// An overlay check's name; `path` is what stands below the stage's folder, parts joined by `::`.

@@ -8,7 +8,7 @@ use ccci_core::canonical::{Record, VolumeMark, VolumeStatus};
 use ccci_core::report::{
     Canonical, Check, Dep, Deploys, Image, Lint, Mode, Phase, RunReport, Stage, Teardown, Version,
 };
-use ccci_core::settings::{AbraSettings, FastRestore, Settings};
+use ccci_core::settings::{AbraSettings, FastRestore, ProxySettings, Settings};
 use ccci_core::stage::{CheckKind, StageName, Status};
 use ccci_core::txn::{Journal, Kind};
 use ccci_core::verdict::{Verdict, exit};
@@ -132,6 +132,7 @@ fn settings() -> Settings {
         address: Some("127.0.0.1".parse().unwrap()),
         ca_file: Some("/x".into()),
         compose_files: vec!["x".into()],
+        proxy: ProxySettings { refresh: 15, api: Some("https://x".parse().unwrap()) },
         env: [("<KEY>".to_owned(), "x".to_owned())].into(),
         pull: usual.pull,
         max_tests: usual.max_tests,
@@ -173,7 +174,9 @@ fn the_documented_defaults_and_examples_of_the_settings_are_true() {
         match key.as_str() {
             "base_domain" => assert!(load("{}").is_err()),
             // Without a value; the page says in words what holds then.
-            "abra.dir" | "address" | "ca_file" | "enrolled" => assert!(value.is_null(), "{key}"),
+            "abra.dir" | "address" | "ca_file" | "enrolled" | "proxy.api" => {
+                assert!(value.is_null(), "{key}")
+            }
             _ => assert_eq!(&value.to_string(), default, "{key}"),
         }
         let text =

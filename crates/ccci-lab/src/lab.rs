@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use ccci_core::atomic::{self, PathError};
 use ccci_core::clock;
 use ccci_core::lock::{self, Lock, LockError};
-use ccci_core::settings::{AbraSettings, RecipeSource, Settings};
+use ccci_core::settings::{AbraSettings, ProxySettings, RecipeSource, Settings};
 use ccci_core::swarm::{Swarm, SwarmError, WaitFailure};
 use ccci_core::wait::CancellationToken;
 use ccci_core::yaml;
@@ -331,6 +331,7 @@ fn settings(layout: &LabLayout, gateway: Ipv4Addr, options: &LabOptions) -> Resu
         address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST).into()),
         ca_file: Some(layout.ca_file()),
         compose_files: vec![LAB_COMPOSE.to_owned()],
+        proxy: ProxySettings { refresh: traefik::REFRESH, api: Some(traefik::api().map_err(wrong)?) },
         // All images are built here; a name that is not is nowhere.
         pull: false,
         env: env.map(|(key, value)| (key.to_owned(), value)).into(),

@@ -14,12 +14,14 @@ use ccci_core::health::Site;
 use ccci_core::lock::{self, Lock};
 use ccci_core::manifest::{Health, HttpPath, Statuses};
 use ccci_core::names::{AppDomain, NameError, RecipeName};
+use ccci_core::proxy::Proxy;
 use ccci_core::secret::Redactor;
 use ccci_core::settings::Settings;
 use ccci_core::swarm::{Swarm, SwarmError};
 
 use crate::lab::{sharers, someone};
 use crate::layout::LabLayout;
+use crate::traefik;
 use crate::work::Work;
 
 /// An app of the lab's own that cannot be kept up.
@@ -93,7 +95,8 @@ impl Place {
         };
         let path = HttpPath::try_from(self.health.to_owned()).map_err(wrong)?;
         let health = Health { path, status: Statuses::default() };
-        Ok(Standing { site, health, deploy: self.patience, http: self.patience })
+        let proxy = Proxy::every(Duration::from_secs(u64::from(traefik::REFRESH)));
+        Ok(Standing { site, health, proxy, deploy: self.patience, http: self.patience })
     }
 
     fn failed(&self, source: StandUpError) -> StandingError {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ccci_core::deploy::GivenSecret;
 use ccci_core::names::{AppDomain, NameError};
+use ccci_core::proxy::ApiUrl;
 use ccci_core::secret::Secret;
 
 use crate::certificates::Wildcard;
@@ -16,6 +17,14 @@ pub(crate) const RECIPE: &str = "traefik";
 const HEALTH: &str = "/api/version";
 /// How long Traefik may take from its deploy to its first answer.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Seconds between two of its looks at the swarm. New apps are routed at once; the usual 15 would be paid by every run.
+pub(crate) const REFRESH: u16 = 1;
+
+/// Where its API answers.
+pub(crate) fn api() -> Result<ApiUrl, String> {
+    format!("https://{RECIPE}.{BASE_DOMAIN}").parse()
+}
 
 /// The domain of the lab's Traefik.
 pub fn domain() -> Result<AppDomain, NameError> {
@@ -30,6 +39,7 @@ pub(crate) fn place() -> Result<Place, NameError> {
 /// Traefik as the lab wants it. Another certificate is another version of its secrets, so Traefik is deployed with it.
 pub(crate) fn wanted(wildcard: &Wildcard) -> Result<Kept, NameError> {
     let version = &wildcard.version;
+    let refresh = REFRESH.to_string();
     let own = [
         ("COMPOSE_FILE", "compose.yml:compose.host.yml:compose.wildcard.yml"),
         ("LETS_ENCRYPT_EMAIL", ""),
@@ -38,8 +48,7 @@ pub(crate) fn wanted(wildcard: &Wildcard) -> Result<Kept, NameError> {
         ("SECRET_SSL_KEY_VERSION", version),
         // Its pages are not in the module that Traefik is compiled from.
         ("DASHBOARD_ENABLED", "false"),
-        // New apps are routed at once; the usual 15 seconds would be paid by every run.
-        ("REFRESH_SECONDS", "1"),
+        ("REFRESH_SECONDS", refresh.as_str()),
     ];
     let given = |name: &str, value| GivenSecret {
         name: name.to_owned(),

@@ -13,6 +13,7 @@ use ccci_core::event::Event;
 use ccci_core::health::Site;
 use ccci_core::manifest::{Manifest, PROVIDER, RealmSecret, RealmValue, SecretName, Sso};
 use ccci_core::names::{AppDomain, RecipeName, RunId};
+use ccci_core::proxy::Proxy;
 use ccci_core::record::{OwnedApp, OwnedRealm};
 use ccci_core::report::{Dep, Deploys};
 use ccci_core::swarm::{Swarm, SwarmError, TaskState};
@@ -254,6 +255,7 @@ async fn stand_up(
             stack: domain.stack(),
         },
         health: manifest.health.clone(),
+        proxy: Proxy::from_settings(settings).map_err(infrastructure)?,
         deploy: manifest.timeouts.deploy.duration(),
         http: manifest.timeouts.http.duration(),
     };

@@ -28,13 +28,15 @@ impl Findings {
         if checks.iter().any(|c| matches!(c.outcome, Outcome::Fail(_))) {
             return (Status::Fail, None);
         }
-        let passed = checks.iter().any(|c| c.outcome.status() == Status::Pass);
+        // That the app still stands is no answer to what the stage was for.
+        let passed = checks.iter().any(|c| c.outcome.status() == Status::Pass && !c.name.is_last_look());
         let held_back = checks.iter().find(|c| c.gated || matches!(c.outcome, Outcome::Inconclusive(_)));
         match held_back {
             Some(check) => (Status::Skip, check.outcome.reason().map(str::to_owned)),
             None if passed => (Status::Pass, None),
             None => {
-                let reason = match (checks.is_empty(), has_own) {
+                let own = checks.iter().any(|c| !c.name.is_last_look());
+                let reason = match (!own, has_own) {
                     (false, _) => "all checks of this stage skipped themselves",
                     (true, true) => "none of the recipe's checks in this stage was chosen",
                     (true, false) => "the recipe has no checks in this stage",

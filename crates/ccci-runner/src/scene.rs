@@ -9,8 +9,9 @@ use ccci_core::git::Commit;
 use ccci_core::health::Prober;
 use ccci_core::manifest::Manifest;
 use ccci_core::names::StackName;
+use ccci_core::proxy::Proxy;
 use ccci_core::stage::Outcome;
-use ccci_core::swarm::{Swarm, WaitFailure};
+use ccci_core::swarm::{StackFacts, Swarm, WaitFailure};
 use ccci_core::wait::CancellationToken;
 
 use crate::deps::SignOn;
@@ -24,6 +25,12 @@ pub(crate) struct Scene {
     pub(crate) manifest: Manifest,
     pub(crate) cancel: CancellationToken,
     pub(crate) mutation: Mutation,
+    /// The server's Traefik.
+    pub(crate) proxy: Proxy,
+    /// The stack when it had converged last, in this stage or an earlier one.
+    pub(crate) stood: Option<Arc<StackFacts>>,
+    /// How long the app must have stood since (R16); none where the run goes on, or is not green anyway.
+    pub(crate) soak: Duration,
     /// The run's realm, where the recipe needs one.
     pub(crate) sign_on: Option<Arc<SignOn>>,
 }

@@ -1,6 +1,7 @@
 //! The body of a run: each stage is its seeds, its one mutation, then its checks, generic first (R2, R12).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ccci_core::abra::{DeployMode, Fault};
 use ccci_core::atomic::PathError;
@@ -10,11 +11,14 @@ use ccci_core::event::Event;
 use ccci_core::gate::{self, Admission};
 use ccci_core::git::Commit;
 use ccci_core::health::{Prober, Site};
+use ccci_core::manifest::Soak;
 use ccci_core::names::AppDomain;
 use ccci_core::plan::{BaseDeploy, Plan, StagePlan};
+use ccci_core::proxy::Proxy;
 use ccci_core::report::{Deploys, Image};
+use ccci_core::soak;
 use ccci_core::stage::{CheckKind, Outcome, StageName, Status};
-use ccci_core::swarm::{Expectation, Limits, RunningImage, StackFacts};
+use ccci_core::swarm::{Expectation, Limits, RunningImage, StackFacts, SwarmError};
 use ccci_core::verdict::Trouble;
 use ccci_core::version::RecipeVersion;
 use ccci_recipes::Facts;
@@ -49,6 +53,9 @@ pub(crate) struct Live<'a> {
     was: Option<Kept>,
     /// Whether there is anything of the app to look at.
     deployed: bool,
+    /// The stack when it had converged last.
+    stood: Option<Arc<StackFacts>>,
+    proxy: Proxy,
 }
 
 /// What the app's env is at first.
@@ -79,7 +86,21 @@ impl<'a> Live<'a> {
             Start::Kept(kept) => (Some(kept.env.clone()), true, Some(kept)),
         };
         let prober = Arc::new(prober);
-        Ok(Self { run, prober, subject, plan, provided, world, env, kept, was, deployed: false })
+        let proxy = Proxy::from_settings(&world.settings).map_err(infrastructure)?;
+        Ok(Self {
+            run,
+            prober,
+            subject,
+            plan,
+            provided,
+            world,
+            env,
+            kept,
+            was,
+            deployed: false,
+            stood: None,
+            proxy,
+        })
     }
 
     /// The app's env as it was deployed last.
@@ -126,12 +147,18 @@ impl<'a> Live<'a> {
         };
         let scene = Arc::new(self.scene(stage, mutation));
         let mut checks: Vec<HarnessCheck> = {
-            let generic = generic::of(&scene.manifest).filter(|check| check.stage == stage);
+            let generic =
+                generic::of(&scene.manifest).filter(|check| check.stage == stage && !check.is_last_look());
             let of_base = self.kept && stage == StageName::Install;
             generic.map(|check| generic_check(check, &scene, of_base)).collect()
         };
         checks.extend(self.overlay(stage, false));
-        self.world.events.phase(checks_phase(stage), self.harness(stage, "after", checks, findings)).await;
+        let events = self.world.events.clone();
+        let checked = async {
+            self.harness(stage, "after", checks, findings).await;
+            self.last_look(stage, findings).await;
+        };
+        events.phase(checks_phase(stage), checked).await;
         self.world.points.reach(Point::Checked);
         if findings.provider.is_none() && findings.failed_in(stage) {
             findings.provider = self.provided.still_stands(self.run, self.world).await.err();
@@ -139,6 +166,51 @@ impl<'a> Live<'a> {
         let has_own = self.subject.room.checks.iter().any(|check| check.stage == stage);
         let (status, reason) = findings.status_of(stage, has_own);
         self.ended(stage, status, reason, findings);
+    }
+
+    /// The look that ends a stage (R16). At the end of a run that is green so far it waits until the app has stood.
+    async fn last_look(&self, stage: StageName, findings: &mut Findings) {
+        let Some(check) = generic::of(&self.subject.room.manifest)
+            .find(|check| check.stage == stage && check.is_last_look())
+        else {
+            return;
+        };
+        let soak =
+            if self.is_last(stage) && !findings.troubled() { self.soak().await } else { Ok(Duration::ZERO) };
+        let scene = Scene { soak: soak.unwrap_or(soak::LONGEST), ..self.scene(stage, Mutation::None) };
+        let of_base = self.kept && stage == StageName::Install;
+        let mut check = generic_check(check, &Arc::new(scene), of_base);
+        // One red check for one cause.
+        if let Admission::Skip(why) = gate::admit_mutation(&findings.checks) {
+            check.unmet = Some(why);
+        }
+        let before = findings.checks.len();
+        self.harness(stage, "end", vec![check], findings).await;
+        for result in &findings.checks[before..] {
+            if let Outcome::PassWith(text) = &result.outcome {
+                self.world.events.send(Event::Fault(format!("{stage}: {text}")));
+            }
+        }
+    }
+
+    /// Whether no stage of the plan runs after this one.
+    fn is_last(&self, stage: StageName) -> bool {
+        self.plan
+            .stages
+            .iter()
+            .rev()
+            .find(|planned| planned.skip.is_none())
+            .is_some_and(|last| last.stage == stage)
+    }
+
+    /// How long the app must have stood since its last deploy.
+    async fn soak(&self) -> Result<Duration, SwarmError> {
+        let declared = self.subject.room.manifest.soak.map(Soak::duration);
+        let slowest = match (&declared, &self.stood) {
+            (None, Some(stood)) => self.run.swarm.slowest_health_check(stood).await?,
+            _ => None,
+        };
+        Ok(soak::soak(self.plan.mode, declared, slowest))
     }
 
     fn ended(&self, stage: StageName, status: Status, reason: Option<String>, findings: &mut Findings) {
@@ -178,7 +250,9 @@ impl<'a> Live<'a> {
         let events = self.world.events.clone();
         let deploys = &mut findings.deploys;
         let mutation = events.phase(name, self.deploy(stage, &commit, &mode, deploys)).await;
+        self.stood = None;
         if let Mutation::Settled(deployed) = &mutation {
+            self.stood = Some(Arc::new(deployed.after.facts.clone()));
             events.send(Event::Images(images(stage, &deployed.after.facts)));
             for fault in &deployed.after.faults {
                 events.send(Event::Fault(format!("{stage}: {fault}")));
@@ -352,6 +426,9 @@ impl<'a> Live<'a> {
             manifest: self.subject.room.manifest.clone(),
             cancel: self.world.stop.run.clone(),
             mutation,
+            proxy: self.proxy.clone(),
+            stood: self.stood.clone(),
+            soak: Duration::ZERO,
             sign_on: self.provided.sign_on.clone(),
         }
     }
@@ -434,7 +511,7 @@ fn base_mode(plan: &Plan) -> DeployMode {
 fn generic_check(check: &generic::Generic, scene: &Arc<Scene>, of_base: bool) -> HarnessCheck {
     let (run, scene) = (check.run, Arc::clone(scene));
     // Each generic check has bounds of its own; this one only stops what should be impossible.
-    let deadline = scene.patience() + std::time::Duration::from_secs(120);
+    let deadline = scene.patience() + scene.proxy.lag() + scene.soak + Duration::from_secs(120);
     HarnessCheck {
         name: check.check_name(),
         kind: CheckKind::Generic,

@@ -9,9 +9,10 @@ use crate::abra::{Abra, DeployMode};
 use crate::atomic::{self, PathError};
 use crate::envfile::{AppEnv, EnvFile, EnvFileError};
 use crate::git::{Commit, Git, GitError, Tag, Tags};
-use crate::health::{ProbeFailure, Prober, Site};
+use crate::health::{ProbeFailure, Prober, Site, Unserved, Wanted};
 use crate::manifest::Health;
 use crate::names::{AppDomain, RecipeName};
+use crate::proxy::Proxy;
 use crate::secret::Redactor;
 use crate::swarm::{Expectation, Limits, StackFacts, Swarm, WaitFailure};
 use crate::version::RecipeVersion;
@@ -40,6 +41,8 @@ pub struct Standing {
     pub site: Site,
     /// What it answers.
     pub health: Health,
+    /// The server's Traefik.
+    pub proxy: Proxy,
     /// From the deploy until swarm has converged.
     pub deploy: Duration,
     /// From there until it serves.
@@ -107,8 +110,8 @@ pub enum StandUpError {
     Silent {
         /// The app's domain.
         domain: AppDomain,
-        /// What the last request saw.
-        source: ProbeFailure,
+        /// Why not.
+        source: Unserved,
     },
     /// A file could not be used.
     #[error(transparent)]
@@ -156,8 +159,9 @@ impl Prepared {
         let labels = deployed.check_labels(&domain.stack());
         labels.map_err(|why| StandUpError::Labels { domain: domain.clone(), why })?;
         let silent = |source| StandUpError::Silent { domain: domain.clone(), source };
-        let prober = standing.prober(tools.swarm, &tools.abra.redactor).map_err(silent)?;
-        prober.wait_serving(&standing.health, standing.http, tools.cancel).await.map_err(silent)?;
+        let prober = standing.prober(tools.swarm, &tools.abra.redactor).map_err(|e| silent(e.into()))?;
+        let wanted = Wanted { health: &standing.health, ready: &[], patience: standing.http };
+        prober.serves_after(&deployed, &standing.proxy, &wanted, tools.cancel).await.map_err(silent)?;
         Ok(deployed)
     }
 }

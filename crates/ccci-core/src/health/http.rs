@@ -53,8 +53,19 @@ impl Http {
 
     /// Asks for a path; gives the exchange for the report and the body as far as it was read.
     pub(super) async fn get(&self, site: &Site, path: &str, redactor: &Redactor) -> (Exchange, String) {
+        self.get_at(host_of(&site.origin), site, path, redactor).await
+    }
+
+    /// The same at another host of the same server.
+    pub(super) async fn get_at(
+        &self,
+        host: &str,
+        site: &Site,
+        path: &str,
+        redactor: &Redactor,
+    ) -> (Exchange, String) {
         let start = Instant::now();
-        let url = format!("{}{path}", site.origin);
+        let url = format!("{}{path}", site.origin.replacen(host_of(&site.origin), host, 1));
         let mut exchange = Exchange {
             method: "GET".to_owned(),
             url: redactor.clean(&url),

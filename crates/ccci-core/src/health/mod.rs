@@ -1,10 +1,11 @@
 //! Whether an app answers: the probes that a recipe declares, asked once or until they hold.
 //!
-//! A [`Prober`] knows where the app is. [`Prober::once`] asks one question; [`Prober::wait`] and
-//! [`Prober::wait_serving`] ask again, with short pauses, until the answer is right or the deadline passes. A wrong
-//! answer is the recipe's; an engine that cannot be asked is not.
+//! A [`Prober`] knows where the app is. [`Prober::once`] asks one question; [`Prober::wait`] asks again, with short
+//! pauses, until the answer is right or the deadline passes. [`Prober::serves_after`] is the whole question after a
+//! deploy. A wrong answer is the recipe's; an engine that cannot be asked is not.
 
 mod http;
+mod serving;
 mod tcp;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub use http::Exchange;
+pub use serving::{Unserved, Wanted};
 
 use crate::address::Address;
 use crate::http::ClientError;
@@ -198,16 +200,15 @@ impl Prober {
         }
     }
 
-    /// Asks the recipe's health page until its status is one of the accepted ones, and gives that exchange.
-    pub async fn wait_serving(
+    /// Asks the recipe's health page for this long at most, of an app that has served before.
+    pub async fn still_serves(
         &self,
         health: &Health,
-        deadline: Duration,
+        patience: Duration,
         cancel: &CancellationToken,
-    ) -> Result<Option<Exchange>, ProbeFailure> {
+    ) -> Result<(), ProbeFailure> {
         let (path, status) = (health.path.clone(), health.status.clone());
-        self.wait(&Probe::Http(HttpProbe { path, status, text: None }), deadline, cancel).await?;
-        Ok(self.last_exchange())
+        self.wait(&Probe::Http(HttpProbe { path, status, text: None }), patience, cancel).await
     }
 
     /// Asks the recipe's health page once.

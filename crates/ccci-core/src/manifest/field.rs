@@ -169,6 +169,29 @@ impl TryFrom<u32> for Seconds {
     }
 }
 
+/// How long an app must have stood, in whole seconds, from none to ten minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Soak(u16);
+
+impl Soak {
+    const LONGEST: u16 = 600;
+
+    /// The time.
+    pub fn duration(self) -> Duration {
+        Duration::from_secs(u64::from(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Soak {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        source.deserialize_str(Checked("a number of seconds", |text: String| match text.parse() {
+            Ok(seconds @ 0..=Self::LONGEST) => Ok(Self(seconds)),
+            _ => Err(format!("`{text}` is not a time: it is in whole seconds, from 0 to {}", Self::LONGEST)),
+        }))
+    }
+}
+
 /// HTTP statuses that count as well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "Vec<u16>", try_from = "Vec<Status>")]

@@ -120,6 +120,13 @@ pub const KEYS: &[KeyDoc] = &[
         "shares: {media_library: \"test data that may be lost\"}",
         "data outside of the app's own into which its tests may write: a volume by its full name, or a path of the machine",
     ),
+    key(
+        "soak",
+        "seconds, 0 to 600",
+        "null",
+        "soak: 20",
+        "how long the app must have stood after its last deploy; without it two rounds of its slowest health check, 10 to 60 s. A quick run takes 5 s at most",
+    ),
     key("enrolled", "true or false", "false", "enrolled: true", "keep a known-good of this recipe"),
     key(
         "skip.upgrade",

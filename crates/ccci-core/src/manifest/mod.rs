@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use field::{EnvKey, HttpPath, ProbeName, Reason, Seconds, ShareName, Statuses, check_name};
+pub use field::{EnvKey, HttpPath, ProbeName, Reason, Seconds, ShareName, Soak, Statuses, check_name};
 pub use keys::{KEYS, KeyDoc, PROBE_KEYS, table as keys_table};
 pub use probe::{CommandProbe, HttpProbe, Probe, TcpProbe};
 pub use sso::{
@@ -95,6 +95,9 @@ pub struct Manifest {
     /// Data outside of the app's own into which its tests may write, by name, each with the reason (R18).
     #[serde(deserialize_with = "field::unique_map")]
     pub shares: BTreeMap<ShareName, Reason>,
+    /// How long the app must have stood after its last deploy before a run can be green (R16); without it, by the app's
+    /// own health checks.
+    pub soak: Option<Soak>,
     /// Whether the recipe keeps a known-good, and so is swept nightly.
     pub enrolled: bool,
     /// Stages that this recipe cannot have.

@@ -233,6 +233,8 @@ pub struct ContainerFacts {
     pub task: Option<String>,
     /// The volumes it mounts, by name.
     pub volumes: Vec<String>,
+    /// Its addresses on its networks, while it runs.
+    pub addresses: Vec<String>,
 }
 
 /// The image that a service runs.

@@ -5,6 +5,7 @@
 //! the stack is converged, certainly broken, or gone. Nothing here deploys: that is abra's work.
 
 mod diagnose;
+mod disturbed;
 mod error;
 mod events;
 mod exec;
@@ -14,8 +15,10 @@ mod images;
 mod judge;
 mod mounts;
 mod moved;
+mod neighbours;
 mod observe;
 mod remove;
+mod rounds;
 mod standing;
 mod watch;
 
@@ -27,6 +30,7 @@ use bollard::Docker;
 use jiff::{SignedDuration, Timestamp};
 
 pub use diagnose::{Diagnosis, ServiceLog};
+pub use disturbed::{Disturbance, What, disturbed};
 pub use error::SwarmError;
 pub use exec::ExecResult;
 pub use facts::{
@@ -38,6 +42,7 @@ pub use images::moved_tags;
 pub use judge::{Certain, Expectation, Fault, Progress, judge};
 pub use mounts::{Keeping, Lasting, Mount, MountKind, VolumeInfo, is_named_after, keeping, lasting};
 pub use moved::{Moved, NotMoved, moved};
+pub use neighbours::Neighbour;
 pub use remove::{Extra, Item, Kind, Leftovers, Plan, Removal};
 pub use watch::{Converged, Limits, Sight, Undeployed, WaitFailure, Watch};
 
@@ -175,3 +180,5 @@ pub fn socket_of(docker_host: Option<&str>) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use observe::recorded;

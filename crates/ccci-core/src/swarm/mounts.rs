@@ -181,7 +181,8 @@ fn fate(stack: &StackName, mount: &Mount, volumes: &[VolumeInfo], shares: &[Stri
 
 /// Whether recipe.yaml declares this to be shared: a volume by its name, or a path of the host with all below it.
 fn is_shared(source: &str, shares: &[String]) -> bool {
-    let holds = |share: &String| source == share || (share.starts_with('/') && Path::new(source).starts_with(share));
+    let holds =
+        |share: &String| source == share || (share.starts_with('/') && Path::new(source).starts_with(share));
     shares.iter().any(holds)
 }
 
@@ -202,7 +203,11 @@ fn own(stack: &StackName, mount: &Mount, volumes: &[VolumeInfo], shares: &[Strin
     match lasting(&volume.driver, &volume.options) {
         Lasting::WithVolume => Fate::Kept,
         Lasting::WithUse => Fate::Passing,
-        Lasting::Beyond(_) if volume.options.get("device").is_some_and(|device| is_shared(device, shares)) => Fate::Shared,
+        Lasting::Beyond(_)
+            if volume.options.get("device").is_some_and(|device| is_shared(device, shares)) =>
+        {
+            Fate::Shared
+        }
         Lasting::Beyond(options) => Fate::Lost(format!(
             "the volume {source} of `{service}` has driver options ({options}): what is in it outlives it, so it cannot be brought back"
         )),
@@ -326,7 +331,8 @@ mod tests {
         let found = keeping(&stack(), &mounts, &folder, &["/srv/media".to_owned()]);
         assert_eq!((found.keep, found.lost), (vec![], vec![]));
         assert_eq!(found.shared, ["/srv/media/x".to_owned(), own.clone()]);
-        let near = keeping(&stack(), &[mount(MountKind::Bind, "/srv/media2")], &[], &["/srv/media".to_owned()]);
+        let near =
+            keeping(&stack(), &[mount(MountKind::Bind, "/srv/media2")], &[], &["/srv/media".to_owned()]);
         assert_eq!((near.shared.len(), near.lost.len()), (0, 1));
     }
 

@@ -349,7 +349,17 @@ fn container(stack: &StackName, raw: &api::ContainerSummary) -> ContainerFacts {
         of_stack: label(STACK_LABEL).as_deref() == Some(stack.as_str()),
         task: label(TASK_LABEL),
         volumes: mounts.filter_map(|m| m.name.clone()).filter(|n| !n.is_empty()).collect(),
+        addresses: addresses(raw),
     }
+}
+
+/// On a network of version 6 a container has an address of each version.
+fn addresses(raw: &api::ContainerSummary) -> Vec<String> {
+    let networks = raw.network_settings.iter().flat_map(|settings| settings.networks.iter().flatten());
+    let both = networks.flat_map(|(_, network)| [&network.ip_address, &network.global_ipv6_address]);
+    let mut all: Vec<String> = both.flatten().filter(|address| !address.is_empty()).cloned().collect();
+    all.sort();
+    all
 }
 
 /// A task's spec in a form in which the service's template and a task's own copy are equal: the engine leaves the
@@ -394,4 +404,16 @@ fn count(number: Option<i64>) -> u64 {
 fn moment(text: Option<&str>) -> Option<Timestamp> {
     let moment: Timestamp = text?.parse().ok()?;
     (moment > Timestamp::UNIX_EPOCH).then_some(moment)
+}
+
+/// A recorded observation, for tests: `recorded/<name>.json`, seen when its last task had just changed.
+#[cfg(test)]
+pub(crate) fn recorded(name: &str) -> StackFacts {
+    let path = format!("{}/src/swarm/recorded/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let answers: Answers = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    let labels = answers.services[0].spec.as_ref().unwrap().labels.as_ref().unwrap();
+    let stack = labels[STACK_LABEL].parse().unwrap();
+    let mut facts = facts(&stack, Timestamp::UNIX_EPOCH, &answers);
+    facts.at = facts.tasks.iter().map(|task| task.changed).max().unwrap();
+    facts
 }

@@ -395,32 +395,25 @@ fn items_of(facts: &StackFacts) -> Vec<Item> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::swarm::{ContainerFacts, Health};
+    use crate::swarm::observe::{Answers, facts as seen};
 
     fn facts(users: &[(&str, bool)]) -> StackFacts {
-        let container = |(name, of_stack): &(&str, bool)| ContainerFacts {
-            id: (*name).to_owned(),
-            name: (*name).to_owned(),
-            image: String::new(),
-            state: "running".to_owned(),
-            health: Health::None,
-            of_stack: *of_stack,
-            task: None,
-            volumes: vec!["x_data".to_owned()],
+        let container = |(name, of_stack): &(&str, bool)| {
+            let label = if *of_stack { "x" } else { "elsewhere" };
+            serde_json::json!({
+                "Id": name, "Names": [format!("/{name}")], "State": "running",
+                "Labels": {"com.docker.stack.namespace": label},
+                "Mounts": [{"Type": "volume", "Name": "x_data", "Destination": "/data"}],
+            })
         };
-        StackFacts {
-            stack: "x".parse().unwrap(),
-            at: jiff::Timestamp::UNIX_EPOCH,
-            services: Vec::new(),
-            tasks: Vec::new(),
-            containers: users.iter().map(container).collect(),
-            networks: Vec::new(),
-            secrets: Vec::new(),
-            configs: Vec::new(),
-            volumes: vec!["x_data".to_owned()],
-            mounts: Vec::new(),
-            storage: Vec::new(),
-        }
+        let containers: Vec<_> = users.iter().map(container).collect();
+        let volume = serde_json::json!({
+            "Name": "x_data", "Driver": "local", "Mountpoint": "/v", "Scope": "local", "Labels": {}, "Options": {},
+        });
+        let answers: Answers =
+            serde_json::from_value(serde_json::json!({"containers": containers, "volumes": [volume]}))
+                .unwrap();
+        seen(&"x".parse().unwrap(), jiff::Timestamp::UNIX_EPOCH, &answers)
     }
 
     /// R18: what no waiting changes is told at once or soon; what may still go is waited for.

@@ -1,13 +1,21 @@
 //! The generic checks themselves. Each asserts one thing and says what to look at when it does not hold.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use ccci_core::health::ProbeFailure;
-use ccci_core::stage::Outcome;
-use ccci_core::swarm::{Certain, Moved, StackFacts, WaitFailure, moved as moved_to};
+use ccci_core::abra::Fault;
+use ccci_core::health::{ProbeFailure, Unserved, Wanted};
+use ccci_core::manifest::Manifest;
+use ccci_core::stage::{Outcome, Status};
+use ccci_core::swarm::{Certain, Disturbance, Moved, StackFacts, WaitFailure, disturbed, moved as moved_to};
+use ccci_core::wait;
 
 use crate::scene::{Mutation, Scene, refused, unsettled};
+
+/// How often the last look looks while it waits.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// How long an app that has served may take to answer again.
+const STILL_SERVES: Duration = Duration::from_secs(5);
 
 /// What a check says when an earlier one has already told why there is nothing to look at.
 fn not_reached() -> Outcome {
@@ -81,58 +89,77 @@ pub(super) async fn moved(scene: Arc<Scene>) -> Outcome {
 
 /// The app answers over HTTPS through Traefik with an accepted status, and the recipe's own `ready` probes hold.
 pub(super) async fn serving(scene: Arc<Scene>) -> Outcome {
-    if !matches!(scene.mutation, Mutation::Settled(_)) {
-        return not_reached();
+    let Mutation::Settled(deployed) = &scene.mutation else { return not_reached() };
+    let Manifest { health, ready, .. } = &scene.manifest;
+    let wanted = Wanted { health, ready, patience: scene.patience() };
+    match scene.prober.serves_after(deployed, &scene.proxy, &wanted, &scene.cancel).await {
+        Ok(()) => Outcome::Pass,
+        Err(failure) => unserved(&failure),
     }
-    // One patience for all of it, as recipe.yaml says.
-    let (start, patience) = (Instant::now(), scene.patience());
-    let served = scene.prober.wait_serving(&scene.manifest.health, patience, &scene.cancel).await;
-    if let Err(failure) = served {
-        return unserved(failure);
-    }
-    for probe in &scene.manifest.ready {
-        // Never less than one honest try.
-        let left = patience.saturating_sub(start.elapsed()).max(Duration::from_secs(1));
-        if let Err(failure) = scene.prober.wait(probe, left, &scene.cancel).await {
-            return unserved(failure);
-        }
-    }
-    Outcome::Pass
 }
 
-fn unserved(failure: ProbeFailure) -> Outcome {
-    match failure {
-        ProbeFailure::Wrong { ref exchange, .. } => {
-            let last = exchange
-                .as_ref()
-                .map(|e| format!("\nlast exchange:\n{}", e.to_string().trim_end()))
-                .unwrap_or_default();
-            Outcome::Fail(format!("{failure}{last}"))
-        }
-        other => Outcome::Inconclusive(other.to_string()),
+fn unserved(failure: &Unserved) -> Outcome {
+    if let Unserved::Broke(failure) = failure {
+        return unsettled(failure);
     }
+    if failure.fault() == Fault::Infrastructure {
+        return Outcome::Inconclusive(failure.to_string());
+    }
+    let last = failure.exchange().map(|e| format!("\nlast exchange:\n{}", e.to_string().trim_end()));
+    Outcome::Fail(format!("{failure}{}", last.unwrap_or_default()))
 }
 
 /// Nothing has died since the stack had converged.
 pub(super) async fn undisturbed(scene: Arc<Scene>) -> Outcome {
     let Mutation::Settled(deployed) = &scene.mutation else { return not_reached() };
     match scene.swarm.observe(&scene.stack).await {
-        Ok(now) => match disturbances(&deployed.after.facts, &now) {
-            dead if dead.is_empty() => Outcome::Pass,
-            dead => Outcome::Fail(format!("died after the stack had converged: {}", dead.join("; "))),
-        },
+        Ok(now) => still_standing(&disturbed(&deployed.after.facts, &now), &now),
         Err(error) => Outcome::Inconclusive(error.to_string()),
     }
 }
 
-/// Tasks that were up at convergence and are no more, or came and failed since.
-fn disturbances(then: &StackFacts, now: &StackFacts) -> Vec<String> {
-    let was_dead = |id: &str| then.tasks.iter().any(|t| t.id == id && t.state.is_failure());
-    now.tasks
-        .iter()
-        .filter(|task| task.state.is_failure() && !was_dead(&task.id))
-        .map(|task| {
-            format!("{} ({})", task.place, if task.error.is_empty() { &task.message } else { &task.error })
-        })
-        .collect()
+/// What became of the stack since it had converged, as an outcome.
+fn still_standing(all: &[Disturbance], now: &StackFacts) -> Outcome {
+    let words = |all: &[&Disturbance]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let (harmless, dead): (Vec<_>, Vec<_>) = all.iter().partition(|one| one.may_be(now));
+    match (dead.as_slice(), harmless.as_slice()) {
+        ([], []) => Outcome::Pass,
+        ([], harmless) => Outcome::PassWith(words(harmless)),
+        (dead, _) => Outcome::Fail(format!(
+            "died after the stack had converged: {}; look at the service's log",
+            words(dead)
+        )),
+    }
+}
+
+/// The last look (R16): all that converged still runs, none of it has died since, and the health page still answers. At
+/// the end of the run it waits until the app has stood long enough.
+pub(super) async fn stands(scene: Arc<Scene>) -> Outcome {
+    let Some(then) = &scene.stood else { return not_reached() };
+    let until = then.at + scene.soak;
+    loop {
+        let now = match scene.swarm.observe(&scene.stack).await {
+            Ok(now) => now,
+            Err(error) => return Outcome::Inconclusive(error.to_string()),
+        };
+        let standing = still_standing(&disturbed(then, &now), &now);
+        let left = Duration::try_from(until.duration_since(now.at)).unwrap_or_default();
+        if !left.is_zero() && standing.status() == Status::Pass {
+            tokio::select! {
+                () = wait::pause(left.min(LOOK_AGAIN)) => continue,
+                () = scene.cancel.cancelled() => return Outcome::Inconclusive("the run was cancelled".to_owned()),
+            }
+        }
+        if standing.status() != Status::Pass {
+            return standing;
+        }
+        let served = scene.prober.still_serves(&scene.manifest.health, STILL_SERVES, &scene.cancel).await;
+        return match served {
+            Ok(()) => standing,
+            Err(failure @ ProbeFailure::Wrong { .. }) => {
+                Outcome::Fail(format!("it served before and does not any more: {failure}"))
+            }
+            Err(failure) => Outcome::Inconclusive(failure.to_string()),
+        };
+    }
 }

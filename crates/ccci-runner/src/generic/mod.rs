@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use ccci_core::manifest::Manifest;
-use ccci_core::stage::{CheckName, Outcome, StageName};
+use ccci_core::stage::{CheckName, LAST_LOOK, Outcome, StageName};
 
 use crate::scene::Scene;
 
@@ -25,6 +25,11 @@ pub(crate) struct Generic {
 type Asserted = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 impl Generic {
+    /// Whether it ends its stage, after the recipe's own checks.
+    pub(crate) fn is_last_look(&self) -> bool {
+        self.name == LAST_LOOK
+    }
+
     /// The check's full name.
     pub(crate) fn check_name(&self) -> CheckName {
         CheckName::generic(self.stage, self.name)
@@ -53,14 +58,17 @@ const ALL: &[Generic] = &[
     every(StageName::Install, "version", |scene| ready(checks::version(&scene))),
     every(StageName::Install, "serving", |scene| Box::pin(checks::serving(scene))),
     every(StageName::Install, "undisturbed", |scene| Box::pin(checks::undisturbed(scene))),
+    every(StageName::Install, LAST_LOOK, |scene| Box::pin(checks::stands(scene))),
     every(StageName::Upgrade, "deployed", |scene| ready(checks::deployed(&scene))),
     every(StageName::Upgrade, "reconverged", |scene| ready(checks::reconverged(&scene))),
     every(StageName::Upgrade, "moved", |scene| Box::pin(checks::moved(scene))),
     every(StageName::Upgrade, "serving", |scene| Box::pin(checks::serving(scene))),
     every(StageName::Upgrade, "undisturbed", |scene| Box::pin(checks::undisturbed(scene))),
+    every(StageName::Upgrade, LAST_LOOK, |scene| Box::pin(checks::stands(scene))),
     sign_on("sso-discovery", |scene| Box::pin(sso::discovery(scene))),
     sign_on("sso-grant", |scene| Box::pin(sso::grant(scene))),
     sign_on("sso-token", |scene| Box::pin(sso::token(scene))),
+    every(StageName::Custom, LAST_LOOK, |scene| Box::pin(checks::stands(scene))),
 ];
 
 /// The generic checks of a recipe.

@@ -15,7 +15,7 @@ use crate::recipe;
 use crate::web::{BASE_DOMAIN, Web};
 
 /// The shortest patience that recipe.yaml can have.
-const MANIFEST: &str = "enrolled: true\ntimeouts: {deploy: 1, http: 1}\n";
+const MANIFEST: &str = "enrolled: true\nsoak: 0\ntimeouts: {deploy: 1, http: 1}\n";
 
 /// The server. Its parts end in this order.
 pub(crate) struct World {
@@ -62,6 +62,7 @@ address: \"{address}\"
 ca_file: {root}/ca.pem
 abra: {{binary: {}, dir: {root}/abra-home}}
 pull: false
+proxy: {{refresh: 0}}
 ",
             binary.display()
         );

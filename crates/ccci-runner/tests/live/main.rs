@@ -17,6 +17,7 @@ mod realms;
 mod safety;
 mod secrets;
 mod sso;
+mod standing;
 mod support;
 mod unusable;
 mod verdicts;

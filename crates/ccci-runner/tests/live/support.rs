@@ -34,10 +34,19 @@ pub(crate) fn ccci<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(args: I) -> Comma
     command
 }
 
-/// A copy of this repository's recipes in this directory, for a test to change.
+/// A copy of this repository's recipes in this directory, for a test to change. They stand for a second only: how long an
+/// app must stand is the point of few tests.
 pub(crate) fn own_recipes(dir: &Path) -> PathBuf {
     let recipes = dir.join("recipes");
-    must(Command::new("cp").arg("-r").arg(workspace().join("recipes")).arg(&recipes));
+    must(Command::new("cp").arg("-rT").arg(workspace().join("recipes")).arg(&recipes));
+    for folder in std::fs::read_dir(&recipes).unwrap() {
+        let manifest = folder.unwrap().path().join("recipe.yaml");
+        if let Ok(text) = std::fs::read_to_string(&manifest)
+            && !text.contains("\nsoak:")
+        {
+            std::fs::write(&manifest, format!("{text}\nsoak: 1\n")).unwrap();
+        }
+    }
     recipes
 }
 
@@ -143,6 +152,7 @@ fn build(extra: &str, lab: Held, keycloak: Option<Held>) -> Server {
     let enrolled = if extra_keys.contains(&"enrolled") { "" } else { "enrolled: []\n" };
     let text = format!("{}\nstate_dir: {}\n{enrolled}{extra}\n", kept.join("\n"), state.display());
     std::fs::write(&settings, text).unwrap();
+    own_recipes(dir.path());
     Server { dir, settings, _lab: lab, _keycloak: keycloak }
 }
 
@@ -163,7 +173,7 @@ impl Server {
     /// The program with this server's settings and these words.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = ccci(["--config"]);
-        command.arg(&self.settings).args(words);
+        command.arg(&self.settings).args(words).env("CCCI_RECIPES", self.dir.path().join("recipes"));
         command
     }
 

@@ -4,18 +4,12 @@ use serde_json::json;
 
 use super::*;
 use crate::swarm::facts::{Mode, Restart, TaskFacts, Update};
-use crate::swarm::observe::{Answers, facts};
 use crate::swarm::{Moved, NotMoved, moved};
 
 /// A recorded observation, taken as seen this long after its last task changed.
 fn recorded(name: &str, later: u64) -> StackFacts {
-    let path = format!("{}/src/swarm/recorded/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    let answers: Answers = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-    let label = "com.docker.stack.namespace";
-    let stack = answers.services[0].spec.as_ref().unwrap().labels.as_ref().unwrap()[label].parse().unwrap();
-    let mut facts = facts(&stack, Timestamp::UNIX_EPOCH, &answers);
-    let last = facts.tasks.iter().map(|t| t.changed).max().unwrap();
-    facts.at = last + Duration::from_secs(later);
+    let mut facts = crate::swarm::recorded(name);
+    facts.at += Duration::from_secs(later);
     facts
 }
 

@@ -1,0 +1,419 @@
+//! Whether an app serves after a deploy, by way of what that deploy made (rule R15), and whose fault it is where it does
+//! not (rule R17).
+//!
+//! Traefik goes by what it read last, so an answer counts only from its next reading on. Then the page is compared with
+//! what Traefik answers for a name that nobody has: that is never an answer of the app.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::http::{Exchange, host_of};
+use super::{PAUSE, ProbeFailure, Prober};
+use crate::abra::Fault;
+use crate::deploy::Deployed;
+use crate::manifest::{Health, HttpPath, HttpProbe, Probe};
+use crate::proxy::{Proxy, Routes, SharedName, shared_names};
+use crate::swarm::{Expectation, Limits, Neighbour, StackFacts, SwarmError, WaitFailure};
+use crate::wait::{self, CancellationToken};
+
+/// How many other sites are asked before Traefik is called blind.
+const OTHERS_ASKED: usize = 5;
+/// How long the page of nobody must be the answer, once Traefik has read the swarm, before it is believed.
+const NOBODY_FOR: Duration = Duration::from_secs(5);
+/// The body of Traefik's own 404.
+const TRAEFIK_404: &str = "404 page not found\n";
+
+/// What is asked of an app before it counts as serving.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Its health page.
+    pub health: &'a Health,
+    /// What else must hold.
+    pub ready: &'a [Probe],
+    /// How long it may take, from when Traefik goes by the deploy.
+    pub patience: Duration,
+}
+
+/// An app that does not serve.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unserved {
+    /// A probe did not hold, or could not be asked.
+    #[error("{failure}{}", .hint.as_deref().unwrap_or_default())]
+    Probe {
+        /// Which, and why.
+        failure: ProbeFailure,
+        /// What the recipe's author should look at.
+        hint: Option<String>,
+    },
+    /// A service broke while the app was asked.
+    #[error(transparent)]
+    Broke(WaitFailure),
+    /// Traefik routes other sites and has no router for this one.
+    #[error(
+        "Traefik has no router for {host}: it answers its own page for names that nobody has, and routes other sites ({others}). {why}"
+    )]
+    NotRouted {
+        /// The app's host.
+        host: String,
+        /// A site that it does route.
+        others: String,
+        /// What the labels say.
+        why: String,
+    },
+    /// Traefik routes nothing.
+    #[error(
+        "Traefik is up and routes nothing: for {host} and for {} it answers the page of names that nobody has; look at its log and at its \
+         access to Docker, this is not the recipe's fault", others.join(", ")
+    )]
+    Blind {
+        /// The app's host.
+        host: String,
+        /// The other sites that were asked.
+        others: Vec<String>,
+    },
+    /// Traefik has no router for the app, and there is no other site to compare with.
+    #[error(
+        "Traefik has no router for {host}, and no other site runs here to tell whether it routes anything at all; the labels ask for it \
+         rightly as far as ccci can read them: look at Traefik's log"
+    )]
+    Unknown {
+        /// The app's host.
+        host: String,
+    },
+    /// Another stack asks Traefik for the same name.
+    #[error(
+        "two apps on this server ask Traefik for one name: {}; what answers may be the other one. Stop the other, or name it by \
+         ${{STACK_NAME}} in both", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    )]
+    Shared(Vec<SharedName>),
+    /// The engine did not answer.
+    #[error(transparent)]
+    Engine(#[from] SwarmError),
+}
+
+impl From<ProbeFailure> for Unserved {
+    fn from(failure: ProbeFailure) -> Self {
+        Self::Probe { failure, hint: None }
+    }
+}
+
+impl Unserved {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Probe { failure: ProbeFailure::Wrong { .. }, .. }
+            | Self::NotRouted { .. }
+            | Self::Broke(WaitFailure::Certain(_)) => Fault::Recipe,
+            _ => Fault::Infrastructure,
+        }
+    }
+
+    /// The last exchange over HTTP, where one explains it.
+    pub fn exchange(&self) -> Option<&Exchange> {
+        match self {
+            Self::Probe { failure: ProbeFailure::Wrong { exchange, .. }, .. } => exchange.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+/// Which page Traefik gives for a name that nobody has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Nobody {
+    status: Option<u16>,
+    body: String,
+    location: Option<String>,
+}
+
+impl Nobody {
+    fn of(exchange: &Exchange, host: &str) -> Self {
+        let same = |text: &str| text.replace(host, "HOST");
+        let location = exchange.headers.iter().find(|(name, _)| name == "location");
+        Self {
+            status: exchange.status,
+            body: same(&exchange.body),
+            location: location.map(|(_, value)| same(value)),
+        }
+    }
+
+    /// Traefik's own 404, where nobody's page cannot be had: a certificate of its own for each name refuses others.
+    fn usual() -> Self {
+        Self { status: Some(404), body: TRAEFIK_404.to_owned(), location: None }
+    }
+}
+
+/// The state of one wait for the page.
+struct Page<'a> {
+    nobody: &'a Nobody,
+    host: &'a str,
+    /// How long nobody's page must be the answer before it is believed.
+    believed: Duration,
+    since: Option<Instant>,
+}
+
+impl Page<'_> {
+    /// What speaks against this exchange as an answer of the app, and whether that is final.
+    fn objection(&mut self, exchange: &Exchange) -> Option<(String, bool)> {
+        if exchange.status.is_none() || Nobody::of(exchange, self.host) != *self.nobody {
+            self.since = None;
+            return None;
+        }
+        let since = *self.since.get_or_insert_with(Instant::now);
+        Some((
+            "it is what Traefik answers for names that nobody has".to_owned(),
+            since.elapsed() >= self.believed,
+        ))
+    }
+}
+
+impl Prober {
+    /// Waits until the app serves by way of what this deploy made: Traefik goes by it, the health page answers, and all
+    /// `ready` probes hold. A service that breaks meanwhile ends it.
+    pub async fn serves_after(
+        &self,
+        deployed: &Deployed,
+        proxy: &Proxy,
+        wanted: &Wanted<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<(), Unserved> {
+        let mut watch = self.swarm.watch(&self.site.stack).await?;
+        let limits = Limits::new(proxy.lag() + wanted.patience, cancel.clone());
+        let asked = self.asked(deployed, proxy, wanted, cancel);
+        match watch.guard(&Expectation::default(), &limits, asked).await {
+            Ok(served) => served,
+            Err(failure) => Err(Unserved::Broke(failure)),
+        }
+    }
+
+    async fn asked(
+        &self,
+        deployed: &Deployed,
+        proxy: &Proxy,
+        wanted: &Wanted<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<(), Unserved> {
+        let now = &deployed.after.facts;
+        tokio::select! {
+            noticed = proxy.noticed(&deployed.before, now, self.swarm.now()) => {
+                tracing::debug!(?noticed, stack = %now.stack, "answers count from now on");
+            }
+            () = cancel.cancelled() => {
+                return Err(ProbeFailure::Cancelled { probe: "Traefik's next look at the swarm".to_owned() }.into());
+            }
+        }
+        let neighbours = self.swarm.neighbours().await?;
+        let shared = shared_names(now, &neighbours);
+        if !shared.is_empty() {
+            return Err(Unserved::Shared(shared));
+        }
+        // One patience for all of it, as recipe.yaml says.
+        let start = Instant::now();
+        self.page(now, &neighbours, proxy, (wanted, cancel)).await?;
+        for probe in wanted.ready {
+            // Never less than one honest try.
+            let left = wanted.patience.saturating_sub(start.elapsed()).max(Duration::from_secs(1));
+            self.wait(probe, left, cancel).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the health page, as the app's own answer.
+    async fn page(
+        &self,
+        facts: &StackFacts,
+        neighbours: &[Neighbour],
+        proxy: &Proxy,
+        (wanted, cancel): (&Wanted<'_>, &CancellationToken),
+    ) -> Result<(), Unserved> {
+        let host = host_of(&self.site.origin).to_owned();
+        let nobody = self.nobody(&wanted.health.path).await;
+        let believed = NOBODY_FOR.max(proxy.lag());
+        let mut page = Page { nobody: &nobody, host: &host, believed, since: None };
+        let Health { path, status } = wanted.health.clone();
+        let probe = HttpProbe { path, status, text: None };
+        let asked = self.wait_for_page(&probe, wanted.patience, cancel, |e| page.objection(e)).await;
+        let Err(failure) = asked else { return Ok(()) };
+        let is_nobodys = page.since.is_some();
+        if !is_nobodys {
+            let hint = unreached(&failure, facts);
+            return Err(Unserved::Probe { failure, hint });
+        }
+        Err(self.blamed(host, facts, neighbours, &nobody).await)
+    }
+
+    /// The page of a name that nobody has.
+    async fn nobody(&self, path: &HttpPath) -> Nobody {
+        let host = host_of(&self.site.origin);
+        let name = format!("nobody-{host}");
+        let (exchange, _) = self.http.get_at(&name, &self.site, path.as_str(), &self.redactor).await;
+        if exchange.status.is_some() { Nobody::of(&exchange, &name) } else { Nobody::usual() }
+    }
+
+    /// Whose fault it is that Traefik has no router for the app.
+    async fn blamed(
+        &self,
+        host: String,
+        facts: &StackFacts,
+        neighbours: &[Neighbour],
+        nobody: &Nobody,
+    ) -> Unserved {
+        let mut blind = Vec::new();
+        for other in other_hosts(facts, neighbours).into_iter().take(OTHERS_ASKED) {
+            let (exchange, _) = self.http.get_at(&other, &self.site, "/", &self.redactor).await;
+            let is_nobodys = exchange.status == Some(404)
+                && (exchange.body == TRAEFIK_404 || Nobody::of(&exchange, &other) == *nobody);
+            if exchange.status.is_some() && !is_nobodys {
+                return Unserved::NotRouted { why: asked_for(facts, &host), others: other, host };
+            }
+            blind.push(other);
+        }
+        let routes = facts.services.iter().map(|s| Routes::of(&s.labels));
+        let asks = routes.filter(Routes::is_routed).any(|routes| routes.hosts.contains(&host));
+        match (blind.is_empty(), asks) {
+            (false, _) => Unserved::Blind { host, others: blind },
+            (true, true) => Unserved::Unknown { host },
+            (true, false) => {
+                let others = "none runs here".to_owned();
+                Unserved::NotRouted { why: asked_for(facts, &host), others, host }
+            }
+        }
+    }
+
+    /// Waits for a page whose status is right and to which nothing is objected. An objection that is final ends the wait.
+    async fn wait_for_page(
+        &self,
+        probe: &HttpProbe,
+        patience: Duration,
+        cancel: &CancellationToken,
+        mut objection: impl FnMut(&Exchange) -> Option<(String, bool)>,
+    ) -> Result<(), ProbeFailure> {
+        let mut steady = super::Steady::default();
+        let start = Instant::now();
+        let name = Probe::Http(probe.clone()).to_string();
+        loop {
+            let answer = tokio::select! {
+                answer = self.ask_http(probe) => answer,
+                () = cancel.cancelled() => return Err(ProbeFailure::Cancelled { probe: name }),
+            };
+            let exchange = self.last_exchange();
+            let objected = exchange.as_ref().and_then(&mut objection);
+            let (why, status, last) = match (answer, objected) {
+                (super::Answer::Right, None) => return Ok(()),
+                (super::Answer::Right, Some((why, last))) => {
+                    (why, exchange.as_ref().and_then(|e| e.status), last)
+                }
+                (super::Answer::Wrong { why, status }, Some((nobodys, last))) => {
+                    (format!("{why}; {nobodys}"), status, last)
+                }
+                (super::Answer::Wrong { why, status }, None) => (why, status, false),
+            };
+            steady.note(status);
+            if last || start.elapsed() >= patience {
+                let after = Some(start.elapsed());
+                return Err(if steady.unreachable() {
+                    ProbeFailure::Unreachable { probe: name, why, after }
+                } else {
+                    let exchange = exchange.map(Box::new);
+                    ProbeFailure::Wrong { probe: name, why, after, steady: steady.error(), exchange }
+                });
+            }
+            tokio::select! {
+                () = wait::pause(PAUSE) => {}
+                () = cancel.cancelled() => return Err(ProbeFailure::Cancelled { probe: name }),
+            }
+        }
+    }
+}
+
+/// Hosts of other stacks' routed services, each once.
+fn other_hosts(ours: &StackFacts, neighbours: &[Neighbour]) -> Vec<String> {
+    let others =
+        neighbours.iter().filter(|n| n.wants_tasks && n.stack.as_deref() != Some(ours.stack.as_str()));
+    let routed = others.map(|n| Routes::of(&n.labels)).filter(Routes::is_routed);
+    routed.flat_map(|routes| routes.hosts).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// What the labels of the stack ask Traefik for, where that is not the host.
+fn asked_for(facts: &StackFacts, host: &str) -> String {
+    let routes: Vec<Routes> = facts.services.iter().map(|s| Routes::of(&s.labels)).collect();
+    let routed: Vec<&Routes> = routes.iter().filter(|routes| routes.is_routed()).collect();
+    if routed.is_empty() {
+        return "No service has `traefik.enable=true`: look at `deploy.labels` in compose.yml".to_owned();
+    }
+    let hosts: BTreeSet<&str> = routed.iter().flat_map(|routes| &routes.hosts).map(String::as_str).collect();
+    if hosts.contains(host) {
+        "Its labels name this host, so Traefik refuses the router: look at its entry points, middlewares and network".to_owned()
+    } else if hosts.is_empty() {
+        "Its routers have no `rule=Host(…)`: look at the labels in compose.yml".to_owned()
+    } else {
+        let hosts: Vec<&str> = hosts.into_iter().collect();
+        format!(
+            "Its routers are for {}: `rule=Host(`${{DOMAIN}}`)` is what abra's apps have",
+            hosts.join(", ")
+        )
+    }
+}
+
+/// Where Traefik has a router and cannot reach the app: which port it tries.
+fn unreached(failure: &ProbeFailure, facts: &StackFacts) -> Option<String> {
+    let ProbeFailure::Wrong { exchange: Some(exchange), .. } = failure else { return None };
+    let gateways = [Some(502), Some(503), Some(504)];
+    if !gateways.contains(&exchange.status) {
+        return None;
+    }
+    let routes = facts.services.iter().map(|s| Routes::of(&s.labels)).filter(Routes::is_routed);
+    let ports: BTreeSet<String> = routes.flat_map(|routes| routes.ports).collect();
+    if ports.is_empty() {
+        return None;
+    }
+    let ports: Vec<String> = ports.into_iter().collect();
+    Some(format!(
+        "; Traefik has a router for it and cannot reach it at port {} (label `loadbalancer.server.port`): does the app listen there?",
+        ports.join(", ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exchange(status: u16, body: &str, location: Option<&str>) -> Exchange {
+        Exchange {
+            method: "GET".into(),
+            url: String::new(),
+            status: Some(status),
+            headers: location.map(|l| ("location".to_owned(), l.to_owned())).into_iter().collect(),
+            body: body.to_owned(),
+            error: None,
+            took: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn r15_a_page_for_everybody_is_recognised_whatever_host_it_names() {
+        let nobody = Nobody::of(&exchange(302, "see", Some("https://login.b/?rd=nobody-a.b")), "nobody-a.b");
+        let mut page = Page { nobody: &nobody, host: "a.b", believed: Duration::ZERO, since: None };
+        assert_eq!(
+            page.objection(&exchange(302, "see", Some("https://login.b/?rd=a.b"))).map(|(_, last)| last),
+            Some(true)
+        );
+        for own in [
+            exchange(302, "see", Some("https://a.b/login")),
+            exchange(302, "hello", Some("https://login.b/?rd=a.b")),
+            exchange(200, "see", Some("https://login.b/?rd=a.b")),
+        ] {
+            assert_eq!(page.objection(&own), None);
+            assert_eq!(page.since, None, "an answer of the app begins the count anew");
+        }
+    }
+
+    #[test]
+    fn r15_nobodys_page_must_stay_before_it_is_believed() {
+        let nobody = Nobody::usual();
+        let mut page = Page { nobody: &nobody, host: "a.b", believed: Duration::from_secs(60), since: None };
+        let seen = exchange(404, TRAEFIK_404, None);
+        assert_eq!(page.objection(&seen).map(|(_, last)| last), Some(false));
+        assert_eq!(page.objection(&exchange(404, "no such page", None)), None, "a 404 of the app's own");
+    }
+}

@@ -1,0 +1,82 @@
+//! Names in Traefik that two stacks ask for. It knows one router of a name: where two services define it otherwise, it
+//! drops both; a service's servers it puts together, so that one app answers for the other. Pure.
+
+use std::fmt;
+
+use super::labels::Routes;
+use crate::swarm::{Neighbour, StackFacts};
+
+/// A name in Traefik that another stack's service asks for too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedName {
+    /// The name, with protocol and kind: `http.routers.web`.
+    pub name: String,
+    /// The full name of the other service.
+    pub holder: String,
+}
+
+impl fmt::Display for SharedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`traefik.{}` is also a label of the service `{}`", self.name, self.holder)
+    }
+}
+
+/// The names that the stack shares with services of other stacks, sorted.
+pub fn shared_names(ours: &StackFacts, others: &[Neighbour]) -> Vec<SharedName> {
+    let own: Vec<Routes> = ours.services.iter().map(|s| Routes::of(&s.labels)).collect();
+    let mut shared = Vec::new();
+    for other in others.iter().filter(|other| other.stack.as_deref() != Some(ours.stack.as_str())) {
+        let theirs = Routes::of(&other.labels);
+        // What Traefik does not route it does not read either.
+        if !theirs.is_routed() {
+            continue;
+        }
+        let names = own.iter().filter(|routes| routes.is_routed()).flat_map(Routes::names);
+        let both = names.filter(|&name| theirs.names().any(|their| their == name));
+        shared.extend(both.map(|name| SharedName { name: name.clone(), holder: other.service.clone() }));
+    }
+    shared.sort_by(|a, b| (&a.name, &a.holder).cmp(&(&b.name, &b.holder)));
+    shared.dedup();
+    shared
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::swarm::recorded;
+
+    fn neighbour(stack: &str, labels: &[(&str, &str)]) -> Neighbour {
+        Neighbour {
+            stack: Some(stack.to_owned()),
+            service: format!("{stack}_app"),
+            labels: labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            wants_tasks: true,
+        }
+    }
+
+    #[test]
+    fn r17_a_router_of_a_fixed_name_is_found_at_its_other_holder() {
+        let mut ours = recorded("healthy");
+        ours.services[0].labels =
+            [("traefik.enable", "true"), ("traefik.http.routers.web.rule", "Host(`a.b`)")]
+                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .into();
+        let same = ("traefik.http.routers.web.rule", "Host(`c.d`)");
+        let shared = shared_names(&ours, &[neighbour("wiki", &[same])]);
+        assert_eq!(shared.len(), 1);
+        assert_eq!(
+            shared[0].to_string(),
+            "`traefik.http.routers.web` is also a label of the service `wiki_app`"
+        );
+        // Its own services, those that Traefik does not route, and other names are no sharers.
+        let stack = ours.stack.to_string();
+        for near in [
+            neighbour(&stack, &[same]),
+            neighbour("wiki", &[same, ("traefik.enable", "false")]),
+            neighbour("wiki", &[("traefik.http.routers.web2.rule", "Host(`c.d`)")]),
+            neighbour("wiki", &[("traefik.tcp.routers.web.rule", "HostSNI(`*`)")]),
+        ] {
+            assert_eq!(shared_names(&ours, std::slice::from_ref(&near)), vec![], "{near:?}");
+        }
+    }
+}
