@@ -53,6 +53,10 @@ pub struct VolumeMark {
     /// and made anew has another, and is not the known-good whatever its name. None of a volume whose files cannot be reached.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub roots: BTreeMap<String, String>,
+    /// Of idle volumes, by name: the digest of the stamps of all entries. Nobody can set an entry's change time, so what was
+    /// changed and given its old time and size again is seen too. None in a mark of before there were stamps.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stamps: BTreeMap<String, String>,
 }
 
 impl StateFile for VolumeMark {
@@ -86,12 +90,13 @@ impl VolumeStatus {
 impl VolumeMark {
     /// That they are in use, or were, by this run.
     pub fn by(status: VolumeStatus, run: RunId) -> Self {
-        Self { schema: Self::SCHEMA, status, run: Some(run), roots: BTreeMap::new() }
+        let run = Some(run);
+        Self { schema: Self::SCHEMA, status, run, roots: BTreeMap::new(), stamps: BTreeMap::new() }
     }
 
-    /// That they are the known-good, these very ones.
-    pub fn idle(roots: BTreeMap<String, String>) -> Self {
-        Self { schema: Self::SCHEMA, status: VolumeStatus::Idle, run: None, roots }
+    /// That they are the known-good, these very ones, by their roots and by their stamps.
+    pub fn idle(roots: BTreeMap<String, String>, stamps: BTreeMap<String, String>) -> Self {
+        Self { schema: Self::SCHEMA, status: VolumeStatus::Idle, run: None, roots, stamps }
     }
 
     /// Whether they are the known-good, seen by the roots that they have now.
@@ -204,7 +209,7 @@ mod tests {
     #[test]
     fn a_volume_that_was_made_anew_is_not_the_known_good_whatever_its_name() {
         let roots = |root: &str| BTreeMap::from([("warm-blog_lab_test_content".to_owned(), root.to_owned())]);
-        let idle = VolumeMark::idle(roots("7, made at 1.5"));
+        let idle = VolumeMark::idle(roots("7, made at 1.5"), BTreeMap::new());
         assert!(idle.is_idle(&roots("7, made at 1.5")));
         assert!(!idle.is_idle(&roots("8, made at 1.5")) && !idle.is_idle(&BTreeMap::new()));
         let dirty = VolumeMark::by(VolumeStatus::Dirty, "0a1b2c".parse().unwrap());

@@ -31,6 +31,9 @@ pub struct RunRecord {
     /// The run's realm on a provider that stays.
     #[serde(default)]
     pub realm: Option<OwnedRealm>,
+    /// Volumes that the recipe declares to be shared: they are left alone when the app is removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<String>,
     /// When it began, RFC 3339.
     pub started: String,
     /// Whether anything may still be there.
@@ -105,6 +108,7 @@ impl RunRecord {
             app: OwnedApp::new(domain),
             provider: None,
             realm: None,
+            shares: Vec::new(),
             started,
             state: RecordState::Open,
         }

@@ -19,10 +19,9 @@ use crate::observe::{self, KnownRelease, Subject};
 use crate::request::RunRequest;
 use crate::room::Room;
 use crate::stages::{Live, Start};
-use crate::warm::Left;
 use crate::warm::known::{self, Found, KnownGood};
 use crate::warm::promote;
-use crate::world::World;
+use crate::world::{World, infrastructure};
 use crate::{announce, deps, diagnose, disk, lint, teardown, warm};
 
 /// Carries out a run. Whatever happens in it, what it made is undone and a verdict is given. A request for what cannot
@@ -65,11 +64,9 @@ pub(crate) async fn run(
             if let Some(told) = findings.told.take() {
                 world.events.send(Event::Canonical(told));
             } else if let Ok(course) = &passed {
-                let (told, failed) =
-                    Box::pin(promote::after(&mut run, course, request, &judgement, world)).await;
+                // Whatever it meets, the verdict stays (R8); a signal explains what was not done.
+                let told = Box::pin(promote::after(&mut run, course, request, &judgement, world)).await;
                 world.events.send(Event::Canonical(told));
-                // A known-good that could not be brought back is worse news than any verdict; a signal explains the rest.
-                findings.left = failed.map(|why| Left { failed: Some(why), ..Left::default() });
                 judgement = judge(&findings);
             }
             let Run { dir, locks, afterwards, .. } = run;
@@ -214,6 +211,8 @@ async fn pass(
     announce::planned(&course.plan, &course.subject, told(&course), events);
     findings.deploys.expected = course.plan.deploys;
     events.phase("lint", lint::record(run, &course.subject, &course.plan.head, world)).await;
+    let shares = course.subject.room.manifest.share_names();
+    run.amend(|record| record.shares = shares).map_err(infrastructure)?;
     let Some(known) = &course.kept else {
         if request.narrowed().is_some() {
             // It will not promote, so others may have the canonical.
@@ -224,7 +223,7 @@ async fn pass(
     };
     let entered = events.phase("enter", warm::enter(known, run, world)).await;
     let passed = match entered {
-        Ok(env) => Box::pin(body(run, &course, Start::Kept(env), request.stay, world, findings)).await,
+        Ok(kept) => Box::pin(body(run, &course, Start::Kept(kept), request.stay, world, findings)).await,
         Err(trouble) => Err(trouble),
     };
     let green = findings.judge(stopped(passed.as_ref().err(), world).as_ref()).verdict == Verdict::Pass;

@@ -37,6 +37,7 @@ use crate::observe::Subject;
 use crate::overlay::{self, Bench, OverlayCheck};
 use crate::scene::{Mutation, Scene};
 use crate::waiting::Waiting;
+use crate::warm::Kept;
 use crate::warm::points::Point;
 use crate::world::{World, infrastructure};
 
@@ -54,6 +55,8 @@ pub(crate) struct Live<'a> {
     sample: Option<EnvFile>,
     /// Whether the app has been here before: then that its base does not stand says nothing of the recipe (R11).
     kept: bool,
+    /// What the known-good was when it was kept, where the app is that.
+    was: Option<Kept>,
     /// Whether there is anything of the app to look at.
     deployed: bool,
     /// The stack when it had converged last.
@@ -68,7 +71,7 @@ pub(crate) enum Start {
     /// What the base's sample makes.
     Fresh,
     /// What it was when the known-good was kept.
-    Kept(EnvFile),
+    Kept(Kept),
 }
 
 impl<'a> Live<'a> {
@@ -86,9 +89,9 @@ impl<'a> Live<'a> {
             stack: subject.app.domain.stack(),
         };
         let prober = Prober::new(site, run.swarm.clone(), world.redactor.clone()).map_err(infrastructure)?;
-        let (env, kept) = match start {
-            Start::Fresh => (None, false),
-            Start::Kept(env) => (Some(env), true),
+        let (env, kept, was) = match start {
+            Start::Fresh => (None, false, None),
+            Start::Kept(kept) => (Some(kept.env.clone()), true, Some(kept)),
         };
         let prober = Arc::new(prober);
         let proxy = Proxy::from_settings(&world.settings).map_err(infrastructure)?;
@@ -102,6 +105,7 @@ impl<'a> Live<'a> {
             env,
             sample: None,
             kept,
+            was,
             deployed: false,
             stood: None,
             settled: None,
@@ -275,6 +279,9 @@ impl<'a> Live<'a> {
             events.send(Event::Images(images(stage, &deployed.after.facts)));
             for fault in &deployed.after.faults {
                 events.send(Event::Fault(format!("{stage}: {fault}")));
+            }
+            if let Some(was) = self.was.as_ref().filter(|_| stage == StageName::Install) {
+                was.tell_moved(&deployed.after.facts);
             }
         }
         mutation

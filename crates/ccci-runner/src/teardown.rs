@@ -20,6 +20,7 @@ use crate::deps;
 use crate::enter::{self, Run};
 use crate::warm::points::Point;
 use crate::warm::recover::{self, End, Told};
+use crate::warm::unlock::unlocked;
 use crate::world::{World, holder, infrastructure};
 
 /// How long a stack may take to go. Stop grace periods of minutes are real (a database with two).
@@ -179,7 +180,7 @@ impl Removal<'_> {
     async fn finish(&self, dir: &Path, record: &mut RunRecord, mut left: Vec<String>) -> Teardown {
         // All of it is tried, whatever fails. What is left keeps the record open, so the next start finds it.
         for app in record.apps() {
-            match self.stack(app).await {
+            match self.stack(app, &record.shares).await {
                 Ok(remaining) => left.extend(remaining),
                 Err(why) => {
                     let stack = &app.stack;
@@ -212,13 +213,13 @@ impl Removal<'_> {
     }
 
     /// Removes the stack; gives what would not go, or why nothing is known.
-    async fn stack(&self, app: &OwnedApp) -> Result<Vec<String>, String> {
+    async fn stack(&self, app: &OwnedApp, shares: &[String]) -> Result<Vec<String>, String> {
         // The record says that the stack is ours, so what carries its name is too: a secret that was made in the
         // moment of a kill is found here.
         let limits = Limits::new(PATIENCE, self.cancel.clone());
         let mut lost: Option<Instant> = None;
         loop {
-            let error = match self.once(app, &limits).await {
+            let error = match self.once(app, shares, &limits).await {
                 Ok(remaining) => return Ok(remaining),
                 Err(WaitFailure::Cancelled { .. }) => return Err("a signal ended the removal".to_owned()),
                 Err(WaitFailure::Engine(error)) => error,
@@ -236,11 +237,19 @@ impl Removal<'_> {
         }
     }
 
-    async fn once(&self, app: &OwnedApp, limits: &Limits) -> Result<Vec<String>, WaitFailure> {
+    async fn once(
+        &self,
+        app: &OwnedApp,
+        shares: &[String],
+        limits: &Limits,
+    ) -> Result<Vec<String>, WaitFailure> {
         let found = self.swarm.secrets_by_name(&app.stack).await?;
         let extra = Extra { secrets: [found.secrets, app.secrets.clone()].concat(), ..found };
-        let plan = Plan { extra, secrets: true, volumes: true, hurry: true };
-        let removal = self.swarm.remove_stack(&app.stack, &plan, limits).await?;
+        let plan = Plan { extra, secrets: true, volumes: true, hurry: true, spare: shares.to_vec() };
+        let mut removal = self.swarm.remove_stack(&app.stack, &plan, limits).await?;
+        if unlocked(&mut removal, self.world).await {
+            removal = self.swarm.remove_stack(&app.stack, &plan, limits).await?;
+        }
         Ok(removal.remaining.iter().map(|(item, why)| format!("{item} ({why})")).collect())
     }
 }

@@ -3,15 +3,17 @@
 use std::path::Path;
 
 use rustix::fs::{FileType, OFlags, Stat};
+use rustix::io::Errno;
 
 use crate::backend::{Keep, Method, Source, keep};
 use crate::error::{Here as _, SnapError};
 use crate::extents::shape_of;
+use crate::flags;
 use crate::job::{Job, Point};
 use crate::links::Links;
 use crate::manifest::{self, Sum, Writer};
 use crate::record::{Kind, Record, xattrs_at, xattrs_of};
-use crate::walk::{Step, Walker, file_type, id, open_quietly};
+use crate::walk::{MOUNTED, Step, Walker, file_type, id, open_inside};
 
 /// Keeps the tree below `volumes` under this name, durably.
 pub(crate) fn volume(
@@ -60,6 +62,7 @@ impl Capture<'_> {
     fn root(&mut self, stat: &Stat) -> Result<(), SnapError> {
         let mut record = Record::from_stat(b"", stat)
             .ok_or_else(|| self.walker.at().unsupported("its kind is unknown"))?;
+        flags::must_be_plain(self.walker.dir(), self.walker.at())?;
         record.xattrs = xattrs_of(self.walker.dir(), self.walker.at())?;
         self.put(&record)
     }
@@ -69,6 +72,7 @@ impl Capture<'_> {
             .ok_or_else(|| self.walker.at().unsupported("its kind is unknown"))?;
         if file_type(stat) == FileType::Directory {
             self.walker.enter(stat)?;
+            flags::must_be_plain(self.walker.dir(), self.walker.at())?;
             record.xattrs = xattrs_of(self.walker.dir(), self.walker.at())?;
             return self.put(&record);
         }
@@ -97,7 +101,11 @@ impl Capture<'_> {
 
     fn file(&mut self, mut record: Record, stat: &Stat) -> Result<(), SnapError> {
         let at = self.walker.at();
-        let file = open_quietly(self.walker.dir(), self.walker.name(), OFlags::RDONLY).here(at, "open")?;
+        let file = match open_inside(self.walker.dir(), self.walker.name(), OFlags::RDONLY) {
+            Err(Errno::XDEV) => return Err(at.unsupported(MOUNTED)),
+            other => other.here(at, "open")?,
+        };
+        flags::must_be_plain(&file, at)?;
         // It was looked at by name and is now open: the same file, or somebody is at work in the volume.
         let before = rustix::fs::fstat(&file).here(at, "look at")?;
         if id(&before) != id(stat) {

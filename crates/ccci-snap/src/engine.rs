@@ -74,6 +74,9 @@ pub(crate) fn out_of_reach(facts: &VolumeFacts, seen: Option<[i64; 2]>) -> Optio
 }
 
 impl Engine {
+    /// How the names of our helper containers begin; the volume's follows.
+    pub const HELPER: &str = "ccci-archive.";
+
     /// Connects to the engine behind this Unix socket.
     pub async fn connect_to(socket: &Path) -> Result<Self, SnapError> {
         let path = socket.display().to_string();
@@ -160,14 +163,28 @@ impl Engine {
         removed.map(|()| (hasher.finalize(), length))
     }
 
-    /// Makes the volume anew, empty.
-    pub(crate) async fn renew(&self, name: &str, like: &VolumeFacts) -> Result<(), SnapError> {
+    /// Removes a volume that nobody uses; one that is not there is fine.
+    pub(crate) async fn remove(&self, name: &str) -> Result<(), SnapError> {
         let gently = query::RemoveVolumeOptionsBuilder::default().force(false).build();
         let what = format!("to remove the volume {name}");
         // It removes all files of the volume before it answers.
         match answered(&what, REMOVAL, self.docker.remove_volume(name, Some(gently))).await? {
-            Ok(()) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => {}
-            Err(error) => return Err(failed(&what, &error)),
+            Ok(()) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => {
+                Ok(())
+            }
+            Err(error) => Err(failed(&what, &error)),
+        }
+    }
+
+    /// Makes the volume anew, empty.
+    pub(crate) async fn renew(&self, name: &str, like: &VolumeFacts) -> Result<(), SnapError> {
+        match self.remove(name).await {
+            // Files with the flags of immutable ones: nobody can remove those before they are taken off.
+            Err(SnapError::Engine { message, .. }) if message.contains("operation not permitted") => {
+                self.unlock(name).await?;
+                self.remove(name).await?;
+            }
+            other => other?,
         }
         self.make(name, like).await?;
         // The content of some volumes outlives them. It is all still there, and so is what was added to it.
@@ -295,7 +312,7 @@ fn of_volume(name: &str) -> api::Mount {
 }
 
 fn helper_name(volume: &str) -> String {
-    format!("{IMAGE}.{volume}")
+    format!("{}{volume}", Engine::HELPER)
 }
 
 /// One question with an end of its own: an engine may take it and never answer.

@@ -126,6 +126,21 @@ pub enum SnapError {
         /// Its answer.
         message: String,
     },
+    /// Something is mounted at a volume's root directory.
+    #[error("{0} is a mount of its own, so nothing can be put in its place: `umount {0}`, then try again", path.display())]
+    Mounted {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// An entry has flags that keep even root from removing it, and they cannot be taken off from here.
+    #[error("the flags of {0} keep it from being removed, and cannot be taken off ({source}): `chattr -R -i -a {0}`", path.display())]
+    Locked {
+        /// The entry.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
     /// The run was cancelled; what was begun is left for the next start to remove.
     #[error("the snapshot was cancelled")]
     Cancelled,
@@ -194,6 +209,11 @@ impl At<'_> {
             entry: show(self.entry),
             source: source.into(),
         }
+    }
+
+    /// The entry's path on this machine, odd bytes escaped.
+    pub(crate) fn path(self) -> PathBuf {
+        if self.entry.is_empty() { self.tree.to_owned() } else { self.tree.join(show(self.entry)) }
     }
 
     /// The entry is not what it was.

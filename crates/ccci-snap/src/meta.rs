@@ -46,9 +46,28 @@ pub struct Meta {
     pub env: String,
     /// The volumes, by name. None for a stateless recipe.
     pub volumes: Vec<VolumeMeta>,
+    /// What each service ran when it was taken: a tag may mean something else by the time it comes back. None in a snapshot of
+    /// before these were noted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<ImageMeta>,
+    /// Volumes that the app mounts and shares with others by a fixed name, as its recipe declares: no part of this.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<String>,
     /// The digest of this file without this key.
     #[serde(default)]
     pub seal: String,
+}
+
+/// The image that a service ran.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageMeta {
+    /// The service's name within the stack.
+    pub service: String,
+    /// The image as the service names it.
+    pub image: String,
+    /// The digest of what its container was made from.
+    pub digest: String,
 }
 
 /// A swarm secret, by what identifies it; never its value.
@@ -148,6 +167,10 @@ pub struct Facts {
     pub time: jiff::Timestamp,
     /// The secrets it needs.
     pub secrets: Vec<SecretMeta>,
+    /// What its services run.
+    pub images: Vec<ImageMeta>,
+    /// The volumes that it shares with others, which are no part of it.
+    pub shares: Vec<String>,
     /// The app's env, with placeholders where a run puts its own values.
     pub env: Vec<u8>,
 }
@@ -181,6 +204,8 @@ impl Meta {
             algorithm: ALGORITHM.to_owned(),
             env: blake3::hash(&facts.env).to_hex().to_string(),
             volumes,
+            images: facts.images.clone(),
+            shares: facts.shares.clone(),
             seal: String::new(),
         }
     }
@@ -239,4 +264,40 @@ fn unreadable(path: &Path, error: atomic::PathError) -> Result<Option<String>, S
         return Err(SnapError::damaged(path, "it is no text"));
     }
     Err(error.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A snapshot of before images were noted is read as it is, and its seal holds.
+    #[test]
+    fn a_snapshot_without_the_later_keys_is_still_read() {
+        let facts = Facts {
+            recipe: "app".parse().unwrap(),
+            version: None,
+            commit: "0123456789abcdef0123456789abcdef01234567".parse().unwrap(),
+            domain: "warm-app.lab.test".parse().unwrap(),
+            time: "2026-01-02T03:04:05Z".parse().unwrap(),
+            secrets: Vec::new(),
+            images: Vec::new(),
+            shares: Vec::new(),
+            env: Vec::new(),
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let (old, text) = Meta::new(&facts, Vec::new()).closed();
+        assert!(!text.contains("images") && !text.contains("shares"), "{text}");
+        atomic::write(&dir.path().join(META), text.as_bytes()).unwrap();
+        assert_eq!(Meta::read(dir.path()).unwrap(), old);
+        let image = ImageMeta {
+            service: "app".to_owned(),
+            image: "nginx:1.26".to_owned(),
+            digest: "sha256:0".to_owned(),
+        };
+        let facts = Facts { images: vec![image], shares: vec!["media".to_owned()], ..facts };
+        let (new, text) = Meta::new(&facts, Vec::new()).closed();
+        atomic::write(&dir.path().join(META), text.as_bytes()).unwrap();
+        assert_eq!(Meta::read(dir.path()).unwrap(), new);
+        assert_ne!(new.seal, old.seal);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ccci_core::swarm::Undeployed;
+use ccci_core::swarm::{Lasting, Undeployed, lasting};
 
 use crate::backend::Method;
 use crate::engine::{Engine, VolumeFacts, change_times, out_of_reach};
@@ -120,6 +120,20 @@ impl Place {
     pub fn by(mut self, method: Method) -> Self {
         self.method = method;
         self
+    }
+
+    /// Refuses a volume that could be kept and not brought back, by its driver's options.
+    pub(crate) fn must_come_back(&self) -> Result<(), SnapError> {
+        let why = match lasting(&self.facts.driver, &self.facts.options) {
+            Lasting::WithVolume => return Ok(()),
+            Lasting::WithUse => "it is memory, and holds nothing when nobody uses it".to_owned(),
+            Lasting::Beyond(options) => {
+                format!(
+                    "it has driver options ({options}): what is in it outlives it, so it could not be brought back"
+                )
+            }
+        };
+        Err(SnapError::Unreachable { volume: self.volume.clone(), why })
     }
 
     /// Refuses a volume that the proof does not cover.

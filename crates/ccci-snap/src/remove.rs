@@ -1,12 +1,15 @@
-//! Removing trees that strangers wrote: any depth, any size, no link followed.
+//! Removing trees that strangers wrote: any depth, any size, no link followed. Flags that forbid it (`chattr +i`) are taken
+//! off where they are met: what is removed here is ours to remove.
 
 use std::fs;
 use std::path::Path;
 
 use ccci_core::atomic::PathContext as _;
-use rustix::fs::{AtFlags, FileType};
+use rustix::fs::{AtFlags, CWD, FileType};
+use rustix::io::Errno;
 
 use crate::error::{Here as _, SnapError};
+use crate::flags;
 use crate::walk::{Step, Walker, file_type};
 
 /// Removes a tree with all that is in it; one that is not there is fine.
@@ -18,7 +21,26 @@ pub(crate) fn tree(path: &Path) -> Result<(), SnapError> {
         Ok(_) => {}
     }
     content(path)?;
+    match rustix::fs::unlinkat(CWD, path, AtFlags::REMOVEDIR) {
+        Err(Errno::PERM) if flags::clear_root(path)? => {}
+        other => return Ok(other.map_err(Into::into).path("remove", path)?),
+    }
     Ok(fs::remove_dir(path).path("remove", path)?)
+}
+
+/// Removes the entry that was given last from its directory.
+fn entry(walker: &Walker, kind: FileType) -> Result<(), SnapError> {
+    let how = if kind == FileType::Directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+    let removed = || rustix::fs::unlinkat(walker.dir(), walker.name(), how);
+    match removed() {
+        Err(Errno::PERM) => {
+            let of_dir = flags::clear_dir(walker.dir(), walker.at())?;
+            let of_entry = flags::clear_at(walker.dir(), walker.name(), kind, walker.at())?;
+            let again = if of_dir || of_entry { removed() } else { Err(Errno::PERM) };
+            again.here(walker.at(), "remove")
+        }
+        other => other.here(walker.at(), "remove"),
+    }
 }
 
 /// Removes all that is in a directory.
@@ -31,16 +53,11 @@ fn content(path: &Path) -> Result<(), SnapError> {
                 depth += 1;
                 walker.enter(&stat)?;
             }
-            Step::Entry(_) => {
-                rustix::fs::unlinkat(walker.dir(), walker.name(), AtFlags::empty())
-                    .here(walker.at(), "remove")?;
-            }
+            Step::Entry(stat) => entry(&walker, file_type(&stat))?,
             Step::Leave => {
                 depth -= 1;
                 if depth > 0 {
-                    let name = walker.name();
-                    rustix::fs::unlinkat(walker.dir(), name, AtFlags::REMOVEDIR)
-                        .here(walker.at(), "remove")?;
+                    entry(&walker, FileType::Directory)?;
                 }
             }
         }

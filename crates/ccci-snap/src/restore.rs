@@ -1,5 +1,7 @@
 //! Bringing volumes back to the known-good: a proved copy of each is exchanged with the volume.
 
+use std::collections::BTreeMap;
+
 use ccci_core::swarm::Undeployed;
 
 use crate::archive;
@@ -8,6 +10,7 @@ use crate::check;
 use crate::engine::Engine;
 use crate::error::SnapError;
 use crate::exchange::swap;
+use crate::flags;
 use crate::job::{Job, Point};
 use crate::manifest::Reader;
 use crate::meta::VolumeMeta;
@@ -66,6 +69,13 @@ impl Snapshot {
         Ok(None)
     }
 
+    /// The digest of the stamps of each volume as it is now, by name: of the same digest, nobody has changed anything since, not
+    /// even with all times set back. Volumes that are kept as a stream of the engine are left out.
+    pub fn stamps(&self, job: &Job<'_>, places: &[Place]) -> Result<BTreeMap<String, String>, SnapError> {
+        let trees = self.pairs(places)?.into_iter().filter(|(_, v)| v.method != Method::Archive);
+        trees.map(|(place, volume)| Ok((volume.name.clone(), check::stamps(job, &place.tree)?))).collect()
+    }
+
     /// What [`Snapshot::stage`] would need now, beside the volumes: the copies that are not ready.
     pub fn stage_need(&self, places: &[Place]) -> Result<Need, SnapError> {
         let missing = self.copies(places)?.into_iter().filter(|(_, state)| *state != StageState::Ready);
@@ -93,6 +103,9 @@ impl Snapshot {
             place.away()?;
             archive::prove(&self.volumes(), volume)?;
         }
+        for (place, _) in &trees {
+            flags::must_not_be_mounted(&place.tree)?;
+        }
         for (place, volume) in &trees {
             let stage = Stage::of(place);
             let names = match Self::prepared(job, &stage, place, volume)? {
@@ -116,6 +129,8 @@ impl Snapshot {
         }
         job.reach(Point::AllReady);
         for place in to_do {
+            // What was done to the volume since may have locked its root in its place.
+            flags::clear_root(&place.tree)?;
             swap(&Stage::of(place).tree(), &place.tree)?;
             job.reach(Point::Exchanged);
         }
@@ -198,15 +213,21 @@ impl Snapshot {
 }
 
 impl Snapshot {
-    /// Makes those volumes of the snapshot that do not exist any more, empty, with their driver, options and labels.
+    /// Makes those volumes of the snapshot that do not exist any more, or have another driver or other options than they were
+    /// kept with, empty, with their driver, options and labels.
     /// A restore then fills them; it needs a proof that names them.
     pub async fn make_missing(&self, engine: &Engine) -> Result<Vec<String>, SnapError> {
         let mut made = Vec::new();
         for volume in &self.meta().volumes {
-            if engine.volume(&volume.name).await?.is_none() {
-                engine.make(&volume.name, &volume.like()).await?;
-                made.push(volume.name.clone());
+            let (there, like) = (engine.volume(&volume.name).await?, volume.like());
+            match there {
+                Some(there) if (&there.driver, &there.options) == (&like.driver, &like.options) => continue,
+                // Something else has its name, and holds nothing that was kept.
+                Some(_) => engine.remove(&volume.name).await?,
+                None => {}
             }
+            engine.make(&volume.name, &like).await?;
+            made.push(volume.name.clone());
         }
         Ok(made)
     }

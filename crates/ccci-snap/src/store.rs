@@ -183,6 +183,7 @@ impl Store {
 
 fn keep(job: &Job<'_>, place: &Place, volumes: &Path) -> Result<VolumeMeta, SnapError> {
     let name = &place.volume;
+    place.must_come_back()?;
     let sum = match place.method {
         Method::Archive => archive::keep(place, volumes)?,
         method => capture::volume(job, &place.tree, volumes, name, method)?,
@@ -203,6 +204,10 @@ fn keep(job: &Job<'_>, place: &Place, volumes: &Path) -> Result<VolumeMeta, Snap
         options: place.facts.options.clone(),
         labels: place.facts.labels.clone(),
     };
+    if place.method == Method::Archive && place.facts.driver != "local" {
+        // Of another driver nobody knows whether it can be done: it is seen now, with what was just kept, and not when it must.
+        archive::restore(job, place, volumes, &volume)?;
+    }
     if place.method == Method::Clone {
         let tree = place.method.data(volumes, name);
         volume.stamps = Some(check::tree(job, &tree, &mut Reader::of(&volume, volumes)?)?);

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, SeekFrom, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, Stat};
 use rustix::io::Errno;
 
 use crate::error::{At, Here as _, SnapError};
@@ -74,6 +74,22 @@ pub(crate) fn open_quietly(dir: impl AsFd, name: &[u8], flags: OFlags) -> rustix
         other => other,
     }
 }
+
+/// The same for an entry of an open directory that must be on the same mount: a folder of the host that somebody has mounted
+/// inside a volume is none of the volume's, though its device may be the same.
+pub(crate) fn open_inside(dir: impl AsFd, name: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let all = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let here = ResolveFlags::NO_XDEV;
+    match rustix::fs::openat2(dir.as_fd(), name, all | OFlags::NOATIME, Mode::empty(), here) {
+        Err(Errno::PERM) => rustix::fs::openat2(dir.as_fd(), name, all, Mode::empty(), here),
+        // A system of before 2020.
+        Err(Errno::NOSYS) => open_quietly(dir, name, flags),
+        other => other,
+    }
+}
+
+/// What an entry is refused for that another file system, or another part of this one, is mounted at.
+pub(crate) const MOUNTED: &str = "another file system is mounted there";
 
 /// Opens a tree's root directory.
 pub(crate) fn open_root(tree: &Path) -> Result<(OwnedFd, Stat), SnapError> {
@@ -144,15 +160,17 @@ impl Walker {
             rustix::fs::statat(&self.dir, &*name, AtFlags::SYMLINK_NOFOLLOW).here(self.at(), "look at")?;
         self.frames.last_mut().expect("as above").last = Some(name);
         if stat.st_dev != self.device {
-            return Err(self.at().unsupported("another file system is mounted there"));
+            return Err(self.at().unsupported(MOUNTED));
         }
         Ok(Some(Step::Entry(Box::new(stat))))
     }
 
     /// Goes into the directory that was given last.
     pub(crate) fn enter(&mut self, seen: &Stat) -> Result<(), SnapError> {
-        let fd = open_quietly(&self.dir, self.name(), OFlags::RDONLY | OFlags::DIRECTORY)
-            .here(self.at(), "open")?;
+        let fd = match open_inside(&self.dir, self.name(), OFlags::RDONLY | OFlags::DIRECTORY) {
+            Err(Errno::XDEV) => return Err(self.at().unsupported(MOUNTED)),
+            other => other.here(self.at(), "open")?,
+        };
         let stat = rustix::fs::fstat(&fd).here(self.at(), "look at")?;
         if id(&stat) != id(seen) {
             return Err(self.at().changed());

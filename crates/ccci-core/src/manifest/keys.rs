@@ -114,6 +114,13 @@ pub const KEYS: &[KeyDoc] = &[
         "the same, for the tested commit only: what the older release does not know",
     ),
     key(
+        "shares",
+        "mapping of names to reasons",
+        "{}",
+        "shares: {media_library: \"test data that may be lost\"}",
+        "data outside of the app's own into which its tests may write: a volume by its full name, or a path of the machine",
+    ),
+    key(
         "soak",
         "seconds, 0 to 600",
         "null",

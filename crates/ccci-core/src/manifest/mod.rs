@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use field::{EnvKey, HttpPath, ProbeName, Reason, Seconds, Soak, Statuses, check_name};
+pub use field::{EnvKey, HttpPath, ProbeName, Reason, Seconds, ShareName, Soak, Statuses, check_name};
 pub use keys::{KEYS, KeyDoc, PROBE_KEYS, table as keys_table};
 pub use probe::{CommandProbe, HttpProbe, Probe, TcpProbe};
 pub use sso::{
@@ -92,6 +92,9 @@ pub struct Manifest {
     /// Settings put into the app's `.env` for the tested commit only: what the base does not know (failure 22).
     #[serde(deserialize_with = "field::unique_map")]
     pub head_env: BTreeMap<EnvKey, String>,
+    /// Data outside of the app's own into which its tests may write, by name, each with the reason (R18).
+    #[serde(deserialize_with = "field::unique_map")]
+    pub shares: BTreeMap<ShareName, Reason>,
     /// How long the app must have stood after its last deploy before a run can be green (R16); without it, by the app's
     /// own health checks.
     pub soak: Option<Soak>,
@@ -185,6 +188,11 @@ impl Timeouts {
 }
 
 impl Manifest {
+    /// The names of what its app shares with others: volumes of a fixed name, and paths of the machine.
+    pub fn share_names(&self) -> Vec<String> {
+        self.shares.keys().map(|name| name.as_str().to_owned()).collect()
+    }
+
     /// Reads a manifest from text; `path` is named in errors.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ManifestError> {
         let manifest: Self = yaml::parse(path, text)?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::mounts::{Keeping, Mount, VolumeInfo, keeping};
 use crate::names::StackName;
 
 /// Everything of one stack, seen at one moment.
@@ -28,8 +29,14 @@ pub struct StackFacts {
     pub secrets: Vec<Named>,
     /// Configs with the stack's label.
     pub configs: Vec<Named>,
-    /// Volumes with the stack's label, by name.
+    /// Its volumes, by name: those with its label, and those of its name that have no label of any stack.
     pub volumes: Vec<String>,
+    /// All that its services and containers mount.
+    #[serde(skip)]
+    pub mounts: Vec<Mount>,
+    /// What the engine says of its volumes, and of every other that it mounts.
+    #[serde(skip)]
+    pub storage: Vec<VolumeInfo>,
 }
 
 /// Something with an id and a name.
@@ -294,6 +301,17 @@ impl StackFacts {
             RunningImage { service: self.short(service).to_owned(), name: service.image.clone(), digest }
         };
         self.services.iter().map(of).collect()
+    }
+
+    /// True when nothing of the stack itself is left: whatever keeps it from being undeployed is somebody else's.
+    pub fn is_held_by_others(&self) -> bool {
+        let own = self.containers.iter().any(|container| container.of_stack);
+        self.services.is_empty() && self.tasks.is_empty() && self.networks.is_empty() && !own
+    }
+
+    /// What of its mounts is kept, holds nothing, is shared or cannot be kept (R18).
+    pub fn keeping(&self, shares: &[String]) -> Keeping {
+        keeping(&self.stack, &self.mounts, &self.storage, shares)
     }
 
     /// True when nothing of the stack is left that could write to a volume or stand in a new deploy's way.

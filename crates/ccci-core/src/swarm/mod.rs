@@ -17,6 +17,7 @@ mod history;
 mod holder;
 mod images;
 mod judge;
+mod mounts;
 mod moved;
 mod neighbours;
 mod observe;
@@ -46,7 +47,9 @@ pub use facts::{
 };
 pub use hindrance::{Hindrance, HostPort, Obstacle};
 pub use history::{Failure, History};
+pub use images::moved_tags;
 pub use judge::{Expectation, Progress, judge};
+pub use mounts::{Keeping, Lasting, Mount, MountKind, VolumeInfo, is_named_after, keeping, lasting};
 pub use moved::{Moved, NotMoved, moved};
 pub use neighbours::Neighbour;
 pub use remove::{Extra, Item, Kind, Leftovers, Plan, Removal};

@@ -12,6 +12,7 @@ use super::facts::{
     ContainerFacts, Health, Mode, Named, Restart, ServiceFacts, StackFacts, TaskFacts, TaskState, Update,
     UpdateState,
 };
+use super::mounts::{Mount, MountKind, VolumeInfo};
 use super::placement::{self, SwarmNode};
 use super::{ENGINE_GRACE, RETRY_PAUSE, Swarm, SwarmError};
 use crate::names::StackName;
@@ -21,6 +22,8 @@ use crate::wait;
 pub(crate) const STACK_LABEL: &str = "com.docker.stack.namespace";
 /// The label by which swarm marks a task's container.
 const TASK_LABEL: &str = "com.docker.swarm.task.id";
+/// The label by which swarm names a container's service.
+const SERVICE_LABEL: &str = "com.docker.swarm.service.name";
 /// How often the lists are read again because a service changed between them.
 const CONSISTENT_TRIES: u32 = 3;
 
@@ -40,10 +43,13 @@ pub(crate) struct Answers {
     pub secrets: Vec<api::Secret>,
     /// `GET /configs?filters=label`.
     pub configs: Vec<api::Config>,
-    /// `GET /volumes?filters=label`.
+    /// `GET /volumes`: all of them, since swarm gives no label to some of a stack's.
     pub volumes: Vec<api::Volume>,
     /// `GET /nodes`; asked only where something turns on them.
     pub nodes: Vec<api::Node>,
+    /// The node that was asked; where it is not known, every task is taken to be there.
+    #[serde(skip)]
+    pub node: String,
 }
 
 /// A filter for the stack's label.
@@ -103,7 +109,7 @@ impl Swarm {
         let networks = query::ListNetworksOptionsBuilder::default().filters(&filters).build();
         let secrets = query::ListSecretsOptionsBuilder::default().filters(&filters).build();
         let configs = query::ListConfigsOptionsBuilder::default().filters(&filters).build();
-        let volumes = query::ListVolumesOptionsBuilder::default().filters(&filters).build();
+        let volumes = query::ListVolumesOptionsBuilder::default().build();
         let what = |kind: &str| format!("the {kind} of {stack}");
         let (tasks_of, containers_of, networks_of) = (what("tasks"), what("containers"), what("networks"));
         let (secrets_of, configs_of, volumes_of) = (what("secrets"), what("configs"), what("volumes"));
@@ -118,7 +124,8 @@ impl Swarm {
         )?;
         let volumes = volumes.volumes.unwrap_or_default();
         let nodes = if services.iter().any(asks_for_nodes) { self.nodes().await? } else { Vec::new() };
-        Ok(Answers { services, tasks, containers, networks, secrets, configs, volumes, nodes })
+        let node = self.node.node.clone();
+        Ok(Answers { services, tasks, containers, networks, secrets, configs, volumes, nodes, node })
     }
 
     /// The nodes of the swarm.
@@ -146,11 +153,15 @@ pub(crate) fn facts(stack: &StackName, at: Timestamp, answers: &Answers) -> Stac
     let seats = Seats { services: &services, nodes: &nodes, iterations: &iterations };
     let mut tasks: Vec<TaskFacts> = answers.tasks.iter().map(|t| task(t, &seats)).collect();
     tasks.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
-    let mut volumes: Vec<String> = answers.volumes.iter().map(|v| v.name.clone()).collect();
-    volumes.sort();
+    let mut storage: Vec<VolumeInfo> = answers.volumes.iter().map(volume).collect();
+    storage.sort_by(|a, b| a.name.cmp(&b.name));
+    let volumes: Vec<String> = storage.iter().filter(|v| v.is_of(stack)).map(|v| v.name.clone()).collect();
     let containers = answers.containers.iter().map(|c| container(stack, c));
-    let containers =
+    let containers: Vec<ContainerFacts> =
         containers.filter(|c| c.of_stack || c.volumes.iter().any(|v| volumes.contains(v))).collect();
+    let mounts = mounts(stack, answers, &services, &tasks);
+    let mounted = |v: &VolumeInfo| mounts.iter().any(|m| m.kind == MountKind::Volume && m.source == v.name);
+    storage.retain(|v| volumes.contains(&v.name) || mounted(v));
     let named = |id: &Option<String>, name: Option<&String>| Named {
         id: id.clone().unwrap_or_default(),
         name: name.cloned().unwrap_or_default(),
@@ -168,7 +179,79 @@ pub(crate) fn facts(stack: &StackName, at: Timestamp, answers: &Answers) -> Stac
         secrets: sorted(secrets),
         configs: sorted(configs),
         volumes,
+        mounts,
+        storage,
     }
+}
+
+fn volume(raw: &api::Volume) -> VolumeInfo {
+    VolumeInfo {
+        name: raw.name.clone(),
+        driver: raw.driver.clone(),
+        options: raw.options.clone().into_iter().collect(),
+        stack: raw.labels.get(STACK_LABEL).cloned(),
+    }
+}
+
+/// What services are to mount and what their containers have: an image may add volumes of its own. A task on another node
+/// has its volumes there.
+fn mounts(
+    stack: &StackName,
+    answers: &Answers,
+    services: &[ServiceFacts],
+    tasks: &[TaskFacts],
+) -> Vec<Mount> {
+    let short = |full: &str| full.strip_prefix(&stack.scoped("")).unwrap_or(full).to_owned();
+    let node = answers.node.as_str();
+    let mut all = Vec::new();
+    for raw in &answers.services {
+        let spec = raw.spec.as_ref().and_then(|spec| spec.task_template.as_ref());
+        let wanted = spec.and_then(|spec| spec.container_spec.as_ref()).and_then(|spec| spec.mounts.as_ref());
+        let tasks = answers.tasks.iter().filter(|task| task.service_id == raw.id);
+        let mut nodes = tasks.filter_map(|task| task.node_id.clone());
+        let elsewhere = nodes.find(|at| !node.is_empty() && !at.is_empty() && at != node);
+        let service = raw.spec.as_ref().and_then(|spec| spec.name.as_deref()).map(short).unwrap_or_default();
+        all.extend(wanted.into_iter().flatten().map(|mount| Mount {
+            service: service.clone(),
+            kind: mount.typ.map_or(MountKind::Volume, |typ| MountKind::of(&typ.to_string())),
+            source: mount.source.clone().unwrap_or_default(),
+            target: mount.target.clone().unwrap_or_default(),
+            writable: mount.read_only != Some(true),
+            elsewhere: elsewhere.clone(),
+        }));
+    }
+    for raw in &answers.containers {
+        let label = |key: &str| raw.labels.as_ref().and_then(|labels| labels.get(key));
+        if label(STACK_LABEL).is_none_or(|of| of != stack.as_str()) {
+            continue;
+        }
+        let task = label(TASK_LABEL).and_then(|id| tasks.iter().find(|task| task.id == *id));
+        // Swarm keeps what ended for a while. What an earlier deploy mounted is none of this one's.
+        if task.is_some_and(|task| !task.current && task.state.is_over()) {
+            continue;
+        }
+        let of_task = || services.iter().find(|service| task.is_some_and(|task| task.service == service.id));
+        let service = label(SERVICE_LABEL).cloned().or_else(|| of_task().map(|service| service.name.clone()));
+        let service = service.as_deref().map(short).unwrap_or_default();
+        all.extend(raw.mounts.iter().flatten().map(|mount| {
+            Mount {
+                service: service.clone(),
+                kind: mount.typ.as_deref().map_or(MountKind::Volume, MountKind::of),
+                source: mount
+                    .name
+                    .clone()
+                    .filter(|name| !name.is_empty())
+                    .or_else(|| mount.source.clone())
+                    .unwrap_or_default(),
+                target: mount.destination.clone().unwrap_or_default(),
+                writable: mount.rw != Some(false),
+                elsewhere: None,
+            }
+        }));
+    }
+    all.sort();
+    all.dedup();
+    all
 }
 
 fn sorted(items: impl Iterator<Item = Named>) -> Vec<Named> {

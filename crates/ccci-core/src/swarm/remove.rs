@@ -1,7 +1,8 @@
-//! Taking away what a stack left: by the stack's own label or by exact names that our record holds, never by a name's
-//! beginning. What is still in use is tried again until the deadline.
+//! Taking away what a stack left: by the stack's own label or by exact names that our record holds; by a name's beginning
+//! only volumes that have no label of any stack. What is still in use is tried again until the deadline.
 
 use std::fmt;
+use std::time::Duration;
 
 use bollard::query_parameters as query;
 
@@ -90,7 +91,16 @@ pub struct Plan {
     pub volumes: bool,
     /// Stop the containers ourselves instead of waiting for swarm. A process may then hear its stop signal twice.
     pub hurry: bool,
+    /// Volumes that are left alone, whatever their label says: the recipe declares that others share them.
+    pub spare: Vec<String>,
 }
+
+/// How long the engine may refuse to remove a volume, or a container that is not the stack's may hold one, before it is
+/// believed: waiting changes neither.
+const REFUSED: Duration = Duration::from_secs(10);
+
+/// What is wrong where the engine may not touch a file, in its own words.
+const NOT_PERMITTED: &str = "operation not permitted";
 
 /// What was removed and what was not.
 #[derive(Debug, Clone, Default)]
@@ -106,6 +116,29 @@ impl Removal {
     pub fn is_clean(&self) -> bool {
         self.remaining.is_empty()
     }
+
+    /// Volumes with files that not even root may remove, by name: their flags say so (`chattr`), and no waiting helps.
+    pub fn locked(&self) -> Vec<&str> {
+        let locked = self.remaining.iter().filter(|(item, why)| item.kind == Kind::Volume && is_locked(why));
+        locked.map(|(item, _)| item.name.as_str()).collect()
+    }
+
+    /// How long what remains is tried again: none where that is until the deadline, since something else than a volume may
+    /// still go, or a container of the stack itself.
+    fn patience(&self, facts: &StackFacts) -> Option<Duration> {
+        let hopeless = |(item, _): &(Item, String)| {
+            let mut users = facts.containers.iter().filter(|c| c.volumes.contains(&item.name));
+            item.kind == Kind::Volume && users.all(|user| !user.of_stack)
+        };
+        if self.remaining.is_empty() || !self.remaining.iter().all(hopeless) {
+            return None;
+        }
+        Some(if self.remaining.iter().all(|(_, why)| is_locked(why)) { Duration::ZERO } else { REFUSED })
+    }
+}
+
+fn is_locked(why: &str) -> bool {
+    why.to_ascii_lowercase().contains(NOT_PERMITTED)
 }
 
 impl Swarm {
@@ -189,6 +222,7 @@ impl Swarm {
         let mut removal = Removal::default();
         let mut stopped = Vec::new();
         let mut facts = watch.before().clone();
+        let mut refused_since = None;
         loop {
             removal.remaining.clear();
             for item in self.wanted(&facts, plan).await? {
@@ -198,6 +232,15 @@ impl Swarm {
                     None => removal.removed.push(item),
                     Some(why) => removal.remaining.push((item, why)),
                 }
+            }
+            // What will not go is told when that is certain, not when the deadline has passed.
+            let refused_for = removal.patience(&facts).map(|patience| {
+                (refused_since.get_or_insert_with(std::time::Instant::now).elapsed(), patience)
+            });
+            match refused_for {
+                Some((so_far, patience)) if so_far >= patience => return Ok(removal),
+                Some(_) => {}
+                None => refused_since = None,
             }
             if plan.hurry && removal.remaining.iter().any(|(i, _)| i.kind == Kind::Container) {
                 self.stop_containers_once(&facts, &mut stopped).await?;
@@ -221,7 +264,7 @@ impl Swarm {
         items.retain(|item| match item.kind {
             Kind::Service | Kind::Container | Kind::Network => true,
             Kind::Secret | Kind::Config => plan.secrets,
-            Kind::Volume => plan.volumes,
+            Kind::Volume => plan.volumes && !plan.spare.contains(&item.name),
         });
         items.sort();
         items.dedup();
@@ -246,7 +289,8 @@ impl Swarm {
             Kind::Volume => {
                 let user = facts.containers.iter().find(|c| c.volumes.contains(&item.name));
                 if let Some(user) = user {
-                    return Ok(Some(format!("container {} uses it", user.name)));
+                    let whose = if user.of_stack { "" } else { ", which is not of this stack," };
+                    return Ok(Some(format!("container {}{whose} uses it", user.name)));
                 }
                 // Never by force: the engine refuses while a container uses it.
                 let gently = query::RemoveVolumeOptionsBuilder::default().force(false).build();
@@ -346,4 +390,63 @@ fn items_of(facts: &StackFacts) -> Vec<Item> {
         services.chain(containers).chain(networks).chain(secrets).chain(configs).chain(volumes).collect();
     items.sort();
     items
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::swarm::observe::{Answers, facts as seen};
+
+    fn facts(users: &[(&str, bool)]) -> StackFacts {
+        let container = |(name, of_stack): &(&str, bool)| {
+            let label = if *of_stack { "x" } else { "elsewhere" };
+            serde_json::json!({
+                "Id": name, "Names": [format!("/{name}")], "State": "running",
+                "Labels": {"com.docker.stack.namespace": label},
+                "Mounts": [{"Type": "volume", "Name": "x_data", "Destination": "/data"}],
+            })
+        };
+        let containers: Vec<_> = users.iter().map(container).collect();
+        let volume = serde_json::json!({
+            "Name": "x_data", "Driver": "local", "Mountpoint": "/v", "Scope": "local", "Labels": {}, "Options": {},
+        });
+        let answers: Answers =
+            serde_json::from_value(serde_json::json!({"containers": containers, "volumes": [volume]}))
+                .unwrap();
+        seen(&"x".parse().unwrap(), jiff::Timestamp::UNIX_EPOCH, &answers)
+    }
+
+    /// R18: what no waiting changes is told at once or soon; what may still go is waited for.
+    #[test]
+    fn r18_a_volume_that_will_not_go_is_told_and_not_waited_for() {
+        let left = |kind, why: &str| {
+            let name = if kind == Kind::Volume { "x_data" } else { "x_other" };
+            (Item { kind, name: name.to_owned(), id: String::new() }, why.to_owned())
+        };
+        let locked = left(Kind::Volume, "remove x_data: unlinkat /v/x_data/_data/f: operation not permitted");
+        let busy = left(Kind::Volume, "remove x_data: unlinkat /v/x_data/_data: device or resource busy");
+        let used = left(Kind::Volume, "container backup, which is not of this stack, uses it");
+        let network = left(Kind::Network, "its tasks are still there");
+        let table = [
+            (vec![], vec![], None),
+            (vec![locked.clone()], vec![], Some(Duration::ZERO)),
+            (vec![busy.clone()], vec![], Some(REFUSED)),
+            (vec![used.clone()], vec![("backup", false)], Some(REFUSED)),
+            (vec![locked.clone(), busy], vec![], Some(REFUSED)),
+            (vec![locked.clone(), network], vec![], None),
+            (vec![used], vec![("backup", false), ("x_app.1", true)], None),
+        ];
+        for (number, (remaining, users, patience)) in table.into_iter().enumerate() {
+            let removal = Removal { removed: Vec::new(), remaining };
+            assert_eq!(removal.patience(&facts(&users)), patience, "row {number}");
+        }
+        let removal = Removal { removed: Vec::new(), remaining: vec![locked] };
+        assert_eq!(removal.locked(), ["x_data"]);
+    }
+
+    #[test]
+    fn a_stack_is_held_by_others_when_nothing_of_its_own_is_left() {
+        assert!(facts(&[("backup", false)]).is_held_by_others());
+        assert!(!facts(&[("backup", false), ("x_app.1", true)]).is_held_by_others());
+    }
 }

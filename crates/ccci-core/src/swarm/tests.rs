@@ -105,6 +105,8 @@ pub(super) fn stack(services: Vec<ServiceFacts>) -> StackFacts {
         secrets: Vec::new(),
         configs: Vec::new(),
         volumes: Vec::new(),
+        mounts: Vec::new(),
+        storage: Vec::new(),
     }
 }
 

@@ -42,14 +42,16 @@ pub struct Limits {
     pub deadline: Duration,
     /// How long an engine that does not answer is waited for before the wait ends as an infrastructure failure.
     pub engine_grace: Duration,
+    /// How long containers that are not the stack's may hold its volumes, when nothing else is left of it.
+    pub strangers: Duration,
     /// Ends the wait early.
     pub cancel: CancellationToken,
 }
 
 impl Limits {
-    /// This deadline, and 20 seconds of grace for an engine that restarts.
+    /// This deadline, for strangers too, and 20 seconds of grace for an engine that restarts.
     pub fn new(deadline: Duration, cancel: CancellationToken) -> Self {
-        Self { deadline, engine_grace: ENGINE_GRACE, cancel }
+        Self { deadline, engine_grace: ENGINE_GRACE, strangers: deadline, cancel }
     }
 }
 
@@ -74,6 +76,19 @@ pub enum WaitFailure {
         after: Duration,
         /// What was missing at the end.
         on: Vec<String>,
+    },
+    /// Nothing of the stack is left but its volumes, and somebody else's containers have them.
+    #[error(
+        "the volumes of {stack} are held by others, and were for {} s: {}; stop or remove these containers",
+        after.as_secs(), by.join("; ")
+    )]
+    Held {
+        /// The stack.
+        stack: StackName,
+        /// For how long that was waited for.
+        after: Duration,
+        /// The containers and what they use.
+        by: Vec<String>,
     },
     /// The run was cancelled.
     #[error("cancelled while waiting for stack {stack} to get {goal}")]
@@ -115,7 +130,7 @@ impl Undeployed {
         &self.stack
     }
 
-    /// The volumes that carry the stack's label and that nobody used at that moment.
+    /// The stack's volumes, by label or by name, which nobody used at that moment.
     pub fn volumes(&self) -> &[String] {
         &self.volumes
     }
@@ -254,9 +269,18 @@ impl Watch {
     ) -> Result<Undeployed, WaitFailure> {
         let mut pace = Pace::new(limits, "undeployed");
         let mut stopped = Vec::new();
+        let mut held_since = None;
         loop {
             let facts = self.look(limits, &pace).await?;
             let left = facts.left_to_undeploy(helpers);
+            if !left.is_empty() && facts.is_held_by_others() {
+                let after = held_since.get_or_insert_with(Instant::now).elapsed();
+                if after >= limits.strangers {
+                    return Err(WaitFailure::Held { stack: self.stack.clone(), after, by: left });
+                }
+            } else {
+                held_since = None;
+            }
             if left.is_empty() {
                 return Ok(Undeployed { stack: self.stack.clone(), volumes: facts.volumes, at: facts.at });
             }

@@ -225,7 +225,7 @@ async fn remove(
     left: &mut Left,
 ) -> Result<(), LabError> {
     let extra = if data { swarm.secrets_by_name(stack).await? } else { Extra::default() };
-    let plan = Plan { extra, secrets: data, volumes: data, hurry: true };
+    let plan = Plan { extra, secrets: data, volumes: data, hurry: true, ..Plan::default() };
     let removal = swarm.remove_stack(stack, &plan, &Limits::new(REMOVAL, work.cancel.clone())).await?;
     left.removed.extend(removal.removed.iter().map(ToString::to_string));
     left.kept.extend(removal.remaining.iter().map(|(item, why)| format!("{item}: {why}")));

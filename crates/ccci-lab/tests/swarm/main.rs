@@ -300,7 +300,7 @@ async fn failure_14_removal_takes_labels_and_exact_names_and_nothing_else() {
     let count = |kind| left.items.iter().filter(|i| i.kind == kind).count();
     let kinds = [Kind::Service, Kind::Container, Kind::Network, Kind::Secret, Kind::Volume];
     assert_eq!(kinds.map(count), [1, 1, 1, 1, 1], "{left:?}");
-    let plan = Plan { extra: found.clone(), secrets: true, volumes: true, hurry: true };
+    let plan = Plan { extra: found.clone(), secrets: true, volumes: true, hurry: true, ..Plan::default() };
     let removal = stage.swarm.remove_stack(&stage.stack, &plan, &limits(60)).await.unwrap();
     assert!(removal.is_clean(), "{removal:?}");
     assert!(stage.swarm.inventory(&stage.stack, &found).await.unwrap().is_empty());
@@ -308,7 +308,7 @@ async fn failure_14_removal_takes_labels_and_exact_names_and_nothing_else() {
     let others = Extra { secrets: vec![theirs], ..Extra::default() };
     let left = stage.swarm.inventory(&neighbour, &others).await.unwrap();
     assert_eq!(left.items.len(), 2, "{left:?}");
-    let plan = Plan { extra: others, secrets: true, volumes: true, hurry: false };
+    let plan = Plan { extra: others, secrets: true, volumes: true, ..Plan::default() };
     assert!(stage.swarm.remove_stack(&neighbour, &plan, &limits(30)).await.unwrap().is_clean());
 }
 

@@ -1,11 +1,12 @@
 //! Taking a canonical down and making its volumes the known-good again.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ccci_core::abra::Abra;
-use ccci_core::canonical::Canonical;
+use ccci_core::canonical::{Canonical, VolumeMark};
 use ccci_core::names::RunId;
-use ccci_core::swarm::{Extra, Limits, Plan, Removal, Swarm, Undeployed, WaitFailure};
+use ccci_core::swarm::{Extra, Limits, Plan, Removal, Swarm, Undeployed, WaitFailure, is_named_after};
 use ccci_core::verdict::Trouble;
 use ccci_core::wait::CancellationToken;
 use ccci_snap::{Engine, Job, Method, Place, Snapshot};
@@ -13,6 +14,7 @@ use ccci_snap::{Engine, Job, Method, Place, Snapshot};
 use super::known::KnownGood;
 use super::points::Point;
 use super::txn;
+use super::unlock::unlocked;
 use crate::teardown::{self, PATIENCE};
 use crate::world::{World, infrastructure, lost};
 
@@ -24,7 +26,24 @@ pub(crate) struct Hands<'a> {
     pub(crate) abra: Option<&'a Abra>,
     /// What ends it early: a second signal.
     pub(crate) cancel: &'a CancellationToken,
+    /// How long somebody else's containers may hold the volumes.
+    pub(crate) strangers: Duration,
     pub(crate) world: &'a World,
+}
+
+/// How long somebody else's containers may hold what nobody's data depends on: it is tried again later.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+impl<'a> Hands<'a> {
+    /// The engine's alone, for as long as it may take.
+    pub(crate) fn of(swarm: &'a Swarm, world: &'a World) -> Self {
+        Self { swarm, abra: None, cancel: &world.stop.run, strangers: PATIENCE, world }
+    }
+
+    /// The same, but what others hold is told soon.
+    pub(crate) fn not_waiting(self) -> Self {
+        Self { strangers: SOON, ..self }
+    }
 }
 
 impl Hands<'_> {
@@ -42,7 +61,7 @@ impl Hands<'_> {
         canonical: &Canonical,
     ) -> Result<Undeployed, Trouble> {
         let stack = canonical.domain.stack();
-        let limits = Limits::new(PATIENCE, self.cancel.clone());
+        let limits = Limits { strangers: self.strangers, ..Limits::new(PATIENCE, self.cancel.clone()) };
         self.world.points.reach(Point::BeforeUndeploy);
         // What a killed capture or restore has left uses a volume, or has a copy of one.
         engine.remove_helpers(&stack.to_string()).await.map_err(infrastructure)?;
@@ -98,9 +117,17 @@ impl Hands<'_> {
 
     async fn remove(&self, canonical: &Canonical, names: &Extra) -> Result<Vec<String>, Trouble> {
         let stack = canonical.domain.stack();
-        let removal = self.swarm.remove_exactly(&stack, names).await.map_err(|e| lost(&e))?;
+        // A volume of a fixed name is shared, whoever has made it.
+        let own = names.volumes.iter().filter(|name| is_named_after(&stack, name)).cloned().collect();
+        let names = &Extra { volumes: own, ..names.clone() };
+        let mut removal = self.swarm.remove_exactly(&stack, names).await.map_err(|e| lost(&e))?;
+        let mut gone = std::mem::take(&mut removal.removed);
+        if unlocked(&mut removal, self.world).await {
+            removal = self.swarm.remove_exactly(&stack, names).await.map_err(|e| lost(&e))?;
+            gone.append(&mut removal.removed);
+        }
         all_gone(&removal, canonical)?;
-        Ok(removal.removed.iter().map(ToString::to_string).collect())
+        Ok(gone.iter().map(ToString::to_string).collect())
     }
 
     /// Takes the app down, keeps its volumes as they are and closes the transaction: they are not the known-good any more.
@@ -168,12 +195,23 @@ pub(crate) async fn places(
     Ok(places)
 }
 
-/// What tells the volumes of a snapshot, as they are there now, from others of the same names.
-pub(crate) async fn roots(
+/// The mark of volumes that are the known-good, as they are there now: what tells them from others of the same names, and
+/// from what anybody makes of them.
+pub(crate) async fn idle_mark(snapshot: &Snapshot, canonical: &Canonical) -> Result<VolumeMark, Trouble> {
+    let (places, roots) = whereabouts(snapshot, canonical).await?;
+    let stamps = stamps(snapshot, places, &CancellationToken::new()).await?;
+    Ok(VolumeMark::idle(roots, stamps))
+}
+
+/// The stamps of the volumes of a snapshot as they are now.
+pub(crate) async fn stamps(
     snapshot: &Snapshot,
-    canonical: &Canonical,
+    places: Vec<Place>,
+    cancel: &CancellationToken,
 ) -> Result<BTreeMap<String, String>, Trouble> {
-    Ok(whereabouts(snapshot, canonical).await?.1)
+    let (snapshot, cancel) = (snapshot.clone(), cancel.clone());
+    let taken = tokio::task::spawn_blocking(move || snapshot.stamps(&Job::new(cancel, &|_| {}), &places));
+    taken.await.map_err(infrastructure)?.map_err(infrastructure)
 }
 
 /// Where the volumes of a snapshot are, and what tells them from others of the same names.

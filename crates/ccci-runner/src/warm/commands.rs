@@ -13,7 +13,7 @@ use super::back::Hands;
 use super::known::{self, Found, KnownGood};
 use super::points::Point;
 use super::through::{Unfinished, see_through};
-use super::{after, recover, stand, still_open, txn};
+use super::{Kept, after, recover, stand, still_open, txn};
 use crate::enter::{self, Claim, Locks, Run};
 use crate::observe;
 use crate::provider;
@@ -155,9 +155,9 @@ async fn deployed(known: &KnownGood, room: Room, run: &Run, world: &World) -> Re
     let none = Err("it is only looked at".to_owned());
     let subject = observe::subject(&target, &domain, (&git, &clone), room, &none, world).await?;
     let plan = plan_of(&subject.observed);
-    let env = known::env(&known.snapshot).map_err(infrastructure)?;
+    let kept = Kept::of(known, world).map_err(infrastructure)?;
     let aside = &world.aside();
-    let live = stand::stand(run, (subject, plan), Start::Kept(env), aside).await?;
+    let live = stand::stand(run, (subject, plan), Start::Kept(kept), aside).await?;
     let login = live.login().map_or_else(String::new, |login| format!("; {login}"));
     let recipe = &known.canonical.recipe;
     Ok(format!(
@@ -179,7 +179,7 @@ pub(crate) async fn down(recipe: &RecipeName, world: &World) -> Result<String, T
     recover::end_of_up(&canonical, world)?;
     // An `up` that was killed may have left an abra that still deploys.
     recover::end_processes(&journal, world).await?;
-    let hands = Hands { swarm: &swarm, abra: None, cancel: &world.stop.run, world };
+    let hands = Hands::of(&swarm, world);
     let snapshot = known::store(&canonical).open().ok();
     hands.put_down(&canonical, snapshot.as_ref(), &journal.run).await?;
     tidied(&canonical, &swarm, world).await?;
@@ -212,7 +212,7 @@ pub(crate) async fn drop_all(recipe: &RecipeName, world: &World) -> Result<Strin
         new_id()?
     };
     txn::begin(&canonical, Kind::Drop, &by, None, world)?;
-    let hands = Hands { swarm: &swarm, abra: None, cancel: &world.stop.run, world };
+    let hands = Hands::of(&swarm, world);
     recover::gone(&canonical, hands, world).await?;
     tidied(&canonical, &swarm, world).await?;
     Ok(format!(
@@ -232,7 +232,7 @@ pub(crate) async fn restore(recipe: &RecipeName, room: &Room, world: &World) -> 
     recovered(&canonical, &swarm, world).await?;
     let known = whole(&canonical, room, &swarm, world).await?;
     let id = new_id()?;
-    let hands = Hands { swarm: &swarm, abra: None, cancel: &world.stop.run, world };
+    let hands = Hands::of(&swarm, world);
     brought_back(&known, &id, hands).await?;
     after::make_ready(&known, world).await;
     Ok(format!("the volumes of {} are the known-good {}", canonical.domain, super::named(&known.record)))

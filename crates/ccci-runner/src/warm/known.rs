@@ -16,7 +16,7 @@ use ccci_core::txn::{Journal, Kind as Deed};
 use ccci_core::verdict::Trouble;
 use ccci_snap::{Job, SnapError, Snapshot, Store};
 
-use super::back::whereabouts;
+use super::back::{stamps, whereabouts};
 use crate::deps::wired_keys;
 use crate::world::{World, infrastructure, lost};
 
@@ -290,17 +290,26 @@ fn unwired(env: &EnvFile, manifest: &Manifest) -> Option<String> {
 /// is what somebody has changed in them since, as far as that is seen without reading data.
 pub(crate) async fn is_idle(known: &KnownGood, world: &World) -> Result<bool, Trouble> {
     let snapshot = known.snapshot.clone();
-    let (mark, volumes) = (known.canonical.mark(), snapshot.meta().volumes.len());
+    let (mark, volumes) = (known.canonical.mark().ok().flatten(), snapshot.meta().volumes.len());
     let (places, roots) = whereabouts(&snapshot, &known.canonical).await?;
     // One that nothing tells from another of its name is never taken for the known-good.
-    let told = roots.len() == volumes && matches!(mark, Ok(Some(mark)) if mark.is_idle(&roots));
-    if !told || volumes == 0 {
-        return Ok(told);
+    let Some(mark) = mark.filter(|mark| roots.len() == volumes && mark.is_idle(&roots)) else {
+        return Ok(false);
+    };
+    if volumes == 0 {
+        return Ok(true);
     }
-    let cancel = world.stop.run.clone();
-    let looked = tokio::task::spawn_blocking(move || snapshot.differs(&Job::new(cancel, &|_| {}), &places));
+    let job = world.stop.run.clone();
+    if mark.stamps.len() == volumes
+        && stamps(&snapshot, places.clone(), &job).await.ok() == Some(mark.stamps.clone())
+    {
+        return Ok(true);
+    }
+    let looked = tokio::task::spawn_blocking(move || snapshot.differs(&Job::new(job, &|_| {}), &places));
     let why = match looked.await.map_err(infrastructure)? {
-        Ok(None) => return Ok(true),
+        // A mark of before there were stamps.
+        Ok(None) if mark.stamps.is_empty() => return Ok(true),
+        Ok(None) => "something in it was changed, and has its old size and time".to_owned(),
         Ok(Some(why)) => why,
         Err(error @ SnapError::Cancelled) => return Err(infrastructure(error)),
         // What cannot be looked at was not kept so.

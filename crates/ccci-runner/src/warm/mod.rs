@@ -8,6 +8,7 @@ pub(crate) mod after;
 pub(crate) mod back;
 pub(crate) mod commands;
 pub(crate) mod known;
+pub(crate) mod mounted;
 pub(crate) mod points;
 pub(crate) mod promote;
 pub(crate) mod prune;
@@ -15,15 +16,19 @@ pub(crate) mod recover;
 pub(crate) mod stand;
 pub(crate) mod through;
 pub(crate) mod txn;
+pub(crate) mod unlock;
 
 use ccci_core::alert::{Alert, AlertKind};
 use ccci_core::canonical::Canonical;
 use ccci_core::clock;
 use ccci_core::envfile::EnvFile;
+use ccci_core::event::{Event, Events};
 use ccci_core::names::{AppLabel, RunId};
+use ccci_core::swarm::{ContainerFacts, RunningImage, StackFacts, moved_tags};
 use ccci_core::txn::Kind;
 use ccci_core::verdict::Trouble;
 use ccci_core::wait::CancellationToken;
+use ccci_snap::Engine;
 
 use crate::enter::Run;
 use crate::world::{World, infrastructure};
@@ -46,20 +51,74 @@ pub(crate) struct Left {
 impl Run {
     /// What takes a canonical down and back; ended by this token.
     pub(crate) fn hands<'a>(&'a self, cancel: &'a CancellationToken, world: &'a World) -> Hands<'a> {
-        Hands { swarm: &self.swarm, abra: Some(&self.abra), cancel, world }
+        Hands { abra: Some(&self.abra), cancel, ..Hands::of(&self.swarm, world) }
     }
 }
 
-/// Opens a quick run's transaction, and makes the volumes the known-good if they are not. Gives the env that the
-/// known-good is deployed with; what the run provides is still missing in it.
-pub(crate) async fn enter(known: &KnownGood, run: &Run, world: &World) -> Result<EnvFile, Trouble> {
-    let env = known::env(&known.snapshot).map_err(infrastructure)?;
+/// What a known-good is deployed with.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    /// Its env; what a run provides is still missing in it.
+    pub(crate) env: EnvFile,
+    /// What it ran when it was kept.
+    pub(crate) images: Vec<RunningImage>,
+    /// Where it is told that a tag means another image now: the run's own record, also of what is done aside.
+    pub(crate) told: Events,
+}
+
+impl Kept {
+    /// Of this known-good, for a run with this record.
+    pub(crate) fn of(known: &KnownGood, world: &World) -> Result<Self, String> {
+        let (env, images) = (known::env(&known.snapshot)?, mounted::kept_images(&known.snapshot));
+        Ok(Self { env, images, told: world.events.clone() })
+    }
+
+    /// Says which tags mean another image now that it stands again. No failure by itself (failure 56).
+    pub(crate) fn tell_moved(&self, stands: &StackFacts) {
+        for moved in moved_tags(&self.images, &stands.images()) {
+            self.told.progress(moved.as_str());
+            self.told.send(Event::Fault(format!("known-good: {moved}")));
+        }
+    }
+}
+
+/// Opens a quick run's transaction, and makes the volumes the known-good if they are not. Gives what the known-good is
+/// deployed with.
+pub(crate) async fn enter(known: &KnownGood, run: &Run, world: &World) -> Result<Kept, Trouble> {
+    let kept = Kept::of(known, world).map_err(infrastructure)?;
+    must_be_alone(known, run).await?;
     let idle = known::is_idle(known, world).await?;
     txn::begin(&known.canonical, Kind::Use, &run.record.run, None, world)?;
     if !idle {
         run.hands(&world.stop.run, world).restore_first(known).await?;
     }
-    Ok(env)
+    Ok(kept)
+}
+
+/// Refuses kept volumes that somebody else's container has at this moment: whatever it writes would be told as the change's,
+/// and as long as it is there, nothing could be brought back.
+pub(crate) async fn must_be_alone(known: &KnownGood, run: &Run) -> Result<(), Trouble> {
+    // An engine that does not answer is met again by what follows.
+    let Ok(stands) = run.swarm.observe(&known.canonical.domain.stack()).await else { return Ok(()) };
+    // What a capture that was killed has left is removed before anything else.
+    let other =
+        |container: &&ContainerFacts| !container.of_stack && !container.name.starts_with(Engine::HELPER);
+    let Some(other) = stands.containers.iter().find(other) else { return Ok(()) };
+    Err(infrastructure(format!(
+        "the container {} is not of {} and uses its kept volumes ({}): remove it, then run ccci again",
+        other.name,
+        known.canonical.domain,
+        other.volumes.join(", ")
+    )))
+}
+
+/// Says what the tested commit writes to that is no part of the known-good: what it has done there is not taken back.
+async fn tell_what_stays(known: &KnownGood, run: &Run, world: &World) {
+    // An engine that does not answer is met again by what follows.
+    let Ok(stands) = run.swarm.observe(&known.canonical.domain.stack()).await else { return };
+    for lost in mounted::keeping(&stands, &known.snapshot.meta().shares).lost {
+        world.events.send(Event::Fault(format!("not kept, so not taken back: {lost}")));
+    }
 }
 
 /// Whether this run's transaction is open: whatever came before it has changed nothing.
@@ -77,6 +136,7 @@ pub(crate) fn has_entered(known: &KnownGood, run: &Run) -> bool {
 pub(crate) async fn leave(known: &KnownGood, passed: bool, run: &Run, world: &World) -> Left {
     let hands = run.hands(&world.stop.teardown, world);
     let id = &run.record.run;
+    tell_what_stays(known, run, world).await;
     let done = async || {
         if passed {
             hands.put_down(&known.canonical, Some(&known.snapshot), id).await?;

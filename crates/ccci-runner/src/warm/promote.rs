@@ -8,6 +8,7 @@ use ccci_core::envfile::EnvFile;
 use ccci_core::foreign;
 use ccci_core::git::Commit;
 use ccci_core::lock::{self, Lock};
+use ccci_core::names::RunId;
 use ccci_core::plan::{Known, promotion as plan_of};
 use ccci_core::promote::{self as rules, Due, Onward};
 use ccci_core::record::RecordState;
@@ -22,7 +23,7 @@ use super::known::{self, Found, KnownGood, PLACEHOLDER};
 use super::points::Point;
 use super::stand::stand;
 use super::through::{Unfinished, see_through};
-use super::{named, not_restored, raise, recover, still_open, txn};
+use super::{Kept, mounted, must_be_alone, named, not_restored, raise, recover, still_open, txn};
 use crate::deps::wired_keys;
 use crate::enter::{PROMOTION_PATIENCE, Run, holder_of};
 use crate::pipeline::{Course, enrolled};
@@ -38,10 +39,10 @@ pub(crate) async fn after(
     request: &RunRequest,
     judgement: &Judgement,
     world: &World,
-) -> (Told, Option<String>) {
+) -> Told {
     let canonical = match &course.canonical {
         Ok(canonical) => canonical.clone(),
-        Err(why) => return (Told { reason: Some(why.clone()), ..Told::default() }, None),
+        Err(why) => return Told { reason: Some(why.clone()), ..Told::default() },
     };
     let before = commit(&canonical);
     let mut notes = Notes::default();
@@ -67,12 +68,12 @@ pub(crate) async fn after(
         (Due::No(why), _) => Some(why),
     };
     let after = on_disk(&canonical);
-    let Notes { removed, before: locked, not_restored } = notes;
+    let Notes { removed, before: locked } = notes;
     // Read back from the disk, never concluded from what was meant (failure 2).
     let promoted = locked.is_some_and(|before| after.taken.is_some() && after.taken != before.taken)
         && after.commit.as_deref() == Some(course.plan.head.as_str());
     let reason = if promoted { None } else { reason };
-    (Told { before, after: after.commit, promoted, restored: false, reason, removed }, not_restored)
+    Told { before, after: after.commit, promoted, restored: false, reason, removed }
 }
 
 /// What a promotion leaves to be told.
@@ -82,8 +83,6 @@ struct Notes {
     removed: Vec<String>,
     /// What was on the disk just before anything was changed, under the lock; none when nothing was.
     before: Option<OnDisk>,
-    /// Why the known-good could not be brought back.
-    not_restored: Option<String>,
 }
 
 /// The known-good as the disk has it.
@@ -205,17 +204,35 @@ impl Promotion<'_> {
         notes: &mut Notes,
     ) -> Result<(), String> {
         let Self { canonical, course, world, .. } = self;
-        run.reopen(world).map_err(|error| error.to_string())?;
         let id = run.record.run.clone();
+        if let Some(known) = known
+            && let Err(why) = must_be_alone(known, run).await
+        {
+            // Nothing is changed yet, so nothing is to be brought back.
+            self.alert(&id, Some(known), ComeTo::Leftovers, &why);
+            return Err(why.to_string());
+        }
+        run.reopen(world).map_err(|error| error.to_string())?;
         let head = &course.plan.head;
         if kind == Kind::Seed {
             // What is not whole is given up first: whatever is in its place once the transaction is open has been made by it.
             recover::forget(canonical, world).map_err(|e| e.to_string())?;
         }
         txn::begin(canonical, kind, &id, Some(head), world).map_err(|e| e.to_string())?;
-        let moved = Box::pin(self.try_move(run, known, &mut notes.removed)).await;
-        let Err(why) = moved else { return Ok(()) };
-        let hands = run.hands(&world.stop.teardown, world);
+        let (mut came_to, removed) = (ComeTo::Leftovers, &mut notes.removed);
+        let moved = Box::pin(self.try_move(run, known, &mut came_to, removed)).await;
+        match moved {
+            Ok(()) => Ok(()),
+            Err(why) if (kind, came_to) == (Kind::Seed, ComeTo::Leftovers) => self.not_begun(&id, &why),
+            Err(why) => Box::pin(self.taken_back(run, kind, came_to, why)).await,
+        }
+    }
+
+    /// Ends a promotion that went wrong: the old known-good is brought back, or what was made is removed where there is none.
+    async fn taken_back(&self, run: &Run, kind: Kind, came_to: ComeTo, why: Trouble) -> Result<(), String> {
+        let Self { canonical, course, world, .. } = self;
+        let (id, head) = (run.record.run.clone(), &course.plan.head);
+        let hands = run.hands(&world.stop.teardown, world).not_waiting();
         // What was published is the known-good, even if what should follow was not done.
         let now = match known::opened(canonical) {
             Ok(now) => now,
@@ -246,16 +263,20 @@ impl Promotion<'_> {
             Err(Unfinished::Open(trouble)) => {
                 return Err(format!("{why}; {}", still_open(canonical, &trouble)));
             }
+            // Nothing was kept that could be brought back: what is left is removed by the next start.
+            Err(Unfinished::Failed(trouble)) if rule == Recovery::Remove => {
+                let still =
+                    format!("{why}; what it has made at {} is still there: {trouble}", canonical.domain);
+                self.alert(&id, None, came_to, &infrastructure(&still));
+                return Err(still);
+            }
             Err(Unfinished::Failed(trouble)) => {
                 let not_back = not_restored(canonical, now.as_ref(), &id, &trouble, world);
-                notes.not_restored = Some(not_back.clone());
                 return Err(format!("{why}; {not_back}"));
             }
         }
         if rule == Recovery::GiveUp {
-            let given_up = format!("{why}; {}", recover::given_up(&canonical.recipe));
-            notes.not_restored = Some(given_up.clone());
-            return Err(given_up);
+            return Err(format!("{why}; {}", recover::given_up(&canonical.recipe)));
         }
         if let Some(now) = now.as_ref().filter(|now| now.record.commit == *head) {
             // It was published, and only its end was troubled.
@@ -264,7 +285,7 @@ impl Promotion<'_> {
         }
         // A stop that was asked for is no news to anybody.
         if world.stop.signal().is_none() {
-            self.alert(&id, now.as_ref(), &why.to_string());
+            self.alert(&id, now.as_ref(), came_to, &why);
         }
         let closed = match &now {
             Some(now) => txn::end_idle(canonical, &now.snapshot, world).await,
@@ -274,17 +295,33 @@ impl Promotion<'_> {
         Err(why.to_string())
     }
 
-    fn alert(&self, run: &ccci_core::names::RunId, known: Option<&KnownGood>, why: &str) {
+    /// Ends a first promotion that has made nothing: what was in its way is still there, and is nobody's known-good.
+    fn not_begun(&self, run: &RunId, why: &Trouble) -> Result<(), String> {
+        let Self { canonical, world, .. } = self;
+        if world.stop.signal().is_none() {
+            self.alert(run, None, ComeTo::Leftovers, why);
+        }
+        canonical.forget_mark().map_err(|error| format!("{why}; {error}"))?;
+        txn::close(canonical, world).map_err(|error| format!("{why}; {error}"))?;
+        Err(why.to_string())
+    }
+
+    fn alert(&self, run: &RunId, known: Option<&KnownGood>, came_to: ComeTo, why: &Trouble) {
         let Self { canonical, version, world, .. } = self;
         let recipe = &canonical.recipe;
         let what = format!("{version} of {recipe} is green on fresh data, and is not the known-good: {why}");
-        let hint = if known.is_some() {
+        let hint = if known.is_some() && came_to != ComeTo::Deploy {
+            "the known-good is the old one; mend the cause, and the next green cold run tries again"
+                .to_owned()
+        } else if known.is_some() {
             format!(
                 "if kept data can rightly not be carried to {version}, `ccci canonical drop {recipe}` gives the old known-good \
                  up, and the next green cold run makes one of {version}"
             )
         } else {
-            "nothing is kept of it; mend the cause, and the next green cold run tries again".to_owned()
+            "nothing is kept of it; mend the cause, and the next green cold run tries again (what is left at its domain is removed \
+             then, or by `ccci recover`)"
+                .to_owned()
         };
         raise(
             AlertKind::NotPromoted,
@@ -300,15 +337,16 @@ impl Promotion<'_> {
         &self,
         run: &Run,
         known: Option<&KnownGood>,
+        came_to: &mut ComeTo,
         removed: &mut Vec<String>,
     ) -> Result<(), Trouble> {
         let Self { canonical, course, world, .. } = self;
-        let hands = run.hands(&world.stop.run, world);
+        let hands = run.hands(&world.stop.run, world).not_waiting();
         let start = if let Some(known) = known {
             if !known::is_idle(known, world).await? {
                 hands.restore_first(known).await?;
             }
-            Start::Kept(known::env(&known.snapshot).map_err(infrastructure)?)
+            Start::Kept(Kept::of(known, world).map_err(infrastructure)?)
         } else {
             let stack = canonical.domain.stack();
             let stands = run.swarm.observe(&stack).await.map_err(|e| lost(&e))?;
@@ -322,6 +360,7 @@ impl Promotion<'_> {
             *removed = gone;
             Start::Fresh
         };
+        *came_to = ComeTo::Deploy;
         let mut subject = course.subject.again(canonical.domain.clone(), run, world).await?;
         subject.observed.cold.known = match known {
             Some(known) => Known::Older(known.record.commit.clone(), known.record.version.clone()),
@@ -338,6 +377,7 @@ impl Promotion<'_> {
             }
         }
         let given: Vec<String> = sso.secrets.keys().map(|name| name.as_str().to_owned()).collect();
+        *came_to = ComeTo::Keep;
         self.keep(run, &env, &given, hands).await
     }
 
@@ -350,6 +390,13 @@ impl Promotion<'_> {
         hands: Hands<'_>,
     ) -> Result<(), Trouble> {
         let Self { canonical, version, course, world } = self;
+        let stands = run.swarm.observe(&canonical.domain.stack()).await.map_err(|e| lost(&e))?;
+        let shares = course.subject.room.manifest.share_names();
+        // Looked at while it stands: no label tells what is really mounted.
+        let keeping = mounted::keeping(&stands, &shares);
+        if let Some(why) = keeping.lost.first() {
+            return Err(infrastructure(format!("it cannot be kept whole: {why}")));
+        }
         let facts = Facts {
             recipe: canonical.recipe.clone(),
             version: Some(version.clone()),
@@ -357,11 +404,18 @@ impl Promotion<'_> {
             domain: canonical.domain.clone(),
             time: clock::now(),
             secrets: secrets(canonical, run, given).await?,
+            images: mounted::images(&stands),
+            shares: keeping.shared,
             env: foreign::bytes(&env.text()),
         };
         let engine = Engine::connect().await.map_err(infrastructure)?;
         let proof = hands.undeploy_on(&engine, canonical).await?;
-        let places = places_of(proof.volumes().to_vec(), &engine, canonical).await?;
+        if let Some(gone) = keeping.keep.iter().find(|name| !proof.volumes().contains(name)) {
+            return Err(infrastructure(format!(
+                "the volume {gone} is not there any more, now that the app is down"
+            )));
+        }
+        let places = places_of(keeping.keep, &engine, canonical).await?;
         let (store, points, cancel) = (known::store(canonical), world.points.clone(), world.stop.run.clone());
         let published = tokio::task::spawn_blocking(move || {
             let reach = |point: ccci_snap::Point| points.pass(point.name());
@@ -375,6 +429,17 @@ impl Promotion<'_> {
         hands.remove_extras(canonical, &snapshot, &proof).await?;
         txn::end_idle(canonical, &snapshot, world).await
     }
+}
+
+/// How far a promotion has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ComeTo {
+    /// Nothing is made: what was there before is being removed, or brought back.
+    Leftovers,
+    /// The app is being deployed, or is not green.
+    Deploy,
+    /// It is green, and is being kept.
+    Keep,
 }
 
 /// The secrets that the app's data needs: those it asks for, but not those that each run brings.

@@ -119,7 +119,7 @@ pub(crate) async fn one(canonical: &Canonical, swarm: &Swarm, world: &World) -> 
         world.events.progress(format!("{}: its known-good could not be sealed: {error}", canonical.label));
     }
     // Read again under the lock: its owner may have ended in between.
-    let hands = Hands { swarm, abra: None, cancel: &world.stop.run, world };
+    let hands = Hands::of(swarm, world);
     let label = &canonical.label;
     match canonical.journal() {
         Ok(journal) => Some(ended(canonical, &journal?, hands, world).await),
@@ -197,7 +197,8 @@ async fn ended(canonical: &Canonical, journal: &Journal, hands: Hands<'_>, world
         }
         (Recovery::Return, Some(known)) => back(known, hands, world).await,
         (Recovery::Remove, _) => {
-            gone(canonical, hands, world).await.map(|()| "all of it is removed".to_owned())
+            // Nothing was kept, so nobody waits long for it.
+            gone(canonical, hands.not_waiting(), world).await.map(|()| "all of it is removed".to_owned())
         }
         (Recovery::GiveUp | Recovery::Return, _) => give_up(canonical, &journal.run, hands, world).await,
     };
@@ -206,6 +207,8 @@ async fn ended(canonical: &Canonical, journal: &Journal, hands: Hands<'_>, world
         Ok(end) => Told::new(End::Done, format!("{died}: {end}")),
         // An engine that is lost, or a program that is stopped: nobody need act.
         Err(why) if hands.cancel.is_cancelled() || hands.swarm.stacks().await.is_err() => left(why),
+        // There is no known-good that was to be brought back.
+        Err(why) if rule == Recovery::Remove => left(why),
         Err(why) if rule == Recovery::Return && is_damaged(known.as_ref(), world).await => {
             // No later start could do it either: as for one whose `meta.json` is damaged.
             match give_up(canonical, &journal.run, hands, world).await {

@@ -9,7 +9,7 @@ use ccci_core::txn::{Journal, Kind};
 use ccci_core::verdict::Trouble;
 use ccci_snap::Snapshot;
 
-use super::back::roots;
+use super::back::idle_mark;
 use super::points::Point;
 use crate::world::{World, infrastructure};
 
@@ -41,8 +41,8 @@ pub(crate) async fn end_idle(
     snapshot: &Snapshot,
     world: &World,
 ) -> Result<(), Trouble> {
-    let roots = roots(snapshot, canonical).await?;
-    canonical.set_mark(&VolumeMark::idle(roots)).map_err(infrastructure)?;
+    let mark = idle_mark(snapshot, canonical).await?;
+    canonical.set_mark(&mark).map_err(infrastructure)?;
     world.points.reach(Point::MarkedIdle);
     close(canonical, world)
 }

@@ -216,16 +216,19 @@ impl App {
             replicas: if let Mode::Replicated(replicas) = service.mode { replicas } else { 1 },
             labels: service.labels.clone().into_iter().chain([label.clone()]).collect(),
             volumes: service.volumes.iter().map(|volume| volumes[volume].swarm_name.clone()).collect(),
+            binds: behaviour.binds(),
             env: vec![format!("FAKE={}", behaviour.mark())],
         });
-        let of_stack = volumes.iter().filter(|(_, volume)| !volume.external);
         Deploy {
             stack: self.stack.to_string(),
             services: wanted.collect(),
             networks: own(networks).into_iter().chain([self.stack.scoped("default")]).collect(),
             configs: own(configs),
             secrets: secrets.values().map(|secret| secret.swarm_name.clone()).collect(),
-            volumes: of_stack.map(|(name, volume)| (name.clone(), volume.swarm_name.clone())).collect(),
+            volumes: volumes
+                .iter()
+                .map(|(name, v)| (name.clone(), v.swarm_name.clone(), !v.external))
+                .collect(),
         }
     }
 

@@ -11,6 +11,7 @@
 //! | `dies: <service>` | the tasks of this service die |
 //! | `never-healthy: <service>` | the tasks of this service stay starting |
 //! | `http: <status>` | the app answers so |
+//! | `bind: <path>` | its services have this folder of the host |
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,8 @@ impl Behaviour {
         let line = |line: &str| {
             let (key, value) =
                 line.split_once(": ").unwrap_or_else(|| panic!("fake.txt: no `key: value`: {line}"));
-            let known = ["refuse", "refuse-pinned", "lint", "needs", "run", "dies", "never-healthy", "http"];
+            let known =
+                ["refuse", "refuse-pinned", "lint", "needs", "run", "dies", "never-healthy", "http", "bind"];
             assert!(known.contains(&key), "fake.txt: unknown key {key}");
             (key.to_owned(), value.to_owned())
         };
@@ -63,6 +65,11 @@ impl Behaviour {
 
     pub(crate) fn never_healthy(&self, service: &str) -> bool {
         self.all("never-healthy").any(|name| name == service)
+    }
+
+    /// Folders of the host that it has.
+    pub(crate) fn binds(&self) -> Vec<String> {
+        self.all("bind").map(str::to_owned).collect()
     }
 
     /// The status with which the app answers.

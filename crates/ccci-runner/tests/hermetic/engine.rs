@@ -169,6 +169,37 @@ impl Engine {
         self.state().make_volume(name, state::Labels::from([label]));
     }
 
+    /// Makes a volume that no stack's label names.
+    pub(crate) fn make_bare_volume(&self, name: &str) {
+        self.state().make_volume(name, state::Labels::new());
+    }
+
+    /// The names of all volumes.
+    pub(crate) fn volumes(&self) -> Vec<String> {
+        self.state().volumes.keys().cloned().collect()
+    }
+
+    /// From now on a volume of this name has these options of its driver, whoever makes it.
+    pub(crate) fn options(&self, volume: &str, options: &[(&str, &str)]) {
+        let options = options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        self.state().options.insert(volume.to_owned(), options);
+    }
+
+    /// From now on a tag means another image; what runs already runs what it was made from.
+    pub(crate) fn move_tag(&self, image: &str, to: &str) {
+        self.state().tags.insert(image.to_owned(), to.to_owned());
+    }
+
+    /// Lets a container of nobody here have a volume.
+    pub(crate) fn hold(&self, container: &str, volume: &str) {
+        self.state().strangers.insert(container.to_owned(), volume.to_owned());
+    }
+
+    /// That container goes.
+    pub(crate) fn release(&self, container: &str) {
+        self.state().strangers.remove(container);
+    }
+
     /// Carries a deploy out. When it returns, the stack is where it will stay.
     pub(crate) fn deploy(&self, deploy: &Deploy, behaviour: &Behaviour) {
         deploy::prepare(&mut self.state(), deploy);
@@ -179,7 +210,8 @@ impl Engine {
 
     /// What the new software does with the volumes when it starts; true when it cannot.
     fn boot(&self, deploy: &Deploy, behaviour: &Behaviour) -> bool {
-        let volumes = deploy.volumes.iter().map(|(short, full)| (short.clone(), self.data(full))).collect();
+        let volumes =
+            deploy.volumes.iter().map(|(short, full, _)| (short.clone(), self.data(full))).collect();
         behaviour.boot(&volumes).is_err()
     }
 

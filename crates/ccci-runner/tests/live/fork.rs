@@ -27,6 +27,13 @@ impl Fork {
         Self { _dir: dir, repository }
     }
 
+    /// The same under another recipe's name.
+    pub(crate) fn renamed(self, recipe: &str) -> Self {
+        let repository = self.repository.with_file_name(recipe);
+        std::fs::rename(&self.repository, &repository).unwrap();
+        Self { repository, ..self }
+    }
+
     /// Where it is, for `--src`.
     pub(crate) fn src(&self) -> &str {
         self.repository.to_str().unwrap()

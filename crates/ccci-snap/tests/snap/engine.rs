@@ -13,7 +13,7 @@ pub(crate) const STACK: &str = "warm-app_lab_test";
 
 /// The proof that the stack is undeployed, over an engine that has these volumes of it.
 pub(crate) fn proof(volumes: &[String]) -> Undeployed {
-    let names: Vec<String> = volumes.iter().map(|v| format!(r#"{{"Name":"{v}","Driver":"local","Mountpoint":"/x","Labels":{{}},"Scope":"local","Options":{{}}}}"#)).collect();
+    let names: Vec<String> = volumes.iter().map(|v| format!(r#"{{"Name":"{v}","Driver":"local","Mountpoint":"/x","Labels":{{"com.docker.stack.namespace":"{STACK}"}},"Scope":"local","Options":{{}}}}"#)).collect();
     let volumes = format!(r#"{{"Volumes":[{}],"Warnings":[]}}"#, names.join(","));
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let dir = tempfile::tempdir().unwrap();

@@ -76,10 +76,14 @@ impl Live {
     }
 
     async fn keep(&self, place: Place) -> Snapshot {
+        self.try_keep(place).await.unwrap()
+    }
+
+    async fn try_keep(&self, place: Place) -> Result<Snapshot, SnapError> {
         let (proof, store) = (self.proof().await, Store::new(self.state.path().join("app")));
         blocking(move || {
             let job = Job::default();
-            store.capture(&job, &proof, &[place], &facts("live")).unwrap().publish(&job).unwrap()
+            store.capture(&job, &proof, &[place], &facts("live"))?.publish(&job)
         })
         .await
     }
@@ -252,18 +256,60 @@ async fn pass(client: UnixStream, server: UnixStream, gone: CancellationToken) {
     }
 }
 
+/// R18: of a volume whose content outlives it, nothing could be brought back, and one of memory has nothing to keep: both are
+/// told when they would be kept, and left as they are.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_volume_whose_content_outlives_it_is_not_restored_by_halves() {
+async fn r18_a_volume_that_could_not_be_brought_back_is_not_kept() {
     let outside = tempfile::tempdir().unwrap();
     let device = outside.path().to_str().unwrap();
-    let live = Live::new("bind", &[("type", "none"), ("o", "bind"), ("device", device)]).await;
-    sh(outside.path(), "echo good > file");
-    let place = live.find().await;
-    assert!(place.out_of_reach().unwrap().contains("options"));
-    let snapshot = live.keep(place.clone()).await;
-    sh(outside.path(), "echo dirty > file; echo more > more");
-    let error = live.restore(&snapshot, place).await.unwrap_err();
-    assert!(matches!(error, SnapError::Unreachable { .. }), "{error}");
-    assert_eq!(sh(outside.path(), "cat file more"), "dirty\nmore\n");
+    sh(outside.path(), "echo theirs > file");
+    let table: [(&str, &[(&str, &str)], &str); 2] = [
+        ("bind", &[("type", "none"), ("o", "bind"), ("device", device)], "what is in it outlives it"),
+        ("tmpfs", &[("type", "tmpfs"), ("device", "tmpfs")], "it is memory"),
+    ];
+    for (name, options, expected) in table {
+        let live = Live::new(name, options).await;
+        let place = live.find().await;
+        assert!(place.out_of_reach().unwrap().contains("options"));
+        let error = live.try_keep(place).await.unwrap_err();
+        assert!(matches!(error, SnapError::Unreachable { .. }), "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
+        live.remove().await;
+    }
+    assert_eq!(sh(outside.path(), "cat file"), "theirs\n");
+}
+
+/// Something else has the name of a kept volume: it holds nothing that was kept, and the known-good comes back all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn r18_a_volume_that_was_made_anew_with_options_is_made_as_it_was() {
+    let outside = tempfile::tempdir().unwrap();
+    sh(outside.path(), "echo theirs > file");
+    let live = Live::new("anew", &[]).await;
+    sh(&live.tree().await, "echo good > file");
+    let snapshot = live.keep(live.find().await).await;
     live.remove().await;
+    let bound =
+        Live::new("anew", &[("type", "none"), ("o", "bind"), ("device", outside.path().to_str().unwrap())])
+            .await;
+    let made = snapshot.make_missing(&bound.engine).await.unwrap();
+    assert_eq!(made, std::slice::from_ref(&live.volume));
+    live.restore(&snapshot, live.find().await).await.unwrap();
+    assert_eq!(sh(&live.tree().await, "cat file"), "good\n");
+    assert_eq!(sh(outside.path(), "cat file"), "theirs\n");
+    live.remove().await;
+}
+
+/// The engine itself may not remove such a file; with its flag taken off it may.
+#[tokio::test(flavor = "multi_thread")]
+async fn r18_a_volume_with_files_that_nobody_may_remove_goes_once_their_flags_are_taken_off() {
+    let live = Live::new("locked", &[]).await;
+    let tree = live.tree().await;
+    sh(&tree, "mkdir d; echo x > d/f; echo y > log; chattr +i d/f; chattr +a log; chattr +i d");
+    let gently = || bollard::query_parameters::RemoveVolumeOptionsBuilder::default().force(false).build();
+    let refused = live.docker.remove_volume(&live.volume, Some(gently())).await.unwrap_err().to_string();
+    assert!(refused.contains("operation not permitted"), "{refused}");
+    assert_eq!(live.engine.unlock(&live.volume).await.unwrap(), 3);
+    live.docker.remove_volume(&live.volume, Some(gently())).await.unwrap();
+    assert!(!tree.exists());
+    assert_eq!(live.engine.unlock(&live.volume).await.unwrap(), 0, "what is gone has none");
 }

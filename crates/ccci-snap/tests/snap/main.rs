@@ -19,6 +19,7 @@ mod kinds;
 mod lister;
 mod live;
 mod mutants;
+mod odd;
 mod random;
 mod roundtrip;
 mod seal;

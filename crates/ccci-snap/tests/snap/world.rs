@@ -156,6 +156,8 @@ pub(crate) fn facts(env: &str) -> Facts {
         domain: "warm-app.lab.test".parse().unwrap(),
         time: "2026-01-02T03:04:05Z".parse().unwrap(),
         secrets: Vec::new(),
+        images: Vec::new(),
+        shares: Vec::new(),
         env: env.as_bytes().to_vec(),
     }
 }

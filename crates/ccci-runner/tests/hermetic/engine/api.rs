@@ -20,7 +20,7 @@ pub(crate) fn answer(state: &mut State, request: &Request) -> Reply {
         ("GET", ["events"]) => events(state, request),
         ("GET", ["images", name @ .., "json"]) => {
             let name = name.join("/");
-            view::image(&name).map_or_else(
+            view::image(&name, &state.tags).map_or_else(
                 || refused((404, format!("No such image: {name}"))),
                 |image| Reply::Json(200, image),
             )
@@ -64,7 +64,10 @@ fn look(state: &mut State, path: &[&str], request: &Request) -> Option<Reply> {
             let found = state.tasks.iter().filter(|(_, t)| wanted.has(&stack(&t.stack)));
             found.map(|(id, t)| view::task(id, t)).collect()
         }
-        ["containers", "json"] => state.tasks.iter().filter_map(|(id, t)| view::container(id, t)).collect(),
+        ["containers", "json"] => {
+            let own = state.tasks.iter().filter_map(|(id, t)| view::container(id, t));
+            own.chain(state.strangers.iter().map(|(name, volume)| view::stranger(name, volume))).collect()
+        }
         [kind @ ("networks" | "secrets" | "configs")] => {
             let kind = kind.trim_end_matches('s');
             let found = state.kept(kind).iter().filter(|(_, n): &(_, &Named)| wanted.has(&n.labels));

@@ -25,8 +25,8 @@ pub(crate) struct Deploy {
     pub(crate) configs: Vec<String>,
     /// Full names.
     pub(crate) secrets: Vec<String>,
-    /// The volumes that belong to the stack: name in the compose file, full name.
-    pub(crate) volumes: Vec<(String, String)>,
+    /// The volumes: name in the compose file, full name, whether swarm gives it the stack's label: not to an external one.
+    pub(crate) volumes: Vec<(String, String, bool)>,
 }
 
 /// One service of it.
@@ -39,6 +39,8 @@ pub(crate) struct Wanted {
     pub(crate) labels: Labels,
     /// Full names.
     pub(crate) volumes: Vec<String>,
+    /// Folders of the host.
+    pub(crate) binds: Vec<String>,
     /// Whatever else changes its tasks when it changes.
     pub(crate) env: Vec<String>,
 }
@@ -56,8 +58,8 @@ pub(super) fn prepare(state: &mut State, deploy: &Deploy) {
             state.make(kind, name, deploy.label());
         }
     }
-    for (_, name) in &deploy.volumes {
-        state.make_volume(name, deploy.label());
+    for (_, name, labelled) in &deploy.volumes {
+        state.make_volume(name, if *labelled { deploy.label() } else { Labels::new() });
     }
 }
 
@@ -80,10 +82,12 @@ fn template(state: &State, deploy: &Deploy, wanted: &Wanted) -> Value {
         found.map(reference).collect::<Vec<Value>>()
     };
     let mount = |name: &String| json!({"Type": "volume", "Source": name, "Target": format!("/{name}")});
+    let bind = |path: &String| json!({"Type": "bind", "Source": path, "Target": "/host"});
+    let mounts = wanted.volumes.iter().map(mount).chain(wanted.binds.iter().map(bind));
     let networks = state.networks.iter().filter(|(_, n)| deploy.networks.contains(&n.name));
     json!({
         "ContainerSpec": {
-            "Image": wanted.image, "Env": wanted.env, "Mounts": wanted.volumes.iter().map(mount).collect::<Vec<_>>(),
+            "Image": wanted.image, "Env": wanted.env, "Mounts": mounts.collect::<Vec<_>>(),
             "Secrets": used(&deploy.secrets, &state.secrets, "Secret"),
             "Configs": used(&deploy.configs, &state.configs, "Config"),
         },
@@ -162,7 +166,9 @@ fn start(
     }
     let healthy = !behaviour.never_healthy(&wanted.name);
     let container = state.id("container");
-    let container = Container { id: container, state: "running", healthy, volumes: wanted.volumes.clone() };
+    let (volumes, binds) = (wanted.volumes.clone(), wanted.binds.clone());
+    let digest = super::view::digest(&wanted.image, &state.tags);
+    let container = Container { id: container, state: "running", healthy, volumes, binds, digest };
     let task_state = if healthy { "running" } else { "starting" };
     put(state, (id, service), slot, (task_state, "running", now), Some(container));
 }

@@ -55,6 +55,9 @@ pub(crate) struct Container {
     pub(crate) state: &'static str,
     pub(crate) healthy: bool,
     pub(crate) volumes: Vec<String>,
+    pub(crate) binds: Vec<String>,
+    /// Of its image, when it was made.
+    pub(crate) digest: String,
 }
 
 /// Everything that is there, by id; volumes by name.
@@ -69,6 +72,12 @@ pub(crate) struct State {
     pub(crate) volumes: BTreeMap<String, Labels>,
     /// How many nodes the swarm has beside this one.
     pub(crate) others: u64,
+    /// Options of volumes' drivers, by the volume's name, whoever makes it.
+    pub(crate) options: BTreeMap<String, Labels>,
+    /// What tags mean that somebody has moved.
+    pub(crate) tags: BTreeMap<String, String>,
+    /// Containers of nobody here, by name, and the volume that each has.
+    pub(crate) strangers: BTreeMap<String, String>,
     /// How long tasks and containers outlive their service.
     pub(crate) linger: Duration,
     /// What happened so far, and who wants to hear what happens next.
@@ -165,7 +174,13 @@ impl State {
         if let Some(user) = self.tasks.values().find(uses) {
             return Err((409, format!("remove {name}: volume is in use - [{}]", user.name)));
         }
-        std::fs::remove_dir_all(self.root.join("volumes").join(name)).unwrap();
+        if let Some((user, _)) = self.strangers.iter().find(|(_, volume)| *volume == name) {
+            return Err((409, format!("remove {name}: volume is in use - [{user}]")));
+        }
+        let dir = self.root.join("volumes").join(name);
+        std::fs::remove_dir_all(&dir).map_err(|_| {
+            (500, format!("remove {name}: unlinkat {}: operation not permitted", dir.display()))
+        })?;
         self.volumes.remove(name);
         self.tell("volume", "destroy", name, name, "");
         Ok(())

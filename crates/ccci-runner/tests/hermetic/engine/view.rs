@@ -1,5 +1,6 @@
 //! The engine's things in the engine's own words.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::fs::MetadataExt as _;
 
@@ -53,22 +54,29 @@ pub(crate) fn task(id: &str, task: &Task) -> Value {
 
 /// One line of `docker ps -a`, in the API's form.
 pub(crate) fn container(task_id: &str, task: &Task) -> Option<Value> {
-    let Container { id, state, healthy, volumes } = task.container.as_ref()?;
+    let Container { id, state, healthy, volumes, binds, digest } = task.container.as_ref()?;
     let image = task.template["ContainerSpec"]["Image"].as_str().unwrap_or_default();
     let status = match (*state, healthy) {
         ("running", true) => "Up 1 second (healthy)",
         ("running", false) => "Up 1 second (health: starting)",
         _ => "Exited (0) 1 second ago",
     };
-    let mounts: Vec<Value> = volumes
-        .iter()
-        .map(|name| json!({"Type": "volume", "Name": name, "Source": "", "Destination": "/", "Driver": "local"}))
-        .collect();
+    let volume = |name: &String| json!({"Type": "volume", "Name": name, "Source": "", "Destination": "/", "Driver": "local", "RW": true});
+    let bind = |path: &String| json!({"Type": "bind", "Source": path, "Destination": "/host", "RW": true});
+    let mounts: Vec<Value> = volumes.iter().map(volume).chain(binds.iter().map(bind)).collect();
     let labels = json!({STACK_LABEL: task.stack, "com.docker.swarm.task.id": task_id});
     Some(json!({
-        "Id": id, "Names": [format!("/{}", task.name)], "Image": image, "ImageID": digest(image),
+        "Id": id, "Names": [format!("/{}", task.name)], "Image": image, "ImageID": digest,
         "State": state, "Status": status, "Labels": labels, "Mounts": mounts,
     }))
+}
+
+/// A container that no stack has made.
+pub(crate) fn stranger(name: &str, volume: &str) -> Value {
+    json!({
+        "Id": format!("stranger-{name}"), "Names": [format!("/{name}")], "Image": "elsewhere", "State": "running",
+        "Status": "Up 1 hour", "Labels": {}, "Mounts": [{"Type": "volume", "Name": volume, "Destination": "/x", "RW": true}],
+    })
 }
 
 /// A network has its name at the top, secrets and configs have theirs in a specification.
@@ -85,18 +93,19 @@ pub(crate) fn volume(state: &State, name: &str, labels: &Labels) -> Value {
     let data = state.data(name);
     let changed = std::fs::symlink_metadata(&data).ok().and_then(|m| Timestamp::from_second(m.ctime()).ok());
     json!({
-        "Name": name, "Driver": "local", "Mountpoint": data, "Scope": "local", "Labels": labels, "Options": null,
+        "Name": name, "Driver": "local", "Mountpoint": data, "Scope": "local", "Labels": labels, "Options": state.options.get(name),
         "CreatedAt": changed.unwrap_or_default().to_string(),
     })
 }
 
 /// Every image is there but those whose name says otherwise.
-pub(crate) fn image(name: &str) -> Option<Value> {
-    (!name.starts_with("missing/")).then(|| json!({"Id": digest(name), "RepoTags": [name]}))
+pub(crate) fn image(name: &str, tags: &BTreeMap<String, String>) -> Option<Value> {
+    (!name.starts_with("missing/")).then(|| json!({"Id": digest(name, tags), "RepoTags": [name]}))
 }
 
-fn digest(image: &str) -> String {
+/// What a name means now.
+pub(crate) fn digest(image: &str, tags: &BTreeMap<String, String>) -> String {
     let mut hasher = DefaultHasher::new();
-    image.hash(&mut hasher);
+    (image, tags.get(image)).hash(&mut hasher);
     format!("sha256:{:064x}", hasher.finish())
 }

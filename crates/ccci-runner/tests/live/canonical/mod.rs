@@ -3,6 +3,7 @@
 mod crash;
 mod docs;
 mod lost;
+mod mounts;
 mod promote;
 mod rollback;
 
