@@ -1,18 +1,21 @@
 //! The body of a run: each stage is its seeds, its one mutation, then its checks, generic first (R2, R12).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ccci_core::abra::{DeployMode, Fault};
 use ccci_core::atomic::PathError;
+use ccci_core::compose::{At, Reach};
 use ccci_core::deploy::{self, DeployError, GivenSecret, Tools};
 use ccci_core::envfile::EnvFile;
 use ccci_core::event::Event;
 use ccci_core::gate::{self, Admission};
 use ccci_core::git::Commit;
 use ccci_core::health::{Prober, Site};
+use ccci_core::manifest::SecretName;
 use ccci_core::names::AppDomain;
 use ccci_core::plan::{BaseDeploy, Plan, StagePlan};
-use ccci_core::report::{Deploys, Image};
+use ccci_core::report::{Deploys, Image, Reached};
 use ccci_core::stage::{CheckKind, Outcome, StageName, Status};
 use ccci_core::swarm::{Expectation, Limits, RunningImage, StackFacts};
 use ccci_core::verdict::Trouble;
@@ -46,6 +49,8 @@ pub(crate) struct Live<'a> {
     kept: bool,
     /// Whether there is anything of the app to look at.
     deployed: bool,
+    /// Which lines of the env carried the versions of which secrets of the realm.
+    versions: BTreeMap<String, SecretName>,
 }
 
 /// What the app's env is at first.
@@ -76,12 +81,28 @@ impl<'a> Live<'a> {
             Start::Kept(env) => (Some(env), true),
         };
         let prober = Arc::new(prober);
-        Ok(Self { run, prober, subject, plan, provided, world, env, kept, deployed: false })
+        Ok(Self {
+            run,
+            prober,
+            subject,
+            plan,
+            provided,
+            world,
+            env,
+            kept,
+            deployed: false,
+            versions: BTreeMap::new(),
+        })
     }
 
     /// The app's env as it was deployed last.
     pub(crate) fn env(&self) -> Option<&EnvFile> {
         self.env.as_ref()
+    }
+
+    /// Which lines of the env carried the versions of which secrets of the realm.
+    pub(crate) fn versions(&self) -> &BTreeMap<String, SecretName> {
+        &self.versions
     }
 
     /// Who can log in, where the app has a realm: the password's place, never the password.
@@ -206,7 +227,13 @@ impl<'a> Live<'a> {
                 };
                 tokio::join!(self.settle(applied), prepared).0
             }
-            Err(error) => Mutation::Refused(self.explained(error).await),
+            Err(error) => {
+                if let DeployError::Unforeseen { .. } = &error {
+                    self.deployed = true;
+                    self.world.events.send(Event::Fault(format!("{stage}: {error}")));
+                }
+                Mutation::Refused(self.explained(error).await)
+            }
         }
     }
 
@@ -236,13 +263,29 @@ impl<'a> Live<'a> {
         let given: Vec<GivenSecret> =
             self.provided.given.iter().map(|given| GivenSecret { required, ..given.clone() }).collect();
         let (run, world) = (self.run, self.world);
-        // What is made for a canonical is found by its stack, which the journal names.
+        // What is made for a canonical is found by its stack, which the journal names. What has another name is the run's.
+        let (own, stack) = (app.domain == run.record.app.domain, app.domain.stack());
         let record = |names: &[String]| {
-            if app.domain == run.record.app.domain { record_secrets(run, names) } else { Ok(()) }
+            let ours: Vec<String> = names.iter().filter(|name| own || !stack.owns(name)).cloned().collect();
+            if ours.is_empty() { Ok(()) } else { record_secrets(run, &ours) }
+        };
+        let at = match (stage, self.plan.base == self.plan.head) {
+            (_, true) => At::Both,
+            (StageName::Install, _) => At::Base,
+            _ => At::Head,
+        };
+        let reaches = |all: &[Reach]| {
+            let all = all.iter().map(|reach| Reached::new(reach.clone(), at));
+            world.events.send(Event::Reaches(all.collect()));
         };
         let progress = |text: &str| world.events.progress(text);
         let secrets = run.secrets();
-        let tools = Tools { secrets_dir: Some(&secrets), given: &given, ..self.tools(&progress, &record) };
+        let tools = Tools {
+            secrets_dir: Some(&secrets),
+            given: &given,
+            reaches: &reaches,
+            ..self.tools(&progress, &record)
+        };
         let applied = deploy::apply(tree, mode, &tools).await;
         world.points.reach(Point::Deployed);
         applied
@@ -261,6 +304,7 @@ impl<'a> Live<'a> {
             progress,
             secrets_dir: None,
             given: &[],
+            reaches: &|_| {},
             record,
         }
     }
@@ -271,7 +315,9 @@ impl<'a> Live<'a> {
         let prepared = async {
             let tree = self.subject.app.bring_to(&self.plan.head).await?;
             let mut env = self.env.clone().unwrap_or_default();
-            env.merge_missing(&self.subject.fresh_env(&self.world.settings, &self.provided.env)?);
+            let settings = &self.world.settings;
+            let brought = self.subject.brought(settings, &self.provided.brought, None);
+            env.merge_missing(&self.subject.fresh_env(settings, &brought)?);
             let (quiet, nothing) = (|_: &str| {}, |_: &[String]| Ok(()));
             deploy::prepare(tree, &env.expanded(), &self.tools(&quiet, &nothing)).await
         };
@@ -298,14 +344,16 @@ impl<'a> Live<'a> {
     fn write_env(&mut self, stage: StageName) -> Result<(), DeployError> {
         let Subject { room, app, .. } = &self.subject;
         let files = self.subject.compose_files(&self.world.settings);
-        let fresh = self.subject.fresh_env(&self.world.settings, &self.provided.env)?;
-        let checkout = app.checkout.dir();
         let at_base = self.kept && stage == StageName::Install;
+        let kept = self.env.as_ref().filter(|_| at_base);
+        let brought = self.subject.brought(&self.world.settings, &self.provided.brought, kept);
+        let fresh = self.subject.fresh_env(&self.world.settings, &brought)?;
+        let checkout = app.checkout.dir();
         let mut env = match self.env.take() {
             None => fresh,
             // The known-good's own env; only what each run brings is filled in.
             Some(mut env) if at_base => {
-                for (key, value) in &self.provided.env {
+                for (key, value) in &brought {
                     env.set(key, value)?;
                 }
                 env
@@ -317,7 +365,7 @@ impl<'a> Live<'a> {
                 }
                 if self.kept {
                     // What the server and the recipe's author set today holds for the tested commit.
-                    for (key, value) in self.subject.values(&self.world.settings, &self.provided.env) {
+                    for (key, value) in self.subject.values(&self.world.settings, &brought) {
                         env.set(&key, &value)?;
                     }
                 }
@@ -332,6 +380,12 @@ impl<'a> Live<'a> {
             }
         }
         env.write(&self.run.abra.env_file(&app.domain))?;
+        let lines = self.provided.brought.versions.iter();
+        let carries = |key: &str, version: &str| brought.get(key).is_some_and(|value| value == version);
+        for (name, version) in lines {
+            let keys = env.keys().into_iter().filter(|key| carries(key, version));
+            self.versions.extend(keys.map(|key| (key.to_owned(), name.clone())));
+        }
         self.env = Some(env);
         Ok(())
     }

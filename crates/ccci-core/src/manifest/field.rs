@@ -75,6 +75,23 @@ text! {
 }
 
 text! {
+    /// Data outside of an app's own: the full name of a volume, or a path of the machine, from `/`.
+    ShareName, |text| {
+        let odd = |c: char| c.is_whitespace() || c.is_control();
+        if text.is_empty() || text.contains(odd) || text.starts_with(['.', '~']) || text.contains("${") {
+            return Err(format!(
+                "`{text}` is no name of a share: the full name of a volume, or a path of the machine from `/`, as the refusal of a run gives it"
+            ));
+        }
+        let parts = text.trim_start_matches('/').trim_end_matches('/').split('/');
+        if text.starts_with('/') && parts.clone().any(|part| matches!(part, "." | "..")) {
+            return Err(format!("`{text}` has `.` or `..` in it: write the path that it comes to"));
+        }
+        Ok(())
+    }
+}
+
+text! {
     /// The key of a line in an app's `.env`.
     EnvKey, |text| {
         let form = text.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')

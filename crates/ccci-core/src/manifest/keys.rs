@@ -113,6 +113,13 @@ pub const KEYS: &[KeyDoc] = &[
         "head_env: {NEW_OPTION: \"1\"}",
         "the same, for the tested commit only: what the older release does not know",
     ),
+    key(
+        "shares",
+        "mapping of names to reasons",
+        "{}",
+        "shares: {media_library: \"test data that may be lost\"}",
+        "data outside of the app's own into which its tests may write: a volume by its full name, or a path of the machine",
+    ),
     key("enrolled", "true or false", "false", "enrolled: true", "keep a known-good of this recipe"),
     key(
         "skip.upgrade",

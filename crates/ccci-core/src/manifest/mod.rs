@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use field::{EnvKey, HttpPath, ProbeName, Reason, Seconds, Statuses, check_name};
+pub use field::{EnvKey, HttpPath, ProbeName, Reason, Seconds, ShareName, Statuses, check_name};
 pub use keys::{KEYS, KeyDoc, PROBE_KEYS, table as keys_table};
 pub use probe::{CommandProbe, HttpProbe, Probe, TcpProbe};
 pub use sso::{
@@ -24,6 +24,7 @@ pub use sso::{
 };
 
 use crate::atomic::{self, PathError};
+use crate::compose::Shares;
 use crate::names::RecipeName;
 use crate::stage::StageName;
 use crate::yaml::{self, YamlError};
@@ -92,6 +93,9 @@ pub struct Manifest {
     /// Settings put into the app's `.env` for the tested commit only: what the base does not know (failure 22).
     #[serde(deserialize_with = "field::unique_map")]
     pub head_env: BTreeMap<EnvKey, String>,
+    /// Data outside of the app's own into which its tests may write, by name, each with the reason (R18).
+    #[serde(deserialize_with = "field::unique_map")]
+    pub shares: BTreeMap<ShareName, Reason>,
     /// Whether the recipe keeps a known-good, and so is swept nightly.
     pub enrolled: bool,
     /// Stages that this recipe cannot have.
@@ -206,6 +210,12 @@ impl Manifest {
     pub fn load(folder: &Path) -> Result<Self, ManifestError> {
         let path = folder.join(FILE);
         atomic::read_optional(&path)?.map_or_else(|| Ok(Self::default()), |text| Self::parse(&path, &text))
+    }
+
+    /// What its app may write into beside its own.
+    pub fn shares(&self) -> Shares {
+        let text = |(name, why): (&ShareName, &Reason)| (name.as_str().to_owned(), why.as_str().to_owned());
+        Shares::Declared(self.shares.iter().map(text).collect())
     }
 
     /// Why this stage is declared away, if it is.

@@ -9,6 +9,7 @@
 //! | `dies: <service>` | the tasks of this service die |
 //! | `never-healthy: <service>` | the tasks of this service stay starting |
 //! | `http: <status>` | the app answers so |
+//! | `mount: <path>` | the service `app` is given this path of the machine, which no compose file names |
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,7 @@ impl Behaviour {
         let line = |line: &str| {
             let (key, value) =
                 line.split_once(": ").unwrap_or_else(|| panic!("fake.txt: no `key: value`: {line}"));
-            let known = ["refuse", "needs", "run", "dies", "never-healthy", "http"];
+            let known = ["refuse", "needs", "run", "dies", "never-healthy", "http", "mount"];
             assert!(known.contains(&key), "fake.txt: unknown key {key}");
             (key.to_owned(), value.to_owned())
         };
@@ -41,6 +42,11 @@ impl Behaviour {
     /// abra's last words, where it refuses.
     pub(crate) fn refusal(&self) -> Option<&str> {
         self.all("refuse").next()
+    }
+
+    /// Paths of the machine that a service gets beside what its files say.
+    pub(crate) fn mounts(&self) -> impl Iterator<Item = &str> {
+        self.all("mount")
     }
 
     /// What makes a task of this software differ from a task of another.

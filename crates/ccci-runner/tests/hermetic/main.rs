@@ -19,6 +19,7 @@ mod fakes;
 mod history;
 mod promotion;
 mod quick;
+mod reach;
 mod recipe;
 mod together;
 mod web;

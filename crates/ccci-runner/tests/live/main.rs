@@ -13,6 +13,7 @@ mod engine;
 mod flight;
 mod fork;
 mod provider;
+mod reach;
 mod realms;
 mod safety;
 mod secrets;

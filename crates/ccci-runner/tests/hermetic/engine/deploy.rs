@@ -39,6 +39,8 @@ pub(crate) struct Wanted {
     pub(crate) labels: Labels,
     /// Full names.
     pub(crate) volumes: Vec<String>,
+    /// All that it mounts, in the engine's words.
+    pub(crate) mounts: Vec<Value>,
     /// Whatever else changes its tasks when it changes.
     pub(crate) env: Vec<String>,
 }
@@ -79,11 +81,10 @@ fn template(state: &State, deploy: &Deploy, wanted: &Wanted) -> Value {
         let reference = |(id, named): (&String, &super::state::Named)| json!({format!("{kind}ID"): id, format!("{kind}Name"): named.name});
         found.map(reference).collect::<Vec<Value>>()
     };
-    let mount = |name: &String| json!({"Type": "volume", "Source": name, "Target": format!("/{name}")});
     let networks = state.networks.iter().filter(|(_, n)| deploy.networks.contains(&n.name));
     json!({
         "ContainerSpec": {
-            "Image": wanted.image, "Env": wanted.env, "Mounts": wanted.volumes.iter().map(mount).collect::<Vec<_>>(),
+            "Image": wanted.image, "Env": wanted.env, "Mounts": wanted.mounts,
             "Secrets": used(&deploy.secrets, &state.secrets, "Secret"),
             "Configs": used(&deploy.configs, &state.configs, "Config"),
         },
