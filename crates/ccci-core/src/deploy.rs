@@ -337,7 +337,7 @@ fn foreign_words(all: &[Foreign]) -> String {
     let each: Vec<String> = all.iter().map(ToString::to_string).collect();
     let names: Vec<String> = all.iter().map(|foreign| format!("{}: \"<why>\"", foreign.name)).collect();
     format!(
-        "{}; nothing was deployed, since a run writes only into data of its own. Mount it read-only, give the stack a volume of its \
+        "{}; so it was not deployed: a run writes only into data of its own. Mount it read-only, give the stack a volume of its \
          own (`${{STACK_NAME}}_…`), or, where tests may write there, declare it in recipe.yaml: `shares: {{{}}}`",
         each.join("; "),
         names.join(", ")

@@ -63,7 +63,7 @@ pub struct RunReport {
     #[serde(default)]
     pub images: Vec<Image>,
     #[serde(default)]
-    pub reaches: Vec<Reached>,
+    pub reaches: Option<Vec<Reached>>,
     pub faults: Vec<String>,
     pub phases: Vec<Phase>,
     pub canonical: Canonical,
@@ -275,7 +275,7 @@ impl RunReport {
             lint: None,
             stages: Vec::new(),
             images: Vec::new(),
-            reaches: Vec::new(),
+            reaches: None,
             faults: Vec::new(),
             phases: Vec::new(),
             canonical: Canonical::default(),
@@ -302,7 +302,7 @@ impl RunReport {
             }
             Event::Linted(lint) => self.lint = Some(lint.clone()),
             Event::Images(images) => self.images.extend(images.iter().cloned()),
-            Event::Reaches(reaches) => Reached::add(&mut self.reaches, reaches),
+            Event::Reaches(reaches) => Reached::add(self.reaches.get_or_insert_default(), reaches),
             Event::Fault(text) => self.faults.push(text.clone()),
             Event::CheckEnded(result) => self.stage(result.stage).checks.push(Check::of(result)),
             Event::StageEnded { stage, status, reason } => {
@@ -337,7 +337,7 @@ impl RunReport {
             .iter_mut()
             .flat_map(|s| s.reason.iter_mut().chain(s.checks.iter_mut().filter_map(|c| c.reason.as_mut())));
         let of_lint = self.lint.iter_mut().flat_map(|lint| lint.findings.iter_mut());
-        let of_reaches = self.reaches.iter_mut().map(|reached| &mut reached.what);
+        let of_reaches = self.reaches.iter_mut().flatten().map(|reached| &mut reached.what);
         let of_teardown = self.teardown.iter_mut().flat_map(|teardown| teardown.left.iter_mut());
         let singles = [&mut self.error, &mut self.fallback, &mut self.canonical.reason].into_iter().flatten();
         let texts = of_stages

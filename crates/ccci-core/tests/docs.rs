@@ -74,7 +74,12 @@ fn record() -> RunReport {
         lint: Some(Lint { status: text(), findings: vec![text()] }),
         stages: vec![stage],
         images: vec![image],
-        reaches: vec![Reached { service: Some(text()), kind: ReachKind::Bind, what: text(), at: At::Head }],
+        reaches: Some(vec![Reached {
+            service: Some(text()),
+            kind: ReachKind::Bind,
+            what: text(),
+            at: At::Head,
+        }]),
         faults: vec![text()],
         phases: vec![Phase { name: text(), seconds: 0.5 }],
         canonical: Canonical {

@@ -64,7 +64,7 @@ pub fn unforeseen(
             let out = if inside { None } else { Some(Out::Written) };
             let place = Place { path: PathBuf::from(&real.source), out };
             match owner(real, Some(&place), ground.stack) {
-                Owner::Own | Owner::Engine => true,
+                Owner::Own | Owner::Engine { .. } => true,
                 Owner::Other { name, .. } => !writes(real) || ground.shares.reason(&name).is_some(),
             }
         }

@@ -29,7 +29,7 @@ pub(super) enum Owner {
     /// The app's own, or nobody's: its stack's volumes, memory, the run's own checkout.
     Own,
     /// The engine's socket: no data, and all power.
-    Engine,
+    Engine { path: String },
     /// Somebody else's: by which name it is declared, and what it is.
     Other { name: String, what: String },
 }
@@ -56,19 +56,27 @@ pub(super) fn owner(real: &Real, place: Option<&Place>, stack: &StackName) -> Ow
 }
 
 fn of_bind(source: &str, place: Option<&Place>) -> Owner {
-    if Path::new(source).file_name().is_some_and(|name| name == "docker.sock") {
-        return Owner::Engine;
-    }
+    let other = |path: &str, what: String| {
+        if is_socket(path) {
+            Owner::Engine { path: path.to_owned() }
+        } else {
+            Owner::Other { name: path.to_owned(), what }
+        }
+    };
     match place.map(|place| &place.out) {
         Some(None) => Owner::Own,
-        Some(Some(Out::Link(link))) => Owner::Other {
-            name: source.to_owned(),
-            what: format!("what the recipe's link {} leads to", link.display()),
-        },
-        Some(Some(Out::Written)) | None => {
-            Owner::Other { name: source.to_owned(), what: format!("`{source}` of the machine") }
+        Some(Some(Out::Link { link, to })) => {
+            let to = to.display().to_string();
+            let link = link.file_name().unwrap_or_default().display();
+            other(&to, format!("`{to}` of the machine, by the recipe's link `{link}`"))
         }
+        Some(Some(Out::Written)) | None => other(source, format!("`{source}` of the machine")),
     }
+}
+
+/// Whether this is the engine's socket, wherever an engine may have it.
+fn is_socket(path: &str) -> bool {
+    Path::new(path).file_name().is_some_and(|name| name == "docker.sock")
 }
 
 fn of_volume(Real { source, storage, .. }: &Real, stack: &StackName) -> Owner {
@@ -84,6 +92,9 @@ fn of_volume(Real { source, storage, .. }: &Real, stack: &StackName) -> Owner {
     let bound = options.split(',').any(|word| matches!(word.trim(), "bind" | "rbind"));
     if !device.is_empty() && (bound || !matches!(option("type"), "tmpfs" | "ramfs")) {
         let name = remote(device, options);
+        if is_socket(&name) {
+            return Owner::Engine { path: name };
+        }
         let kind = if bound { "a folder of the machine" } else { option("type") };
         return Owner::Other {
             what: format!("the volume `{source}`, which is `{name}` ({kind}, by its `driver_opts`)"),

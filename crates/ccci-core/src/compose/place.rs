@@ -22,15 +22,20 @@ pub(super) struct Place {
 pub(super) enum Out {
     /// By what stands in the file.
     Written,
-    /// By this link of the checkout.
-    Link(PathBuf),
+    /// By a link of the checkout.
+    Link {
+        /// The link.
+        link: PathBuf,
+        /// What it comes to, as far as that is known without looking there.
+        to: PathBuf,
+    },
 }
 
 /// Looks where a path of a compose file leads. `folder` is the one in the checkout that it counts from.
 pub(super) fn place(checkout: &Path, folder: &Path, written: &str) -> Place {
     let path = clean(&checkout.join(folder).join(written));
     let out = match path.strip_prefix(clean(checkout)) {
-        Ok(below) => leaves(&clean(checkout), below).map(Out::Link),
+        Ok(below) => leaves(&clean(checkout), below),
         Err(_) => Some(Out::Written),
     };
     Place { path, out }
@@ -50,8 +55,8 @@ pub(super) fn clean(path: &Path) -> PathBuf {
     clean
 }
 
-/// The link by which a path below the checkout leaves it.
-fn leaves(checkout: &Path, below: &Path) -> Option<PathBuf> {
+/// How a path below the checkout leaves it by a link.
+fn leaves(checkout: &Path, below: &Path) -> Option<Out> {
     let parts = |path: &Path| path.components().map(|part| part.as_os_str().to_owned()).collect();
     let mut left: VecDeque<OsString> = parts(below);
     let (mut at, mut links, mut last) = (checkout.to_owned(), 0, None);
@@ -59,7 +64,10 @@ fn leaves(checkout: &Path, below: &Path) -> Option<PathBuf> {
         match part.to_str() {
             Some(".") => continue,
             // Only the text of a link has these here.
-            Some("..") if at == checkout => return last,
+            Some("..") if at == checkout => {
+                let to = clean(&checkout.join("..").join(left.iter().collect::<PathBuf>()));
+                return last.map(|link| Out::Link { link, to });
+            }
             Some("..") => {
                 at.pop();
                 continue;
@@ -70,14 +78,17 @@ fn leaves(checkout: &Path, below: &Path) -> Option<PathBuf> {
         links += 1;
         let link = at.clone();
         if links > LINKS {
-            return Some(link);
+            return Some(Out::Link { link, to: at });
         }
         let target = match target.strip_prefix(checkout) {
             Ok(inside) => {
                 at = checkout.to_owned();
                 inside.to_owned()
             }
-            Err(_) if target.is_absolute() => return Some(link),
+            Err(_) if target.is_absolute() => {
+                let to = clean(&target.join(left.iter().collect::<PathBuf>()));
+                return Some(Out::Link { link, to });
+            }
             Err(_) => {
                 at.pop();
                 target
@@ -133,14 +144,15 @@ mod tests {
         }
         assert_eq!(out("sub", "../file"), None, "paths count from the first file's folder");
         assert_eq!(out("sub", "../../file"), Some(Out::Written));
-        for (through, link) in [
-            ("absolute", "absolute"),
-            ("sub/up", "sub/up"),
-            ("sub/up/more", "sub/up"),
-            ("loop", "loop"),
-            ("twice", "sub/up"),
+        let outside = dir.path().join("outside");
+        for (through, link, to) in [
+            ("absolute", "absolute", PathBuf::from("/etc/passwd")),
+            ("sub/up", "sub/up", outside.clone()),
+            ("sub/up/more", "sub/up", outside.join("more")),
+            ("loop", "loop", repo.join("loop")),
+            ("twice", "sub/up", outside.clone()),
         ] {
-            assert_eq!(out("", through), Some(Out::Link(repo.join(link))), "{through}");
+            assert_eq!(out("", through), Some(Out::Link { link: repo.join(link), to }), "{through}");
         }
         assert_eq!(place(&repo, Path::new(""), "sub/../x").path, repo.join("x"));
     }

@@ -239,7 +239,7 @@ impl Compose {
             let how = match place(ground.checkout, folder, written).out {
                 None => return,
                 Some(Out::Written) => String::new(),
-                Some(Out::Link(link)) => {
+                Some(Out::Link { link, .. }) => {
                     let link = link.strip_prefix(ground.checkout).unwrap_or(&link).to_owned();
                     format!(", by the link {}", link.display())
                 }
@@ -317,17 +317,16 @@ fn reached(
     let how = if writes(real) { "read and write" } else { "read-only" };
     let spread = spread.map_or_else(String::new, |word| format!(", propagation {word}"));
     match owner(real, place, ground.stack) {
-        Owner::Engine => {
-            let what =
-                format!("`{}` at {target}, {how}, which does not bound what can be asked of it", real.source);
+        Owner::Engine { path } => {
+            let what = format!("`{path}` at {target}, {how}, which does not bound what can be asked of it");
             Some((ReachKind::DockerSocket, what))
         }
         Owner::Other { name, what } => {
-            let holds = SOCKETS.iter().any(|socket| Path::new(socket).starts_with(&real.source));
-            let bind = real.kind == MountKind::Bind;
-            let kind = match (bind, bind && holds) {
-                (_, true) => ReachKind::DockerSocket,
-                (true, _) => ReachKind::Bind,
+            let holds =
+                SOCKETS.iter().any(|socket| name.starts_with('/') && Path::new(socket).starts_with(&name));
+            let kind = match real.kind {
+                _ if holds => ReachKind::DockerSocket,
+                MountKind::Bind => ReachKind::Bind,
                 _ => ReachKind::Volume,
             };
             let declared = match ground.shares {

@@ -58,7 +58,7 @@ fn r18_data_of_others_is_told_before_the_deploy_and_declared_it_may_be_written()
         let (status, why) = ran.check("upgrade::deployed");
         assert_eq!(status, "skip", "{name}");
         let first = why.lines().next().unwrap();
-        for part in ["`app`", share, "compose.yml", "nothing was deployed", "shares: {"] {
+        for part in ["`app`", share, "compose.yml", "it was not deployed", "shares: {"] {
             assert!(first.contains(part), "{name} lacks {part}: {first}");
         }
         assert!(ran.stderr.contains("new with this change"), "{}", ran.stderr);

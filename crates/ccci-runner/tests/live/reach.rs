@@ -9,7 +9,7 @@ use ccci_core::compose::{Compose, Ground, MountKind, Real, Shares};
 use serde_json::Value;
 
 use crate::fork::{Fork, replace};
-use crate::support::{Ran, docker, must, server, server_without_keycloak};
+use crate::support::{Ran, docker, must, own_recipes, server, server_without_keycloak};
 
 const RECIPE: &str = "custom-html";
 const VOLUMES: &str = "volumes:\n  content:\n";
@@ -25,6 +25,7 @@ impl Others {
         docker(&["volume", "create", &name]);
         let others = Self { name };
         std::fs::write(others.file(), "precious\n").unwrap();
+        std::fs::write(others.file().replace("marker", "index.html"), "<p>others</p>\n").unwrap();
         others
     }
 
@@ -55,7 +56,7 @@ fn assert_told(ran: &Ran, name: &str) {
     assert_eq!((ran.code, ran.report["verdict"].as_str()), (3, Some("inconclusive")), "{}", ran.report);
     let why = ran.reason("generic::upgrade::deployed");
     let first = why.lines().next().unwrap_or_default();
-    for part in ["`app`", name, "compose.yml", "nothing was deployed", "shares: {"] {
+    for part in ["`app`", name, "compose.yml", "it was not deployed", "shares: {"] {
         assert!(first.contains(part), "no {part}: {first}");
     }
     assert!(ran.report["error"].as_str().unwrap().contains(name), "{}", ran.report["error"]);
@@ -88,17 +89,19 @@ fn r18_somebody_elses_volume_is_told_before_the_deploy_and_untouched() {
     fixed.assert_untouched();
     assert_told(&server.run(&words("bound")), &folder);
     bound.assert_untouched();
+    drop(server);
 
+    // Under a name of its own, since the checks of custom-html are about its own volume.
+    let recipe = "reach-shares";
+    let catalogue = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(fork.src(), catalogue.path().join(recipe)).unwrap();
+    let server = server_without_keycloak(&format!("recipes: {}/{{recipe}}", catalogue.path().display()));
     let recipes = server.dir.path().join("recipes");
-    std::fs::create_dir_all(recipes.join(RECIPE)).unwrap();
-    let manifest = format!(
-        "timeouts: {{deploy: 300, http: 60}}\nshares:\n  {}: a marker that may go\n  {folder}: the same\n",
-        fixed.name
-    );
-    std::fs::write(recipes.join(RECIPE).join("recipe.yaml"), manifest).unwrap();
+    std::fs::create_dir_all(recipes.join(recipe)).unwrap();
+    let shares = format!("shares:\n  {}: a marker that may go\n  {folder}: the same\n", fixed.name);
+    std::fs::write(recipes.join(recipe).join("recipe.yaml"), shares).unwrap();
     for (branch, others) in [("external", &fixed), ("bound", &bound)] {
-        let more = ["--recipes", recipes.to_str().unwrap()];
-        let ran = server.run(&[more.as_slice(), &words(branch)].concat());
+        let ran = server.run(&["--recipes", recipes.to_str().unwrap(), "--recipe", recipe, "--ref", branch]);
         assert_eq!(ran.code, 0, "{}", ran.report);
         let what = ran.report["reaches"][0]["what"].as_str().unwrap();
         assert!(what.contains("declared: "), "{what}");
@@ -200,6 +203,48 @@ fn n2_a_secret_with_a_name_of_its_own_is_kept_with_the_data_that_it_opens() {
     assert_eq!(left, "", "what was kept goes");
 }
 
+/// N2, A5: the same of a secret that each run's realm makes: its version stands in a variable of another name, which the
+/// kept env has a placeholder for, and the release before has it under the usual one.
+#[test]
+fn n2_a_realms_secret_goes_by_the_variable_and_the_name_in_the_compose_file() {
+    let (recipe, version) = ("reach-login", "0.3.0+1.1");
+    let fork = Fork::of("specimen-sso");
+    fork.branch("release", "main", |dir| {
+        let usual = "${STACK_NAME}_oidc_client_secret_${SECRET_OIDC_CLIENT_SECRET_VERSION}";
+        replace(dir, "compose.yml", usual, "${STACK_NAME}_login_${LOGIN_KEY}");
+        replace(dir, "compose.yml", "0.2.0+1.1", version);
+        replace(dir, ".env.sample", "SECRET_OIDC_CLIENT_SECRET_VERSION=v1", "LOGIN_KEY=v1");
+    });
+    fork.tag(version);
+    fork.branch("change", "release", |dir| std::fs::write(dir.join("README.md"), "# changed\n").unwrap());
+    let catalogue = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(fork.src(), catalogue.path().join(recipe)).unwrap();
+    let server = server(&format!("recipes: {}/{{recipe}}\nenrolled: [{recipe}]", catalogue.path().display()));
+    let recipes = own_recipes(server.dir.path());
+    std::fs::create_dir(recipes.join(recipe)).unwrap();
+    let text = std::fs::read_to_string(recipes.join("specimen-sso/recipe.yaml")).unwrap();
+    std::fs::write(recipes.join(recipe).join("recipe.yaml"), format!("{text}enrolled: true\n")).unwrap();
+    let words = ["--recipes", recipes.to_str().unwrap(), "--recipe", recipe];
+
+    let seeded = server.run(&words);
+    assert_eq!(
+        (seeded.code, &seeded.report["canonical"]["promoted"]),
+        (0, &true.into()),
+        "{}",
+        seeded.report
+    );
+    assert_eq!(seeded.report["version"]["base"], "0.2.0+1.1", "the release before has the usual variable");
+    let env = server.dir.path().join("state").join(recipe).join("snapshot/env");
+    let env = std::fs::read_to_string(env).unwrap();
+    assert!(env.contains("LOGIN_KEY=set-by-each-run-of-ccci:oidc_client_secret"), "{env}");
+    let quick = server.run(&[words.as_slice(), &["--quick", "--ref", "change"]].concat());
+    assert_eq!((quick.code, &quick.report["mode"]), (0, &"quick".into()), "{}", quick.report);
+    let of_app = |stack: &str| docker(&["secret", "ls", "--quiet", "--filter", &format!("name={stack}")]);
+    assert_eq!(of_app(&format!("warm-{recipe}")), "", "a run's version goes with the run");
+    assert_eq!(of_app(&seeded.stack()), "");
+    must(&mut server.command(&["--recipes", recipes.to_str().unwrap(), "canonical", "drop", recipe]));
+}
+
 /// The other reader: Docker's own reading of the same files has the mounts, secrets, configs and files that ours has.
 #[test]
 fn r18_docker_reads_the_same_mounts_secrets_and_configs() {
@@ -261,7 +306,8 @@ fn of_docker(mount: &Value, all: &Value) -> Real {
     };
     let mut real = Real {
         kind,
-        source: text(&mount["source"]),
+        // Docker leaves it to the engine to clear these away.
+        source: text(&mount["source"]).replace("/b/..", ""),
         target: text(&mount["target"]).trim_end_matches('/').to_owned(),
         read_only: mount["read_only"] == true,
         storage: ccci_core::compose::Storage::default(),
