@@ -45,9 +45,11 @@ impl Drop for Others {
     }
 }
 
-/// A change that removes the file of whatever is mounted where its pages are.
+/// A change that removes the file of whatever is mounted where its pages are: a volume of another name than the release's,
+/// since a volume that is there already keeps the options that it was made with.
 fn removes(dir: &Path, volume: &str) {
-    replace(dir, "compose.yml", VOLUMES, volume);
+    replace(dir, "compose.yml", VOLUMES, &format!("volumes:\n  pages:\n{volume}"));
+    replace(dir, "compose.yml", "- content:/usr", "- pages:/usr");
     let entrypoint = "    entrypoint: [\"sh\", \"-c\", \"rm -f /usr/share/nginx/html/marker; exec nginx -g 'daemon off;'\"]\n";
     replace(dir, "compose.yml", "    environment:\n", &format!("{entrypoint}    environment:\n"));
 }
@@ -74,15 +76,10 @@ fn r18_somebody_elses_volume_is_told_before_the_deploy_and_untouched() {
     let folder = bound.file().trim_end_matches("/marker").to_owned();
     let fork = Fork::of(RECIPE);
     fork.branch("external", "main", |dir| {
-        removes(dir, &format!("volumes:\n  content:\n    external: true\n    name: {}\n", fixed.name));
+        removes(dir, &format!("    external: true\n    name: {}\n", fixed.name));
     });
     fork.branch("bound", "main", |dir| {
-        removes(
-            dir,
-            &format!(
-                "volumes:\n  content:\n    driver_opts: {{type: none, o: bind, device: \"{folder}\"}}\n"
-            ),
-        );
+        removes(dir, &format!("    driver_opts: {{type: none, o: bind, device: \"{folder}\"}}\n"));
     });
     let words = |branch| ["--recipe", RECIPE, "--src", fork.src(), "--ref", branch];
     assert_told(&server.run(&words("external")), &fixed.name);
