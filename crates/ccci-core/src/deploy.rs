@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::abra::signs::{self, Thing};
 use crate::abra::{Abra, AbraError, DeployMode, Fault};
 use crate::atomic::{self, PathContext as _, PathError};
-use crate::compose::Compose;
+use crate::compose::{Compose, Foreign, Ground, Reach, Shares, unforeseen};
 use crate::envfile::{EnvFile, EnvFileError, compose_files};
 use crate::git::{Checkout, Commit, GitError};
 use crate::images::{self, ImageError};
@@ -33,6 +33,8 @@ pub struct App {
     pub checkout: Checkout,
     /// Files that ccci puts into the checkout: name there → where it is taken from.
     pub added: BTreeMap<String, PathBuf>,
+    /// Data outside of its stack into which it may write (R18).
+    pub shares: Shares,
 }
 
 /// An app whose checkout lies at a commit, with our own files in it and nothing else that git does not know.
@@ -43,6 +45,21 @@ pub struct Tree<'a> {
 }
 
 impl App {
+    /// What its compose files are looked at with.
+    fn ground<'a>(&'a self, stack: &'a StackName) -> Ground<'a> {
+        Ground { checkout: self.checkout.dir(), stack, shares: &self.shares }
+    }
+
+    /// What the app would reach outside of itself, deployed as the checkout lies with these values of its env. Files that
+    /// cannot be read do not reach nothing: nobody knows.
+    pub fn reaches(&self, values: &BTreeMap<String, String>) -> Vec<Reach> {
+        let stack = self.domain.stack();
+        match Compose::load(self.checkout.dir(), &compose_files(values), values, &stack) {
+            Ok(compose) => compose.reaches(&self.ground(&stack)),
+            Err(error) => vec![Reach::unread(&error)],
+        }
+    }
+
     /// Brings the checkout to this commit and checks that it is exactly what is to be deployed (R6).
     pub async fn bring_to<'a>(&'a self, commit: &'a Commit) -> Result<Tree<'a>, DeployError> {
         let mut differing = self.checkout.checkout(commit).await?;
@@ -81,6 +98,8 @@ pub struct Tools<'a> {
     pub given: &'a [GivenSecret],
     /// Where the values of the app's secrets are kept for its checks, one private file each; none keeps no value.
     pub secrets_dir: Option<&'a Path>,
+    /// Hears what the app reaches outside of itself, before it is deployed (R19).
+    pub reaches: &'a (dyn Fn(&[Reach]) + Sync),
     /// Writes down the swarm names of secrets *before* they are made.
     pub record: &'a (dyn Fn(&[String]) -> Result<(), PathError> + Sync),
 }
@@ -116,6 +135,22 @@ pub enum DeployError {
         ours: String,
         /// The image without them.
         theirs: String,
+    },
+    /// A service would write into data that is not the app's own (R18).
+    #[error("{}", foreign_words(all))]
+    Foreign {
+        /// The mounts.
+        all: Vec<Foreign>,
+    },
+    /// Swarm was given a mount that the compose files, as ccci reads them, do not have.
+    #[error(
+        "{}, which the compose files as ccci reads them do not say: whose data that is, nobody has judged, so the app is taken down \
+         again; compare `docker stack config` with the files, and tell us",
+        mounts.join("; ")
+    )]
+    Unforeseen {
+        /// The mounts, in words.
+        mounts: Vec<String>,
     },
     /// The app would not read a secret that is brought for it.
     #[error(
@@ -188,6 +223,8 @@ impl DeployError {
             | Self::Left { .. }
             | Self::Held { .. }
             | Self::OtherImage { .. }
+            | Self::Foreign { .. }
+            | Self::Unforeseen { .. }
             | Self::Image(_)
             | Self::Swarm(_)
             | Self::Path(_) => Fault::Infrastructure,
@@ -236,17 +273,23 @@ pub async fn apply(
     let stack = app.domain.stack();
     let compose = read_compose(app, tools)?;
     if let Some(compose) = &compose {
-        compose.check_secret_names()?;
+        compose.check_names(&stack)?;
+        let all = compose.foreign(&app.ground(&stack));
+        if !all.is_empty() {
+            return Err(DeployError::Foreign { all });
+        }
         images::provide(tools.swarm, compose, tools.pull, tools.cancel, tools.progress).await?;
     }
-    secrets::provide(&app.domain, tools).await?;
+    secrets::provide(&app.domain, compose.as_ref(), tools).await?;
     // Subscribed before the action: nothing that it causes can be missed.
     let watch = tools.swarm.watch(&stack).await?;
     if let Err(error) = tools.abra.deploy(&app.domain, mode, false).await {
         return Err(held(error, &stack, tools.swarm).await);
     }
-    let declared = compose.map(|compose| compose.services.into_keys().collect());
-    Ok(Applied { watch, commit: commit.clone(), mode: mode.clone(), declared })
+    let declared = compose.as_ref().map(|compose| compose.services.keys().cloned().collect());
+    let applied = Applied { watch, commit: commit.clone(), mode: mode.clone(), declared };
+    applied.check_mounts(app, compose.as_ref(), tools).await?;
+    Ok(applied)
 }
 
 /// Where a name stands in the way, whose it is decides, and only the engine knows that.
@@ -281,6 +324,25 @@ pub async fn prepare(
 }
 
 impl Applied {
+    /// Compares what swarm was given with what the compose files promised, before anything can have come of it.
+    async fn check_mounts(
+        &self,
+        app: &App,
+        compose: Option<&Compose>,
+        tools: &Tools<'_>,
+    ) -> Result<(), DeployError> {
+        if app.shares == Shares::Any {
+            return Ok(());
+        }
+        let stack = app.domain.stack();
+        let facts = tools.swarm.observe(&stack).await?;
+        let short = |facts: &StackFacts| -> Vec<String> {
+            facts.services.iter().map(|service| facts.short(service).to_owned()).collect()
+        };
+        let mounts = unforeseen(compose, &facts, &short(self.watch.before()), &app.ground(&stack));
+        if mounts.is_empty() { Ok(()) } else { Err(DeployError::Unforeseen { mounts }) }
+    }
+
     /// Whether nothing of the app was deployed before: this is what the deploy count counts (R7).
     pub fn is_first(&self) -> bool {
         self.watch.before().services.is_empty()
@@ -335,6 +397,18 @@ impl Deployed {
     }
 }
 
+/// What would be written into, and what to do: the whole of it in words.
+fn foreign_words(all: &[Foreign]) -> String {
+    let each: Vec<String> = all.iter().map(ToString::to_string).collect();
+    let names: Vec<String> = all.iter().map(|foreign| format!("{}: \"<why>\"", foreign.name)).collect();
+    format!(
+        "{}; so it was not deployed: a run writes only into data of its own. Mount it read-only, give the stack a volume of its \
+         own (`${{STACK_NAME}}_…`), or, where tests may write there, declare it in recipe.yaml: `shares: {{{}}}`",
+        each.join("; "),
+        names.join(", ")
+    )
+}
+
 fn shown(label: Option<String>) -> String {
     label.map_or_else(|| "nothing".to_owned(), |text| format!("`{text}`"))
 }
@@ -344,6 +418,7 @@ fn read_compose(app: &App, tools: &Tools<'_>) -> Result<Option<Compose>, DeployE
     let values = EnvFile::read(&tools.abra.env_file(&app.domain))?.expanded();
     let files = compose_files(&values);
     let load = |files: &[String]| Compose::load(app.checkout.dir(), files, &values, &app.domain.stack());
+    (tools.reaches)(&app.reaches(&values));
     let theirs: Vec<String> = files.iter().filter(|f| !app.added.contains_key(*f)).cloned().collect();
     match load(&files).and_then(|all| Ok((load(&theirs)?, all))) {
         Ok((own, all)) => match all.other_image(&own) {

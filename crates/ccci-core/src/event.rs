@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::report::{Canonical, Commit, Dep, Deploys, Image, Lint, Mode, Teardown, Version};
+use crate::report::{Canonical, Commit, Dep, Deploys, Image, Lint, Mode, Reached, Teardown, Version};
 use crate::stage::{CheckKind, CheckName, CheckResult, StageName, Status};
 use crate::verdict::Judgement;
 
@@ -32,6 +32,8 @@ pub enum Event {
     /// Something that did not stop the run but should be known: a restart before convergence, a paused update, a service that
     /// ended or that the commit dropped.
     Fault(String),
+    /// What the app reaches outside of itself, before it is deployed.
+    Reaches(Vec<Reached>),
     /// What really runs after a deploy.
     Images(Vec<Image>),
     /// A stage has begun.

@@ -10,6 +10,8 @@ use std::str::FromStr;
 pub const STACK_NAME_MAX: usize = 45;
 /// The longest name of a swarm secret or config, in bytes.
 pub const SWARM_NAME_MAX: usize = 64;
+/// The longest name of a swarm service or network, in bytes: it is a part of host names.
+pub const SERVICE_NAME_MAX: usize = 63;
 /// The longest recipe name, in bytes; longer ones cannot give usable stack names.
 const RECIPE_NAME_MAX: usize = 40;
 /// Recipes of which one app runs all the time at `warm-<recipe>.<base>` and is shared by others.
@@ -61,6 +63,20 @@ pub enum NameError {
     SecretTooLong {
         /// The full name in the swarm.
         name: String,
+    },
+    /// The name that swarm would have to give to something else is too long.
+    #[error(
+        "the swarm {what} `{name}` would have {} characters, and swarm allows {limit}: shorten the {what}'s name in the compose \
+         files, or the domain",
+        name.len()
+    )]
+    TooLong {
+        /// What it is.
+        what: &'static str,
+        /// The full name in the swarm.
+        name: String,
+        /// How many characters it may have.
+        limit: usize,
     },
 }
 
@@ -332,6 +348,11 @@ impl StackName {
     /// The swarm's full name for something of this stack: `<stack>_<name>`.
     pub fn scoped(&self, name: &str) -> String {
         format!("{}_{name}", self.0)
+    }
+
+    /// Whether this is the name of something of this stack.
+    pub fn owns(&self, name: &str) -> bool {
+        name.strip_prefix(self.as_str()).is_some_and(|rest| rest.starts_with('_'))
     }
 
     /// The swarm's name for a secret, refused when swarm would refuse it.

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::rfc3339;
+use crate::compose::{At, Reach, ReachKind};
 use crate::event::{Consumer, Event};
 use crate::stage::{CheckKind, CheckResult, StageName, Status};
 use crate::verdict::Verdict;
@@ -61,6 +62,8 @@ pub struct RunReport {
     pub stages: Vec<Stage>,
     #[serde(default)]
     pub images: Vec<Image>,
+    #[serde(default)]
+    pub reaches: Option<Vec<Reached>>,
     pub faults: Vec<String>,
     pub phases: Vec<Phase>,
     pub canonical: Canonical,
@@ -131,6 +134,48 @@ pub struct Image {
     pub image: String,
     /// The digest of what its container was made from; `null` where this node has no container of it.
     pub digest: Option<String>,
+}
+
+/// Something outside of itself that the app reaches (R19).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reached {
+    /// The service; `null` where it is the whole stack.
+    pub service: Option<String>,
+    /// What kind of thing.
+    pub kind: ReachKind,
+    /// What it is.
+    pub what: String,
+    /// Whether the tested commit has it, the base, or both.
+    pub at: At,
+}
+
+impl Reached {
+    /// From one look.
+    pub fn new(reach: Reach, at: At) -> Self {
+        let Reach { service, kind, what } = reach;
+        Self { service, kind, what, at }
+    }
+
+    /// Whether both are of the same thing.
+    pub fn is(&self, other: &Self) -> bool {
+        (&self.service, self.kind, &self.what) == (&other.service, other.kind, &other.what)
+    }
+
+    /// Adds what is known by now, each thing once. What is new with the change stays first.
+    fn add(all: &mut Vec<Self>, more: &[Self]) {
+        for one in more {
+            match all.iter_mut().find(|known| known.is(one)) {
+                Some(known) if known.at != one.at => known.at = At::Both,
+                Some(_) => {}
+                None => all.push(one.clone()),
+            }
+        }
+        all.sort_by_key(|reached| match reached.at {
+            At::Head => 0,
+            At::Both => 1,
+            At::Base => 2,
+        });
+    }
 }
 
 /// One stage with its checks.
@@ -241,6 +286,7 @@ impl RunReport {
             lint: None,
             stages: Vec::new(),
             images: Vec::new(),
+            reaches: None,
             faults: Vec::new(),
             phases: Vec::new(),
             canonical: Canonical::default(),
@@ -267,6 +313,7 @@ impl RunReport {
             }
             Event::Linted(lint) => self.lint = Some(lint.clone()),
             Event::Images(images) => self.images.extend(images.iter().cloned()),
+            Event::Reaches(reaches) => Reached::add(self.reaches.get_or_insert_default(), reaches),
             Event::Fault(text) => self.faults.push(text.clone()),
             Event::CheckEnded(result) => self.stage(result.stage).checks.push(Check::of(result)),
             Event::StageEnded { stage, status, reason } => {
@@ -301,11 +348,17 @@ impl RunReport {
             .iter_mut()
             .flat_map(|s| s.reason.iter_mut().chain(s.checks.iter_mut().filter_map(|c| c.reason.as_mut())));
         let of_lint = self.lint.iter_mut().flat_map(|lint| lint.findings.iter_mut());
+        let of_reaches = self.reaches.iter_mut().flatten().map(|reached| &mut reached.what);
         let of_teardown = self.teardown.iter_mut().flat_map(|teardown| teardown.left.iter_mut());
         let singles =
             [&mut self.error, &mut self.fallback, &mut self.canonical.reason, &mut self.deploys.reason];
         let singles = singles.into_iter().flatten();
-        let texts = of_stages.chain(of_lint).chain(of_teardown).chain(singles).chain(self.faults.iter_mut());
+        let texts = of_stages
+            .chain(of_lint)
+            .chain(of_reaches)
+            .chain(of_teardown)
+            .chain(singles)
+            .chain(self.faults.iter_mut());
         texts.for_each(change);
     }
 

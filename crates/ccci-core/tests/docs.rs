@@ -6,8 +6,9 @@ use std::path::Path;
 
 use ccci_core::alert::{Alert, AlertKind};
 use ccci_core::canonical::{Record, VolumeMark, VolumeStatus};
+use ccci_core::compose::{At, ReachKind};
 use ccci_core::report::{
-    Canonical, Check, Dep, Deploys, Image, Lint, Mode, Phase, RunReport, Stage, Teardown, Version,
+    Canonical, Check, Dep, Deploys, Image, Lint, Mode, Phase, Reached, RunReport, Stage, Teardown, Version,
 };
 use ccci_core::settings::{AbraSettings, FastRestore, ProxySettings, Settings};
 use ccci_core::stage::{CheckKind, StageName, Status};
@@ -74,6 +75,12 @@ fn record() -> RunReport {
         lint: Some(Lint { status: text(), findings: vec![text()] }),
         stages: vec![stage],
         images: vec![image],
+        reaches: Some(vec![Reached {
+            service: Some(text()),
+            kind: ReachKind::Bind,
+            what: text(),
+            at: At::Head,
+        }]),
         faults: vec![text()],
         phases: vec![Phase { name: text(), seconds: 0.5 }],
         canonical: Canonical {

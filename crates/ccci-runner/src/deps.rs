@@ -2,7 +2,7 @@
 //! or, where that is not healthy, on one that is deployed with the run (S2, S4). The realm's values become lines of
 //! the app's env and secrets of the app; nothing here knows what they mean to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ use ccci_recipes::protocol::{CLIENT_SECRET, USER_PASSWORD};
 use ccci_sso::{Discovery, Issuer, Net, Realm, RealmError, RealmName, RealmSpec, Stamp, StateId};
 
 use crate::enter::{self, Run};
-use crate::observe::Subject;
+use crate::observe::{Brought, Subject};
 use crate::provider::{self, ProviderState, Usable};
 use crate::warm::points::Point;
 use crate::world::{World, infrastructure};
@@ -37,8 +37,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// What the app is deployed with, and what its checks are told.
 #[derive(Debug, Default)]
 pub(crate) struct Provided {
-    /// Lines of the app's env.
-    pub(crate) env: BTreeMap<String, String>,
+    /// Lines of the app's env, and versions of the secrets below.
+    pub(crate) brought: Brought,
     /// Secrets of the app.
     pub(crate) given: Vec<GivenSecret>,
     /// The realm, as checks are told of it.
@@ -112,10 +112,10 @@ async fn provide_realm(
     let issuer = Issuer::discover(&usable.net, &realm.issuer).await.map_err(infrastructure)?;
     let facts = facts(run, &realm, &usable.domain).map_err(infrastructure)?;
     let wiring = Wiring { realm: &realm, facts: &facts, discovery: issuer.discovery() };
-    let (env, given) = wiring.of(&subject.room.manifest.sso, &origin, &run.record.run);
+    let (brought, given) = wiring.of(&subject.room.manifest.sso, &origin, &run.record.run);
     let ready = vec![PROVIDER.parse().map_err(infrastructure)?];
     let sign_on = Some(Arc::new(SignOn { realm, net: usable.net, domain: usable.domain, containers }));
-    Ok(Provided { env, given, facts: Some(facts), sign_on, ready })
+    Ok(Provided { brought, given, facts: Some(facts), sign_on, ready })
 }
 
 impl Provided {
@@ -147,7 +147,7 @@ async fn containers(swarm: &Swarm, domain: &AppDomain) -> Result<BTreeSet<String
     Ok(running.filter_map(|task| task.container).collect())
 }
 
-/// The keys of an app's env whose values come from its realm, and so from each run.
+/// The keys of an app's env whose values come from its realm, and so from each run, by abra's convention.
 pub(crate) fn wired_keys(sso: &Sso) -> BTreeSet<String> {
     let lines = sso.env.keys().map(|key| key.as_str().to_owned());
     lines.chain(sso.secrets.keys().map(SecretName::version_key)).collect()
@@ -234,7 +234,10 @@ async fn stand_up(
     let failed = |error: stand_up::StandUpError| {
         infrastructure(format!("{PROVIDER} could not be deployed with the run: {error}"))
     };
-    let prepared = stand_up::prepare(&order, &world.git(Some(&run.dir)), &run.abra).await.map_err(failed)?;
+    let mut prepared =
+        stand_up::prepare(&order, &world.git(Some(&run.dir)), &run.abra).await.map_err(failed)?;
+    // It is deployed for the run, and writes where a run may.
+    prepared.app.shares = manifest.shares();
     let tools = Tools {
         abra: &run.abra,
         swarm: &run.swarm,
@@ -243,6 +246,7 @@ async fn stand_up(
         progress: &|text| world.events.progress(text),
         secrets_dir: None,
         given: &[],
+        reaches: &|_| {},
         record: &|names| {
             run.amend(|record| record.provider.iter_mut().for_each(|app| app.add_secrets(names)))
         },
@@ -326,12 +330,12 @@ struct Wiring<'a> {
 impl Wiring<'_> {
     /// The lines and secrets that the app is deployed with. Each secret gets a version of the run's own, so that none
     /// that is there is overwritten.
-    fn of(&self, sso: &Sso, origin: &str, run: &RunId) -> (BTreeMap<String, String>, Vec<GivenSecret>) {
+    fn of(&self, sso: &Sso, origin: &str, run: &RunId) -> (Brought, Vec<GivenSecret>) {
         let lines = sso.env.iter().map(|(key, template)| {
             (key.as_str().to_owned(), template.fill(|value| self.value(value, origin).to_owned()))
         });
         let version = format!("r{run}");
-        let versions = sso.secrets.keys().map(|name| (name.version_key(), version.clone()));
+        let versions = sso.secrets.keys().map(|name| (name.clone(), version.clone()));
         let given = sso.secrets.iter().map(|(name, secret)| GivenSecret {
             name: name.as_str().to_owned(),
             version: version.clone(),
@@ -342,7 +346,7 @@ impl Wiring<'_> {
             // Whether it must is known when a commit is deployed.
             required: false,
         });
-        (lines.chain(versions).collect(), given.collect())
+        (Brought { env: lines.collect(), versions: versions.collect() }, given.collect())
     }
 
     fn value<'v>(&'v self, value: RealmValue, origin: &'v str) -> &'v str {

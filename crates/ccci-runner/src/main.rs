@@ -14,6 +14,7 @@ mod observe;
 mod overlay;
 mod pipeline;
 mod provider;
+mod reach;
 mod report;
 mod request;
 mod room;

@@ -8,6 +8,7 @@ use ccci_core::deploy::{App, DeployError};
 use ccci_core::envfile::{AppEnv, EnvFile, compose_files};
 use ccci_core::foreign;
 use ccci_core::git::{Checkout, Commit, Git, GitError, Tags};
+use ccci_core::manifest::{SecretName, Sso};
 use ccci_core::names::{AppDomain, NameError, RunId};
 use ccci_core::plan::{Candidate, Known, Observed};
 use ccci_core::report::Mode;
@@ -64,8 +65,13 @@ pub(crate) async fn subject(
         declared_skips,
         checks: room.all_checks(),
     };
-    let app =
-        App { recipe: target.recipe.clone(), domain: domain.clone(), checkout, added: room.added.clone() };
+    let app = App {
+        recipe: target.recipe.clone(),
+        domain: domain.clone(),
+        checkout,
+        added: room.added.clone(),
+        shares: room.manifest.shares(),
+    };
     let subject = Subject { room, app, observed, known: known.clone() };
     subject.check_names(&world.settings).await?;
     Ok(subject)
@@ -194,6 +200,29 @@ impl Subject {
         Ok(render.render()?)
     }
 
+    /// The lines of the app's env that a run brings: the variable that carries a secret's version is what stands in the
+    /// secret's `name:` (N2). `kept` is the app's env, where that is not made of the sample.
+    pub(crate) fn brought(
+        &self,
+        settings: &Settings,
+        brought: &Brought,
+        kept: Option<&EnvFile>,
+    ) -> BTreeMap<String, String> {
+        let mut lines = brought.env.clone();
+        if brought.versions.is_empty() {
+            return lines;
+        }
+        let env = kept.cloned().map_or_else(|| self.fresh_env(settings, &lines), Ok);
+        let compose = env.ok().and_then(|env| {
+            let (values, checkout) = (env.expanded(), self.app.checkout.dir());
+            Compose::load(checkout, &compose_files(&values), &values, &self.app.domain.stack()).ok()
+        });
+        for (name, version) in &brought.versions {
+            lines.insert(version_key(name, compose.as_ref()), version.clone());
+        }
+        lines
+    }
+
     /// Refuses names that swarm would refuse in the middle of the run (N2), those of wired secrets among them. Whatever
     /// else is wrong with these files is for the run to find out and for abra to say.
     async fn check_names(&self, settings: &Settings) -> Result<(), Trouble> {
@@ -203,15 +232,40 @@ impl Subject {
 
     /// The same for an app of the recipe at another domain, by the checkout as it lies.
     pub(crate) fn fits(&self, settings: &Settings, domain: &AppDomain) -> Result<(), NameError> {
-        // Any run's version of a wired secret has the same length.
-        let version = format!("r{}", RunId::from_bytes([0; 3]));
-        let secrets = self.room.manifest.sso.secrets.keys();
-        let wired = secrets.map(|name| (name.version_key(), version.clone())).collect();
-        let Ok(env) = self.fresh_env(settings, &wired) else { return Ok(()) };
+        let brought = Brought { env: BTreeMap::new(), ..Brought::wired(&self.room.manifest.sso) };
+        let elsewhere = Self { app: App { domain: domain.clone(), ..self.app.clone() }, ..self.clone() };
+        let lines = elsewhere.brought(settings, &brought, None);
+        let Ok(env) = elsewhere.fresh_env(settings, &lines) else { return Ok(()) };
         let (values, checkout) = (env.expanded(), self.app.checkout.dir());
         let compose = Compose::load(checkout, &compose_files(&values), &values, &domain.stack());
-        compose.map_or(Ok(()), |compose| compose.check_secret_names())
+        compose.map_or(Ok(()), |compose| compose.check_names(&domain.stack()))
     }
+}
+
+/// What a run brings to an app's env.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Brought {
+    /// Lines by their keys.
+    pub(crate) env: BTreeMap<String, String>,
+    /// Versions of secrets, by the names of the secrets in the recipe.
+    pub(crate) versions: BTreeMap<SecretName, String>,
+}
+
+impl Brought {
+    /// What stands for any run's: no realm is made for a look.
+    pub(crate) fn wired(sso: &Sso) -> Self {
+        // Any run's version of a wired secret has the same length.
+        let version = format!("r{}", RunId::from_bytes([0; 3]));
+        let env = sso.env.keys().map(|key| (key.as_str().to_owned(), String::new()));
+        let versions = sso.secrets.keys().map(|name| (name.clone(), version.clone()));
+        Self { env: env.collect(), versions: versions.collect() }
+    }
+}
+
+/// The variable that carries the version of a secret; where the files do not tell, by abra's convention.
+pub(crate) fn version_key(name: &SecretName, compose: Option<&Compose>) -> String {
+    let said = compose.and_then(|compose| compose.version_variable(name.as_str()));
+    said.map_or_else(|| name.version_key(), str::to_owned)
 }
 
 async fn clone(git: &Git, target: &Target, dir: &Path, world: &World) -> Result<Checkout, Trouble> {

@@ -22,7 +22,7 @@ use crate::stages::{Live, Start};
 use crate::warm::known::{self, Found, KnownGood};
 use crate::warm::promote;
 use crate::world::{World, infrastructure};
-use crate::{announce, deps, diagnose, disk, lint, teardown, warm};
+use crate::{announce, deps, diagnose, disk, lint, reach, teardown, warm};
 
 /// Carries out a run. Whatever happens in it, what it made is undone and a verdict is given. A request for what cannot
 /// be is an error instead: found before the run waits for anybody, and nothing of it is left.
@@ -209,6 +209,12 @@ async fn pass(
     disk::check(run, world)?;
     let course = events.phase("decide", Box::pin(decide(run, seen, request, world))).await?;
     announce::planned(&course.plan, &course.subject, told(&course), events);
+    events.send(Event::Reaches(reach::of(&course.plan, &course.subject, &world.settings).await));
+    if let (Err(why), true) =
+        (&course.canonical, enrolled(&request.target.recipe, &course.subject.room, world))
+    {
+        events.progress(format!("no known-good can be kept, whatever the verdict: {why}"));
+    }
     findings.deploys.expected = course.plan.deploys;
     events.phase("lint", lint::record(run, &course.subject, &course.plan.head, world)).await;
     let shares = course.subject.room.manifest.share_names();

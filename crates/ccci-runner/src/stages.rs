@@ -2,22 +2,24 @@
 
 mod base;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ccci_core::abra::{DeployMode, Fault};
 use ccci_core::atomic::PathError;
+use ccci_core::compose::{At, Reach};
 use ccci_core::deploy::{self, DeployError, GivenSecret, Settled, Tools};
 use ccci_core::envfile::{ComposeFiles, EnvFile, Followed};
 use ccci_core::event::Event;
 use ccci_core::gate::{self, Admission};
 use ccci_core::git::Commit;
 use ccci_core::health::{Prober, Site};
-use ccci_core::manifest::Soak;
+use ccci_core::manifest::{SecretName, Soak};
 use ccci_core::names::AppDomain;
 use ccci_core::plan::{BaseDeploy, Plan, StagePlan};
 use ccci_core::proxy::Proxy;
-use ccci_core::report::{Deploys, Image};
+use ccci_core::report::{Deploys, Image, Reached};
 use ccci_core::soak;
 use ccci_core::stage::{CheckKind, CheckName, Outcome, StageName, Status};
 use ccci_core::swarm::{Expectation, Limits, RunningImage, StackFacts, SwarmError, WaitFailure};
@@ -64,6 +66,8 @@ pub(crate) struct Live<'a> {
     /// The eye that stays on what was deployed last, until a check takes it.
     settled: Option<Settled>,
     proxy: Proxy,
+    /// Which lines of the env carried the versions of which secrets of the realm.
+    versions: BTreeMap<String, SecretName>,
 }
 
 /// What the app's env is at first.
@@ -110,12 +114,18 @@ impl<'a> Live<'a> {
             stood: None,
             settled: None,
             proxy,
+            versions: BTreeMap::new(),
         })
     }
 
     /// The app's env as it was deployed last.
     pub(crate) fn env(&self) -> Option<&EnvFile> {
         self.env.as_ref()
+    }
+
+    /// Which lines of the env carried the versions of which secrets of the realm.
+    pub(crate) fn versions(&self) -> &BTreeMap<String, SecretName> {
+        &self.versions
     }
 
     /// Who can log in, where the app has a realm: the password's place, never the password.
@@ -326,7 +336,13 @@ impl<'a> Live<'a> {
                     Err(failure) => Mutation::Unsettled(failure),
                 }
             }
-            Err(error) => Mutation::Refused(self.explained(error).await),
+            Err(error) => {
+                if let DeployError::Unforeseen { .. } = &error {
+                    self.deployed = true;
+                    self.world.events.send(Event::Fault(format!("{stage}: {error}")));
+                }
+                Mutation::Refused(self.explained(error).await)
+            }
         }
     }
 
@@ -356,13 +372,29 @@ impl<'a> Live<'a> {
         let given: Vec<GivenSecret> =
             self.provided.given.iter().map(|given| GivenSecret { required, ..given.clone() }).collect();
         let (run, world) = (self.run, self.world);
-        // What is made for a canonical is found by its stack, which the journal names.
+        // What is made for a canonical is found by its stack, which the journal names. What has another name is the run's.
+        let (own, stack) = (app.domain == run.record.app.domain, app.domain.stack());
         let record = |names: &[String]| {
-            if app.domain == run.record.app.domain { record_secrets(run, names) } else { Ok(()) }
+            let ours: Vec<String> = names.iter().filter(|name| own || !stack.owns(name)).cloned().collect();
+            if ours.is_empty() { Ok(()) } else { record_secrets(run, &ours) }
+        };
+        let at = match (stage, self.plan.base == self.plan.head) {
+            (_, true) => At::Both,
+            (StageName::Install, _) => At::Base,
+            _ => At::Head,
+        };
+        let reaches = |all: &[Reach]| {
+            let all = all.iter().map(|reach| Reached::new(reach.clone(), at));
+            world.events.send(Event::Reaches(all.collect()));
         };
         let progress = |text: &str| world.events.progress(text);
         let secrets = run.secrets();
-        let tools = Tools { secrets_dir: Some(&secrets), given: &given, ..self.tools(&progress, &record) };
+        let tools = Tools {
+            secrets_dir: Some(&secrets),
+            given: &given,
+            reaches: &reaches,
+            ..self.tools(&progress, &record)
+        };
         let applied = deploy::apply(tree, mode, &tools).await;
         world.points.reach(Point::Deployed);
         applied
@@ -381,6 +413,7 @@ impl<'a> Live<'a> {
             progress,
             secrets_dir: None,
             given: &[],
+            reaches: &|_| {},
             record,
         }
     }
@@ -391,7 +424,9 @@ impl<'a> Live<'a> {
         let prepared = async {
             let tree = self.subject.app.bring_to(&self.plan.head).await?;
             let mut env = self.env.clone().unwrap_or_default();
-            let fresh = self.subject.fresh_env(&self.world.settings, &self.provided.env)?;
+            let settings = &self.world.settings;
+            let brought = self.subject.brought(settings, &self.provided.brought, None);
+            let fresh = self.subject.fresh_env(settings, &brought)?;
             self.grow(&mut env, &fresh, &|_| {})?;
             let (quiet, nothing) = (|_: &str| {}, |_: &[String]| Ok(()));
             deploy::prepare(tree, &env.expanded(), &self.tools(&quiet, &nothing)).await
@@ -416,17 +451,19 @@ impl<'a> Live<'a> {
     fn write_env(&mut self, stage: StageName) -> Result<(), DeployError> {
         let Subject { room, app, .. } = &self.subject;
         let files = self.subject.compose_files(&self.world.settings);
-        let fresh = self.subject.fresh_env(&self.world.settings, &self.provided.env)?;
-        let checkout = app.checkout.dir();
         let at_base = self.kept && stage == StageName::Install;
         if stage == StageName::Install {
             self.sample = Some(EnvFile::parse(&self.subject.sample()?)?);
         }
+        let kept = self.env.as_ref().filter(|_| at_base);
+        let brought = self.subject.brought(&self.world.settings, &self.provided.brought, kept);
+        let fresh = self.subject.fresh_env(&self.world.settings, &brought)?;
+        let checkout = app.checkout.dir();
         let mut env = match self.env.take() {
             None => fresh,
             // The known-good's own env; only what each run brings is filled in.
             Some(mut env) if at_base => {
-                for (key, value) in &self.provided.env {
+                for (key, value) in &brought {
                     env.set(key, value)?;
                 }
                 env
@@ -435,7 +472,7 @@ impl<'a> Live<'a> {
                 self.grow(&mut env, &fresh, &|text| self.world.events.progress(text))?;
                 if self.kept {
                     // What the server and the recipe's author set today holds for the tested commit.
-                    for (key, value) in self.subject.values(&self.world.settings, &self.provided.env) {
+                    for (key, value) in self.subject.values(&self.world.settings, &brought) {
                         env.set(&key, &value)?;
                     }
                 }
@@ -450,6 +487,12 @@ impl<'a> Live<'a> {
             }
         }
         env.write(&self.run.abra.env_file(&app.domain))?;
+        let lines = self.provided.brought.versions.iter();
+        let carries = |key: &str, version: &str| brought.get(key).is_some_and(|value| value == version);
+        for (name, version) in lines {
+            let keys = env.keys().into_iter().filter(|key| carries(key, version));
+            self.versions.extend(keys.map(|key| (key.to_owned(), name.clone())));
+        }
         self.env = Some(env);
         Ok(())
     }
@@ -460,7 +503,7 @@ impl<'a> Live<'a> {
         if !added.is_empty() {
             tell(format!("new in the env: {}", added.join(", ")));
         }
-        let set = self.subject.values(&self.world.settings, &self.provided.env).contains_key("COMPOSE_FILE");
+        let set = self.subject.values(&self.world.settings, &self.provided.brought.env).contains_key("COMPOSE_FILE");
         let Some(base) = self.sample.as_ref().filter(|_| !set) else { return Ok(()) };
         let head = EnvFile::parse(&self.subject.sample()?)?;
         let ours = self.subject.compose_files(&self.world.settings);

@@ -52,7 +52,7 @@ pub(crate) async fn clear(run: &Run, world: &World) -> Vec<String> {
     let record = RunRecord::load(&run.dir).ok().flatten().unwrap_or_else(|| run.record.clone());
     undeploy(&run.abra, &run.swarm, &record.app, world).await;
     let removal = Removal { swarm: &run.swarm, cancel: &world.stop.run, world };
-    let mut left = removal.stack(&record.app).await.unwrap_or_else(|why| vec![why]);
+    let mut left = removal.stack(&record.app, &record.shares).await.unwrap_or_else(|why| vec![why]);
     left.extend(atomic::remove_dir(&run.secrets()).err().map(|error| error.to_string()));
     left
 }

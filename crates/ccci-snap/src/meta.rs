@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ccci_core::atomic;
 use ccci_core::git::Commit;
-use ccci_core::names::{AppDomain, RecipeName};
+use ccci_core::names::{AppDomain, RecipeName, StackName};
 use ccci_core::version::RecipeVersion;
 
 use crate::backend::Method;
@@ -80,6 +80,17 @@ pub struct SecretMeta {
     pub version: String,
     /// The engine's id.
     pub id: String,
+    /// Its full name in the swarm, where that is not `<stack>_<name>_<version>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full: Option<String>,
+}
+
+impl SecretMeta {
+    /// Its full name in the swarm.
+    pub fn full(&self, stack: &StackName) -> String {
+        let usual = || stack.scoped(&format!("{}_{}", self.name, self.version));
+        self.full.clone().unwrap_or_else(usual)
+    }
 }
 
 /// One kept volume.
@@ -299,5 +310,17 @@ mod tests {
         atomic::write(&dir.path().join(META), text.as_bytes()).unwrap();
         assert_eq!(Meta::read(dir.path()).unwrap(), new);
         assert_ne!(new.seal, old.seal);
+    }
+
+    /// N2: a secret is kept by the name that it really has, and files from before read as they did.
+    #[test]
+    fn n2_a_kept_secret_has_its_real_name() {
+        let stack: StackName = "warm-wiki_lab_test".parse().unwrap();
+        let old: SecretMeta = serde_json::from_str(r#"{"name": "db", "version": "v1", "id": "x"}"#).unwrap();
+        assert_eq!(old.full(&stack), "warm-wiki_lab_test_db_v1");
+        assert!(!serde_json::to_string(&old).unwrap().contains("full"), "the seals of old files still hold");
+        let other = SecretMeta { full: Some("warm-wiki_lab_test_orcid_v1".to_owned()), ..old };
+        let read: SecretMeta = serde_json::from_str(&serde_json::to_string(&other).unwrap()).unwrap();
+        assert_eq!(read.full(&stack), "warm-wiki_lab_test_orcid_v1");
     }
 }

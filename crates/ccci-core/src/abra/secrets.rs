@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::call::Call;
 use super::error::{AbraError, AbraErrorKind};
 use super::{Abra, text};
-use crate::names::AppDomain;
+use crate::compose::Compose;
+use crate::names::{AppDomain, NameError, SWARM_NAME_MAX, StackName};
 use crate::secret::Secret;
 
 /// A secret that the recipe names.
@@ -22,6 +23,25 @@ pub struct SecretEntry {
     pub swarm_name: Option<String>,
     /// True when the swarm has it.
     pub created: bool,
+}
+
+impl SecretEntry {
+    /// Its full name in the swarm: what abra tells, else what the compose file says, else what abra makes of a name that the
+    /// file does not give.
+    pub fn full(&self, stack: &StackName, compose: Option<&Compose>) -> Result<String, NameError> {
+        let said = || Some(compose?.secrets.get(&self.name)?.swarm_name.clone());
+        let told = self.swarm_name.clone().filter(|name| !name.is_empty()).or_else(said);
+        match told {
+            Some(name) if name.len() > SWARM_NAME_MAX => Err(NameError::SecretTooLong { name }),
+            Some(name) => Ok(name),
+            None => stack.secret(&self.name, &self.version),
+        }
+    }
+
+    /// Whether its full name is the stack's.
+    pub(crate) fn is_of(&self, stack: &StackName) -> bool {
+        self.swarm_name.as_ref().is_none_or(|name| stack.owns(name))
+    }
 }
 
 /// A secret that abra has just made.

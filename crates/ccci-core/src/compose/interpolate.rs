@@ -84,6 +84,23 @@ fn braced(inner: &str, values: &BTreeMap<String, String>, depth: usize) -> Resul
     }
 }
 
+/// The last variable of a text, the default of another not counted.
+pub(super) fn last_variable(text: &str) -> Option<&str> {
+    let (mut rest, mut last) = (text, None);
+    while let Some(at) = rest.find('$') {
+        rest = &rest[at + 1..];
+        if let Some(behind) = rest.strip_prefix('$') {
+            rest = behind;
+        } else if let Some(inner) = rest.strip_prefix('{') {
+            last = Some(name(inner)).filter(|name| !name.is_empty()).or(last);
+            rest = &inner[closing(inner).unwrap_or(0)..];
+        } else {
+            last = Some(name(rest)).filter(|name| !name.is_empty()).or(last);
+        }
+    }
+    last
+}
+
 fn name(text: &str) -> &str {
     let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
     if text.starts_with(|c: char| c.is_ascii_digit()) { "" } else { &text[..end] }

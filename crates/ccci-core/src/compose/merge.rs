@@ -54,6 +54,19 @@ pub(super) fn normalise(value: &mut Value) {
     }
 }
 
+/// Takes out of `base` what `upper` gives anew: a volume, network, secret or config of a later file stands in the whole
+/// place of an earlier one, also where nothing stands behind its name. Only services are laid over each other.
+pub(super) fn replace_entries(base: &mut Value, upper: &Value) {
+    for section in ["volumes", "networks", "secrets", "configs"] {
+        let Some(below) = base.get_mut(section).and_then(Value::as_object_mut) else { continue };
+        for key in upper.get(section).and_then(Value::as_object).into_iter().flat_map(Map::keys) {
+            if let Some(entry) = below.get_mut(key) {
+                *entry = Value::Object(Map::new());
+            }
+        }
+    }
+}
+
 /// Lays `upper` over `base`.
 pub(super) fn over(base: &mut Value, upper: Value, key: &str) {
     match (base, upper) {

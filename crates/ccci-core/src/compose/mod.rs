@@ -3,8 +3,14 @@
 //! What runs is asked of the swarm; this only answers what would be asked of it. It is more lenient than abra on purpose:
 //! a file that abra refuses is abra's to refuse, in its own words.
 
+mod given;
 mod interpolate;
 mod merge;
+mod mount;
+mod outside;
+mod owner;
+mod place;
+mod reach;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,10 +19,15 @@ use serde_json::{Map, Value};
 
 use crate::atomic::PathError;
 use crate::foreign;
-use crate::names::{NameError, SWARM_NAME_MAX, StackName};
+use crate::names::{NameError, SERVICE_NAME_MAX, SWARM_NAME_MAX, StackName};
 use crate::yaml::{self, YamlError};
 
+pub use given::{given, unforeseen};
 pub use interpolate::{InterpolateError, interpolate};
+pub use mount::{Mount, MountKind};
+pub use outside::{Asked, Outside, Storage};
+pub use owner::Real;
+pub use reach::{At, Foreign, Ground, Reach, ReachKind, Shares, compared};
 
 /// Compose files that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -136,6 +147,8 @@ pub struct Compose {
     pub volumes: BTreeMap<String, Named>,
     /// The networks by name.
     pub networks: BTreeMap<String, Named>,
+    /// What leads out of the app's own.
+    pub outside: Outside,
 }
 
 impl Compose {
@@ -168,21 +181,25 @@ impl Compose {
     ) -> Result<Self, ComposeError> {
         let mut values = values.clone();
         values.entry("STACK_NAME".to_owned()).or_insert_with(|| stack.to_string());
-        let mut merged = Value::Object(Map::new());
+        let (mut merged, mut outside) = (Value::Object(Map::new()), Outside::default());
         for (path, text) in texts {
             let mut value = yaml::parse_merged(path, text)?;
+            outside.note_raw(&value);
             merge::fill(&mut value, &values, "").map_err(|(at, source)| ComposeError::Variable {
                 path: path.clone(),
                 at,
                 source,
             })?;
             merge::normalise(&mut value);
+            outside.add(path, &value);
+            merge::replace_entries(&mut merged, &value);
             merge::over(&mut merged, value, "");
         }
-        Ok(Self::view(&merged, stack))
+        outside.finish(&merged);
+        Ok(Self::view(&merged, outside, stack))
     }
 
-    fn view(merged: &Value, stack: &StackName) -> Self {
+    fn view(merged: &Value, outside: Outside, stack: &StackName) -> Self {
         let services = children(merged, "services").map(|(name, value)| (name.clone(), service(value)));
         let named = |section| {
             let all =
@@ -195,6 +212,7 @@ impl Compose {
             configs: named("configs"),
             volumes: named("volumes"),
             networks: named("networks"),
+            outside,
         }
     }
 
@@ -223,6 +241,25 @@ impl Compose {
             Some(secret) => Err(NameError::SecretTooLong { name: secret.swarm_name.clone() }),
             None => Ok(()),
         }
+    }
+
+    /// Refuses names that swarm would refuse in the middle of a deploy (N2). The stack's name is in most of them, so that
+    /// they may fit at one domain and not at another.
+    pub fn check_names(&self, stack: &StackName) -> Result<(), NameError> {
+        self.check_secret_names()?;
+        let too_long = |(what, limit): (&'static str, usize), name: String| {
+            if name.len() > limit { Err(NameError::TooLong { what, name, limit }) } else { Ok(()) }
+        };
+        for service in self.services.keys() {
+            too_long(("service", SERVICE_NAME_MAX), stack.scoped(service))?;
+        }
+        for config in self.configs.values() {
+            too_long(("config", SWARM_NAME_MAX), config.swarm_name.clone())?;
+        }
+        for network in self.networks.values().filter(|network| !network.external) {
+            too_long(("network", SERVICE_NAME_MAX), network.swarm_name.clone())?;
+        }
+        Ok(())
     }
 
     /// The swarm's names of the volumes that belong to the stack.

@@ -4,7 +4,8 @@
 use super::{DeployError, Tools};
 use crate::abra::{AbraErrorKind, SecretEntry};
 use crate::atomic;
-use crate::names::AppDomain;
+use crate::compose::Compose;
+use crate::names::{AppDomain, StackName};
 use crate::secret::Secret;
 
 /// A secret whose value somebody brings, instead of abra making one up: a certificate, what a provider gave.
@@ -24,26 +25,28 @@ pub struct GivenSecret {
 #[derive(Debug)]
 struct Wanted<'a> {
     /// Given, asked for and not there yet.
-    insert: Vec<&'a GivenSecret>,
+    insert: Vec<(&'a GivenSecret, &'a SecretEntry)>,
     /// Whether any other is missing.
     generate: bool,
 }
 
-/// Puts the given secrets into the swarm and has the others made, where they are missing; the names of all are written
-/// down first.
-pub(super) async fn provide(domain: &AppDomain, tools: &Tools<'_>) -> Result<(), DeployError> {
-    let listed = tools.abra.secrets(domain).await?;
+/// Puts the given secrets into the swarm and has the others made, where they are missing; the names of all that are the
+/// stack's or are made now are written down first. A name is the one that abra tells, never computed where it tells one.
+pub(super) async fn provide(
+    domain: &AppDomain,
+    compose: Option<&Compose>,
+    tools: &Tools<'_>,
+) -> Result<(), DeployError> {
     let stack = domain.stack();
-    let names: Vec<String> =
-        listed.iter().map(|s| stack.secret(&s.name, &s.version)).collect::<Result<_, _>>()?;
+    let mut listed = tools.abra.secrets(domain).await?;
+    for entry in &mut listed {
+        entry.swarm_name = Some(entry.full(&stack, compose)?);
+    }
+    see_others(&mut listed, &stack, tools).await?;
     let Wanted { insert, generate } = wanted(&listed, tools.given)?;
-    (tools.record)(&names)?;
-    for given in insert {
-        match tools.abra.insert_secret(domain, &given.name, &given.version, &given.value).await {
-            // Somebody was faster; what is there stays.
-            Err(error) if matches!(error.kind, AbraErrorKind::SecretExists) => {}
-            other => other?,
-        }
+    (tools.record)(&to_record(&listed, &stack))?;
+    for (given, entry) in insert {
+        insert_one(domain, given, entry, tools).await?;
         keep(&given.name, &given.value, tools)?;
     }
     if generate {
@@ -54,9 +57,54 @@ pub(super) async fn provide(domain: &AppDomain, tools: &Tools<'_>) -> Result<(),
     Ok(())
 }
 
+/// Looks itself whether secrets are there whose names are not the stack's: abra looks for the stack's only.
+async fn see_others(
+    listed: &mut [SecretEntry],
+    stack: &StackName,
+    tools: &Tools<'_>,
+) -> Result<(), DeployError> {
+    let names: Vec<String> =
+        listed.iter().filter(|entry| !entry.is_of(stack)).filter_map(|e| e.swarm_name.clone()).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let there = tools.swarm.secrets_of(&names).await?;
+    for entry in listed {
+        entry.created |= there.iter().any(|secret| entry.swarm_name.as_deref() == Some(secret.name.as_str()));
+    }
+    Ok(())
+}
+
+/// The names to write down. What has the stack's name is the stack's; what has another, and is there already, is somebody
+/// else's and is never removed.
+fn to_record(listed: &[SecretEntry], stack: &StackName) -> Vec<String> {
+    let ours = listed.iter().filter(|entry| entry.is_of(stack) || !entry.created);
+    ours.filter_map(|entry| entry.swarm_name.clone()).collect()
+}
+
+/// Puts one secret into the swarm. abra makes the name from its own words, `<stack>_<key>_<version>`; where the compose
+/// file has another, the engine is asked itself.
+async fn insert_one(
+    domain: &AppDomain,
+    given: &GivenSecret,
+    entry: &SecretEntry,
+    tools: &Tools<'_>,
+) -> Result<(), DeployError> {
+    let usual = domain.stack().secret(&given.name, &given.version)?;
+    if let Some(name) = entry.swarm_name.as_deref().filter(|name| *name != usual) {
+        tools.abra.redactor.learn(&given.value);
+        return Ok(tools.swarm.create_secret(name, &given.value).await?);
+    }
+    match tools.abra.insert_secret(domain, &given.name, &given.version, &given.value).await {
+        // Somebody was faster; what is there stays.
+        Err(error) if matches!(error.kind, AbraErrorKind::SecretExists) => Ok(()),
+        other => Ok(other?),
+    }
+}
+
 /// What is missing of what the app asks for. A given secret that it does not ask for is not made. One that it asks for
 /// in another version would silently not be used.
-fn wanted<'a>(listed: &[SecretEntry], given: &'a [GivenSecret]) -> Result<Wanted<'a>, DeployError> {
+fn wanted<'a>(listed: &'a [SecretEntry], given: &'a [GivenSecret]) -> Result<Wanted<'a>, DeployError> {
     let mut wanted = Wanted { insert: Vec::new(), generate: false };
     let unknown =
         |given: &&GivenSecret| given.required && !listed.iter().any(|entry| entry.name == given.name);
@@ -78,7 +126,7 @@ fn wanted<'a>(listed: &[SecretEntry], given: &'a [GivenSecret]) -> Result<Wanted
             });
         }
         if !entry.created {
-            wanted.insert.push(given);
+            wanted.insert.push((given, entry));
         }
     }
     Ok(wanted)
@@ -112,7 +160,7 @@ mod tests {
             })
             .collect();
         let wanted = wanted(&listed, &given).map_err(|error| error.to_string())?;
-        Ok((wanted.insert.iter().map(|given| given.name.clone()).collect(), wanted.generate))
+        Ok((wanted.insert.iter().map(|(given, _)| given.name.clone()).collect(), wanted.generate))
     }
 
     #[test]
@@ -129,6 +177,26 @@ mod tests {
         ] {
             assert_eq!(decide(listed, &given), Ok((names(insert), generate)), "{listed:?}");
         }
+    }
+
+    /// N2: what is removed with the app is what the record names. A secret that was there, and has not the stack's name, is
+    /// somebody else's.
+    #[test]
+    fn n2_only_secrets_that_are_the_stacks_or_made_now_are_written_down() {
+        let stack: StackName = "wiki-0a1b2c_lab_test".parse().unwrap();
+        let of = |name: &str, created: bool| SecretEntry {
+            swarm_name: Some(name.to_owned()),
+            ..entry(&("db", "v1", created))
+        };
+        let listed = [
+            of("wiki-0a1b2c_lab_test_db_v1", true),
+            of("wiki-0a1b2c_lab_test_orcid_v1", false),
+            of("shared_smtp_v1", true),
+            of("made_now_v1", false),
+            of("wiki-0a1b2c_lab_testing_v1", true),
+        ];
+        let wanted = ["wiki-0a1b2c_lab_test_db_v1", "wiki-0a1b2c_lab_test_orcid_v1", "made_now_v1"];
+        assert_eq!(to_record(&listed, &stack), wanted);
     }
 
     #[test]

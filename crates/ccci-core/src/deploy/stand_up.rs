@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{App, DeployError, Deployed, Tools, apply};
 use crate::abra::{Abra, DeployMode};
 use crate::atomic::{self, PathError};
+use crate::compose::Shares;
 use crate::envfile::{AppEnv, EnvFile, EnvFileError};
 use crate::foreign;
 use crate::git::{Commit, Git, GitError, Tag, Tags};
@@ -135,7 +136,9 @@ pub async fn prepare(order: &Order<'_>, git: &Git, abra: &Abra) -> Result<Prepar
     let Order { recipe, domain, values, compose_files, .. } = *order;
     let env = AppEnv { sample: &sample, recipe, domain, values, compose_files, checkout: &dir }.render()?;
     let version = releases.at(&commit).map(|tag| tag.version.clone());
-    let app = App { recipe: recipe.clone(), domain: domain.clone(), checkout, added: BTreeMap::new() };
+    // An operator's own app, unless the caller says otherwise: its data is what it is there for.
+    let (shares, added) = (Shares::Any, BTreeMap::new());
+    let app = App { recipe: recipe.clone(), domain: domain.clone(), checkout, added, shares };
     Ok(Prepared { app, commit, version, releases, env })
 }
 

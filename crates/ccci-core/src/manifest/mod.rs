@@ -24,6 +24,7 @@ pub use sso::{
 };
 
 use crate::atomic::{self, PathError};
+use crate::compose::Shares;
 use crate::names::RecipeName;
 use crate::stage::StageName;
 use crate::yaml::{self, YamlError};
@@ -217,6 +218,12 @@ impl Manifest {
     pub fn load(folder: &Path) -> Result<Self, ManifestError> {
         let path = folder.join(FILE);
         atomic::read_optional(&path)?.map_or_else(|| Ok(Self::default()), |text| Self::parse(&path, &text))
+    }
+
+    /// What its app may write into beside its own.
+    pub fn shares(&self) -> Shares {
+        let text = |(name, why): (&ShareName, &Reason)| (name.as_str().to_owned(), why.as_str().to_owned());
+        Shares::Declared(self.shares.iter().map(text).collect())
     }
 
     /// Why this stage is declared away, if it is.

@@ -4,12 +4,15 @@
 use std::fmt;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bollard::query_parameters as query;
 
 use super::facts::{Named, StackFacts};
 use super::watch::{Limits, WaitFailure};
 use super::{Swarm, SwarmError};
 use crate::names::StackName;
+use crate::secret::Secret;
 
 /// What kind of thing swarm keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -172,6 +175,29 @@ impl Swarm {
         let prefix = stack.scoped("");
         let ours = self.all_secrets().await?.into_iter().filter(|item| item.name.starts_with(&prefix));
         Ok(ours.map(|Item { id, name, .. }| Named { id, name }).collect())
+    }
+
+    /// Which secrets of exactly these full names there are, with their ids.
+    pub async fn secrets_of(&self, names: &[String]) -> Result<Vec<Named>, SwarmError> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = self.all_secrets().await?.into_iter().filter(|item| names.contains(&item.name));
+        Ok(found.map(|Item { id, name, .. }| Named { id, name }).collect())
+    }
+
+    /// Puts a secret of this full name into the swarm; one that is there stays as it is.
+    pub async fn create_secret(&self, name: &str, value: &Secret) -> Result<(), SwarmError> {
+        let spec = bollard::models::SecretSpec {
+            name: Some(name.to_owned()),
+            data: Some(BASE64_STANDARD.encode(value.expose())),
+            ..Default::default()
+        };
+        let what = format!("to make the secret {name}");
+        match self.ask(&what, self.docker().create_secret(spec)).await {
+            Err(SwarmError::Refused { status: 409, .. }) => Ok(()),
+            other => other.map(drop),
+        }
     }
 
     /// Which of exactly these names are there.

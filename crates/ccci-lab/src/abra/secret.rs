@@ -32,9 +32,13 @@ pub(super) struct Wanted {
 
 /// The secrets that an app's compose files mount, in the order of the files.
 pub(super) fn wanted(app: &App, recipe: &Recipe) -> Result<Vec<Wanted>, Fatal> {
-    let compose = Compose::read(&recipe.dir, &app.compose_files(), Some(&app.values()))?;
+    let files = app.compose_files();
+    let compose = Compose::read(&recipe.dir, &files, Some(&app.values()))?;
+    // Which variable carries the version stands in the name as it is written.
+    let written = Compose::read(&recipe.dir, &files, None)?;
     let one = |(id, name): &(String, String)| {
-        let variable = format!("SECRET_{}_VERSION", id.to_uppercase().replace('-', "_"));
+        let raw = written.secrets.iter().find(|(key, _)| key == id).map(|(_, raw)| raw.as_str());
+        let variable = raw.and_then(last_variable).unwrap_or_default();
         let version = name.rsplit_once('_').map(|(_, v)| v).unwrap_or_default();
         if version.is_empty() {
             return Err(Fatal::NoSecretVersion { name: id.clone(), variable });
@@ -82,7 +86,8 @@ pub(super) async fn generate(world: &World, call: &Call) -> Result<(), Fatal> {
         list.retain(|w| w.id == id);
         let one = list.first_mut().ok_or_else(|| Fatal::NoSecret { name: id.to_owned() })?;
         if let Some(version) = call.arg(2) {
-            one.name = format!("{}_{}_{version}", app.stack, one.id);
+            let stem = one.name.rsplit_once('_').map_or(one.name.as_str(), |(stem, _)| stem);
+            one.name = format!("{stem}_{version}");
         }
     } else if !call.has("all") {
         return Err(Fatal::NotProvided { what: "secret" });
@@ -195,6 +200,36 @@ pub(super) async fn remove(world: &World, call: &Call) -> Result<(), Fatal> {
     Ok(())
 }
 
+/// The last variable of a text, the default of another not counted.
+fn last_variable(raw: &str) -> Option<String> {
+    let name = |text: &str| -> String {
+        text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+    };
+    let (mut rest, mut last) = (raw, None);
+    while let Some((_, after)) = rest.split_once('$') {
+        rest = after.strip_prefix('$').unwrap_or(after);
+        if rest.len() < after.len() {
+            continue;
+        }
+        let inner = after.strip_prefix('{');
+        last = Some(name(inner.unwrap_or(after))).filter(|name| !name.is_empty()).or(last);
+        if let Some(inner) = inner {
+            let mut depth = 0_usize;
+            let end = inner.char_indices().find(|(_, c)| {
+                match c {
+                    '{' => depth += 1,
+                    '}' if depth == 0 => return true,
+                    '}' => depth -= 1,
+                    _ => {}
+                }
+                false
+            });
+            rest = end.map_or("", |(at, _)| &inner[at + 1..]);
+        }
+    }
+    last
+}
+
 fn option(variable: &str, name: &str, value: &str) -> Fatal {
     Fatal::SecretOption { variable: variable.to_owned(), option: format!("{name}={value}") }
 }
@@ -246,6 +281,21 @@ fn random_bytes<const N: usize>() -> Result<[u8; N], Fatal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_variable_of_a_name_carries_its_version() {
+        for (raw, wanted) in [
+            (
+                "${STACK_NAME}_orcid_${SECRET_ORCID_CLIENT_SECRET_VERSION}",
+                Some("SECRET_ORCID_CLIENT_SECRET_VERSION"),
+            ),
+            ("${STACK_NAME}_rpc_${RPC_SECRET_VERSION:-${OTHER:-v1}}", Some("RPC_SECRET_VERSION")),
+            ("$STACK_NAME-x-$V", Some("V")),
+            ("fixed_$${NO}_v1", None),
+        ] {
+            assert_eq!(last_variable(raw).as_deref(), wanted, "{raw}");
+        }
+    }
 
     #[test]
     fn a_value_has_the_length_and_letters_that_were_asked_for() {

@@ -116,6 +116,8 @@ cases! {
     secrets::inserted_from_a_file, Observed, [];
     secrets::insert_does_not_replace, Docs, [];
     secrets::removed_by_name, Unverified, [];
+    secrets::named_by_the_compose_file, Unverified, [];
+    secrets::insert_makes_the_name_of_its_words, Unverified, [];
     lifecycle::undeploy_leaves_volumes_and_secrets, Observed, [];
     lifecycle::undeploy_returns_before_swarm_is_done, Observed, [UndeployEarlyReturn];
     lifecycle::second_undeploy_is_fatal, Source, [NotDeployed];

@@ -131,3 +131,41 @@ pub fn removed_by_name(b: &Bench) -> Outcome {
     ensure!(b.secrets() == [format!("{}_second_v2", b.stack)], "{:?}", b.secrets());
     Ok(())
 }
+
+const ODD: &str = "COMPOSE_FILE=compose.yml:compose.odd.yml\nSECRET_THIRD_VERSION=v1 # length=40\n\
+                   OTHER_KEY=v3 # length=12\n";
+
+/// A secret whose name in the swarm is not made of its key, with its version in a variable of another name.
+pub fn odd(b: &Bench) {
+    b.write(
+        "compose.odd.yml",
+        "version: \"3.8\"\nservices:\n  app:\n    secrets: [third]\nsecrets:\n  third:\n    external: true\n    \
+         name: ${STACK_NAME}_other_name_${OTHER_KEY:-v1}\n",
+    );
+    b.app(ODD);
+}
+
+pub fn named_by_the_compose_file(b: &Bench) -> Outcome {
+    odd(b);
+    let name = format!("{}_other_name_v3", b.stack);
+    let said = b.abra(&["app", "secret", "ls", "-n", "-o", "-C", "-m", "DOMAIN"]);
+    said.good()?;
+    let list = said.json()?;
+    let row = plain(&list[0]);
+    ensure!(row["name"] == "third" && row["version"] == "v3" && row["generatedname"] == name, "{list}");
+    let made = made(&generate(b, &["-a", "DOMAIN"]))?;
+    let length = made.get("third").map(String::len);
+    ensure!(length == Some(12), "the options of OTHER_KEY were not used: {length:?}");
+    ensure!(b.secrets() == [name], "{:?}", b.secrets());
+    b.deploy(&["-C", "DOMAIN"]).good()
+}
+
+pub fn insert_makes_the_name_of_its_words(b: &Bench) -> Outcome {
+    odd(b);
+    let file = b.path("value");
+    std::fs::write(&file, "a value").unwrap();
+    let file = file.display().to_string();
+    b.abra(&["app", "secret", "insert", "-n", "-o", "-C", "-f", "DOMAIN", "third", "v3", &file]).good()?;
+    ensure!(b.secrets() == [format!("{}_third_v3", b.stack)], "{:?}", b.secrets());
+    Ok(())
+}

@@ -57,6 +57,23 @@ fn wrapper_makes_and_lists_secrets() {
     assert!(b.wait_for(abra.generate_secrets(&domain)).unwrap().is_empty(), "nothing is left to make");
 }
 
+/// What ccci's reader of compose files and its reader of abra's list say of one secret is the same (N2, A5).
+#[test]
+fn wrapper_and_compose_files_agree_on_a_secrets_real_name() {
+    let (b, abra, domain) = ground();
+    crate::secrets::odd(&b);
+    let listed = b.wait_for(abra.secrets(&domain)).unwrap();
+    let stack = domain.stack();
+    let values = [("OTHER_KEY".to_owned(), "v3".to_owned())].into();
+    let files = ["compose.yml".to_owned(), "compose.odd.yml".to_owned()];
+    let compose = ccci_core::compose::Compose::load(&b.recipe(), &files, &values, &stack).unwrap();
+    assert_eq!(compose.version_variable("third"), Some("OTHER_KEY"));
+    let told = listed[0].full(&stack, None).unwrap();
+    assert_eq!(told, compose.secrets["third"].swarm_name);
+    let untold = ccci_core::abra::SecretEntry { swarm_name: None, ..listed[0].clone() };
+    assert_eq!(untold.full(&stack, Some(&compose)).unwrap(), told, "where abra does not tell it");
+}
+
 #[test]
 fn wrapper_tells_refusals_apart() {
     let (b, abra, domain) = ground();

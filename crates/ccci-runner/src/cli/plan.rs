@@ -14,7 +14,8 @@ use ccci_core::version::RecipeVersion;
 use super::dispatch::CommandError;
 use super::{GlobalArgs, PlanArgs};
 use crate::observe;
-use crate::pipeline::{known_release, not_planned};
+use crate::pipeline::{enrolled, known_release, not_planned};
+use crate::reach;
 use crate::request::{Surroundings, Target};
 use crate::room::Room;
 use crate::server;
@@ -43,12 +44,19 @@ pub(crate) async fn plan(
     let domain = domain.map_err(|error| Trouble::BadInput(error.to_string()))?;
     let settings = &world.settings;
     let canonical = Canonical::of(&target.recipe, &settings.base_domain, &settings.state_dir);
-    let known = known_release(&canonical.map_err(|error| error.to_string()), &room, world)?;
+    let canonical = canonical.map_err(|error| error.to_string());
+    let known = known_release(&canonical, &room, world)?;
     let (git, clone) = (world.git(None), dir.path().join("clone"));
     let subject = observe::subject(&target, &domain, (&git, &clone), room, &known, world).await?;
     let needs_provider = subject.room.provider.is_some();
     let plan = make(&target.ask, &subject.observed).map_err(|error| not_planned(&error))?;
-    write!(out, "{}", text(&plan, needs_provider)).ok();
+    let fits = canonical
+        .and_then(|canonical| subject.fits(settings, &canonical.domain).map_err(|error| error.to_string()));
+    let why_not = fits.err().filter(|_| enrolled(&target.recipe, &subject.room, world));
+    let reaches = reach::lines(&reach::of(&plan, &subject, settings).await);
+    let none_kept = why_not.map(|why| format!("keeps no known-good, whatever the verdict: {why}"));
+    let more: String = reaches.into_iter().chain(none_kept).map(|line| line + "\n").collect();
+    write!(out, "{}{more}", text(&plan, needs_provider)).ok();
     Ok(exit::PASS)
 }
 

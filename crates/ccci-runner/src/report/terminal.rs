@@ -5,7 +5,7 @@
 use std::io::Write;
 
 use ccci_core::event::{Consumer, Event, Planned, Started};
-use ccci_core::report::{Canonical, Dep, Deploys, Lint, Mode, Phase};
+use ccci_core::report::{Canonical, Dep, Deploys, Lint, Mode, Phase, Reached};
 use ccci_core::secret::Redactor;
 use ccci_core::stage::{CheckKind, CheckResult, Outcome, StageName, Status};
 use ccci_core::verdict::{Judgement, Verdict};
@@ -32,6 +32,7 @@ pub(crate) struct Terminal {
     deploys: Option<Deploys>,
     /// Whether the tested commit was deployed by itself, after a base that does not stand.
     anew: bool,
+    reaches: Vec<Reached>,
 }
 
 #[derive(Clone, Copy)]
@@ -77,6 +78,7 @@ impl Terminal {
             begun: None,
             deploys: None,
             anew: false,
+            reaches: Vec::new(),
         }
     }
 
@@ -133,6 +135,16 @@ impl Terminal {
         for finding in &lint.findings {
             self.say(&format!("  {finding}"));
         }
+    }
+
+    /// What the app reaches outside of itself, in one line; each thing once, what is new with the change first.
+    fn reaches(&mut self, reaches: &[Reached]) {
+        let known = |one: &Reached| self.reaches.iter().any(|known| known.is(one));
+        let fresh: Vec<Reached> = reaches.iter().filter(|one| !known(one)).cloned().collect();
+        if !fresh.is_empty() {
+            self.say(&format!("reaches outside of itself: {}", crate::reach::line(&fresh)));
+        }
+        self.reaches.extend(fresh);
     }
 
     fn stage_started(&mut self, stage: StageName) {
@@ -265,6 +277,7 @@ impl Consumer for Terminal {
                 self.phases.push(Phase { name: (*name).to_owned(), seconds: *seconds });
             }
             Event::Linted(lint) => self.linted(lint),
+            Event::Reaches(reaches) => self.reaches(reaches),
             Event::Fault(text) => self.faults.push(text.clone()),
             Event::StageStarted(stage) => self.stage_started(*stage),
             Event::CheckEnded(result) => self.check(result),

@@ -91,9 +91,7 @@ impl Hands<'_> {
     ) -> Result<(), Trouble> {
         let (stack, meta) = (canonical.domain.stack(), snapshot.meta());
         let mut extra = self.swarm.secrets_by_name(&stack).await.map_err(|e| lost(&e))?;
-        let listed = |name: &String| {
-            meta.secrets.iter().any(|s| stack.secret(&s.name, &s.version).is_ok_and(|full| full == *name))
-        };
+        let listed = |name: &String| meta.secrets.iter().any(|secret| secret.full(&stack) == *name);
         extra.secrets.retain(|name| !listed(name));
         let kept = |name: &&String| meta.volumes.iter().any(|v| v.name == **name);
         extra.volumes = proof.volumes().iter().filter(|name| !kept(name)).cloned().collect();

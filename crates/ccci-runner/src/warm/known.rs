@@ -8,7 +8,7 @@ use ccci_core::atomic::PathError;
 use ccci_core::canonical::{Canonical, Record};
 use ccci_core::envfile::EnvFile;
 use ccci_core::foreign;
-use ccci_core::manifest::Manifest;
+use ccci_core::manifest::{Manifest, SecretName};
 use ccci_core::record::{RecordState, RunRecord};
 use ccci_core::statefile::StateError;
 use ccci_core::swarm::{Extra, Kind, Swarm};
@@ -22,6 +22,14 @@ use crate::world::{World, infrastructure, lost};
 
 /// What stands in a kept env where a run puts a value of its realm (S2).
 pub(crate) const PLACEHOLDER: &str = "set-by-each-run-of-ccci";
+
+/// Between it and the name of a secret, where the version of that secret stands under a key of another name.
+const OF: &str = ":";
+
+/// What stands in a kept env for the version of this secret, where its key does not tell.
+pub(crate) fn placeholder_of(secret: &SecretName) -> String {
+    format!("{PLACEHOLDER}{OF}{}", secret.as_str())
+}
 
 /// A known-good: the canonical, its snapshot, and the record that follows from it.
 #[derive(Debug, Clone)]
@@ -213,9 +221,10 @@ pub(crate) async fn found(
 pub(crate) async fn proved(known: KnownGood, swarm: &Swarm, world: &World) -> Result<Found, Trouble> {
     let missing = |part: String| Ok(Found::Missing(part));
     let (meta, stack) = (known.snapshot.meta(), known.canonical.domain.stack());
-    let secrets = swarm.secrets_named(&stack).await.map_err(|e| lost(&e))?;
+    let names: Vec<String> = meta.secrets.iter().map(|secret| secret.full(&stack)).collect();
+    let secrets = swarm.secrets_of(&names).await.map_err(|e| lost(&e))?;
     for secret in &meta.secrets {
-        let name = stack.secret(&secret.name, &secret.version).map_err(infrastructure)?;
+        let name = secret.full(&stack);
         match secrets.iter().find(|there| there.name == name) {
             None => return missing(format!("secret {name}")),
             Some(there) if there.id != secret.id => {
@@ -282,7 +291,12 @@ pub(crate) fn env(snapshot: &Snapshot) -> Result<EnvFile, String> {
 /// A key that waits for a value which nothing gives any more.
 fn unwired(env: &EnvFile, manifest: &Manifest) -> Option<String> {
     let wired = wired_keys(&manifest.sso);
-    let waits = |key: &&str| env.get(key) == Some(PLACEHOLDER) && !wired.contains(*key);
+    let gives = |name: &str| manifest.sso.secrets.keys().any(|secret| secret.as_str() == name);
+    let waits = |key: &&str| match env.get(key).and_then(|value| value.strip_prefix(PLACEHOLDER)) {
+        Some("") => !wired.contains(*key),
+        Some(of) => of.strip_prefix(OF).is_some_and(|name| !gives(name)),
+        None => false,
+    };
     env.keys().into_iter().find(waits).map(str::to_owned)
 }
 

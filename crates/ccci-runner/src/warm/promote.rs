@@ -11,7 +11,7 @@ use ccci_core::lock::{self, Lock};
 use ccci_core::names::RunId;
 use ccci_core::plan::{Known, promotion as plan_of};
 use ccci_core::promote::{self as rules, Due, Onward};
-use ccci_core::record::RecordState;
+use ccci_core::record::{RecordState, RunRecord};
 use ccci_core::report::Canonical as Told;
 use ccci_core::txn::{Kind, Recovery, Seen, recovery};
 use ccci_core::verdict::{Judgement, Trouble};
@@ -376,6 +376,9 @@ impl Promotion<'_> {
                 env.set(&key, PLACEHOLDER).map_err(infrastructure)?;
             }
         }
+        for (key, name) in live.versions().iter().filter(|(key, name)| **key != name.version_key()) {
+            env.set(key, &known::placeholder_of(name)).map_err(infrastructure)?;
+        }
         let given: Vec<String> = sso.secrets.keys().map(|name| name.as_str().to_owned()).collect();
         *came_to = ComeTo::Keep;
         self.keep(run, &env, &given, hands).await
@@ -446,13 +449,28 @@ enum ComeTo {
 async fn secrets(canonical: &Canonical, run: &Run, given: &[String]) -> Result<Vec<SecretMeta>, Trouble> {
     let stack = canonical.domain.stack();
     let asked = run.abra.secrets(&canonical.domain).await.map_err(infrastructure)?;
-    let there = run.swarm.secrets_named(&stack).await.map_err(infrastructure)?;
-    let mut secrets = Vec::new();
+    let mut wanted = Vec::new();
     for entry in asked.into_iter().filter(|entry| !given.contains(&entry.name)) {
-        let full = stack.secret(&entry.name, &entry.version).map_err(infrastructure)?;
-        let id = there.iter().find(|secret| secret.name == full).map(|secret| secret.id.clone());
+        wanted.push((entry.full(&stack, None).map_err(infrastructure)?, entry));
+    }
+    let names: Vec<String> = wanted.iter().map(|(full, _)| full.clone()).collect();
+    let there = run.swarm.secrets_of(&names).await.map_err(infrastructure)?;
+    let ours = RunRecord::load(&run.dir).map_err(infrastructure)?.map(|record| record.app.secrets);
+    let mut secrets = Vec::new();
+    for (full, entry) in wanted {
+        if ours.iter().flatten().any(|name| *name == full && !stack.owns(name)) {
+            return Err(infrastructure(format!(
+                "the secret `{full}` was made by this run and is not named after the stack, so it goes with the run: begin its \
+                 `name:` with `${{STACK_NAME}}_`, or put it into the swarm by hand, as one that several apps share"
+            )));
+        }
         // An optional one that nobody has made is needed by nothing.
-        secrets.extend(id.map(|id| SecretMeta { name: entry.name, version: entry.version, id }));
+        let Some(id) = there.iter().find(|secret| secret.name == full).map(|secret| secret.id.clone()) else {
+            continue;
+        };
+        let usual = stack.scoped(&format!("{}_{}", entry.name, entry.version));
+        let full = Some(full).filter(|full| *full != usual);
+        secrets.push(SecretMeta { name: entry.name, version: entry.version, id, full });
     }
     Ok(secrets)
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use ccci_core::compose::{Compose, Mode, Named};
+use ccci_core::compose::{Compose, Ground, Mode, MountKind, Named, Real, Shares};
 use ccci_core::envfile::{EnvFile, compose_files};
 use ccci_core::names::{AppDomain, StackName};
 use serde_json::{Value, json};
@@ -159,11 +159,29 @@ fn run(args: &[&str], home: &Path, engine: &Engine) -> Result<String, String> {
     }
 }
 
+/// A mount in the engine's words.
+fn mount(real: &Real) -> Value {
+    let kind = match &real.kind {
+        MountKind::Bind => "bind",
+        MountKind::Volume => "volume",
+        MountKind::Tmpfs => "tmpfs",
+        MountKind::Other(other) => other.as_str(),
+    };
+    let mut mount = json!({"Type": kind, "Source": real.source, "Target": real.target});
+    if real.read_only {
+        mount["ReadOnly"] = true.into();
+    }
+    if !real.storage.options.is_empty() {
+        let driver = json!({"Name": real.storage.driver, "Options": real.storage.options});
+        mount["VolumeOptions"] = json!({"DriverConfig": driver});
+    }
+    mount
+}
+
 /// An app as abra sees it: its env and its recipe's checkout.
 struct App {
     stack: StackName,
     checkout: PathBuf,
-    values: BTreeMap<String, String>,
     compose: Compose,
 }
 
@@ -176,16 +194,17 @@ impl App {
         let checkout = home.join("recipes").join(recipe);
         let compose = Compose::load(&checkout, &compose_files(&values), &values, &stack);
         let compose = compose.map_err(|error| format!("unable to validate recipe: {error}"))?;
-        Ok(Self { stack, checkout, values, compose })
+        Ok(Self { stack, checkout, compose })
     }
 
     /// Name, version and full name of each secret that abra makes.
     fn secrets(&self) -> Vec<(String, String, String)> {
-        let version =
-            |name: &str| self.values.get(&format!("SECRET_{}_VERSION", name.to_uppercase())).cloned();
-        let versioned = self.compose.secrets.keys().filter_map(|name| Some((name, version(name)?)));
-        let full = |name: &str, version: &str| self.stack.secret(name, version).unwrap();
-        versioned.map(|(name, version)| (name.clone(), version.clone(), full(name, &version))).collect()
+        let one = |(name, secret): (&String, &Named)| {
+            self.compose.version_variable(name)?;
+            let (_, version) = secret.swarm_name.rsplit_once('_')?;
+            (!version.is_empty()).then(|| (name.clone(), version.to_owned(), secret.swarm_name.clone()))
+        };
+        self.compose.secrets.iter().filter_map(one).collect()
     }
 
     fn deploy(&self, engine: &Engine, chaos: bool, version: Option<&&str>) -> Result<String, String> {
@@ -206,7 +225,17 @@ impl App {
     }
 
     fn order(&self, behaviour: &Behaviour, label: &(String, String)) -> Deploy {
-        let Compose { services, secrets, configs, volumes, networks } = &self.compose;
+        let Compose { services, secrets, configs, volumes, networks, .. } = &self.compose;
+        let (checkout, stack, shares) = (self.checkout.as_path(), &self.stack, &Shares::Any);
+        let mounts = self.compose.mounts(&Ground { checkout, stack, shares });
+        let mounts_of = |name: &String| {
+            let own = mounts.iter().filter(|(service, _)| service == name);
+            let more = behaviour.mounts().filter(|_| name == "app").map(|path| {
+                let target = format!("/{}", path.rsplit('/').next().unwrap());
+                json!({"Type": "bind", "Source": path, "Target": target})
+            });
+            own.map(|(_, real)| mount(real)).chain(more).collect::<Vec<Value>>()
+        };
         let own = |all: &BTreeMap<String, Named>| -> Vec<String> {
             all.values().filter(|named| !named.external).map(|named| named.swarm_name.clone()).collect()
         };
@@ -215,6 +244,7 @@ impl App {
             image: service.image.clone().unwrap_or_default(),
             replicas: if let Mode::Replicated(replicas) = service.mode { replicas } else { 1 },
             labels: service.labels.clone().into_iter().chain([label.clone()]).collect(),
+            mounts: mounts_of(name),
             volumes: service.volumes.iter().map(|volume| volumes[volume].swarm_name.clone()).collect(),
             binds: behaviour.binds(),
             env: vec![format!("FAKE={}", behaviour.mark())],

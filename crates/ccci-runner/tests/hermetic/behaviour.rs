@@ -12,6 +12,7 @@
 //! | `never-healthy: <service>` | the tasks of this service stay starting |
 //! | `http: <status>` | the app answers so |
 //! | `bind: <path>` | its services have this folder of the host |
+//! | `mount: <path>` | the service `app` is given this path of the machine, which no compose file names |
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,8 +31,18 @@ impl Behaviour {
         let line = |line: &str| {
             let (key, value) =
                 line.split_once(": ").unwrap_or_else(|| panic!("fake.txt: no `key: value`: {line}"));
-            let known =
-                ["refuse", "refuse-pinned", "lint", "needs", "run", "dies", "never-healthy", "http", "bind"];
+            let known = [
+                "refuse",
+                "refuse-pinned",
+                "lint",
+                "needs",
+                "run",
+                "dies",
+                "never-healthy",
+                "http",
+                "bind",
+                "mount",
+            ];
             assert!(known.contains(&key), "fake.txt: unknown key {key}");
             (key.to_owned(), value.to_owned())
         };
@@ -51,6 +62,11 @@ impl Behaviour {
     /// Whether abra's lint finds nothing.
     pub(crate) fn is_clean(&self) -> bool {
         self.all("lint").next().is_none()
+    }
+
+    /// Paths of the machine that a service gets beside what its files say.
+    pub(crate) fn mounts(&self) -> impl Iterator<Item = &str> {
+        self.all("mount")
     }
 
     /// What makes a task of this software differ from a task of another.

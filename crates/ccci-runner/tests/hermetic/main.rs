@@ -23,6 +23,7 @@ mod mounts;
 mod promotion;
 mod proxy;
 mod quick;
+mod reach;
 mod recipe;
 mod together;
 mod web;

@@ -16,6 +16,7 @@ mod flight;
 mod fork;
 mod kept;
 mod provider;
+mod reach;
 mod realms;
 mod safety;
 mod secrets;

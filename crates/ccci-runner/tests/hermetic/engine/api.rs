@@ -28,6 +28,7 @@ pub(crate) fn answer(state: &mut State, request: &Request) -> Reply {
         ("GET", [_, _, "logs"]) => Reply::Bytes(Vec::new()),
         ("GET", list) => look(state, list, request).unwrap_or_else(|| unknown(state, request)),
         ("POST", ["volumes", "create"]) => make_volume(state, &request.body),
+        ("POST", ["secrets", "create"]) => make_secret(state, &request.body),
         ("POST", ["containers", id, "stop"]) => stop(state, id),
         ("DELETE", [kind, name]) => match remove(state, kind, name) {
             Some(done) => {
@@ -132,6 +133,16 @@ fn make_volume(state: &mut State, body: &[u8]) -> Reply {
     state.make_volume(&name, labels);
     let labels = state.volumes[&name].clone();
     Reply::Json(201, view::volume(state, &name, &labels))
+}
+
+fn make_secret(state: &mut State, body: &[u8]) -> Reply {
+    let asked: Value = serde_json::from_slice(body).unwrap();
+    let name = asked["Name"].as_str().unwrap();
+    if state.secrets.values().any(|secret| secret.name == name) {
+        return refused((409, format!("secret {name} already exists")));
+    }
+    let id = state.make("secret", name, Labels::new());
+    Reply::Json(201, json!({"ID": id}))
 }
 
 fn stop(state: &mut State, id: &str) -> Reply {

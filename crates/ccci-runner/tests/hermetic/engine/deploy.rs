@@ -41,6 +41,8 @@ pub(crate) struct Wanted {
     pub(crate) volumes: Vec<String>,
     /// Folders of the host.
     pub(crate) binds: Vec<String>,
+    /// All that it mounts, in the engine's words.
+    pub(crate) mounts: Vec<Value>,
     /// Whatever else changes its tasks when it changes.
     pub(crate) env: Vec<String>,
 }
@@ -81,9 +83,8 @@ fn template(state: &State, deploy: &Deploy, wanted: &Wanted) -> Value {
         let reference = |(id, named): (&String, &super::state::Named)| json!({format!("{kind}ID"): id, format!("{kind}Name"): named.name});
         found.map(reference).collect::<Vec<Value>>()
     };
-    let mount = |name: &String| json!({"Type": "volume", "Source": name, "Target": format!("/{name}")});
     let bind = |path: &String| json!({"Type": "bind", "Source": path, "Target": "/host"});
-    let mounts = wanted.volumes.iter().map(mount).chain(wanted.binds.iter().map(bind));
+    let mounts = wanted.mounts.iter().cloned().chain(wanted.binds.iter().map(bind));
     let networks = state.networks.iter().filter(|(_, n)| deploy.networks.contains(&n.name));
     json!({
         "ContainerSpec": {
