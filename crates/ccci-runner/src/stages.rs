@@ -510,7 +510,7 @@ impl<'a> Live<'a> {
         match env.follow_compose_files(ComposeFiles { base, head: &head, ours: &ours })? {
             Followed::Same => {}
             Followed::Head(files) => {
-                tell(format!("COMPOSE_FILE as .env.sample has it now: {}", files.join(":")))
+                tell(format!("COMPOSE_FILE as .env.sample has it now: {}", files.join(":")));
             }
             Followed::Kept(files) => {
                 let files = files.join(":");

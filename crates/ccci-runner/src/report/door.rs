@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn nothing_that_acts_passes() {
         let mut door = Door { stream: Vec::new(), lost: Lost::default(), data: false };
-        write!(door, "a{}b\u{202e}c\n", "\u{1b}[2J").unwrap();
+        writeln!(door, "a\u{1b}[2Jb\u{202e}c").unwrap();
         assert_eq!(String::from_utf8(door.stream).unwrap(), "a␛[2Jb<U+202E>c\n");
     }
 }
