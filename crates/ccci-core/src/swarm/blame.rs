@@ -292,9 +292,15 @@ impl Swarm {
             self.ask("the services of the swarm", self.docker().list_services(Some(services))),
             self.nodes(),
         )?;
-        let running = containers.iter().map(of_container);
-        let asking = services.iter().map(of_service);
-        let holders = running.chain(asking).filter(|holder| !holder.ports.is_empty()).collect();
+        let asking: Vec<Holder> = services.iter().map(of_service).collect();
+        let mut holders: Vec<Holder> = containers.iter().map(of_container).collect();
+        for holder in &mut holders {
+            // Containers carry the stack's name only where a stack's deploy gave it to them.
+            let service = asking.iter().find(|s| s.service.is_some() && s.service == holder.service);
+            holder.stack = holder.stack.take().or_else(|| service.and_then(|s| s.stack.clone()));
+        }
+        holders.extend(asking);
+        holders.retain(|holder| !holder.ports.is_empty());
         Ok(Around { holders, nodes: nodes.iter().map(observe::node).collect() })
     }
 }

@@ -3,6 +3,7 @@
 
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::Command;
 
 use crate::fork::{Fork, replace};
 use crate::support::{Ran, docker, server_without_keycloak};
@@ -172,6 +173,15 @@ fn r17_a_port_that_a_program_of_the_host_has_is_the_servers() {
     ended(&tested(|dir| publish(dir, port)), 0, RECONVERGED, &[]);
 }
 
+/// Who holds a port, and the words to docker that take it away.
+struct Holder([String; 3]);
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        drop(Command::new("docker").args(&self.0).output());
+    }
+}
+
 /// A port that was free a moment ago.
 fn free_port() -> u16 {
     TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port()
@@ -184,8 +194,9 @@ fn r17_a_port_that_a_container_has_is_the_servers_and_the_container_is_named() {
     let run =
         ["run", "--detach", "--rm", "--name", &name, "-p", &published, "ccci-lab/busybox:1", "sleep", "300"];
     docker(&run);
+    let holder = Holder(["rm", "--force", &name].map(str::to_owned));
     let ran = tested(|dir| publish(dir, port));
-    docker(&["rm", "--force", &name]);
+    drop(holder);
     hindered(&ran, &[&format!("the port {port}/tcp"), &format!("container `{name}`")]);
 }
 
@@ -193,7 +204,8 @@ fn r17_a_port_that_a_container_has_is_the_servers_and_the_container_is_named() {
 #[test]
 fn r17_a_port_that_another_stack_has_is_the_servers_and_the_stack_is_named() {
     let port = free_port();
-    let stack = format!("ccci-blame-{port}");
+    // Named like an app of the lab, which comes up beside no others.
+    let stack = format!("blame-{port}_lab_test");
     let name = format!("{stack}_app");
     let (label, publish_it) =
         (format!("com.docker.stack.namespace={stack}"), format!("mode=host,target=80,published={port}"));
@@ -201,8 +213,9 @@ fn r17_a_port_that_another_stack_has_is_the_servers_and_the_stack_is_named() {
     let service =
         ["service", "create", "--quiet", "--name", &name, "--label", &label, "--publish", &publish_it];
     docker(&[&service[..], &image[..]].concat());
+    let holder = Holder(["service", "rm", &name].map(str::to_owned));
     let ran = tested(|dir| publish(dir, port));
-    docker(&["service", "rm", &name]);
+    drop(holder);
     hindered(&ran, &[&format!("service `{name}` of the stack {stack} has it")]);
 }
 
