@@ -33,7 +33,7 @@ fn stage<'a>(ran: &'a Ran, name: &str) -> &'a serde_json::Value {
 fn half_judged(ran: &Ran, upgrade: &str) {
     ran.assert(3, "inconclusive");
     let error = ran.record["error"].as_str().unwrap();
-    assert!(error.starts_with("the change itself installs fresh and passes 5 checks; "), "{error}");
+    assert!(error.starts_with("the change itself installs fresh and passes 7 checks; "), "{error}");
     assert!(error.contains(&format!("the upgrade is not judged: base 1.2.0+3 {upgrade}")), "{error}");
     assert!(!error.contains('\n'), "{error}");
     assert!(

@@ -108,29 +108,23 @@ fn r18_a_volume_of_the_canonicals_name_without_a_label_is_not_taken_over() {
 }
 
 /// What is outside of the app's own volumes cannot be brought back: no known-good, with that reason.
+/// Data of others is told before a known-good could be made of it; what the engine mounts beside what the files say is
+/// told too, since a known-good without it would be none.
 #[test]
-fn r18_a_folder_of_the_host_that_is_written_to_means_no_known_good() {
+fn r18_a_folder_of_the_host_that_nobody_foresaw_leaves_the_known_good_as_it_is() {
     let world = World::patient(&["content"]);
     world.seed();
     let (kept, folder) = (world.known_good(), world.path("outside"));
     std::fs::create_dir(&folder).unwrap();
     world.publish("1.2.0+3", &format!("bind: {}\n", folder.display()));
     let ran = world.cold();
-    world.not_promoted(
-        &ran,
-        &format!("it cannot be kept whole: {} of the host, which `app` writes to", folder.display()),
-    );
+    ran.assert(3, "inconclusive");
+    assert!(ran.record["error"].as_str().unwrap().contains(folder.to_str().unwrap()), "{ran:#?}");
     assert_eq!((world.known_good(), world.mark().as_str()), (kept.clone(), "idle"));
-    // A quick run of such a change says what is not taken back.
     world.branch("binds", &format!("bind: {}\nhttp: 500\n", folder.display()));
     let quick = world.quick(Some("binds"));
-    quick.assert(1, "fail");
-    let fault = format!("not kept, so not taken back: {} of the host", folder.display());
-    assert!(faults(&quick).contains(&fault), "{}", faults(&quick));
-    assert_eq!(world.known_good(), kept);
-    // Near miss: a socket holds no data.
-    world.publish("1.3.0+4", &format!("bind: {}\n", world.path("docker.sock").display()));
-    assert_eq!(world.cold().record["canonical"]["promoted"], true);
+    quick.assert(3, "inconclusive");
+    assert_eq!((world.known_good(), world.mark().as_str()), (kept, "idle"));
 }
 
 /// A declared share is nobody's business here: not kept, not restored, not removed, and the rest is kept as ever.

@@ -30,7 +30,7 @@ fn reached(ran: &Ran) -> Vec<(String, String)> {
 }
 
 fn manifest(world: &World, more: &str) {
-    let text = format!("timeouts: {{deploy: 1, http: 1}}\n{more}");
+    let text = format!("soak: 0\ntimeouts: {{deploy: 1, http: 1}}\n{more}");
     std::fs::write(world.path("recipes/blog/recipe.yaml"), text).unwrap();
 }
 
