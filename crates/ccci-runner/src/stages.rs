@@ -503,7 +503,10 @@ impl<'a> Live<'a> {
         if !added.is_empty() {
             tell(format!("new in the env: {}", added.join(", ")));
         }
-        let set = self.subject.values(&self.world.settings, &self.provided.brought.env).contains_key("COMPOSE_FILE");
+        let set = self
+            .subject
+            .values(&self.world.settings, &self.provided.brought.env)
+            .contains_key("COMPOSE_FILE");
         let Some(base) = self.sample.as_ref().filter(|_| !set) else { return Ok(()) };
         let head = EnvFile::parse(&self.subject.sample()?)?;
         let ours = self.subject.compose_files(&self.world.settings);
