@@ -33,7 +33,11 @@ fn stage<'a>(ran: &'a Ran, name: &str) -> &'a serde_json::Value {
 fn half_judged(ran: &Ran, upgrade: &str) {
     ran.assert(3, "inconclusive");
     let error = ran.record["error"].as_str().unwrap();
-    assert!(error.starts_with("the change itself installs fresh and passes 7 checks; "), "{error}");
+    let of = |name: &str| stage(ran, name)["checks"].as_array().unwrap().clone();
+    let own = [of("fresh"), of("custom")].concat();
+    assert!(own.len() >= 5 && own.iter().all(|check| check["status"] == "pass"), "{own:#?}");
+    let half = format!("the change itself installs fresh and passes {} checks; ", own.len());
+    assert!(error.starts_with(&half), "{error}");
     assert!(error.contains(&format!("the upgrade is not judged: base 1.2.0+3 {upgrade}")), "{error}");
     assert!(!error.contains('\n'), "{error}");
     assert!(
@@ -145,10 +149,14 @@ fn a_check_of_the_recipes_own_that_fails_on_the_base_stops_nothing_but_the_green
     // Where the base is none, it is the change that is asked.
     let world = self::world();
     std::fs::create_dir_all(world.path("recipes/blog/install")).unwrap();
-    std::fs::rename(&check, world.path("recipes/blog/install/new-feature")).ok();
+    std::fs::rename(&check, world.path("recipes/blog/install/new-feature")).unwrap();
     world.publish("1.2.0+3", "dies: app\n");
     let ran = tested(&world, "run: true\n");
     ran.assert(3, "inconclusive");
+    let asked: Vec<_> =
+        stage(&ran, "fresh")["checks"].as_array().unwrap().iter().map(|c| &c["name"]).collect();
+    assert!(asked.contains(&&"blog::install::new-feature".into()), "{asked:?}");
+    assert_eq!(ran.record["stages"].to_string().matches("new-feature").count(), 1, "asked once");
 }
 
 /// A release that lint alone refuses is deployed by chaos: by abra's words, or by its table where the words are unknown.

@@ -39,7 +39,11 @@ fn judged(ran: &Ran) -> (i32, &str) {
 fn half_judged(ran: &Ran, words: &str) {
     let (code, error) = judged(ran);
     assert_eq!(code, 3, "{error}");
-    assert!(error.starts_with("the change itself installs fresh and passes 9 checks; "), "{error}");
+    let stages = ran.report["stages"].as_array().unwrap().iter();
+    let own = stages.filter(|stage| stage["name"] == "fresh" || stage["name"] == "custom");
+    let passed: usize = own.map(|stage| stage["checks"].as_array().unwrap().len()).sum();
+    let half = format!("the change itself installs fresh and passes {passed} checks; ");
+    assert!(passed >= 9 && error.starts_with(&half), "{error}");
     assert!(error.contains(&format!("the upgrade is not judged: base {BASE} {words}")), "{error}");
     assert_eq!(ran.check("generic::fresh::serving")["status"], "pass");
     assert_eq!(ran.check("custom-html::install::serves-html")["status"], "pass");
