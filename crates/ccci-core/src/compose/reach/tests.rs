@@ -452,7 +452,8 @@ proptest! {
             declared.iter().any(|share| of == share || (share.starts_with('/') && Path::new(of).starts_with(share)))
         };
         let mut wanted: Vec<String> = others.into_iter().filter(|of| !covered(of)).collect();
-        (found.sort(), wanted.sort());
+        found.sort();
+        wanted.sort();
         prop_assert_eq!(&found, &wanted);
         let all: Vec<&str> = names.iter().copied().chain(found.iter().map(String::as_str)).collect();
         prop_assert_eq!(refused(&compose, &all), Vec::<String>::new());
