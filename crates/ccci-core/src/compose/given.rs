@@ -57,16 +57,16 @@ pub fn unforeseen(
     let left = |service: &String| {
         before.contains(service) && promised.is_some_and(|compose| !compose.services.contains_key(service))
     };
-    let fine = |service: &String, real: &Real| match &known {
-        Some(known) => known.iter().any(|(of, promise)| of == service && keeps(promise, real)),
-        None => {
-            let inside = Path::new(&real.source).starts_with(ground.checkout);
-            let out = if inside { None } else { Some(Out::Written) };
-            let place = Place { path: PathBuf::from(&real.source), out };
-            match owner(real, Some(&place), ground.stack) {
-                Owner::Own | Owner::Engine { .. } => true,
-                Owner::Other { name, .. } => !writes(real) || ground.shares.reason(&name).is_some(),
-            }
+    let fine = |service: &String, real: &Real| {
+        if let Some(known) = &known {
+            return known.iter().any(|(of, promise)| of == service && keeps(promise, real));
+        }
+        let inside = Path::new(&real.source).starts_with(ground.checkout);
+        let out = if inside { None } else { Some(Out::Written) };
+        let place = Place { path: PathBuf::from(&real.source), out };
+        match owner(real, Some(&place), ground.stack) {
+            Owner::Own | Owner::Engine { .. } => true,
+            Owner::Other { name, .. } => !writes(real) || ground.shares.reason(&name).is_some(),
         }
     };
     let all = given(facts).into_iter().filter(|(service, real)| !left(service) && !fine(service, real));

@@ -82,7 +82,7 @@ fn leaves(checkout: &Path, below: &Path) -> Option<Out> {
         }
         let target = match target.strip_prefix(checkout) {
             Ok(inside) => {
-                at = checkout.to_owned();
+                checkout.clone_into(&mut at);
                 inside.to_owned()
             }
             Err(_) if target.is_absolute() => {

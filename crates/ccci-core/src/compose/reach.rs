@@ -302,8 +302,8 @@ fn network(named: &Named, driver: &str, stack: &StackName) -> Option<(ReachKind,
     if !matches!(driver, "" | "overlay") {
         return Some((ReachKind::Network, format!("{name} (driver {driver})")));
     }
-    let shared = !stack.owns(name) && !(named.external && name == PROXY);
-    shared.then(|| (ReachKind::Network, name.to_owned()))
+    let common = named.external && name == PROXY;
+    (!common && !stack.owns(name)).then(|| (ReachKind::Network, name.to_owned()))
 }
 
 /// What of a mount is to be told: nothing of what is the app's own.
@@ -331,7 +331,7 @@ fn reached(
             };
             let declared = match ground.shares {
                 Shares::Any => None,
-                declared => declared.reason(&name).filter(|_| writes(real)),
+                declared @ Shares::Declared(_) => declared.reason(&name).filter(|_| writes(real)),
             };
             let declared = declared.map_or_else(String::new, |why| format!(", declared: {why}"));
             Some((kind, format!("{what} at {target}, {how}{spread}{declared}")))

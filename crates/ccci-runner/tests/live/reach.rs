@@ -267,7 +267,8 @@ fn r18_docker_reads_the_same_mounts_secrets_and_configs() {
     let mut ours: Vec<String> = compose.mounts(&ground).into_iter().map(|(_, real)| shown(&real)).collect();
     let theirs = docker["services"]["app"]["volumes"].as_array().unwrap();
     let mut theirs: Vec<String> = theirs.iter().map(|mount| shown(&of_docker(mount, &docker))).collect();
-    (ours.sort(), theirs.sort());
+    ours.sort();
+    theirs.sort();
     assert_eq!(ours, theirs);
     assert_eq!(ours.len(), 16, "{ours:#?}");
     for section in ["secrets", "configs"] {

@@ -1,5 +1,7 @@
 //! What is told, what is refused, and what must stay as it is.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -319,7 +321,7 @@ fn n2_names_that_swarm_would_refuse_are_refused_before_anything_is_created() {
 }
 
 /// A stack whose one service has these mounts in swarm's own words.
-fn facts(service: &str, mounts: serde_json::Value) -> StackFacts {
+fn facts(service: &str, mounts: &serde_json::Value) -> StackFacts {
     let service = ServiceFacts {
         id: "s".to_owned(),
         name: format!("{STACK}_{service}"),
@@ -370,11 +372,11 @@ fn r18_a_mount_that_nobody_foresaw_is_seen_in_what_swarm_was_given() {
     let seen = |compose: Option<&Compose>, facts: &StackFacts, before: &[String]| {
         on(&shares(&["/srv/b", "~/h"]), |ground| unforeseen(compose, facts, before, ground))
     };
-    assert_eq!(seen(Some(&compose), &facts("app", promised.clone()), &[]), Vec::<String>::new());
+    assert_eq!(seen(Some(&compose), &facts("app", &promised), &[]), Vec::<String>::new());
     let at = |index: usize, key: &str, value: serde_json::Value| {
         let mut mounts = promised.clone();
         mounts[index][key] = value;
-        seen(Some(&compose), &facts("app", mounts), &[])
+        seen(Some(&compose), &facts("app", &mounts), &[])
     };
     for other in [
         at(0, "Source", "media".into()),
@@ -393,7 +395,7 @@ fn r18_a_mount_that_nobody_foresaw_is_seen_in_what_swarm_was_given() {
         assert!(other[0].starts_with("the service `app` mounts `"), "{other:?}");
     }
     // A service that this deploy does not name goes on as it was; a new one that the files do not have is unforeseen.
-    let dropped = facts("old", serde_json::json!([{"Type": "bind", "Source": "/srv/x", "Target": "/x"}]));
+    let dropped = facts("old", &serde_json::json!([{"Type": "bind", "Source": "/srv/x", "Target": "/x"}]));
     assert!(seen(Some(&compose), &dropped, &["old".to_owned()]).is_empty());
     assert_eq!(seen(Some(&compose), &dropped, &[]).len(), 1);
     // Where the files could not be read, what swarm was given is judged by itself.
@@ -406,7 +408,7 @@ fn r18_a_mount_that_nobody_foresaw_is_seen_in_what_swarm_was_given() {
         (serde_json::json!({"Type": "volume", "Source": format!("{STACK}_c"), "Target": "/x"}), 0),
         (serde_json::json!({"Type": "volume", "Target": "/x"}), 0),
     ] {
-        assert_eq!(seen(None, &facts("app", serde_json::json!([mount])), &[]).len(), count, "{mount}");
+        assert_eq!(seen(None, &facts("app", &serde_json::json!([mount])), &[]).len(), count, "{mount}");
     }
 }
 
@@ -429,17 +431,17 @@ proptest! {
                 0 => ("own".to_owned(), None),
                 1 => (path.clone(), Some(path)),
                 2 => {
-                    volumes.push_str(&format!("  v{at}: {{external: true, name: \"{}\"}}\n", of.replace('/', "-")));
+                    writeln!(volumes, "  v{at}: {{external: true, name: \"{}\"}}", of.replace('/', "-")).unwrap();
                     (format!("v{at}"), Some(of.replace('/', "-")))
                 }
                 3 => {
-                    volumes.push_str(&format!("  v{at}: {{driver_opts: {{type: none, o: bind, device: {path}}}}}\n"));
+                    writeln!(volumes, "  v{at}: {{driver_opts: {{type: none, o: bind, device: {path}}}}}").unwrap();
                     (format!("v{at}"), Some(path))
                 }
                 4 => ("./folder".to_owned(), None),
                 _ => ("/var/run/docker.sock".to_owned(), None),
             };
-            text.push_str(&format!("      - {source}:/t{at}{ro}\n"));
+            writeln!(text, "      - {source}:/t{at}{ro}").unwrap();
             others.extend(foreign.filter(|_| !read_only));
         }
         if mounts.is_empty() {
@@ -453,7 +455,8 @@ proptest! {
             declared.iter().any(|share| of == share || (share.starts_with('/') && Path::new(of).starts_with(share)))
         };
         let mut wanted: Vec<String> = others.into_iter().filter(|of| !covered(of)).collect();
-        (found.sort(), wanted.sort());
+        found.sort();
+        wanted.sort();
         prop_assert_eq!(&found, &wanted);
         let all: Vec<&str> = names.iter().copied().chain(found.iter().map(String::as_str)).collect();
         prop_assert_eq!(refused(&compose, &all), Vec::<String>::new());
