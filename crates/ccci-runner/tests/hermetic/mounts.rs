@@ -137,7 +137,7 @@ fn r18_a_folder_of_the_host_that_is_written_to_means_no_known_good() {
 #[test]
 fn r18_a_declared_share_is_left_alone() {
     let world = World::patient(&["content"]);
-    world.manifest(&format!("{PATIENT}shares: {media: films of everybody}\n"));
+    world.manifest(&format!("{PATIENT}shares: {{media: films of everybody}}\n"));
     world.engine.make_bare_volume("media");
     world.write("media", "film", "theirs");
     world.release("1.2.0+3", &with_external("1.2.0+3", "media", "run: echo x >> $extra/log\n"));
