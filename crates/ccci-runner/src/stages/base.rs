@@ -41,9 +41,11 @@ impl OlderBase {
     pub(super) fn met(name: String, mutation: &Mutation) -> Self {
         let end = match mutation {
             Mutation::Refused(error) if !lost(error) => Some(BaseEnd::NotHad(error.to_string())),
-            Mutation::Unsettled(WaitFailure::Engine(_) | WaitFailure::Cancelled { .. }) => None,
+            Mutation::None
+            | Mutation::Refused(_)
+            | Mutation::Settled(_)
+            | Mutation::Unsettled(WaitFailure::Engine(_) | WaitFailure::Cancelled { .. }) => None,
             Mutation::Unsettled(failure) => Some(BaseEnd::NotUp(failure.to_string())),
-            Mutation::None | Mutation::Refused(_) | Mutation::Settled(_) => None,
         };
         Self { name, end: end.map(OnceLock::from).unwrap_or_default() }
     }

@@ -126,7 +126,7 @@ fn a_worker_that_served_before_and_ends_is_a_fault_by_name() {
     let serves = worker("trap 'exit 0' TERM; while :; do sleep 0.2; done", "", "{condition: on-failure}");
     // Swarm takes a task that ends within the monitor's time for a failed update.
     let ran = with_release(&serves, |dir| {
-        replace(dir, "compose.yml", "while :; do sleep 0.2; done", "echo all done")
+        replace(dir, "compose.yml", "while :; do sleep 0.2; done", "echo all done");
     });
     ended(&ran, 0, RECONVERGED, &[]);
     let fault = "service `worker` ran before this deploy and has ended with code 0";

@@ -57,14 +57,14 @@ impl Own {
     fn volume(&self, short: &str) -> String {
         format!("{}_{short}", self.kept.stack())
     }
+}
 
-    fn not_promoted(&self, ran: &Ran, why: &str) {
-        assert_eq!((ran.code, ran.report["verdict"].as_str()), (0, Some("pass")), "{}", ran.report);
-        assert_eq!(ran.report["canonical"]["promoted"], false);
-        let reason = ran.report["canonical"]["reason"].as_str().unwrap();
-        assert!(reason.contains(why), "{why}: {reason}");
-        assert!(ran.stdout.contains("passed; not promoted: "), "{}", ran.stdout);
-    }
+fn not_promoted(ran: &Ran, why: &str) {
+    assert_eq!((ran.code, ran.report["verdict"].as_str()), (0, Some("pass")), "{}", ran.report);
+    assert_eq!(ran.report["canonical"]["promoted"], false);
+    let reason = ran.report["canonical"]["reason"].as_str().unwrap();
+    assert!(reason.contains(why), "{why}: {reason}");
+    assert!(ran.stdout.contains("passed; not promoted: "), "{}", ran.stdout);
 }
 
 /// Mounts one more volume.
@@ -121,7 +121,7 @@ fn r18_what_cannot_be_kept_is_told_at_the_promotion() {
     let own = Own::new("mounts-odd", |at| mounts(at, &format!("{at_host}:/outside"), ""));
     let kept = &own.kept;
     let ran = kept.run(&[]);
-    own.not_promoted(&ran, &format!("{at_host} of the host, which `app` writes to at /outside"));
+    not_promoted(&ran, &format!("{at_host} of the host, which `app` writes to at /outside"));
     ran.assert_clean();
     assert_eq!(volumes(&kept.stack()), [""; 0]);
     // Memory is no hindrance, and quick runs begin on it as on any other.
@@ -166,7 +166,7 @@ fn r8_a_leftover_that_somebody_holds_leaves_the_run_alone() {
     let ran = kept.run(&[]);
     let took = start.elapsed();
     docker(&["rm", &holder]);
-    own.not_promoted(&ran, "are held by others, and were for 20 s: container ");
+    not_promoted(&ran, "are held by others, and were for 20 s: container ");
     assert!(took < Duration::from_secs(120) && ran.phase("promotion") < 40.0, "{took:?}");
     assert!(!kept.dir().join("journal.json").exists(), "nothing is open");
     let ran = kept.run(&[]);
