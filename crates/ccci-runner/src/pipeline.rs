@@ -218,7 +218,9 @@ async fn pass(
     findings.deploys.expected = course.plan.deploys;
     events.phase("lint", lint::record(run, &course.subject, &course.plan.head, world)).await;
     let shares = course.subject.room.manifest.share_names();
-    run.amend(|record| record.shares = shares).map_err(infrastructure)?;
+    if !shares.is_empty() {
+        run.amend(|record| record.shares = shares).map_err(infrastructure)?;
+    }
     let Some(known) = &course.kept else {
         if request.narrowed().is_some() {
             // It will not promote, so others may have the canonical.

@@ -7,22 +7,25 @@ use tokio::sync::Mutex;
 
 use ccci_core::abra::Fault;
 use ccci_core::deploy::{DeployError, Deployed, Settled};
+use ccci_core::event::Events;
 use ccci_core::git::Commit;
 use ccci_core::health::Prober;
 use ccci_core::manifest::Manifest;
 use ccci_core::names::StackName;
 use ccci_core::proxy::Proxy;
 use ccci_core::stage::Outcome;
-use ccci_core::swarm::{StackFacts, Swarm, WaitFailure};
+use ccci_core::swarm::{StackFacts, Swarm, SwarmError, WaitFailure};
 use ccci_core::wait::CancellationToken;
 
 use crate::deps::SignOn;
+use crate::world::WAITED_FOR;
 
 /// The scene after a stage's mutation.
 pub(crate) struct Scene {
     pub(crate) stack: StackName,
     pub(crate) commit: Commit,
     pub(crate) swarm: Swarm,
+    pub(crate) events: Events,
     pub(crate) prober: Arc<Prober>,
     pub(crate) manifest: Manifest,
     pub(crate) cancel: CancellationToken,
@@ -52,6 +55,11 @@ pub(crate) enum Mutation {
 }
 
 impl Scene {
+    /// The stack as it is now; an engine that restarts is waited for.
+    pub(crate) async fn look(&self) -> Result<StackFacts, SwarmError> {
+        self.swarm.observe_patiently(&self.stack, || self.events.progress(WAITED_FOR)).await
+    }
+
     /// How long the app may take until it answers.
     pub(crate) fn patience(&self) -> Duration {
         self.manifest.timeouts.http.duration()

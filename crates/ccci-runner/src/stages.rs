@@ -530,6 +530,7 @@ impl<'a> Live<'a> {
             stack: self.subject.app.domain.stack(),
             commit: commit.clone(),
             swarm: self.run.swarm.clone(),
+            events: self.world.events.clone(),
             prober: Arc::clone(&self.prober),
             manifest: self.subject.room.manifest.clone(),
             cancel: self.world.stop.run.clone(),

@@ -67,6 +67,9 @@ impl World {
     }
 }
 
+/// What is said while an engine that may just be starting again is waited for.
+pub(crate) const WAITED_FOR: &str = "the engine does not answer; it is waited for";
+
 /// Who this process is, in lock files.
 pub(crate) fn holder(run: &str, recipe: &str) -> Holder {
     let since = clock::rfc3339(clock::now());

@@ -75,14 +75,22 @@ impl Swarm {
         }
     }
 
-    /// The same, where an engine that restarts is waited for ([`ENGINE_GRACE`]).
-    pub async fn observe_patiently(&self, stack: &StackName) -> Result<StackFacts, SwarmError> {
+    /// The same, where an engine that restarts is waited for, for some twenty seconds. `told` hears once that it is.
+    pub async fn observe_patiently(
+        &self,
+        stack: &StackName,
+        told: impl FnOnce() + Send,
+    ) -> Result<StackFacts, SwarmError> {
+        let mut told = Some(told);
         let mut lost: Option<Instant> = None;
         loop {
             match self.observe(stack).await {
                 Err(error) if error.may_pass() => {
                     if lost.get_or_insert_with(Instant::now).elapsed() >= ENGINE_GRACE {
                         return Err(error);
+                    }
+                    if let Some(told) = told.take() {
+                        told();
                     }
                     wait::pause(RETRY_PAUSE).await;
                 }

@@ -75,7 +75,7 @@ pub(super) async fn moved(scene: Arc<Scene>) -> Outcome {
                 "{failure}\nwhat answers now is the version before the upgrade: see `update_config` and the new task's log"
             ))
         }
-        Mutation::Settled(deployed) => match scene.swarm.observe_patiently(&scene.stack).await {
+        Mutation::Settled(deployed) => match scene.look().await {
             Ok(now) => match moved_to(&deployed.before, &now, scene.commit.as_str()) {
                 Ok(Moved::LabelsOnly) => Outcome::PassWith("labels only".to_owned()),
                 Ok(Moved::Services(names)) => Outcome::PassWith(format!("moved: {}", names.join(", "))),
@@ -112,7 +112,7 @@ fn unserved(failure: &Unserved) -> Outcome {
 /// Nothing has died since the stack had converged.
 pub(super) async fn undisturbed(scene: Arc<Scene>) -> Outcome {
     let Mutation::Settled(deployed) = &scene.mutation else { return not_reached() };
-    match scene.swarm.observe_patiently(&scene.stack).await {
+    match scene.look().await {
         Ok(now) => still_standing(&disturbed(&deployed.after.facts, &now), &now),
         Err(error) => Outcome::Inconclusive(error.to_string()),
     }
@@ -138,7 +138,7 @@ pub(super) async fn stands(scene: Arc<Scene>) -> Outcome {
     let Some(then) = &scene.stood else { return not_reached() };
     let until = then.at + scene.soak;
     loop {
-        let now = match scene.swarm.observe_patiently(&scene.stack).await {
+        let now = match scene.look().await {
             Ok(now) => now,
             Err(error) => return Outcome::Inconclusive(error.to_string()),
         };

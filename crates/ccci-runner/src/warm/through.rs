@@ -10,7 +10,7 @@ use ccci_core::wait;
 
 use super::back::Hands;
 use crate::teardown::{PATIENCE, RETRY};
-use crate::world::lost;
+use crate::world::{WAITED_FOR, lost};
 
 /// Why a way back did not come to its end.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ async fn back_again(hands: Hands<'_>) -> Result<bool, SwarmError> {
             Err(_) => {}
         }
         if !waited {
-            hands.world.events.progress("the engine does not answer; it is waited for");
+            hands.world.events.progress(WAITED_FOR);
         }
         waited = true;
         tokio::select! {

@@ -117,7 +117,7 @@ fn r18_a_folder_of_the_host_that_nobody_foresaw_leaves_the_known_good_as_it_is()
     let (kept, folder) = (world.known_good(), world.path("outside"));
     std::fs::create_dir(&folder).unwrap();
     world.publish("1.2.0+3", &format!("bind: {}\n", folder.display()));
-    let ran = world.cold();
+    let ran = world.ccci(&["--recipe", "blog"]);
     ran.assert(3, "inconclusive");
     assert!(ran.record["error"].as_str().unwrap().contains(folder.to_str().unwrap()), "{ran:#?}");
     assert_eq!((world.known_good(), world.mark().as_str()), (kept.clone(), "idle"));

@@ -256,6 +256,9 @@ async fn pass(client: UnixStream, server: UnixStream, gone: CancellationToken) {
     }
 }
 
+/// The options of a volume's driver.
+type Options<'a> = &'a [(&'a str, &'a str)];
+
 /// R18: of a volume whose content outlives it, nothing could be brought back, and one of memory has nothing to keep: both are
 /// told when they would be kept, and left as they are.
 #[tokio::test(flavor = "multi_thread")]
@@ -263,7 +266,7 @@ async fn r18_a_volume_that_could_not_be_brought_back_is_not_kept() {
     let outside = tempfile::tempdir().unwrap();
     let device = outside.path().to_str().unwrap();
     sh(outside.path(), "echo theirs > file");
-    let table: [(&str, &[(&str, &str)], &str); 2] = [
+    let table: [(&str, Options<'_>, &str); 2] = [
         ("bind", &[("type", "none"), ("o", "bind"), ("device", device)], "what is in it outlives it"),
         ("tmpfs", &[("type", "tmpfs"), ("device", "tmpfs")], "it is memory"),
     ];
