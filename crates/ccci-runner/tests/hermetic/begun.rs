@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::world::{Ran, World};
 
 /// The `recipe.yaml` of [`World::patient`].
-pub(crate) const PATIENT: &str = "enrolled: true\ntimeouts: {deploy: 60, http: 20}\n";
+pub(crate) const PATIENT: &str = "enrolled: true\nsoak: 0\ntimeouts: {deploy: 60, http: 20}\n";
 
 /// A call that goes on.
 #[derive(Debug)]

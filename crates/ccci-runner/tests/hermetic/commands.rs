@@ -168,7 +168,7 @@ fn an_up_that_fails_leaves_nothing_up() {
     world.seed();
     let kept = world.known_good();
     world.write(&warm("content"), "post", "");
-    world.manifest("enrolled: true\ntimeouts: {deploy: 1, http: 1}\nhealth: {status: [418]}\n");
+    world.manifest("enrolled: true\nsoak: 0\ntimeouts: {deploy: 1, http: 1}\nhealth: {status: [418]}\n");
     let ran = world.ccci(&["canonical", "up", "blog"]);
     assert_eq!(ran.code, Some(3), "{ran:#?}");
     assert!(ran.stderr.contains("418"), "{ran:#?}");

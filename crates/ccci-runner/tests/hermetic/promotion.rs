@@ -60,7 +60,7 @@ fn failure_6_nothing_less_than_a_full_green_cold_run_of_the_newest_release_moves
     world.overlay("custom", "looks", "exit 1");
     moves_nothing(&[], 1, "not green");
     world.overlay("custom", "looks", "exit 0");
-    world.manifest("timeouts: {deploy: 20, http: 20}\n");
+    world.manifest("soak: 0\ntimeouts: {deploy: 20, http: 20}\n");
     moves_nothing(&[], 0, "not enrolled");
     world.manifest(PATIENT);
     assert_eq!((world.known_release(), world.alerts().len()), ("1.1.0+2".to_owned(), 0));
@@ -178,7 +178,7 @@ fn a_promotion_waits_for_whoever_has_the_canonical_and_not_for_ever() {
 #[test]
 fn failure_3_a_promotion_deploys_as_runs_do() {
     let world = World::patient(&["content"]);
-    world.manifest("enrolled: true\ntimeouts: {deploy: 20, http: 20}\nenv: {COLOUR: green}\n");
+    world.manifest("enrolled: true\nsoak: 0\ntimeouts: {deploy: 20, http: 20}\nenv: {COLOUR: green}\n");
     let ours = "services:\n  app:\n    volumes: [\"extra:/extra\"]\nvolumes:\n  extra:\n";
     std::fs::write(world.path("recipes/blog/compose.ccci.yml"), ours).unwrap();
     world.seed();
