@@ -183,7 +183,7 @@ fn the_documented_defaults_and_examples_of_the_settings_are_true() {
             "base_domain" => assert!(load("{}").is_err()),
             // Without a value; the page says in words what holds then.
             "abra.dir" | "address" | "ca_file" | "enrolled" | "proxy.api" => {
-                assert!(value.is_null(), "{key}")
+                assert!(value.is_null(), "{key}");
             }
             _ => assert_eq!(&value.to_string(), default, "{key}"),
         }

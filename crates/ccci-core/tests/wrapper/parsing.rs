@@ -19,9 +19,7 @@ fn expected() -> Vec<(&'static str, Kind)> {
     let compose = |message: &str| Kind::ComposeRefused { message: message.into() };
     let lint = |rule: &str| Kind::LintBlocked { rule: Some(rule.into()) };
     let unknown = |flag: &str| Kind::UnknownFlag { flag: flag.into() };
-    let port = |number, service: &str| Kind::PortHeld(Port { number, service: service.into(), own: false });
-    let taken = |kind, name: &str| Kind::NameHeld(Thing { kind, name: name.into() });
-    vec![
+    let mut all = vec![
         ("already-deployed", Kind::AlreadyDeployed),
         (
             "compose-extra-key",
@@ -49,6 +47,49 @@ fn expected() -> Vec<(&'static str, Kind)> {
         ("deploy-failed", Kind::DeployFailed),
         ("deploy-timed-out", Kind::Timeout),
         ("dirty-tree", Kind::DirtyTree),
+        (
+            "image-missing",
+            Kind::ImageMissing {
+                message: "Error response from daemon: manifest for nginx:9.9.9 not found: \
+                          manifest unknown: manifest unknown"
+                    .into(),
+            },
+        ),
+        ("lint-lightweight-tag", lint("R014")),
+        ("lint-no-app", lint("R009")),
+        ("no-daemon", Kind::Engine),
+        (
+            "no-env-sample",
+            compose(
+                "unable to validate recipe: open /srv/abra/recipes/wiki/.env.sample: no such file or directory",
+            ),
+        ),
+        ("no-swarm", Kind::Engine),
+        ("no-terminal", Kind::NoTerminal),
+        ("no-words", Kind::Other),
+        ("not-deployed", Kind::NotDeployed),
+        ("private-origin", Kind::Origin),
+        ("recipe-called-lint", Kind::Other),
+        ("secret-exists", Kind::SecretExists),
+        ("secret-not-generated", missing("db_password", false)),
+        ("secret-not-inserted", missing("smtp_password", true)),
+        ("something-else", Kind::Other),
+        ("unknown-app", Kind::UnknownApp),
+        ("unknown-flag", unknown("--no-domain-checks")),
+        ("unknown-flag-old", unknown("-C")),
+        ("unknown-shorthand", unknown("-C")),
+    ];
+    all.extend(of_docker_28());
+    all.sort_by_key(|(name, _)| *name);
+    all
+}
+
+/// What Docker's client 28 says, as abra passes it on.
+fn of_docker_28() -> Vec<(&'static str, Kind)> {
+    let compose = |message: &str| Kind::ComposeRefused { message: message.into() };
+    let port = |number, service: &str| Kind::PortHeld(Port { number, service: service.into(), own: false });
+    let taken = |kind, name: &str| Kind::NameHeld(Thing { kind, name: name.into() });
+    vec![
         ("docker28-config-missing", compose("service app: config not found: site_conf")),
         (
             "docker28-config-name-long",
@@ -88,37 +129,6 @@ fn expected() -> Vec<(&'static str, Kind)> {
             )),
         ),
         ("docker28-service-taken", taken("service", "wiki-0a1b2c_example_org_app")),
-        (
-            "image-missing",
-            Kind::ImageMissing {
-                message: "Error response from daemon: manifest for nginx:9.9.9 not found: \
-                          manifest unknown: manifest unknown"
-                    .into(),
-            },
-        ),
-        ("lint-lightweight-tag", lint("R014")),
-        ("lint-no-app", lint("R009")),
-        ("no-daemon", Kind::Engine),
-        (
-            "no-env-sample",
-            compose(
-                "unable to validate recipe: open /srv/abra/recipes/wiki/.env.sample: no such file or directory",
-            ),
-        ),
-        ("no-swarm", Kind::Engine),
-        ("no-terminal", Kind::NoTerminal),
-        ("no-words", Kind::Other),
-        ("not-deployed", Kind::NotDeployed),
-        ("private-origin", Kind::Origin),
-        ("recipe-called-lint", Kind::Other),
-        ("secret-exists", Kind::SecretExists),
-        ("secret-not-generated", missing("db_password", false)),
-        ("secret-not-inserted", missing("smtp_password", true)),
-        ("something-else", Kind::Other),
-        ("unknown-app", Kind::UnknownApp),
-        ("unknown-flag", unknown("--no-domain-checks")),
-        ("unknown-flag-old", unknown("-C")),
-        ("unknown-shorthand", unknown("-C")),
     ]
 }
 
