@@ -1,6 +1,8 @@
 //! The body of a run: each stage is its seeds, its one mutation, then its checks, generic first (R2, R12).
 
 mod base;
+mod env;
+mod look;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,26 +12,24 @@ use ccci_core::abra::{DeployMode, Fault};
 use ccci_core::atomic::PathError;
 use ccci_core::compose::{At, Reach};
 use ccci_core::deploy::{self, DeployError, GivenSecret, Settled, Tools};
-use ccci_core::envfile::{ComposeFiles, EnvFile, Followed};
+use ccci_core::envfile::EnvFile;
 use ccci_core::event::Event;
 use ccci_core::gate::{self, Admission};
 use ccci_core::git::Commit;
 use ccci_core::health::{Prober, Site};
-use ccci_core::manifest::{SecretName, Soak};
+use ccci_core::manifest::SecretName;
 use ccci_core::names::AppDomain;
 use ccci_core::plan::{BaseDeploy, Plan, StagePlan};
 use ccci_core::proxy::Proxy;
 use ccci_core::report::{Deploys, Image, Reached};
-use ccci_core::soak;
-use ccci_core::stage::{CheckKind, CheckName, Outcome, StageName, Status};
-use ccci_core::swarm::{Expectation, Limits, RunningImage, StackFacts, SwarmError, WaitFailure};
+use ccci_core::stage::{CheckKind, CheckName, StageName, Status};
+use ccci_core::swarm::{Expectation, Limits, RunningImage, StackFacts, WaitFailure};
 use ccci_core::verdict::Trouble;
 use ccci_core::version::RecipeVersion;
 use ccci_recipes::Facts;
 use ccci_recipes::protocol::USER_PASSWORD;
 use tokio::sync::Mutex;
 
-use self::base::Of;
 use crate::deps::Provided;
 use crate::enter::Run;
 use crate::findings::Findings;
@@ -193,51 +193,6 @@ impl<'a> Live<'a> {
         if let (Some(end), None) = (of.end(), &findings.provider) {
             self.go_without_base(end, findings).await;
         }
-    }
-
-    /// The look that ends a stage (R16). At the end of a run that is green so far it waits until the app has stood.
-    async fn last_look(&self, stage: StageName, of: &Of, findings: &mut Findings) {
-        let Some(check) = generic::of(&self.subject.room.manifest)
-            .find(|check| check.stage == stage.checked_as() && check.is_last_look())
-        else {
-            return;
-        };
-        let wrong = |outcome: &Outcome| matches!(outcome, Outcome::Fail(_) | Outcome::Inconclusive(_));
-        let green = !gate::counting(stage, &findings.checks).any(|check| wrong(&check.outcome));
-        let soak = if self.is_last(stage) && green { self.soak().await } else { Ok(Duration::ZERO) };
-        let scene = Scene { soak: soak.unwrap_or(soak::LONGEST), ..self.scene(stage, Mutation::None) };
-        let mut check = of.generic(generic_check(check, stage, &Arc::new(scene)));
-        // One red check for one cause.
-        if let Admission::Skip(why) = gate::admit_mutation(stage, &findings.checks) {
-            check.unmet = Some(why);
-        }
-        let before = findings.checks.len();
-        self.harness(stage, "end", vec![check], findings).await;
-        for result in &findings.checks[before..] {
-            if let Outcome::PassWith(text) = &result.outcome {
-                self.world.events.send(Event::Fault(format!("{stage}: {text}")));
-            }
-        }
-    }
-
-    /// Whether no stage of the plan runs after this one.
-    fn is_last(&self, stage: StageName) -> bool {
-        self.plan
-            .stages
-            .iter()
-            .rev()
-            .find(|planned| planned.skip.is_none())
-            .is_some_and(|last| last.stage == stage)
-    }
-
-    /// How long the app must have stood since its last deploy.
-    async fn soak(&self) -> Result<Duration, SwarmError> {
-        let declared = self.subject.room.manifest.soak.map(Soak::duration);
-        let slowest = match (&declared, &self.stood) {
-            (None, Some(stood)) => self.run.swarm.slowest_health_check(stood).await?,
-            _ => None,
-        };
-        Ok(soak::soak(self.plan.mode, declared, slowest))
     }
 
     fn ended(&self, stage: StageName, status: Status, reason: Option<String>, findings: &mut Findings) {
@@ -445,83 +400,6 @@ impl<'a> Live<'a> {
         let settled = applied.settle(&Expectation::default(), &limits, tell).await;
         self.world.points.reach(Point::Settled);
         settled
-    }
-
-    /// Writes the app's env file: from the base's sample at first, then with what head's sample adds (R10).
-    fn write_env(&mut self, stage: StageName) -> Result<(), DeployError> {
-        let Subject { room, app, .. } = &self.subject;
-        let files = self.subject.compose_files(&self.world.settings);
-        let at_base = self.kept && stage == StageName::Install;
-        if stage == StageName::Install {
-            self.sample = Some(EnvFile::parse(&self.subject.sample()?)?);
-        }
-        let kept = self.env.as_ref().filter(|_| at_base);
-        let brought = self.subject.brought(&self.world.settings, &self.provided.brought, kept);
-        let fresh = self.subject.fresh_env(&self.world.settings, &brought)?;
-        let checkout = app.checkout.dir();
-        let mut env = match self.env.take() {
-            None => fresh,
-            // The known-good's own env; only what each run brings is filled in.
-            Some(mut env) if at_base => {
-                for (key, value) in &brought {
-                    env.set(key, value)?;
-                }
-                env
-            }
-            Some(mut env) => {
-                self.grow(&mut env, &fresh, &|text| self.world.events.progress(text))?;
-                if self.kept {
-                    // What the server and the recipe's author set today holds for the tested commit.
-                    for (key, value) in self.subject.values(&self.world.settings, &brought) {
-                        env.set(&key, &value)?;
-                    }
-                }
-                env.extend_compose_files(checkout, &files)?;
-                env
-            }
-        };
-        let head = stage == StageName::Upgrade || self.plan.base == self.plan.head;
-        if head {
-            for (key, value) in &room.manifest.head_env {
-                env.set(key.as_str(), value)?;
-            }
-        }
-        env.write(&self.run.abra.env_file(&app.domain))?;
-        let lines = self.provided.brought.versions.iter();
-        let carries = |key: &str, version: &str| brought.get(key).is_some_and(|value| value == version);
-        for (name, version) in lines {
-            let keys = env.keys().into_iter().filter(|key| carries(key, version));
-            self.versions.extend(keys.map(|key| (key.to_owned(), name.clone())));
-        }
-        self.env = Some(env);
-        Ok(())
-    }
-
-    /// What the checkout's sample adds to the app's env: new keys, and compose files where nobody has set others (R10).
-    fn grow(&self, env: &mut EnvFile, fresh: &EnvFile, tell: &dyn Fn(String)) -> Result<(), DeployError> {
-        let added = env.merge_missing(fresh);
-        if !added.is_empty() {
-            tell(format!("new in the env: {}", added.join(", ")));
-        }
-        let set = self
-            .subject
-            .values(&self.world.settings, &self.provided.brought.env)
-            .contains_key("COMPOSE_FILE");
-        let Some(base) = self.sample.as_ref().filter(|_| !set) else { return Ok(()) };
-        let head = EnvFile::parse(&self.subject.sample()?)?;
-        let ours = self.subject.compose_files(&self.world.settings);
-        match env.follow_compose_files(ComposeFiles { base, head: &head, ours: &ours })? {
-            Followed::Same => {}
-            Followed::Head(files) => {
-                tell(format!("COMPOSE_FILE as .env.sample has it now: {}", files.join(":")));
-            }
-            Followed::Kept(files) => {
-                let files = files.join(":");
-                tell(format!("COMPOSE_FILE stays as it was set by hand; .env.sample has {files} now"));
-            }
-        }
-        env.extend_compose_files(self.subject.app.checkout.dir(), &ours)?;
-        Ok(())
     }
 
     fn scene(&self, stage: StageName, mutation: Mutation) -> Scene {
