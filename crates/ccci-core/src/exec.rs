@@ -2,7 +2,7 @@
 //! group, a deadline, TERM → grace → KILL, and captured output without secrets.
 //!
 //! Whatever a process prints, and whether it reads what it is given or not, costs bounded memory, disk and time
-//! ([`bounded`]).
+//! (`bounded`).
 
 mod bounded;
 mod terminal;

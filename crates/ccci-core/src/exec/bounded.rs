@@ -14,7 +14,7 @@ use crate::secret::Redactor;
 
 /// How much of each stream is kept for the caller, in bytes: the end.
 pub const CAPTURE_LIMIT: usize = 8 << 20;
-/// How large a log grows, in bytes; beyond this each process adds [`LOG_TAIL`] at most.
+/// How large a log grows, in bytes; beyond this each process adds its last `LOG_TAIL` at most.
 pub const LOG_LIMIT: u64 = 8 << 20;
 /// How much of the end of a process's output stands in a log that is full.
 const LOG_TAIL: usize = 256 << 10;

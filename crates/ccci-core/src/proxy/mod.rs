@@ -1,7 +1,7 @@
 //! The server's Traefik as an app's answers depend on it (rule R15): it reads the swarm at intervals and goes by what it
 //! read last. So after a deploy an answer counts only from its next reading on, where anything that it reads has changed.
 //!
-//! [`changes`] says what has changed, [`Proxy::noticed`] passes the time until Traefik goes by it, [`labels`] reads what a
+//! [`changes`] says what has changed, [`Proxy::noticed`] passes the time until Traefik goes by it, [`Routes`] reads what a
 //! service asks of it, and [`shared_names`] finds names that two stacks ask for.
 
 mod api;
