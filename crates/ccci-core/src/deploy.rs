@@ -17,7 +17,9 @@ use crate::envfile::{EnvFile, EnvFileError, compose_files};
 use crate::git::{Checkout, Commit, GitError};
 use crate::images::{self, ImageError};
 use crate::names::{AppDomain, NameError, RecipeName, StackName};
-use crate::swarm::{Converged, Expectation, Limits, StackFacts, Swarm, SwarmError, WaitFailure, Watch};
+use crate::swarm::{
+    Converged, Expectation, Limits, ServiceFacts, StackFacts, Swarm, SwarmError, WaitFailure, Watch,
+};
 use crate::wait::CancellationToken;
 
 pub use secrets::GivenSecret;
@@ -151,6 +153,8 @@ pub enum DeployError {
     Unforeseen {
         /// The mounts, in words.
         mounts: Vec<String>,
+        /// Whether nothing of the app was deployed before: it counts as a deploy (R7).
+        first: bool,
     },
     /// The app would not read a secret that is brought for it.
     #[error(
@@ -324,7 +328,8 @@ pub async fn prepare(
 }
 
 impl Applied {
-    /// Compares what swarm was given with what the compose files promised, before anything can have come of it.
+    /// Compares what swarm was given with what the compose files promised, since what reads them may be wrong. Its tasks may have begun: who hears
+    /// of it takes the app down at once.
     async fn check_mounts(
         &self,
         app: &App,
@@ -340,7 +345,11 @@ impl Applied {
             facts.services.iter().map(|service| facts.short(service).to_owned()).collect()
         };
         let mounts = unforeseen(compose, &facts, &short(self.watch.before()), &app.ground(&stack));
-        if mounts.is_empty() { Ok(()) } else { Err(DeployError::Unforeseen { mounts }) }
+        if mounts.is_empty() {
+            Ok(())
+        } else {
+            Err(DeployError::Unforeseen { mounts, first: self.is_first() })
+        }
     }
 
     /// Whether nothing of the app was deployed before: this is what the deploy count counts (R7).
@@ -364,6 +373,20 @@ impl Applied {
 }
 
 impl Settled {
+    /// The stack as it was judged: without services that the deployed commit has no more, which may do as they like.
+    pub fn judged(&self) -> StackFacts {
+        let mut facts = self.deployed.after.facts.clone();
+        let whole = facts.clone();
+        facts.services.retain(|service| self.expect.has(&whole, service));
+        facts
+    }
+
+    /// The services that are in no compose file of the deployed commit any more, and stay.
+    pub fn dropped(&self) -> Vec<ServiceFacts> {
+        let facts = &self.deployed.after.facts;
+        facts.services.iter().filter(|service| !self.expect.has(facts, service)).cloned().collect()
+    }
+
     /// Runs something that needs the app, such as a probe, and goes on watching meanwhile: what becomes certain of the
     /// stack while it waits ends it early ([`Watch::guard`]).
     pub async fn guard<T>(

@@ -89,7 +89,7 @@ pub struct Deploys {
     /// What really happened; redeploys are not counted.
     pub counted: u32,
     /// Why one more is expected than was planned.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 

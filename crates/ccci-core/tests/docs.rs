@@ -70,7 +70,7 @@ fn record() -> RunReport {
         domain: text(),
         version: Version { base: Some(text()), head: Some(text()) },
         commit: Some(text()),
-        deploys: Deploys { expected: 1, counted: 1, reason: None },
+        deploys: Deploys { expected: 1, counted: 1, reason: Some(text()) },
         deps: vec![Dep { recipe: text(), kind: text(), domain: text(), realm: Some(text()) }],
         lint: Some(Lint { status: text(), findings: vec![text()] }),
         stages: vec![stage],

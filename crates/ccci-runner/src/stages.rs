@@ -38,6 +38,7 @@ use crate::harness::{self, HarnessCheck, StageChecks};
 use crate::observe::Subject;
 use crate::overlay::{self, Bench, OverlayCheck};
 use crate::scene::{Mutation, Scene};
+use crate::teardown;
 use crate::waiting::Waiting;
 use crate::warm::Kept;
 use crate::warm::points::Point;
@@ -240,7 +241,7 @@ impl<'a> Live<'a> {
         let mutation = events.phase(name, self.deploy(stage, &commit, &mode, deploys)).await;
         self.stood = None;
         if let Mutation::Settled(deployed) = &mutation {
-            self.stood = Some(Arc::new(deployed.after.facts.clone()));
+            self.stood = self.settled.as_ref().map(|settled| Arc::new(settled.judged()));
             events.send(Event::Images(images(stage, &deployed.after.facts)));
             for fault in &deployed.after.faults {
                 events.send(Event::Fault(format!("{stage}: {fault}")));
@@ -292,8 +293,12 @@ impl<'a> Live<'a> {
                 }
             }
             Err(error) => {
-                if let DeployError::Unforeseen { .. } = &error {
+                if let DeployError::Unforeseen { first, .. } = &error {
                     self.deployed = true;
+                    deploys.counted += u32::from(*first);
+                    self.world.events.send(Event::Deploys(deploys.clone()));
+                    // At once: its tasks have somebody's data by now.
+                    teardown::by_abra(&self.run.abra, &self.subject.app.domain, self.world).await;
                     self.world.events.send(Event::Fault(format!("{stage}: {error}")));
                 }
                 Mutation::Refused(self.explained(error).await)

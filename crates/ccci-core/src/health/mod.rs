@@ -202,17 +202,6 @@ impl Prober {
         }
     }
 
-    /// Asks the recipe's health page for this long at most, of an app that has served before.
-    pub async fn still_serves(
-        &self,
-        health: &Health,
-        patience: Duration,
-        cancel: &CancellationToken,
-    ) -> Result<(), ProbeFailure> {
-        let (path, status) = (health.path.clone(), health.status.clone());
-        self.wait(&Probe::Http(HttpProbe { path, status, text: None }), patience, cancel).await
-    }
-
     /// Asks the recipe's health page once.
     pub async fn serving(&self, health: &Health) -> Result<Option<Exchange>, ProbeFailure> {
         let (path, status) = (health.path.clone(), health.status.clone());

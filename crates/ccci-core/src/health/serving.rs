@@ -13,7 +13,7 @@ use crate::abra::Fault;
 use crate::deploy::{Deployed, Settled};
 use crate::manifest::{Health, HttpPath, HttpProbe, Probe};
 use crate::proxy::{Proxy, Routes, SharedName, shared_names};
-use crate::swarm::{Limits, Neighbour, StackFacts, SwarmError, WaitFailure};
+use crate::swarm::{Limits, Neighbour, ServiceFacts, StackFacts, SwarmError, TaskState, WaitFailure};
 use crate::wait::{self, CancellationToken};
 
 /// How many other sites are asked before Traefik is called blind.
@@ -78,6 +78,17 @@ pub enum Unserved {
          rightly as far as ccci can read them: look at Traefik's log"
     )]
     Unknown {
+        /// The app's host.
+        host: String,
+    },
+    /// A service of the base, which the commit has no more, still has the app's host.
+    #[error(
+        "the service `{service}` is in no compose file of this commit any more, runs on and still has {host}: what answers may be the base. abra \
+         removes no service; give the new one the old name, or remove the old one by hand where it is deployed"
+    )]
+    Outlived {
+        /// The service's full name.
+        service: String,
         /// The app's host.
         host: String,
     },
@@ -180,11 +191,40 @@ impl Prober {
         // What is asked has bounds of its own.
         let limits = Limits::new(wanted.patience, cancel.clone());
         let deployed = settled.deployed.clone();
+        if let Some(old) = self.outlived(settled) {
+            return Err(old);
+        }
         let asked = self.asked(&deployed, proxy, wanted, cancel);
         match settled.guard(&limits, asked).await {
             Ok(served) => served,
             Err(failure) => Err(Unserved::Broke(failure)),
         }
+    }
+
+    /// A service of the base that may answer in the place of the deployed commit's.
+    fn outlived(&self, settled: &Settled) -> Option<Unserved> {
+        let host = host_of(&self.site.origin).to_owned();
+        let facts = &settled.deployed.after.facts;
+        let answers = |service: &ServiceFacts| {
+            let routes = Routes::of(&service.labels);
+            let runs = facts.tasks_of(service).any(|task| task.state == TaskState::Running);
+            routes.is_routed() && routes.hosts.contains(&host) && runs
+        };
+        let old = settled.dropped().into_iter().find(answers)?;
+        Some(Unserved::Outlived { service: old.name, host })
+    }
+
+    /// Whether an app that has served still does: its health page answers, as its own.
+    pub async fn still_serves(
+        &self,
+        health: &Health,
+        patience: Duration,
+        cancel: &CancellationToken,
+    ) -> Result<(), Unserved> {
+        let facts = self.swarm.observe(&self.site.stack).await?;
+        let neighbours = self.swarm.neighbours().await?;
+        let wanted = Wanted { health, ready: &[], patience };
+        self.page(&facts, &neighbours, NOBODY_FOR, (&wanted, cancel)).await
     }
 
     async fn asked(
@@ -210,7 +250,8 @@ impl Prober {
         }
         // One patience for all of it, as recipe.yaml says.
         let start = Instant::now();
-        self.page(now, &neighbours, proxy, (wanted, cancel)).await?;
+        let believed = NOBODY_FOR.max(proxy.lag());
+        self.page(now, &neighbours, believed, (wanted, cancel)).await?;
         for probe in wanted.ready {
             // Never less than one honest try.
             let left = wanted.patience.saturating_sub(start.elapsed()).max(Duration::from_secs(1));
@@ -224,12 +265,11 @@ impl Prober {
         &self,
         facts: &StackFacts,
         neighbours: &[Neighbour],
-        proxy: &Proxy,
+        believed: Duration,
         (wanted, cancel): (&Wanted<'_>, &CancellationToken),
     ) -> Result<(), Unserved> {
         let host = host_of(&self.site.origin).to_owned();
         let nobody = self.nobody(&wanted.health.path).await;
-        let believed = NOBODY_FOR.max(proxy.lag());
         let mut page = Page { nobody: &nobody, host: &host, believed, since: None };
         let Health { path, status } = wanted.health.clone();
         let probe = HttpProbe { path, status, text: None };
@@ -364,7 +404,7 @@ fn unreached(failure: &ProbeFailure, facts: &StackFacts) -> Option<String> {
         return None;
     }
     let routes = facts.services.iter().map(|s| Routes::of(&s.labels)).filter(Routes::is_routed);
-    let ports: BTreeSet<String> = routes.flat_map(|routes| routes.ports).collect();
+    let ports: BTreeSet<String> = routes.flat_map(|routes| routes.ports.into_values()).collect();
     if ports.is_empty() {
         return None;
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::labels::Routes;
 use crate::http::{ClientError, Deadlines, Reach, build, words};
 use crate::settings::Settings;
-use crate::swarm::{ContainerFacts, ServiceFacts, StackFacts, TaskState};
+use crate::swarm::{ContainerFacts, ServiceFacts, StackFacts, TaskFacts, TaskState};
 use crate::yaml;
 
 /// How long one answer may take.
@@ -69,7 +69,7 @@ impl Api {
         let failed = |error: reqwest::Error| ApiError { url: self.url.clone(), why: words(&error) };
         let answer = self.client.get(&self.url).send().await.and_then(reqwest::Response::error_for_status);
         let data: RawData = answer.map_err(failed)?.json().await.map_err(failed)?;
-        Ok(expected.is_in(&data.hosts()))
+        Ok(expected.is_in(&data))
     }
 }
 
@@ -77,9 +77,19 @@ impl Api {
 #[derive(Debug, Default, Deserialize)]
 struct RawData {
     #[serde(default)]
+    routers: BTreeMap<String, RawRouter>,
+    #[serde(default, rename = "tcpRouters")]
+    tcp_routers: BTreeMap<String, RawRouter>,
+    #[serde(default)]
     services: BTreeMap<String, RawService>,
     #[serde(default, rename = "tcpServices")]
     tcp_services: BTreeMap<String, RawService>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RawRouter {
+    #[serde(default)]
+    rule: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -109,7 +119,38 @@ impl RawData {
     }
 }
 
+/// What is called so, whichever provider has told it: Traefik adds `@swarm` or `@docker`.
+fn called<'a, T>(all: &'a BTreeMap<String, T>, name: &str) -> Option<&'a T> {
+    let is = |full: &str| full.split('@').next().is_some_and(|own| own.eq_ignore_ascii_case(name));
+    all.iter().find(|(full, _)| is(full)).map(|(_, one)| one)
+}
+
+impl RawData {
+    /// The rule of a router of this name: `http.routers.blog`.
+    fn rule(&self, name: &str) -> Option<&str> {
+        let (protocol, name) = name.split_once(".routers.")?;
+        let all = if protocol == "tcp" { &self.tcp_routers } else { &self.routers };
+        called(all, name).map(|router| router.rule.as_str())
+    }
+
+    /// Whether all servers of Traefik's service of this name are at this port. One without servers has none elsewhere.
+    fn is_at(&self, name: &str, port: &str) -> bool {
+        let Some((protocol, name)) = name.split_once(".services.") else { return true };
+        let all = if protocol == "tcp" { &self.tcp_services } else { &self.services };
+        let servers = called(all, name).and_then(|service| service.load_balancer.as_ref());
+        servers.is_some_and(|lb| lb.servers.iter().all(|server| server.port().as_deref() == Some(port)))
+    }
+}
+
 impl RawServer {
+    fn port(&self) -> Option<String> {
+        match (&self.url, &self.address) {
+            (Some(url), _) => Url::parse(url).ok()?.port_or_known_default().map(|port| port.to_string()),
+            (None, Some(address)) => address.rsplit_once(':').map(|(_, port)| port.to_owned()),
+            (None, None) => None,
+        }
+    }
+
     fn host(&self) -> Option<String> {
         let host_port = match (&self.url, &self.address) {
             (Some(url), _) => return Url::parse(url).ok()?.host_str().map(plain),
@@ -133,25 +174,65 @@ pub struct Reading {
     there: Vec<Vec<String>>,
     /// Addresses of tasks that are no more.
     gone: BTreeSet<String>,
+    /// What the labels ask for: rules by router, ports by service.
+    asked: Asked,
+    /// Routers that the labels ask for no more.
+    without: BTreeSet<String>,
+}
+
+/// What the labels of a stack ask for, as far as the API shows it again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Asked {
+    rules: BTreeMap<String, String>,
+    ports: BTreeMap<String, String>,
+}
+
+impl Asked {
+    fn of(facts: &StackFacts) -> Self {
+        let mut asked = Self::default();
+        for routes in facts.services.iter().map(|s| Routes::of(&s.labels)).filter(Routes::is_routed) {
+            asked.rules.extend(routes.rules);
+            // Of what is only for UDP nothing is shown.
+            asked.ports.extend(routes.ports.into_iter().filter(|(name, _)| !name.starts_with("udp.")));
+        }
+        asked.rules.retain(|name, _| !name.starts_with("udp."));
+        asked
+    }
 }
 
 impl Reading {
     /// The reading that proves that Traefik has looked since the deploy; none where no reading could, since no routed
-    /// task has an address that none had before.
+    /// task has an address that none had before, and the labels ask for what they asked for.
     pub fn expected(before: &StackFacts, after: &StackFacts) -> Option<Self> {
         let routed = after.services.iter().filter(|s| Routes::of(&s.labels).is_routed());
         let there: Vec<&ContainerFacts> = routed.flat_map(|service| running(after, service)).collect();
         let past: BTreeSet<&String> = before.containers.iter().flat_map(|c| &c.addresses).collect();
         let is_new = |container: &&ContainerFacts| container.addresses.iter().all(|a| !past.contains(a));
-        if !there.iter().any(is_new) || there.iter().any(|container| container.addresses.is_empty()) {
+        let (was, asked) = (Asked::of(before), Asked::of(after));
+        if (!there.iter().any(is_new) && was == asked)
+            || there.iter().any(|container| container.addresses.is_empty())
+        {
             return None;
         }
-        let held: BTreeSet<&String> = after.containers.iter().flat_map(|c| &c.addresses).collect();
+        // What swarm is still stopping must be gone from the reading too: it may answer as before.
+        let stays = after.tasks.iter().filter(|task| task.wanted == TaskState::Running);
+        let stays = stays.filter_map(|task| after.container_of(task));
+        let held: BTreeSet<&String> = stays.flat_map(|c| &c.addresses).collect();
         let gone = past.difference(&held).map(|&address| address.clone()).collect();
-        Some(Self { there: there.into_iter().map(|c| c.addresses.clone()).collect(), gone })
+        let without = was.rules.into_keys().filter(|name| !asked.rules.contains_key(name)).collect();
+        let there = there.into_iter().map(|c| c.addresses.clone()).collect();
+        Some(Self { there, gone, asked, without })
     }
 
-    fn is_in(&self, hosts: &BTreeSet<String>) -> bool {
+    fn is_in(&self, data: &RawData) -> bool {
+        let Asked { rules, ports } = &self.asked;
+        rules.iter().all(|(name, rule)| data.rule(name) == Some(rule))
+            && self.without.iter().all(|name| data.rule(name).is_none())
+            && ports.iter().all(|(name, port)| data.is_at(name, port))
+            && self.has_servers(&data.hosts())
+    }
+
+    fn has_servers(&self, hosts: &BTreeSet<String>) -> bool {
         self.there.iter().all(|addresses| addresses.iter().any(|a| hosts.contains(a)))
             && self.gone.is_disjoint(hosts)
     }
@@ -159,7 +240,8 @@ impl Reading {
 
 /// The containers of a service's running tasks.
 fn running<'a>(facts: &'a StackFacts, service: &'a ServiceFacts) -> impl Iterator<Item = &'a ContainerFacts> {
-    let up = facts.tasks_of(service).filter(|task| task.state == TaskState::Running);
+    let wanted = |task: &&TaskFacts| (task.state, task.wanted) == (TaskState::Running, TaskState::Running);
+    let up = facts.tasks_of(service).filter(wanted);
     up.filter_map(|task| facts.container_of(task))
 }
 
@@ -186,10 +268,26 @@ mod tests {
     #[test]
     fn r15_a_reading_with_the_new_task_and_without_the_old_one_is_a_proof() {
         let reading = Reading::expected(&stack("10.0.1.5"), &stack("10.0.1.6")).unwrap();
-        assert!(reading.is_in(&hosts(&["10.0.1.6", "10.0.9.9"])));
-        assert!(!reading.is_in(&hosts(&["10.0.1.5"])), "the reading from before");
-        assert!(!reading.is_in(&hosts(&["10.0.1.5", "10.0.1.6"])), "one in the middle of the update");
-        assert!(!reading.is_in(&hosts(&[])));
+        assert!(reading.has_servers(&hosts(&["10.0.1.6", "10.0.9.9"])));
+        assert!(!reading.has_servers(&hosts(&["10.0.1.5"])), "the reading from before");
+        assert!(!reading.has_servers(&hosts(&["10.0.1.5", "10.0.1.6"])), "one in the middle of the update");
+        assert!(!reading.has_servers(&hosts(&[])));
+    }
+
+    /// A `start-first` update, whose old task takes its time to stop: a reading with both is from before the end.
+    #[test]
+    fn r15_an_old_task_that_is_still_stopping_must_be_gone_from_the_reading() {
+        let before = stack("10.0.1.5");
+        let mut after = stack("10.0.1.6");
+        let mut old = before.tasks.iter().find(|task| task.state == TaskState::Running).unwrap().clone();
+        let mut container = before.container_of(&old).unwrap().clone();
+        (old.id, old.wanted, old.container) = ("old".into(), TaskState::Shutdown, Some("old".into()));
+        (container.id, container.task) = ("old".into(), Some("old".into()));
+        after.tasks.push(old);
+        after.containers.push(container);
+        let reading = Reading::expected(&before, &after).unwrap();
+        assert!(!reading.has_servers(&hosts(&["10.0.1.5", "10.0.1.6"])));
+        assert!(reading.has_servers(&hosts(&["10.0.1.6"])));
     }
 
     #[test]
@@ -204,6 +302,37 @@ mod tests {
         let mut elsewhere = stack("10.0.1.6");
         elsewhere.containers.iter_mut().for_each(|container| container.addresses.clear());
         assert_eq!(Reading::expected(&stack("10.0.1.5"), &elsewhere), None);
+    }
+
+    /// A change of labels alone: no task tells that Traefik has looked, the router and the port do.
+    #[test]
+    fn r15_labels_that_changed_must_be_what_traefik_goes_by() {
+        let labelled = |rule: &str, port: &str, enable: &str| {
+            let mut facts = stack("10.0.1.5");
+            facts.services[0].labels = [
+                ("traefik.enable", enable),
+                ("traefik.http.routers.Blog.rule", rule),
+                ("traefik.http.services.blog.loadbalancer.server.port", port),
+            ]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
+            facts
+        };
+        let shown = |rule: &str, port: &str| {
+            let text = format!(
+                r#"{{"routers": {{"Blog@swarm": {{"rule": "{rule}"}}}}, "services": {{"blog@swarm":
+                   {{"loadBalancer": {{"servers": [{{"url": "http://10.0.1.5:{port}"}}]}}}}}}}}"#
+            );
+            serde_json::from_str::<RawData>(&text).unwrap()
+        };
+        let before = labelled("Host(`a.b`)", "80", "true");
+        assert_eq!(Reading::expected(&before, &before.clone()), None);
+        let ported = Reading::expected(&before, &labelled("Host(`a.b`)", "81", "true")).unwrap();
+        assert!(ported.is_in(&shown("Host(`a.b`)", "81")) && !ported.is_in(&shown("Host(`a.b`)", "80")));
+        let ruled = Reading::expected(&before, &labelled("Host(`c.d`)", "80", "true")).unwrap();
+        assert!(ruled.is_in(&shown("Host(`c.d`)", "80")) && !ruled.is_in(&shown("Host(`a.b`)", "80")));
+        let hidden = Reading::expected(&before, &labelled("Host(`a.b`)", "80", "false")).unwrap();
+        assert!(hidden.is_in(&RawData::default()) && !hidden.is_in(&shown("Host(`a.b`)", "80")));
     }
 
     #[test]

@@ -14,8 +14,10 @@ pub struct Routes {
     pub others: BTreeSet<String>,
     /// The hosts that its routers answer for, as far as their rules name them.
     pub hosts: BTreeSet<String>,
-    /// The ports at which Traefik is to reach it.
-    pub ports: BTreeSet<String>,
+    /// The rules of its routers, by the router's name.
+    pub rules: BTreeMap<String, String>,
+    /// The ports at which Traefik is to reach it, by the name of Traefik's service.
+    pub ports: BTreeMap<String, String>,
     /// What `traefik.enable` says, if it is there.
     pub enabled: Option<bool>,
 }
@@ -40,15 +42,15 @@ impl Routes {
             }
             let full = format!("{protocol}.{kind}.{name}");
             if *kind == "routers" {
-                routes.routers.insert(full);
+                routes.routers.insert(full.clone());
             } else {
-                routes.others.insert(full);
+                routes.others.insert(full.clone());
             }
             if parts.last() == Some(&"rule") {
                 routes.hosts.extend(hosts(value));
-            }
-            if rest.ends_with("loadbalancer.server.port") {
-                routes.ports.insert(value.clone());
+                routes.rules.insert(full, value.clone());
+            } else if rest.ends_with("loadbalancer.server.port") {
+                routes.ports.insert(full, value.clone());
             }
         }
         routes

@@ -24,9 +24,11 @@ use crate::swarm::StackFacts;
 use crate::wait;
 
 /// What Traefik may take to go by what it has read: it passes new configurations on at intervals of two seconds.
-const SHORTEST: Duration = Duration::from_secs(3);
+const SHORTEST: Duration = Duration::from_secs(5);
 /// What one reading may take.
-const READING: Duration = Duration::from_secs(1);
+const READING: Duration = Duration::from_secs(2);
+/// How long its API is asked at least: it knows better than any interval, and a busy Traefik takes its time.
+const ASKED: Duration = Duration::from_secs(15);
 /// Pause between two questions to its API.
 const PAUSE: Duration = Duration::from_millis(150);
 
@@ -42,7 +44,7 @@ pub struct Proxy {
 pub enum Noticed {
     /// Nothing that it reads has changed.
     Unchanged,
-    /// Its API shows the tasks that this deploy has started, and none of those before.
+    /// Its API shows what this deploy has made: its tasks and none of those before, its routers and ports.
     ByApi,
     /// It has read the swarm since, by its interval.
     ByInterval,
@@ -76,7 +78,8 @@ impl Proxy {
         tracing::debug!(stack = %after.stack, ?changed, "Traefik must read the swarm anew");
         if let Some(api) = &self.api {
             let reading = Reading::expected(before, after);
-            while let (Some(reading), true) = (&reading, Instant::now() < end) {
+            let patience = end.max(Instant::now() + ASKED);
+            while let (Some(reading), true) = (&reading, Instant::now() < patience) {
                 match api.shows(reading).await {
                     Ok(true) => return Noticed::ByApi,
                     Ok(false) => wait::pause(PAUSE).await,
@@ -104,7 +107,7 @@ mod tests {
 
     #[test]
     fn traefik_is_given_its_interval_and_never_less_than_it_needs_to_pass_a_reading_on() {
-        for (refresh, lag) in [(0, 0), (1, 3), (2, 3), (15, 16)] {
+        for (refresh, lag) in [(0, 0), (1, 5), (2, 5), (15, 17)] {
             assert_eq!(Proxy::every(Duration::from_secs(refresh)).lag(), Duration::from_secs(lag));
         }
     }
@@ -113,9 +116,9 @@ mod tests {
     fn what_has_passed_since_the_deploy_had_settled_is_not_waited_for_again() {
         let proxy = Proxy::every(Duration::from_secs(15));
         let at = |second| Timestamp::from_second(second).unwrap();
-        assert_eq!(proxy.left(at(100), at(110)), Duration::from_secs(6));
+        assert_eq!(proxy.left(at(100), at(110)), Duration::from_secs(7));
         assert_eq!(proxy.left(at(100), at(200)), Duration::ZERO);
         // Clocks that disagree cost the whole interval, never less.
-        assert_eq!(proxy.left(at(100), at(90)), Duration::from_secs(16));
+        assert_eq!(proxy.left(at(100), at(90)), Duration::from_secs(17));
     }
 }

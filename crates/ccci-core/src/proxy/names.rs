@@ -1,6 +1,7 @@
 //! Names in Traefik that two stacks ask for. It knows one router of a name: where two services define it otherwise, it
 //! drops both; a service's servers it puts together, so that one app answers for the other. Pure.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::labels::Routes;
@@ -27,17 +28,31 @@ pub fn shared_names(ours: &StackFacts, others: &[Neighbour]) -> Vec<SharedName> 
     let mut shared = Vec::new();
     for other in others.iter().filter(|other| other.stack.as_deref() != Some(ours.stack.as_str())) {
         let theirs = Routes::of(&other.labels);
-        // What Traefik does not route it does not read either.
-        if !theirs.is_routed() {
+        // What Traefik does not route it does not read either, nor what has no task.
+        if !theirs.is_routed() || !other.wants_tasks {
             continue;
         }
-        let names = own.iter().filter(|routes| routes.is_routed()).flat_map(Routes::names);
-        let both = names.filter(|&name| theirs.names().any(|their| their == name));
-        shared.extend(both.map(|name| SharedName { name: name.clone(), holder: other.service.clone() }));
+        for (service, routes) in ours.services.iter().zip(&own).filter(|(_, routes)| routes.is_routed()) {
+            let both = routes.names().filter(|&name| theirs.names().any(|their| their == name));
+            // One middleware that both define alike is one middleware.
+            let alike = |name: &&String| {
+                name.contains(".middlewares.")
+                    && defined(&service.labels, name) == defined(&other.labels, name)
+            };
+            let both = both.filter(|name| !alike(name));
+            shared.extend(both.map(|name| SharedName { name: name.clone(), holder: other.service.clone() }));
+        }
     }
     shared.sort_by(|a, b| (&a.name, &a.holder).cmp(&(&b.name, &b.holder)));
     shared.dedup();
     shared
+}
+
+/// What the labels say of this name.
+fn defined<'a>(labels: &'a BTreeMap<String, String>, name: &str) -> BTreeMap<String, &'a str> {
+    let below = format!("traefik.{name}.");
+    let all = labels.iter().map(|(key, value)| (key.to_ascii_lowercase(), value.as_str()));
+    all.filter(|(key, _)| key.starts_with(&below)).collect()
 }
 
 #[cfg(test)]
@@ -75,6 +90,7 @@ mod tests {
             neighbour("wiki", &[same, ("traefik.enable", "false")]),
             neighbour("wiki", &[("traefik.http.routers.web2.rule", "Host(`c.d`)")]),
             neighbour("wiki", &[("traefik.tcp.routers.web.rule", "HostSNI(`*`)")]),
+            Neighbour { wants_tasks: false, ..neighbour("wiki", &[same]) },
         ] {
             assert_eq!(shared_names(&ours, std::slice::from_ref(&near)), vec![], "{near:?}");
         }

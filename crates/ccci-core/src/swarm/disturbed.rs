@@ -55,10 +55,12 @@ pub fn disturbed(then: &StackFacts, now: &StackFacts) -> Vec<Disturbance> {
             all.push(told(What::Removed));
             continue;
         };
-        let fresh = now.tasks_of(same).filter(|task| !was_over(then, task));
+        let fresh = now.tasks_of(same).filter(|task| !was_ending(then, task));
         let died: Vec<&TaskFacts> = fresh.filter(|task| has_died(same, task)).collect();
         all.extend(died.iter().map(|task| told(What::Died(words(task)))));
-        for task in then.tasks_of(service).filter(|task| task.state == TaskState::Running) {
+        // A task that swarm was stopping already may take its time: swarm does not wait for it either.
+        let stood = |task: &&TaskFacts| (task.state, task.wanted) == (TaskState::Running, TaskState::Running);
+        for task in then.tasks_of(service).filter(stood) {
             match now.tasks.iter().find(|t| t.id == task.id) {
                 Some(t) if t.state == TaskState::Running && t.wanted == TaskState::Running => {}
                 Some(t) if died.iter().any(|dead| dead.id == t.id) => {}
@@ -70,9 +72,9 @@ pub fn disturbed(then: &StackFacts, now: &StackFacts) -> Vec<Disturbance> {
     all
 }
 
-/// Whether it was over at convergence already.
-fn was_over(then: &StackFacts, task: &TaskFacts) -> bool {
-    then.tasks.iter().any(|t| t.id == task.id && t.state.is_over())
+/// Whether it was over at convergence already, or swarm was stopping it.
+fn was_ending(then: &StackFacts, task: &TaskFacts) -> bool {
+    then.tasks.iter().any(|t| t.id == task.id && (t.state.is_over() || t.wanted > TaskState::Running))
 }
 
 /// A server that ends with code 0 is started again just the same: that is a death too.
@@ -118,6 +120,23 @@ mod tests {
         (dead.id, dead.state) = ("dead".to_owned(), TaskState::Failed);
         then.tasks.push(dead);
         assert_eq!(disturbed(&then, &then), vec![]);
+    }
+
+    /// Near miss: after a `start-first` update, or with fewer replicas, the old task takes its time to stop.
+    #[test]
+    fn r16_a_task_that_swarm_was_stopping_at_convergence_may_end_as_it_likes() {
+        let mut then = facts();
+        let mut old = running(&mut then).clone();
+        (old.id, old.wanted) = ("old".to_owned(), TaskState::Shutdown);
+        then.tasks.push(old);
+        for end in [TaskState::Running, TaskState::Shutdown, TaskState::Complete, TaskState::Failed] {
+            let mut now = then.clone();
+            now.tasks.last_mut().unwrap().state = end;
+            assert_eq!(disturbed(&then, &now), vec![], "{end:?}");
+        }
+        let mut forgotten = then.clone();
+        forgotten.tasks.pop();
+        assert_eq!(disturbed(&then, &forgotten), vec![]);
     }
 
     #[test]

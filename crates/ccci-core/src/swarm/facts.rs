@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::mounts::{Keeping, Mount, VolumeInfo, keeping};
+use super::mounts::{Mount, VolumeInfo};
 use crate::names::StackName;
 
 /// Everything of one stack, seen at one moment.
@@ -307,11 +307,6 @@ impl StackFacts {
     pub fn is_held_by_others(&self) -> bool {
         let own = self.containers.iter().any(|container| container.of_stack);
         self.services.is_empty() && self.tasks.is_empty() && self.networks.is_empty() && !own
-    }
-
-    /// What of its mounts is kept, holds nothing, is shared or cannot be kept (R18).
-    pub fn keeping(&self, shares: &[String]) -> Keeping {
-        keeping(&self.stack, &self.mounts, &self.storage, shares)
     }
 
     /// True when nothing of the stack is left that could write to a volume or stand in a new deploy's way.

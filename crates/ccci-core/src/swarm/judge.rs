@@ -43,7 +43,7 @@ impl Default for Expectation {
 
 impl Expectation {
     /// Whether a service of the stack is one of what was deployed.
-    fn has(&self, facts: &StackFacts, service: &ServiceFacts) -> bool {
+    pub(crate) fn has(&self, facts: &StackFacts, service: &ServiceFacts) -> bool {
         self.declared.as_ref().is_none_or(|declared| declared.contains(facts.short(service)))
     }
 }

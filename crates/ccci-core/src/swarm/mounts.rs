@@ -96,7 +96,9 @@ pub fn lasting(driver: &str, options: &BTreeMap<String, String>) -> Lasting {
     if driver != "local" || !mounts {
         return Lasting::WithVolume;
     }
-    if matches!(option("type"), Some("tmpfs" | "ramfs")) {
+    // A bind is a bind, whatever its type says.
+    let binds = option("o").is_some_and(|o| o.split(',').any(|one| matches!(one.trim(), "bind" | "rbind")));
+    if !binds && matches!(option("type"), Some("tmpfs" | "ramfs")) {
         return Lasting::WithUse;
     }
     // An option may be a password of a server.

@@ -131,9 +131,12 @@ fn routed_and_ended(service: &ServiceFacts, facts: &StackFacts) -> Option<Certai
     })
 }
 
-/// How many tasks of a service have ended well and are not started again, though it is neither a job nor a one-shot.
+/// How many tasks of a service have ended well and are not started again, though it is neither a job nor a
+/// one-shot. One that is routed is no one-shot: it is asked for an answer.
 pub(super) fn ended_well(service: &ServiceFacts, facts: &StackFacts) -> usize {
-    if service.restart != Restart::OnFailure || matches!(service.mode, Mode::Job(_)) {
+    let ends =
+        service.restart == Restart::OnFailure || (service.restart == Restart::Never && routed(service));
+    if !ends || matches!(service.mode, Mode::Job(_)) {
         return 0;
     }
     let current: Vec<&TaskFacts> = facts.tasks_of(service).filter(|t| t.current).collect();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ccci_core::abra::Fault;
-use ccci_core::health::{ProbeFailure, Unserved, Wanted};
+use ccci_core::health::{Unserved, Wanted};
 use ccci_core::manifest::Manifest;
 use ccci_core::stage::{Outcome, Status};
 use ccci_core::swarm::{Certain, Disturbance, Moved, StackFacts, WaitFailure, disturbed, moved as moved_to};
@@ -111,9 +111,9 @@ fn unserved(failure: &Unserved) -> Outcome {
 
 /// Nothing has died since the stack had converged.
 pub(super) async fn undisturbed(scene: Arc<Scene>) -> Outcome {
-    let Mutation::Settled(deployed) = &scene.mutation else { return not_reached() };
+    let (Mutation::Settled(_), Some(then)) = (&scene.mutation, &scene.stood) else { return not_reached() };
     match scene.look().await {
-        Ok(now) => still_standing(&disturbed(&deployed.after.facts, &now), &now),
+        Ok(now) => still_standing(&disturbed(then, &now), &now),
         Err(error) => Outcome::Inconclusive(error.to_string()),
     }
 }
@@ -156,10 +156,10 @@ pub(super) async fn stands(scene: Arc<Scene>) -> Outcome {
         let served = scene.prober.still_serves(&scene.manifest.health, STILL_SERVES, &scene.cancel).await;
         return match served {
             Ok(()) => standing,
-            Err(failure @ ProbeFailure::Wrong { .. }) => {
-                Outcome::Fail(format!("it served before and does not any more: {failure}"))
-            }
-            Err(failure) => Outcome::Inconclusive(failure.to_string()),
+            Err(failure) => match unserved(&failure) {
+                Outcome::Fail(why) => Outcome::Fail(format!("it served before and does not any more: {why}")),
+                other => other,
+            },
         };
     }
 }

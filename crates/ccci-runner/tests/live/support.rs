@@ -141,7 +141,17 @@ fn build(extra: &str, lab: Held, keycloak: Option<Held>) -> Server {
     let replaced = |line: &&str| {
         line.starts_with("state_dir:") || extra_keys.iter().any(|k| line.starts_with(&format!("{k}:")))
     };
-    let kept: Vec<&str> = text.lines().filter(|l| !replaced(l)).collect();
+    let mut goes = false;
+    let kept: Vec<&str> = text
+        .lines()
+        .filter(|line| {
+            // What is indented belongs to the key above it.
+            if !line.starts_with([' ', '-']) {
+                goes = replaced(line);
+            }
+            !goes
+        })
+        .collect();
     let state = dir.path().join("state");
     // The engine has one canonical of a recipe, whoever keeps it: only a test that says so has one (`warm`).
     let enrolled = if extra_keys.contains(&"enrolled") { "" } else { "enrolled: []\n" };

@@ -70,9 +70,11 @@ fn r15_a_server_that_ended_well_is_a_failure_where_it_is_routed() {
         text.starts_with("failed: service `app` is routed by http/wiki and has ended with code 0"),
         "{text}"
     );
-    // Not routed, or made to end: as it was. One that is always started again has failed instead.
+    let never = on(seen(&[routed(ended(Restart::Never))]));
+    assert!(never.starts_with("failed: service `app` is routed by http/wiki and has ended"), "{never}");
+    // Not routed: as it was. One that is always started again has failed instead.
     assert_eq!(on(seen(&[ended(Restart::OnFailure)])), "converged");
-    assert_eq!(on(seen(&[routed(ended(Restart::Never))])), "converged");
+    assert_eq!(on(seen(&[ended(Restart::Never)])), "converged");
     assert!(on(seen(&[routed(ended(Restart::Any))])).starts_with("app: 0/1"));
     // One of two still serves.
     let one_left = with(routed(ended(Restart::OnFailure)), |facts| {
