@@ -7,6 +7,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use super::http::{Exchange, host_of};
 use super::{PAUSE, ProbeFailure, Prober};
 use crate::abra::Fault;
@@ -18,6 +20,8 @@ use crate::wait::{self, CancellationToken};
 
 /// How many other sites are asked before Traefik is called blind.
 const OTHERS_ASKED: usize = 5;
+/// How long a site must have been there before it tells anything of Traefik.
+const STEADY: Duration = Duration::from_secs(60);
 /// How long the page of nobody must be the answer, once Traefik has read the swarm, before it is believed.
 const NOBODY_FOR: Duration = Duration::from_secs(5);
 /// The body of Traefik's own 404.
@@ -300,8 +304,8 @@ impl Prober {
         nobody: &Nobody,
     ) -> Unserved {
         let mut blind = Vec::new();
-        for other in other_hosts(facts, neighbours).into_iter().take(OTHERS_ASKED) {
-            let (exchange, _) = self.http.get_at(&other, &self.site, "/", &self.redactor).await;
+        for (other, path) in other_sites(facts, neighbours, self.swarm.now()) {
+            let (exchange, _) = self.http.get_at(&other, &self.site, path, &self.redactor).await;
             let is_nobodys = exchange.status == Some(404)
                 && (exchange.body == TRAEFIK_404 || Nobody::of(&exchange, &other) == *nobody);
             if exchange.status.is_some() && !is_nobodys {
@@ -367,12 +371,22 @@ impl Prober {
     }
 }
 
-/// Hosts of other stacks' routed services, each once.
-fn other_hosts(ours: &StackFacts, neighbours: &[Neighbour]) -> Vec<String> {
-    let others =
-        neighbours.iter().filter(|n| n.wants_tasks && n.stack.as_deref() != Some(ours.stack.as_str()));
-    let routed = others.map(|n| Routes::of(&n.labels)).filter(Routes::is_routed);
-    routed.flat_map(|routes| routes.hosts).collect::<BTreeSet<_>>().into_iter().collect()
+/// The sites of other stacks that have been there for a while, the oldest first, each with a path that is there.
+fn other_sites(ours: &StackFacts, neighbours: &[Neighbour], now: Timestamp) -> Vec<(String, &'static str)> {
+    let steady = |n: &&Neighbour| {
+        let age = Duration::try_from(now.duration_since(n.created)).unwrap_or_default();
+        n.wants_tasks && n.stack.as_deref() != Some(ours.stack.as_str()) && age >= STEADY
+    };
+    let mut others: Vec<&Neighbour> = neighbours.iter().filter(steady).collect();
+    others.sort_by_key(|n| n.created);
+    let routed = others.iter().map(|n| Routes::of(&n.labels)).filter(Routes::is_routed);
+    // Traefik itself has no page at its root where its dashboard is off.
+    let path = |routes: &Routes| if routes.is_traefik { "/api/version" } else { "/" };
+    let sites = routed.flat_map(|routes| {
+        let path = path(&routes);
+        routes.hosts.into_iter().map(move |host| (host, path))
+    });
+    sites.take(OTHERS_ASKED).collect()
 }
 
 /// What the labels of the stack ask Traefik for, where that is not the host.
@@ -447,6 +461,33 @@ mod tests {
             assert_eq!(page.objection(&own), None);
             assert_eq!(page.since, None, "an answer of the app begins the count anew");
         }
+    }
+
+    #[test]
+    fn r17_old_sites_tell_whether_traefik_routes_and_new_ones_nothing() {
+        let neighbour = |stack: &str, created: i64, service: &str| Neighbour {
+            stack: Some(stack.to_owned()),
+            service: format!("{stack}_app"),
+            labels: [
+                ("traefik.enable".to_owned(), "true".to_owned()),
+                (format!("traefik.http.routers.{stack}.rule"), format!("Host(`{stack}.b`)")),
+                (format!("traefik.http.routers.{stack}.service"), service.to_owned()),
+            ]
+            .into(),
+            wants_tasks: true,
+            created: Timestamp::from_second(created).unwrap(),
+        };
+        let ours = crate::swarm::recorded("healthy");
+        let own = neighbour(ours.stack.as_str(), 1, "x");
+        let all = [
+            neighbour("young", 990, "x"),
+            neighbour("traefik", 200, "api@internal"),
+            neighbour("keycloak", 100, "x"),
+            Neighbour { wants_tasks: false, ..neighbour("off", 50, "x") },
+            own,
+        ];
+        let sites = other_sites(&ours, &all, Timestamp::from_second(1000).unwrap());
+        assert_eq!(sites, [("keycloak.b".to_owned(), "/"), ("traefik.b".to_owned(), "/api/version")]);
     }
 
     #[test]

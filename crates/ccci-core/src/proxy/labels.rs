@@ -18,6 +18,8 @@ pub struct Routes {
     pub rules: BTreeMap<String, String>,
     /// The ports at which Traefik is to reach it, by the name of Traefik's service.
     pub ports: BTreeMap<String, String>,
+    /// Whether it is Traefik's own pages that are routed.
+    pub is_traefik: bool,
     /// What `traefik.enable` says, if it is there.
     pub enabled: Option<bool>,
 }
@@ -46,6 +48,7 @@ impl Routes {
             } else {
                 routes.others.insert(full.clone());
             }
+            routes.is_traefik |= value == "api@internal";
             if parts.last() == Some(&"rule") {
                 routes.hosts.extend(hosts(value));
                 routes.rules.insert(full, value.clone());

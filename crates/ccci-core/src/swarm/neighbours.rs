@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::query_parameters as query;
+use jiff::Timestamp;
 
 use super::observe::STACK_LABEL;
 use super::{Swarm, SwarmError};
@@ -18,6 +19,8 @@ pub struct Neighbour {
     pub labels: BTreeMap<String, String>,
     /// Whether it wants any task.
     pub wants_tasks: bool,
+    /// When it was made, by the engine's clock.
+    pub created: Timestamp,
 }
 
 impl Swarm {
@@ -35,6 +38,7 @@ impl Swarm {
                 service: spec.name.unwrap_or_default(),
                 labels: labels.into_iter().collect(),
                 wants_tasks: replicas != Some(0),
+                created: service.created_at.and_then(|at| at.parse().ok()).unwrap_or_default(),
             }
         };
         Ok(services.into_iter().map(neighbour).collect())

@@ -91,8 +91,9 @@ const EXTERNAL: &str = "  extra:\n    external: true\n    name: ${STACK_NAME}_ex
 fn r18_an_external_volume_of_the_apps_own_name_is_kept_whole() {
     let own = Own::new("mounts-own", |at| mounts(at, "extra:/extra", EXTERNAL));
     let kept = &own.kept;
-    kept.promoted(&kept.run(&[]));
-    assert_eq!(volumes("moun-"), [""; 0], "the cold run's are gone");
+    let ran = kept.run(&[]);
+    kept.promoted(&ran);
+    assert_eq!(volumes(&ran.stack()), [""; 0], "the cold run's are gone");
     let both = [own.volume("content"), own.volume("extra")];
     assert_eq!(volumes(&kept.stack()), both);
     assert_eq!(docker(&["volume", "inspect", "--format", "{{len .Labels}}", &both[1]]), "0");
