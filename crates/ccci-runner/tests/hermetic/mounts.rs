@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::begun::PATIENT;
 use crate::history::{self, Files};
 use crate::quick::warm;
 use crate::recipe;
@@ -131,7 +130,7 @@ fn r18_a_folder_of_the_host_that_nobody_foresaw_leaves_the_known_good_as_it_is()
 #[test]
 fn r18_a_declared_share_is_left_alone() {
     let world = World::patient(&["content"]);
-    world.manifest(&format!("{PATIENT}shares: {{media: films of everybody}}\n"));
+    world.manifest("enrolled: true\ntimeouts: {deploy: 60, http: 2}\nshares: {media: films of everybody}\n");
     world.engine.make_bare_volume("media");
     world.write("media", "film", "theirs");
     world.release("1.2.0+3", &with_external("1.2.0+3", "media", "run: echo x >> $extra/log\n"));
@@ -159,6 +158,7 @@ fn r18_a_declared_share_is_left_alone() {
 #[test]
 fn r18_options_of_a_driver_are_seen_when_a_volume_is_kept() {
     let world = World::patient(&["content", "cache"]);
+    world.manifest("enrolled: true\ntimeouts: {deploy: 60, http: 2}\n");
     world.engine.options(&warm("cache"), &[("type", "none"), ("o", "bind"), ("device", "/srv/elsewhere")]);
     let ran = world.cold();
     let why =
@@ -179,6 +179,8 @@ fn r18_options_of_a_driver_are_seen_when_a_volume_is_kept() {
 #[test]
 fn r18_immutable_files_of_a_change_do_not_keep_the_known_good_from_coming_back() {
     let world = World::patient(&["content"]);
+    // An app that answers 500 is waited for to the end of its patience.
+    world.manifest("enrolled: true\ntimeouts: {deploy: 60, http: 2}\n");
     world.seed();
     let kept = world.known_good();
     let locks = [
