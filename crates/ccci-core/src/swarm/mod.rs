@@ -193,6 +193,6 @@ pub fn socket_of(docker_host: Option<&str>) -> Option<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 #[cfg(test)]
 pub(crate) use observe::recorded;

@@ -94,7 +94,7 @@ fn a_wrong_name_of_a_service_is_told_with_the_right_ones() {
 }
 
 /// The stack `x` with these services, and nothing else.
-pub(super) fn stack(services: Vec<ServiceFacts>) -> StackFacts {
+pub(crate) fn stack(services: Vec<ServiceFacts>) -> StackFacts {
     StackFacts {
         stack: "x".parse().unwrap(),
         at: Timestamp::UNIX_EPOCH,
@@ -111,7 +111,7 @@ pub(super) fn stack(services: Vec<ServiceFacts>) -> StackFacts {
 }
 
 /// A service of which nothing but the name is known.
-pub(super) fn service(name: &str) -> ServiceFacts {
+pub(crate) fn service(name: &str) -> ServiceFacts {
     ServiceFacts {
         id: name.to_owned(),
         name: name.to_owned(),

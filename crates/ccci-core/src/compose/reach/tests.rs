@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::compose::unforeseen;
-use crate::swarm::{Mode, Restart, ServiceFacts, StackFacts};
+use crate::swarm::{ServiceFacts, StackFacts, tests as facts};
 
 const STACK: &str = "wiki-0a1b2c_lab_test";
 
@@ -322,37 +322,9 @@ fn n2_names_that_swarm_would_refuse_are_refused_before_anything_is_created() {
 
 /// A stack whose one service has these mounts in swarm's own words.
 fn facts(service: &str, mounts: &serde_json::Value) -> StackFacts {
-    let service = ServiceFacts {
-        id: "s".to_owned(),
-        name: format!("{STACK}_{service}"),
-        version: 1,
-        labels: BTreeMap::new(),
-        image: "x".to_owned(),
-        mode: Mode::Replicated(1),
-        fits: None,
-        restart: Restart::Any,
-        max_attempts: 0,
-        template: serde_json::json!({"ContainerSpec": {"Mounts": mounts}}),
-        endpoint: serde_json::Value::Null,
-        update: None,
-        secrets: Vec::new(),
-        configs: Vec::new(),
-        networks: Vec::new(),
-        volumes: Vec::new(),
-    };
-    StackFacts {
-        stack: stack(),
-        at: "2026-11-30T00:00:00Z".parse().unwrap(),
-        services: vec![service],
-        tasks: Vec::new(),
-        containers: Vec::new(),
-        networks: Vec::new(),
-        secrets: Vec::new(),
-        configs: Vec::new(),
-        volumes: Vec::new(),
-        mounts: Vec::new(),
-        storage: Vec::new(),
-    }
+    let named = facts::service(&format!("{STACK}_{service}"));
+    let template = serde_json::json!({"ContainerSpec": {"Mounts": mounts}});
+    StackFacts { stack: stack(), ..facts::stack(vec![ServiceFacts { template, ..named }]) }
 }
 
 #[test]
