@@ -63,6 +63,34 @@ pub enum Event {
     Finished(Judgement, jiff::Timestamp),
 }
 
+impl Event {
+    /// Hands out every text that came from outside, for the removal of secrets.
+    pub fn each_text(&mut self, change: &mut dyn FnMut(&mut String)) {
+        match self {
+            Self::Progress(text) | Self::Fault(text) | Self::Diagnosed(text) | Self::Trouble(text) => {
+                change(text);
+            }
+            Self::Linted(lint) => lint.findings.iter_mut().for_each(change),
+            Self::Reaches(all) => all.iter_mut().map(|reached| &mut reached.what).for_each(change),
+            Self::CheckEnded(result) => result.outcome.reason_mut().into_iter().for_each(change),
+            Self::StageEnded { reason, .. } => reason.iter_mut().for_each(change),
+            Self::Deploys(deploys) => deploys.reason.iter_mut().for_each(change),
+            Self::TornDown(teardown) => teardown.left.iter_mut().for_each(change),
+            Self::Canonical(canonical) => {
+                canonical.reason.iter_mut().chain(&mut canonical.removed).for_each(change);
+            }
+            Self::Finished(judgement, _) => judgement.why.iter_mut().for_each(change),
+            Self::Planned(planned) => planned.fallback.iter_mut().for_each(change),
+            Self::Started(_)
+            | Self::Dependency(_)
+            | Self::PhaseStarted(_)
+            | Self::PhaseEnded { .. }
+            | Self::Images(_)
+            | Self::StageStarted(_) => {}
+        }
+    }
+}
+
 /// The beginning of a run.
 #[derive(Debug, Clone)]
 pub struct Started {

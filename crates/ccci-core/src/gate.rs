@@ -38,8 +38,17 @@ pub fn admit_mutation(stage: StageName, so_far: &[CheckResult]) -> Admission {
 
 /// The results that count in this stage. Once the tested commit stands by itself, what its base met says nothing of it.
 pub fn counting(stage: StageName, so_far: &[CheckResult]) -> impl Iterator<Item = &CheckResult> {
-    let anew = stage == StageName::Fresh || so_far.iter().any(|r| r.stage == StageName::Fresh);
-    so_far.iter().filter(move |r| !anew || r.stage >= StageName::Fresh)
+    counting_from(stage.is_anew(), so_far)
+}
+
+/// The results that count once all stages are over.
+pub fn counting_in_the_end(so_far: &[CheckResult]) -> impl Iterator<Item = &CheckResult> {
+    counting_from(false, so_far)
+}
+
+fn counting_from(begins_anew: bool, so_far: &[CheckResult]) -> impl Iterator<Item = &CheckResult> {
+    let anew = begins_anew || so_far.iter().any(|r| r.stage.is_anew());
+    so_far.iter().filter(move |r| !anew || r.stage >= StageName::ANEW)
 }
 
 fn first_generic_failure(stage: StageName, so_far: &[CheckResult]) -> Option<&CheckResult> {

@@ -161,36 +161,38 @@ pub fn holder(path: &Path) -> String {
     named(path).map_or_else(|| "somebody who gives no name".to_owned(), |h| h.to_string())
 }
 
-/// Takes the first free lock of `paths`, waiting at most `patience`; `on_wait` is told the holders once.
+/// What is waited for, and how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// What it is, in words: "the app cust-0a1b2c.lab.test".
+    pub what: &'a str,
+    /// The files of which one is enough.
+    pub paths: &'a [PathBuf],
+    /// How long at most; zero asks once.
+    pub patience: Duration,
+    /// Ends the wait early.
+    pub cancel: &'a CancellationToken,
+}
+
+/// Takes the first of these locks that is free; `on_wait` is told the holders once.
+///
+/// # Errors
+/// [`LockError::Busy`] when the patience is over, [`LockError::Cancelled`] after a signal.
 pub async fn take_any(
-    what: &str,
-    paths: &[PathBuf],
+    wanted: &Wanted<'_>,
     me: &Holder,
-    patience: Duration,
-    cancel: &CancellationToken,
     on_wait: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Lock, LockError> {
-    wait_for(&Wanted { what, paths, patience, cancel }, on_wait, || try_any(paths, me)).await
+    wait_for(wanted, on_wait, || try_any(wanted.paths, me)).await
 }
 
-/// Takes a share of the lock at `path`, waiting at most `patience` for whoever has it alone.
-pub async fn share(
-    what: &str,
-    path: &Path,
-    patience: Duration,
-    cancel: &CancellationToken,
-    on_wait: &mut (dyn FnMut(&str) + Send),
-) -> Result<Lock, LockError> {
-    let paths = &[path.to_owned()];
-    wait_for(&Wanted { what, paths, patience, cancel }, on_wait, || Lock::try_share(path)).await
-}
-
-/// What is waited for and how.
-struct Wanted<'a> {
-    what: &'a str,
-    paths: &'a [PathBuf],
-    patience: Duration,
-    cancel: &'a CancellationToken,
+/// Takes a share of the first of these locks that nobody has alone.
+///
+/// # Errors
+/// As [`take_any`].
+pub async fn share(wanted: &Wanted<'_>, on_wait: &mut (dyn FnMut(&str) + Send)) -> Result<Lock, LockError> {
+    let try_share = || wanted.paths.iter().find_map(|path| Lock::try_share(path).transpose()).transpose();
+    wait_for(wanted, on_wait, try_share).await
 }
 
 async fn wait_for(
@@ -256,15 +258,14 @@ mod tests {
         let mut told = Vec::new();
         let paths = [path.clone()];
         let mut on_wait = |text: &str| told.push(text.to_owned());
-        let cancel = CancellationToken::new();
-        let patience = Duration::from_millis(50);
-        let error =
-            take_any("a run slot", &paths, &me("bbbbbb"), patience, &cancel, &mut on_wait).await.unwrap_err();
+        let (cancel, patience) = (CancellationToken::new(), Duration::from_millis(50));
+        let slot = Wanted { what: "a run slot", paths: &paths, patience, cancel: &cancel };
+        let error = take_any(&slot, &me("bbbbbb"), &mut on_wait).await.unwrap_err();
         assert!(error.to_string().contains("in use by run aaaaaa of custom-html"), "{error}");
         assert!(told[0].contains("run aaaaaa"), "{told:?}");
         drop(first);
         assert!(!is_held(&path).unwrap());
-        take_any("a run slot", &paths, &me("b"), patience, &cancel, &mut |_| {}).await.unwrap();
+        take_any(&slot, &me("b"), &mut |_| {}).await.unwrap();
     }
 
     #[test]

@@ -209,6 +209,11 @@ impl Plan {
         self.stages.iter().any(|s| s.stage == stage && s.skip.is_none())
     }
 
+    /// Whether it moves what stands to the tested commit.
+    pub fn upgrades(&self) -> bool {
+        self.runs(StageName::MOVE)
+    }
+
     /// The checks of one stage, in the order in which they run.
     pub fn checks_in(&self, stage: StageName) -> impl Iterator<Item = &FoundCheck> {
         self.checks.iter().filter(move |c| c.stage == stage)
@@ -230,30 +235,26 @@ pub fn plan(ask: &Ask, seen: &Observed) -> Result<Plan, PlanError> {
     let head = candidate.head.clone();
     let version_of = |commit: &Commit| seen.tags.at(commit).map(|t| t.version.clone());
     let possible = base(mode, candidate);
-    let upgrade_skip = stage_skip(mode, ask, seen, StageName::Upgrade).or_else(|| possible.clone().err());
-    // A quick run begins at the known-good, upgraded or not.
-    let (base, base_version) = match (possible, &upgrade_skip, &candidate.known) {
-        (Ok((commit, version)), None, _) => (commit, version),
-        (_, _, Known::Older(commit, version)) if mode == Mode::Quick => (commit.clone(), version.clone()),
-        _ => (head.clone(), version_of(&head)),
+    let skip = |stage: StageName| {
+        let why_not = possible.as_ref().err().filter(|_| stage.moves()).cloned();
+        stage_skip(mode, ask, seen, stage).or(why_not)
     };
-    let stages: Vec<StagePlan> = StageName::ALL
-        .into_iter()
-        .map(|stage| {
-            let skip = match stage {
-                StageName::Upgrade => upgrade_skip.clone(),
-                other => stage_skip(mode, ask, seen, other),
-            };
-            StagePlan { stage, skip }
-        })
-        .collect();
+    let stages: Vec<StagePlan> =
+        StageName::ALL.into_iter().map(|stage| StagePlan { stage, skip: skip(stage) }).collect();
+    let upgrade_skip = skip(StageName::MOVE);
+    // A quick run begins at the known-good, upgraded or not.
+    let base = match (possible, upgrade_skip, &candidate.known) {
+        (Ok(base), None, _) => base,
+        (_, _, Known::Older(commit, version)) if mode == Mode::Quick => Release::new(commit, version),
+        _ => Release { version: version_of(&head), commit: head.clone() },
+    };
     let runs = |stage: StageName| stages.iter().any(|s| s.stage == stage && s.skip.is_none());
     let mut checks = choose(ask, &seen.checks, runs)?;
     if mode == Mode::Quick {
         // The base is the known-good, which its own cold run has checked. That it stands is the generic checks' to say.
-        checks.retain(|c| c.stage != StageName::Install || c.kind == CheckKind::Generic);
+        checks.retain(|c| !c.stage.brings_up() || c.kind == CheckKind::Generic);
     }
-    Ok(Plan { fallback, ..laid_out(seen, mode, head, (base, base_version), stages, checks) })
+    Ok(Plan { fallback, ..Layout { mode, head, base, stages, checks }.plan(seen) })
 }
 
 /// The plan of a promotion (R8): the known-good is deployed and moved to the commit that was found green, or, where there
@@ -261,45 +262,58 @@ pub fn plan(ask: &Ask, seen: &Observed) -> Result<Plan, PlanError> {
 /// known-good holds nothing that a test has put there.
 pub fn promotion(seen: &Observed) -> Plan {
     let head = seen.cold.head.clone();
-    let (base, base_version) = match &seen.cold.known {
-        Known::Older(commit, version) => (commit.clone(), version.clone()),
-        _ => (head.clone(), seen.tags.at(&head).map(|t| t.version.clone())),
+    let base = match &seen.cold.known {
+        Known::Older(commit, version) => Release::new(commit, version),
+        _ => Release { version: seen.tags.at(&head).map(|t| t.version.clone()), commit: head.clone() },
     };
-    let upgrade_skip = (base == head).then(|| "the app is made anew".to_owned());
+    let upgrade_skip = (base.commit == head).then(|| "the app is made anew".to_owned());
     let stages: Vec<StagePlan> = StageName::ALL
         .into_iter()
-        .map(|stage| StagePlan {
-            stage,
-            skip: if stage == StageName::Upgrade { upgrade_skip.clone() } else { None },
-        })
+        .map(|stage| StagePlan { stage, skip: if stage.moves() { upgrade_skip.clone() } else { None } })
         .collect();
     let runs = |stage: StageName| stages.iter().any(|s| s.stage == stage && s.skip.is_none());
     let mut checks: Vec<FoundCheck> =
         seen.checks.iter().filter(|c| c.kind == CheckKind::Generic && runs(c.stage)).cloned().collect();
     checks.sort_by_key(FoundCheck::place);
-    laid_out(seen, Mode::Cold, head, (base, base_version), stages, checks)
+    Layout { mode: Mode::Cold, head, base, stages, checks }.plan(seen)
 }
 
-/// A plan of these parts.
-fn laid_out(
-    seen: &Observed,
+/// A commit, and the release that it is.
+struct Release {
+    commit: Commit,
+    version: Option<RecipeVersion>,
+}
+
+impl Release {
+    fn new(commit: &Commit, version: &Option<RecipeVersion>) -> Self {
+        Self { commit: commit.clone(), version: version.clone() }
+    }
+}
+
+/// What a plan is laid out of.
+struct Layout {
     mode: Mode,
     head: Commit,
-    (base, base_version): (Commit, Option<RecipeVersion>),
+    base: Release,
     stages: Vec<StagePlan>,
     checks: Vec<FoundCheck>,
-) -> Plan {
-    Plan {
-        mode,
-        fallback: None,
-        head_version: seen.tags.at(&head).map(|t| t.version.clone()),
-        base_deploy: base_deploy(seen, &base, base_version.as_ref()),
-        head,
-        base,
-        base_version,
-        stages,
-        checks,
-        deploys: 1,
+}
+
+impl Layout {
+    fn plan(self, seen: &Observed) -> Plan {
+        let Self { mode, head, base, stages, checks } = self;
+        Plan {
+            mode,
+            fallback: None,
+            head_version: seen.tags.at(&head).map(|t| t.version.clone()),
+            base_deploy: base_deploy(seen, &base.commit, base.version.as_ref()),
+            head,
+            base: base.commit,
+            base_version: base.version,
+            stages,
+            checks,
+            deploys: 1,
+        }
     }
 }
 
@@ -308,7 +322,7 @@ fn mode(wish: Wish, seen: &Observed) -> Result<(Mode, Option<String>), PlanError
     let why = match (wish, &seen.quick.known) {
         (Wish::Cold, _) => return Ok((Mode::Cold, None)),
         // A quick run is an upgrade of the known-good, or nothing.
-        (_, Known::Older(..)) if declared(seen, StageName::Upgrade).is_some() => {
+        (_, Known::Older(..)) if declared(seen, StageName::MOVE).is_some() => {
             "the recipe cannot be upgraded (`skip` in its recipe.yaml)".to_owned()
         }
         (_, Known::Older(..) | Known::Same(_)) => return Ok((Mode::Quick, None)),
@@ -331,13 +345,13 @@ fn mode(wish: Wish, seen: &Observed) -> Result<(Mode, Option<String>), PlanError
 
 /// What is upgraded from: the known-good where it is older (R2), in a cold run else the newest release that is; or why
 /// nothing is.
-fn base(mode: Mode, candidate: &Candidate) -> Result<(Commit, Option<RecipeVersion>), String> {
+fn base(mode: Mode, candidate: &Candidate) -> Result<Release, String> {
     match (&candidate.known, &candidate.older) {
-        (Known::Older(commit, version), _) => Ok((commit.clone(), version.clone())),
+        (Known::Older(commit, version), _) => Ok(Release::new(commit, version)),
         (Known::Same(_), _) if mode == Mode::Quick => {
             Err("the known-good is of the tested commit itself".to_owned())
         }
-        (_, Some(tag)) => Ok((tag.commit.clone(), Some(tag.version.clone()))),
+        (_, Some(tag)) => Ok(Release { commit: tag.commit.clone(), version: Some(tag.version.clone()) }),
         (_, None) => Err("no release is older than the tested commit".to_owned()),
     }
 }
@@ -350,11 +364,11 @@ fn declared(seen: &Observed, stage: StageName) -> Option<String> {
 fn stage_skip(mode: Mode, ask: &Ask, seen: &Observed, stage: StageName) -> Option<String> {
     // Every run deploys, so the install stage always stands, and by its upgrade a quick run gets to the tested commit;
     // what was not asked for are their overlay checks.
-    let always = stage == StageName::Install || (mode == Mode::Quick && stage == StageName::Upgrade);
+    let always = stage.brings_up() || (mode == Mode::Quick && stage.moves());
     if !always && !ask.stages.is_empty() && !ask.stages.contains(&stage) {
         return Some("not among --stages".to_owned());
     }
-    let none = stage == StageName::Upgrade && seen.tags.releases.is_empty() && mode == Mode::Cold;
+    let none = stage.moves() && seen.tags.releases.is_empty() && mode == Mode::Cold;
     declared(seen, stage).or_else(|| none.then(|| "the recipe has no release to upgrade from".to_owned()))
 }
 

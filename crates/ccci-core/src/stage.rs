@@ -5,7 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A stage of a run: one mutation, done once by the pipeline, then checks, which only assert.
+/// A stage of a run: one mutation, done once by the pipeline, then checks, which only assert. What each is stands in one
+/// table ([`StageName::row`]); nothing else asks for a stage by its name.
+///
+/// Growing, and on purpose not `non_exhaustive`: with a new stage, the compiler names what must be said of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StageName {
@@ -20,26 +23,137 @@ pub enum StageName {
     Custom,
 }
 
+/// What a stage does to the app, once, before its checks look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// The run's first deploy: nothing of the app stands before it.
+    Deploy,
+    /// A redeploy of what stands, by chaos.
+    Redeploy,
+    /// All of the app is removed, then it is deployed by chaos.
+    DeployAnew,
+    /// Nothing: the stage only looks.
+    Look,
+}
+
+/// A commit of a run, by its part in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// What is upgraded from.
+    Base,
+    /// What is tested.
+    Head,
+}
+
+/// What a stage is: a row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// Its name in lists, folders and records.
+    pub word: &'static str,
+    /// Whether a run is planned with it and `--stages` may ask for it. Any other comes in where the plan changes.
+    pub planned: bool,
+    /// What it does to the app.
+    pub deed: Deed,
+    /// At which commit the app stands before that.
+    pub before: Side,
+    /// At which commit it stands after that.
+    pub after: Side,
+    /// The stage whose checks look first at what it did.
+    pub checked_as: StageName,
+    /// The phase of a run in which its deed is done, and the one in which its checks run.
+    pub phases: Phases,
+}
+
+/// The names of a stage's phases, as records have them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Phases {
+    /// Of its deed.
+    pub deed: &'static str,
+    /// Of its checks.
+    pub checks: &'static str,
+}
+
 impl StageName {
     /// All stages that a run is planned with, in their order.
     pub const ALL: [Self; 3] = [Self::Install, Self::Upgrade, Self::Custom];
 
-    /// The stage's name in lists, folders and records.
-    pub fn as_str(self) -> &'static str {
+    /// The stage by which a run gets to the tested commit.
+    pub const MOVE: Self = Self::Upgrade;
+
+    /// The stage that deploys the tested commit on nothing.
+    pub const ANEW: Self = Self::Fresh;
+
+    /// The table of stages.
+    pub const fn row(self) -> Row {
         match self {
-            Self::Install => "install",
-            Self::Upgrade => "upgrade",
-            Self::Fresh => "fresh",
-            Self::Custom => "custom",
+            Self::Install => Row {
+                word: "install",
+                planned: true,
+                deed: Deed::Deploy,
+                before: Side::Base,
+                after: Side::Base,
+                checked_as: self,
+                phases: Phases { deed: "deploy", checks: "install checks" },
+            },
+            Self::Upgrade => Row {
+                word: "upgrade",
+                planned: true,
+                deed: Deed::Redeploy,
+                before: Side::Base,
+                after: Side::Head,
+                checked_as: self,
+                phases: Phases { deed: "upgrade", checks: "upgrade checks" },
+            },
+            Self::Fresh => Row {
+                word: "fresh",
+                planned: false,
+                deed: Deed::DeployAnew,
+                before: Side::Head,
+                after: Side::Head,
+                checked_as: Self::Install,
+                phases: Phases { deed: "deploy", checks: "fresh checks" },
+            },
+            Self::Custom => Row {
+                word: "custom",
+                planned: true,
+                deed: Deed::Look,
+                before: Side::Head,
+                after: Side::Head,
+                checked_as: self,
+                phases: Phases { deed: "custom", checks: "custom checks" },
+            },
         }
     }
-}
 
-impl StageName {
+    /// The stage's name in lists, folders and records.
+    pub fn as_str(self) -> &'static str {
+        self.row().word
+    }
+
+    /// What it does to the app.
+    pub fn deed(self) -> Deed {
+        self.row().deed
+    }
+
+    /// Whether it brings the app up: no run is without it, and nothing stands before it.
+    pub fn brings_up(self) -> bool {
+        self.deed() == Deed::Deploy
+    }
+
+    /// Whether it moves what stands to the tested commit.
+    pub fn moves(self) -> bool {
+        self.deed() == Deed::Redeploy
+    }
+
+    /// Whether it begins anew with the tested commit.
+    pub fn is_anew(self) -> bool {
+        self.deed() == Deed::DeployAnew
+    }
+
     /// The stage whose checks are due in this one.
     #[must_use]
     pub fn checked_as(self) -> Self {
-        if self == Self::Fresh { Self::Install } else { self }
+        self.row().checked_as
     }
 }
 
@@ -119,9 +233,9 @@ impl CheckName {
     /// name of its own there, since the base has met it already.
     #[must_use]
     pub fn anew(&self) -> Self {
-        let of_base = format!("generic::{}::", StageName::Install);
+        let of_base = format!("generic::{}::", StageName::ANEW.checked_as());
         match self.0.strip_prefix(&of_base) {
-            Some(name) => Self::generic(StageName::Fresh, name),
+            Some(name) => Self::generic(StageName::ANEW, name),
             None => self.clone(),
         }
     }
@@ -188,6 +302,18 @@ impl Outcome {
 
     /// The words that come with it.
     pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Pass => None,
+            Self::PassWith(text) | Self::Fail(text) | Self::Skip(text) | Self::Inconclusive(text) => {
+                Some(text)
+            }
+        }
+    }
+}
+
+impl Outcome {
+    /// The same words, to be changed.
+    pub(crate) fn reason_mut(&mut self) -> Option<&mut String> {
         match self {
             Self::Pass => None,
             Self::PassWith(text) | Self::Fail(text) | Self::Skip(text) | Self::Inconclusive(text) => {

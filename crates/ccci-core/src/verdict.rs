@@ -51,37 +51,47 @@ pub mod exit {
     pub const SIGNAL_BASE: u8 = 128;
 }
 
-/// What stopped a run before its end, or kept it from judging.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trouble {
+/// What kind of trouble stopped a run before its end, or kept it from judging.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TroubleKind {
     /// We could not judge: engine, abra, disk.
-    Infrastructure(String),
+    Infrastructure,
     /// What we were given is wrong.
-    BadInput(String),
+    BadInput,
     /// Somebody else holds what we need.
-    Busy(String),
+    Busy,
     /// The request leaves nothing to be tried.
-    NothingSelected(String),
+    NothingSelected,
     /// Only a quick run was wanted, and there is no canonical.
-    NoCanonical(String),
+    NoCanonical,
     /// The known-good could not be brought back: somebody must act.
-    RestoreFailed(String),
+    RestoreFailed,
     /// A signal asked us to stop.
     Signal(u8),
 }
 
-impl std::fmt::Display for Trouble {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl TroubleKind {
+    /// The exit code of a run or command that ends with it; one exhaustive match.
+    pub fn exit_code(self) -> u8 {
         match self {
-            Self::Infrastructure(why)
-            | Self::BadInput(why)
-            | Self::Busy(why)
-            | Self::NothingSelected(why)
-            | Self::NoCanonical(why)
-            | Self::RestoreFailed(why) => f.write_str(why),
-            Self::Signal(signal) => write!(f, "stopped by signal {signal}"),
+            Self::Infrastructure => exit::INCONCLUSIVE,
+            Self::BadInput => exit::USAGE,
+            Self::Busy => exit::BUSY,
+            Self::NothingSelected => exit::NOTHING_SELECTED,
+            Self::NoCanonical => exit::NO_CANONICAL,
+            Self::RestoreFailed => exit::RESTORE_FAILED,
+            Self::Signal(signal) => exit::SIGNAL_BASE + signal,
         }
     }
+}
+
+/// What stopped a run, in the words of its record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopped {
+    /// Its kind.
+    pub kind: TroubleKind,
+    /// The whole cause, in one sentence.
+    pub why: String,
 }
 
 /// Everything that a verdict is made of.
@@ -98,7 +108,7 @@ pub struct Found<'a> {
     /// Why the known-good could not be brought back; `None` when it was, or had not to be.
     pub not_restored: Option<&'a str>,
     /// What stopped the run.
-    pub trouble: Option<&'a Trouble>,
+    pub stopped: Option<&'a Stopped>,
 }
 
 /// The verdict with its exit code and the sentence that explains it.
@@ -127,20 +137,14 @@ pub fn judge(found: &Found<'_>) -> Judgement {
     if let Some(why) = found.not_restored {
         return not_restored(why);
     }
-    match found.trouble {
-        Some(Trouble::RestoreFailed(why)) => return not_restored(why),
-        Some(Trouble::NoCanonical(why)) => return inconclusive(exit::NO_CANONICAL, why.clone()),
-        Some(Trouble::Signal(signal)) => {
-            return inconclusive(exit::SIGNAL_BASE + signal, Trouble::Signal(*signal).to_string());
-        }
-        Some(Trouble::Infrastructure(why)) => return inconclusive(exit::INCONCLUSIVE, why.clone()),
-        Some(Trouble::BadInput(why)) => return inconclusive(exit::USAGE, why.clone()),
-        Some(Trouble::NothingSelected(why)) => return inconclusive(exit::NOTHING_SELECTED, why.clone()),
-        Some(Trouble::Busy(why)) => return inconclusive(exit::BUSY, why.clone()),
-        None => {}
+    if let Some(Stopped { kind, why }) = found.stopped {
+        return match kind {
+            TroubleKind::RestoreFailed => not_restored(why),
+            _ => inconclusive(kind.exit_code(), why.clone()),
+        };
     }
     // What the base met decides nothing once the tested commit stands by itself.
-    let counting: Vec<&CheckResult> = gate::counting(StageName::Custom, found.checks).collect();
+    let counting: Vec<&CheckResult> = gate::counting_in_the_end(found.checks).collect();
     if let Some(lost) = counting.iter().find(|c| matches!(c.outcome, Outcome::Inconclusive(_))) {
         let why = lost.outcome.reason().unwrap_or("no reason given");
         let nor = without_base.map_or_else(String::new, |base| format!("\nthe upgrade is {base}"));
@@ -182,8 +186,8 @@ pub fn judge(found: &Found<'_>) -> Judgement {
 
 /// Where the tested commit was deployed by itself: what became of the upgrade, in words that begin with "not judged".
 fn without_base<'a>(found: &Found<'a>) -> Option<&'a str> {
-    found.checks.iter().find(|c| c.stage == StageName::Fresh)?;
-    let (.., reason) = found.stages.iter().find(|(stage, ..)| *stage == StageName::Upgrade)?;
+    found.checks.iter().find(|c| c.stage.is_anew())?;
+    let (.., reason) = found.stages.iter().find(|(stage, ..)| stage.moves())?;
     Some(reason.as_deref().unwrap_or("not judged"))
 }
 
@@ -218,6 +222,10 @@ mod tests {
         CheckResult { name, kind: CheckKind::Generic, stage, outcome, seconds: 0.0, gated }
     }
 
+    fn stopped(kind: TroubleKind, why: &str) -> Stopped {
+        Stopped { kind, why: why.to_owned() }
+    }
+
     fn own(outcome: Outcome) -> CheckResult {
         CheckResult { kind: CheckKind::Overlay, ..check(outcome, false) }
     }
@@ -226,11 +234,11 @@ mod tests {
         checks: &[CheckResult],
         deploys: Deploys,
         left: &[&str],
-        trouble: Option<&Trouble>,
+        stopped: Option<&Stopped>,
     ) -> Judgement {
         let left: Vec<String> = left.iter().map(|&l| l.to_owned()).collect();
         let teardown = Teardown { clean: left.is_empty(), left };
-        judge(&Found { stages: &[], checks, deploys, teardown: Some(&teardown), not_restored: None, trouble })
+        judge(&Found { stages: &[], checks, deploys, teardown: Some(&teardown), not_restored: None, stopped })
     }
 
     /// Failure 40: the code of a run is made here of what was found, by no shell and by no trap that ends last.
@@ -239,9 +247,9 @@ mod tests {
         let pass = [check(Outcome::Pass, false)];
         let fail = [check(Outcome::Pass, false), check(Outcome::Fail("no".into()), false)];
         let lost = [check(Outcome::Fail("no".into()), false), check(LOST(), false)];
-        let busy = Trouble::Busy("in use".into());
-        let signal = Trouble::Signal(15);
-        let engine = Trouble::Infrastructure("engine lost".into());
+        let busy = stopped(TroubleKind::Busy, "in use");
+        let signal = stopped(TroubleKind::Signal(15), "stopped by signal 15");
+        let engine = stopped(TroubleKind::Infrastructure, "engine lost");
         let cases = [
             (judged(&pass, ONE, &[], None), 0),
             (judged(&fail, ONE, &[], None), 1),
@@ -272,12 +280,13 @@ mod tests {
 
     #[test]
     fn a_restore_that_failed_is_the_worst_news_of_all() {
-        let (pass, signal) = ([check(Outcome::Pass, false)], Trouble::Signal(2));
-        for (why, trouble, code) in [
+        let pass = [check(Outcome::Pass, false)];
+        let signal = stopped(TroubleKind::Signal(2), "stopped by signal 2");
+        for (why, stopped, code) in [
             (Some("the disk is full"), Some(&signal), exit::RESTORE_FAILED),
             (Some("the disk is full"), None, exit::RESTORE_FAILED),
             (None, Some(&signal), 130),
-            (None, Some(&Trouble::NoCanonical("record".into())), exit::NO_CANONICAL),
+            (None, Some(&stopped(TroubleKind::NoCanonical, "record")), exit::NO_CANONICAL),
             (None, None, exit::PASS),
         ] {
             let found = Found {
@@ -286,9 +295,9 @@ mod tests {
                 deploys: ONE,
                 teardown: None,
                 not_restored: why,
-                trouble,
+                stopped,
             };
-            assert_eq!(judge(&found).exit_code, code, "{why:?} {trouble:?}");
+            assert_eq!(judge(&found).exit_code, code, "{why:?} {stopped:?}");
         }
     }
 
@@ -297,7 +306,7 @@ mod tests {
         let checks = [check(Outcome::Pass, false), own(Outcome::Fail("no".into()))];
         let not_restored = Some("the disk is full");
         let found =
-            Found { stages: &[], checks: &checks, deploys: ONE, teardown: None, not_restored, trouble: None };
+            Found { stages: &[], checks: &checks, deploys: ONE, teardown: None, not_restored, stopped: None };
         let why = format!("the disk is full; before that failed: {}", checks[1].name);
         assert_eq!(judge(&found).why, Some(why));
     }
@@ -315,8 +324,8 @@ mod tests {
         let judged = |more: Vec<CheckResult>, counted| {
             let checks = [base(), more].concat();
             let deploys = Deploys { expected: 2, counted, reason: None };
-            let (teardown, not_restored, trouble) = (None, None, None);
-            let found = Found { stages: &skipped, checks: &checks, deploys, teardown, not_restored, trouble };
+            let (teardown, not_restored, stopped) = (None, None, None);
+            let found = Found { stages: &skipped, checks: &checks, deploys, teardown, not_restored, stopped };
             let judged = judge(&found);
             (judged.exit_code, judged.why.unwrap())
         };

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ccci_core::clock;
 use ccci_core::exec::{Command, ExecError, Output};
-use ccci_core::lock::{Holder, Lock, LockError, take_any};
+use ccci_core::lock::{Holder, Lock, LockError, Wanted, take_any};
 use ccci_core::wait::CancellationToken;
 
 use crate::layout::LabLayout;
@@ -115,7 +115,8 @@ impl<'a> Work<'a> {
         };
         let what = format!("the lab's {name} lock");
         let paths = [self.layout.lock(name)];
-        take_any(&what, &paths, &me, PATIENCE, &self.cancel, &mut |text| self.note(text)).await
+        let wanted = Wanted { what: &what, paths: &paths, patience: PATIENCE, cancel: &self.cancel };
+        take_any(&wanted, &me, &mut |text| self.note(text)).await
     }
 
     /// A command that ends when the work is stopped.

@@ -249,7 +249,8 @@ async fn alone(path: &std::path::Path) -> ccci_core::lock::Lock {
     let (paths, patience) = ([path.to_owned()], Duration::from_secs(600));
     let cancel = CancellationToken::new();
     let tell = &mut |text: &str| eprintln!("{text}");
-    ccci_core::lock::take_any("Keycloak", &paths, &me, patience, &cancel, tell).await.unwrap()
+    let wanted = ccci_core::lock::Wanted { what: "Keycloak", paths: &paths, patience, cancel: &cancel };
+    ccci_core::lock::take_any(&wanted, &me, tell).await.unwrap()
 }
 
 /// Waits until no container of this service runs.

@@ -166,6 +166,52 @@ impl SnapError {
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged { .. } | Self::None { .. })
     }
+
+    /// The part of a snapshot that is missing or damaged, where that is what this says.
+    pub fn damaged_part(&self) -> Option<Part> {
+        match self {
+            Self::None { .. } => Some(Part::Snapshot),
+            Self::Damaged { path, .. } => Some(Part::of(path)),
+            // A part that is not there, or is something else in its place, cannot be read by anybody.
+            Self::Path(error) => matches!(
+                error.source.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory
+            )
+            .then_some(Part::Snapshot),
+            _ => None,
+        }
+    }
+}
+
+/// A part of a snapshot that can be damaged by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The app's env.
+    Env,
+    /// The list of a volume's entries.
+    Manifest,
+    /// Any other part, or all of it.
+    Snapshot,
+}
+
+impl Part {
+    fn of(path: &Path) -> Self {
+        match (path.file_name().and_then(|name| name.to_str()), path.extension()) {
+            (Some("env"), _) => Self::Env,
+            (_, Some(end)) if end == "manifest" => Self::Manifest,
+            _ => Self::Snapshot,
+        }
+    }
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Env => "env",
+            Self::Manifest => "manifest",
+            Self::Snapshot => "snapshot",
+        })
+    }
 }
 
 /// Bytes of a path as they can be printed on one line: odd ones as `\xNN`.

@@ -42,7 +42,7 @@ mod walk;
 
 pub use backend::{LOSSES, Method};
 pub use engine::Engine;
-pub use error::SnapError;
+pub use error::{Part, SnapError};
 pub use job::{Job, Point};
 pub use meta::{Facts, ImageMeta, META, Meta, SCHEMA, SecretMeta, VolumeMeta};
 pub use place::Place;

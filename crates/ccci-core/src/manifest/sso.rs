@@ -1,7 +1,7 @@
 //! How a run's realm is made known to the app: the `sso` key. Values only: a text with names in braces that stand
 //! for what the realm has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -29,6 +29,14 @@ impl Default for Sso {
     fn default() -> Self {
         let anywhere = RedirectPath("/*".to_owned());
         Self { redirect: vec![anywhere], pkce: false, env: BTreeMap::new(), secrets: BTreeMap::new() }
+    }
+}
+
+impl Sso {
+    /// The keys of an app's env whose values come from its realm, and so from each run, by abra's convention.
+    pub fn wired_keys(&self) -> BTreeSet<String> {
+        let lines = self.env.keys().map(|key| key.as_str().to_owned());
+        lines.chain(self.secrets.keys().map(SecretName::version_key)).collect()
     }
 }
 

@@ -37,26 +37,27 @@ impl Plan {
 ///
 /// Not for a promotion, whose base is a known-good as well.
 pub fn without_base(plan: &Plan, end: &BaseEnd) -> Option<Plan> {
-    if plan.mode == Mode::Quick || plan.base == plan.head || !plan.runs(StageName::Upgrade) {
+    if plan.mode == Mode::Quick || plan.base == plan.head || !plan.upgrades() {
         return None;
     }
     let base = plan.base_name();
-    let stages = plan.stages.iter().flat_map(|planned| match planned.stage {
-        StageName::Upgrade => vec![
-            StagePlan { stage: StageName::Upgrade, skip: Some(end.told(&base)) },
-            StagePlan { stage: StageName::Fresh, skip: None },
-        ],
-        _ => vec![planned.clone()],
+    let stages = plan.stages.iter().flat_map(|planned| {
+        if planned.stage.moves() {
+            let skipped = StagePlan { skip: Some(end.told(&base)), ..planned.clone() };
+            vec![skipped, StagePlan { stage: StageName::ANEW, skip: None }]
+        } else {
+            vec![planned.clone()]
+        }
     });
     let mut checks: Vec<FoundCheck> = plan
         .checks
         .iter()
-        .filter(|check| check.stage != StageName::Upgrade)
-        .flat_map(|check| match (check.stage, check.kind) {
-            (StageName::Install, CheckKind::Generic) => vec![check.clone(), anew(check)],
+        .filter(|check| !check.stage.moves())
+        .flat_map(|check| match (check.stage.brings_up(), check.kind) {
+            (true, CheckKind::Generic) => vec![check.clone(), anew(check)],
             // The recipe's own checks look at what is to be judged.
-            (StageName::Install, CheckKind::Overlay) => vec![anew(check)],
-            _ => vec![check.clone()],
+            (true, CheckKind::Overlay) => vec![anew(check)],
+            (false, _) => vec![check.clone()],
         })
         .collect();
     checks.sort_by_key(FoundCheck::place);
@@ -74,5 +75,5 @@ pub fn without_base(plan: &Plan, end: &BaseEnd) -> Option<Plan> {
 
 /// The check as the tested commit meets it by itself.
 fn anew(check: &FoundCheck) -> FoundCheck {
-    FoundCheck { stage: StageName::Fresh, kind: check.kind, name: check.name.anew() }
+    FoundCheck { stage: StageName::ANEW, kind: check.kind, name: check.name.anew() }
 }

@@ -106,7 +106,8 @@ async fn alone(work: &Work<'_>, what: &str, path: PathBuf, command: &str) -> Res
     let users = || sharers(&path).unwrap_or_else(|| "another process".to_owned());
     let mut tell = |_: &str| work.note(format!("waiting for {what}: in use by {}", users()));
     let paths = [path.clone()];
-    let taken = lock::take_any(what, &paths, &me, PATIENCE, &work.cancel, &mut tell).await;
+    let wanted = lock::Wanted { what, paths: &paths, patience: PATIENCE, cancel: &work.cancel };
+    let taken = lock::take_any(&wanted, &me, &mut tell).await;
     taken.map_err(|error| match error {
         LockError::Busy { .. } => LabError::InUse { what: what.to_owned(), holder: users() },
         other => other.into(),

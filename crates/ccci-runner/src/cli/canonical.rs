@@ -2,98 +2,60 @@
 
 use std::io::Write;
 
-use ccci_core::canonical::Canonical;
 use ccci_core::disk::Size;
-use ccci_core::event::{Consumer, Events};
-use ccci_core::lock;
 use ccci_core::names::RecipeName;
 use ccci_core::txn::Journal;
-use ccci_core::verdict::{Trouble, exit};
+use ccci_core::verdict::exit;
 use serde::Serialize;
 
-use super::dispatch::CommandError;
-use super::{CanonicalCommand, Cli, GlobalArgs, KeptCommand, run};
-use crate::report::SharedRecorder;
-use crate::report::terminal::Terminal;
-use crate::request::{RequestError, Surroundings};
-use crate::room::Room;
-use crate::server;
-use crate::signals::Stop;
-use crate::warm::{commands, known, prune, recover};
-use crate::world::{World, infrastructure};
+use super::args::{CanonicalCommand, KeptCommand};
+use super::dispatch::Call;
+use super::run;
+use crate::Session;
+use crate::care::prune;
+use crate::kept::KeptApp;
+use crate::kept::known::Kept;
+use crate::session::signals::Stop;
+use crate::session::trouble::Trouble;
+use crate::session::world::World;
 
 /// Carries out a `ccci canonical` command.
-pub(crate) async fn carry_out(
+pub(super) async fn carry_out(
     command: CanonicalCommand,
-    global: &GlobalArgs,
-    surroundings: &Surroundings,
+    call: Call<'_>,
     stop: Stop,
     out: &mut dyn Write,
-) -> Result<u8, CommandError> {
+) -> Result<u8, Trouble> {
     match command {
-        CanonicalCommand::Seed(args) => seed(&args.recipe, global, surroundings, stop).await,
-        CanonicalCommand::Kept(command) => with_kept(command, global, surroundings, stop, out).await,
+        CanonicalCommand::Seed(args) => run::seed(&args.recipe, call, stop).await,
+        CanonicalCommand::Kept(command) => with_kept(command, call, stop, out).await,
     }
 }
 
 async fn with_kept(
     command: KeptCommand,
-    global: &GlobalArgs,
-    surroundings: &Surroundings,
+    call: Call<'_>,
     stop: Stop,
     out: &mut dyn Write,
-) -> Result<u8, CommandError> {
-    let follows = "nothing is kept";
-    let Some((world, _held)) = server::to_recover(global, surroundings, stop, follows, out)? else {
-        return Ok(exit::PASS);
-    };
-    let recipes_dir = surroundings.recipes_dir(global)?;
-    let (said, failed) = (Box::new(std::io::stderr()), Box::new(std::io::stderr()));
-    let talk = Terminal::new(said, failed, false, world.redactor.clone());
-    let world = &World { events: Events::new(vec![Box::new(talk) as Box<dyn Consumer>]), ..world };
-    let name = |text: &str| text.parse::<RecipeName>().map_err(RequestError::from);
+) -> Result<u8, Trouble> {
+    let Some(session) = call.session(stop, "nothing is kept", out)? else { return Ok(exit::PASS) };
+    let recipes_dir = session.recipes_dir()?;
+    let talk = run::talk(&session);
+    let session = session.heard_by(talk);
+    let world = session.world();
+    let name = |text: &str| text.parse::<RecipeName>();
     let said = match command {
         KeptCommand::Ls { json } => listed(json, world)?,
-        KeptCommand::Show { recipe, json } => {
-            let recipe = name(&recipe.recipe)?;
-            let room = Room::open(&recipes_dir, &recipe)?;
-            shown(&recipe, &room, json, world).await?
-        }
-        KeptCommand::Up { recipe, restore } => {
-            let recipe = name(&recipe.recipe)?;
-            let room = Room::open(&recipes_dir, &recipe)?;
-            Box::pin(commands::up(&recipe, restore, room, world)).await?
-        }
-        KeptCommand::Down(recipe) => commands::down(&name(&recipe.recipe)?, world).await?,
-        KeptCommand::Drop(recipe) => commands::drop_all(&name(&recipe.recipe)?, world).await?,
+        KeptCommand::Show { recipe, json } => shown(&name(&recipe.recipe)?, json, &session).await?,
+        KeptCommand::Up { recipe, restore } => Box::pin(session.up(&name(&recipe.recipe)?, restore)).await?,
+        KeptCommand::Down(recipe) => session.down(&name(&recipe.recipe)?).await?,
+        KeptCommand::Drop(recipe) => session.drop_canonical(&name(&recipe.recipe)?).await?,
         KeptCommand::Prune { dry_run } => {
-            return Ok(Box::pin(prune::prune(&recipes_dir, dry_run, world, out)).await?);
+            return Box::pin(prune::prune(&recipes_dir, dry_run, world, out)).await;
         }
     };
     writeln!(out, "{}", said.trim_end()).ok();
     Ok(exit::PASS)
-}
-
-/// A full cold run that must end in a known-good of the newest release.
-async fn seed(
-    recipe: &str,
-    global: &GlobalArgs,
-    surroundings: &Surroundings,
-    stop: Stop,
-) -> Result<u8, CommandError> {
-    // Whatever the environment asks of other runs.
-    let surroundings = &surroundings.not_quick();
-    let args = Cli::of_run(recipe);
-    let recorder = SharedRecorder::default();
-    let code = Box::pin(run::run_heard(&args, global, surroundings, stop, recorder.clone())).await?;
-    let report = recorder.report(&ccci_core::secret::Redactor::default());
-    match report {
-        Some(report) if code == exit::PASS && report.canonical.after != report.commit => {
-            let why = report.canonical.reason.unwrap_or_else(|| "no reason given".to_owned());
-            Err(Trouble::Infrastructure(format!("the run passed and nothing was promoted: {why}")).into())
-        }
-        _ => Ok(code),
-    }
 }
 
 /// What is said of an open transaction at which nobody is.
@@ -127,23 +89,23 @@ struct Row {
 }
 
 impl Row {
-    fn of(canonical: &Canonical, missing: Option<String>, in_use: bool, world: &World) -> Self {
-        let record = canonical.record().ok().flatten();
-        let snapshot = known::store(canonical).open().ok();
+    fn of(app: &KeptApp, missing: Option<String>, in_use: bool) -> Self {
+        let record = app.record().ok().flatten();
+        let snapshot = app.store().open().ok();
         Self {
             schema: 1,
-            recipe: canonical.recipe.to_string(),
-            domain: canonical.domain.to_string(),
+            recipe: app.recipe().to_string(),
+            domain: app.domain().to_string(),
             version: record.as_ref().and_then(|r| r.version.as_ref()).map(ToString::to_string),
             commit: record.as_ref().map(|r| r.commit.to_string()),
             time: record.map(|r| r.time),
-            volumes: canonical.mark().ok().flatten().map(|mark| mark.status.as_str()),
+            volumes: app.mark().ok().flatten().map(|mark| mark.status.as_str()),
             size: snapshot.map(|s| s.meta().size()),
             missing,
-            journal: canonical.journal().ok().flatten(),
+            journal: app.journal().ok().flatten(),
             in_use,
-            up: known::up_now(canonical, world).is_some(),
-            dir: canonical.dir().display().to_string(),
+            up: app.up_now().is_some(),
+            dir: app.dir().display().to_string(),
         }
     }
 
@@ -172,15 +134,13 @@ impl Row {
     }
 }
 
-fn listed(json: bool, world: &World) -> Result<String, CommandError> {
-    let settings = &world.settings;
-    let all = Canonical::all(&settings.base_domain, &settings.state_dir).map_err(infrastructure)?;
-    let rows = all.iter().filter(|canonical| known::is_something(canonical));
-    let rows =
-        rows.map(|canonical| Ok(Row::of(canonical, None, recover::is_in_use(canonical, world)?, world)));
+fn listed(json: bool, world: &World) -> Result<String, Trouble> {
+    let all = KeptApp::all(world)?;
+    let rows = all.iter().filter(|app| app.is_something());
+    let rows = rows.map(|app| Ok(Row::of(app, None, app.is_in_use()?)));
     let rows = rows.collect::<Result<Vec<Row>, Trouble>>()?;
     if json {
-        return Ok(serde_json::to_string_pretty(&rows).unwrap_or_default());
+        return Ok(serde_json::to_string_pretty(&rows)?);
     }
     if rows.is_empty() {
         return Ok("no recipe has a canonical here; a green cold run of an enrolled one makes it".to_owned());
@@ -188,24 +148,22 @@ fn listed(json: bool, world: &World) -> Result<String, CommandError> {
     Ok(rows.iter().map(Row::line).collect::<Vec<_>>().join("\n"))
 }
 
-async fn shown(recipe: &RecipeName, room: &Room, json: bool, world: &World) -> Result<String, CommandError> {
-    let canonical = commands::canonical(recipe, world)?;
-    let held = recover::is_in_use(&canonical, world)?;
-    let missing = match known::on_disk(&canonical, &room.manifest)? {
-        known::Found::Missing(part) => Some(part),
+async fn shown(recipe: &RecipeName, json: bool, session: &Session) -> Result<String, Trouble> {
+    let room = session.room(recipe)?;
+    let app = KeptApp::canonical(recipe, session.world())?;
+    let held = app.is_in_use()?;
+    let missing = match app.on_disk(&room.manifest)? {
+        Kept::Missing(part) => Some(part),
         // A run that has it changes it while it is looked at; it has proved it before.
-        known::Found::Whole(_) if held => None,
-        known::Found::Whole(known) => {
-            let swarm = world.swarm().await?;
-            match known::proved(*known, &swarm, world).await? {
-                known::Found::Missing(part) => Some(part),
-                known::Found::Whole(_) => None,
-            }
-        }
+        Kept::Whole(_) if held => None,
+        Kept::Whole(known) => match known.proved(&session.world().swarm().await?).await? {
+            Kept::Missing(part) => Some(part),
+            Kept::Whole(_) => None,
+        },
     };
-    let row = Row::of(&canonical, missing, held, world);
+    let row = Row::of(&app, missing, held);
     if json {
-        return Ok(serde_json::to_string_pretty(&row).unwrap_or_default());
+        return Ok(serde_json::to_string_pretty(&row)?);
     }
     let mut lines = vec![
         format!("recipe     {}", row.recipe),
@@ -223,10 +181,7 @@ async fn shown(recipe: &RecipeName, room: &Room, json: bool, world: &World) -> R
         format!("files      {}", row.dir),
     ];
     if held {
-        lines.push(format!(
-            "in use     by {}; not read through",
-            lock::holder(&recover::lock_of(&canonical, world))
-        ));
+        lines.push(format!("in use     by {}; not read through", app.user()));
     }
     if let Some(journal) = &row.journal {
         lines.push(format!(

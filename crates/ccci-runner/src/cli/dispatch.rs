@@ -1,111 +1,78 @@
 //! Runs a command and turns whatever comes out of it into an exit code and, where it went wrong, one line.
 
-use std::io::Write as _;
+use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
 
-use ccci_core::verdict::{Trouble, exit};
+use ccci_core::verdict::{TroubleKind, exit};
 use tracing_subscriber::EnvFilter;
 
-use super::{Command, GlobalArgs, RunArgs, canonical, lint, list, plan, realms, recover, run, snapshot};
+use super::args::{Command, GlobalArgs, RunArgs};
+use super::{canonical, lint, list, plan, realms, recover, run, snapshot};
+use crate::Session;
 use crate::report::door::{Door, Lost};
 use crate::report::files::WriteError;
-use crate::request::{RequestError, Surroundings};
-use crate::room::RoomError;
-use crate::server::ServerError;
-use crate::signals::Stop;
-use crate::warm::points;
+use crate::session::points;
+use crate::session::signals::Stop;
+use crate::session::surroundings::Surroundings;
+use crate::session::trouble::Trouble;
 
-/// Why a command did not do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CommandError {
-    #[error(transparent)]
-    Request(#[from] RequestError),
-    #[error(transparent)]
-    Server(#[from] ServerError),
-    #[error(transparent)]
-    Room(#[from] RoomError),
-    #[error("{0}")]
-    Trouble(Trouble),
-    #[error(transparent)]
-    Write(#[from] WriteError),
-    #[cfg(feature = "lab")]
-    #[error(transparent)]
-    Browser(#[from] ccci_lab::browser::BrowserError),
-    #[error("this process cannot be set up: {0}")]
-    Process(#[source] std::io::Error),
-    #[error("stopped by signal {signal}: {error}")]
-    Stopped { signal: u8, error: Box<Self> },
+/// What every command is called with.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub(super) global: &'a GlobalArgs,
+    pub(super) surroundings: &'a Surroundings,
 }
 
-impl From<Trouble> for CommandError {
-    fn from(trouble: Trouble) -> Self {
-        Self::Trouble(trouble)
-    }
-}
-
-impl CommandError {
-    /// The exit code; one exhaustive match.
-    fn exit_code(&self) -> u8 {
-        match self {
-            Self::Server(error) if error.is_usage() => exit::USAGE,
-            Self::Server(error) if error.is_busy() => exit::BUSY,
-            #[cfg(feature = "lab")]
-            Self::Browser(error) => {
-                if error.is_refusal() {
-                    exit::USAGE
-                } else {
-                    exit::INCONCLUSIVE
-                }
-            }
-            Self::Request(_) | Self::Room(_) | Self::Trouble(Trouble::BadInput(_)) => exit::USAGE,
-            Self::Server(_)
-            | Self::Write(_)
-            | Self::Process(_)
-            | Self::Trouble(Trouble::Infrastructure(_)) => exit::INCONCLUSIVE,
-            Self::Trouble(Trouble::Busy(_)) => exit::BUSY,
-            Self::Trouble(Trouble::NothingSelected(_)) => exit::NOTHING_SELECTED,
-            Self::Trouble(Trouble::NoCanonical(_)) => exit::NO_CANONICAL,
-            Self::Trouble(Trouble::RestoreFailed(_)) => exit::RESTORE_FAILED,
-            Self::Stopped { signal, .. } | Self::Trouble(Trouble::Signal(signal)) => {
-                exit::SIGNAL_BASE + signal
-            }
+impl Call<'_> {
+    /// The server as it is; where there is none, `out` says so, with what `follows` from it.
+    pub(super) fn session(
+        self,
+        stop: Stop,
+        follows: &str,
+        out: &mut dyn Write,
+    ) -> Result<Option<Session>, Trouble> {
+        let session = Session::as_it_is(self.surroundings, &self.global.which(), stop)?;
+        if session.is_none() {
+            writeln!(out, "no settings file, and no lab on this machine: {follows}").ok();
         }
+        Ok(session)
     }
 }
 
 /// Carries out a command, or a run where there is none.
-pub(crate) fn dispatch(command: Option<Command>, args: &RunArgs, global: &GlobalArgs) -> ExitCode {
-    let done = Surroundings::read().map_err(CommandError::from).and_then(|surroundings| {
+pub(super) fn dispatch(command: Option<Command>, args: &RunArgs, global: &GlobalArgs) -> ExitCode {
+    let done = Surroundings::read().map_err(Trouble::from).and_then(|surroundings| {
         log(&surroundings);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        runtime.map_err(CommandError::Process)?.block_on(carry_out(command, args, global, &surroundings))
+        let call = Call { global, surroundings: &surroundings };
+        runtime.map_err(not_set_up)?.block_on(carry_out(command, args, call))
     });
     match done {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             complain(&error);
-            ExitCode::from(error.exit_code())
+            ExitCode::from(error.kind().exit_code())
         }
     }
 }
 
+fn not_set_up(error: std::io::Error) -> Trouble {
+    Trouble::from(error).within("this process cannot be set up")
+}
+
 /// One line, or a few, of what went wrong.
-pub(super) fn complain(error: &dyn std::fmt::Display) {
+pub(super) fn complain(error: &dyn Display) {
     writeln!(Door::err(), "ccci: {error}").ok();
 }
 
-async fn carry_out(
-    command: Option<Command>,
-    args: &RunArgs,
-    global: &GlobalArgs,
-    surroundings: &Surroundings,
-) -> Result<u8, CommandError> {
+async fn carry_out(command: Option<Command>, args: &RunArgs, call: Call<'_>) -> Result<u8, Trouble> {
     let lost = Lost::default();
     let mut out = Door::out(&lost);
-    let done = by_command(command, args, (global, surroundings), &mut out).await;
-    out.flush().map_err(CommandError::Process)?;
+    let done = by_command(command, args, call, &mut out).await;
+    out.flush().map_err(not_set_up)?;
     match (done, lost.take()) {
-        (Ok(exit::PASS), Some(lost)) => Err(CommandError::Write(lost.into())),
+        (Ok(exit::PASS), Some(lost)) => Err(WriteError::from(lost).into()),
         (done, Some(lost)) => {
             // What the command came to is the worse news; it keeps its code.
             complain(&lost);
@@ -118,46 +85,33 @@ async fn carry_out(
 async fn by_command(
     command: Option<Command>,
     args: &RunArgs,
-    (global, surroundings): (&GlobalArgs, &Surroundings),
-    mut out: &mut Door<std::io::Stdout>,
-) -> Result<u8, CommandError> {
+    call: Call<'_>,
+    out: &mut (dyn Write + Send),
+) -> Result<u8, Trouble> {
     match command {
-        None => stoppable(async |stop| run::run(args, global, surroundings, stop).await).await,
-        Some(Command::List(args)) => list::list(&args.recipe, &surroundings.recipes_dir(global)?, &mut out),
-        Some(Command::Lint(args)) => lint::lint(&args.recipe, &surroundings.recipes_dir(global)?, &mut out),
-        Some(Command::Plan(args)) => {
-            stoppable(async |stop| plan::plan(&args, global, surroundings, stop, &mut out).await).await
-        }
-        Some(Command::Recover) => {
-            stoppable(async |stop| recover::recover(global, surroundings, stop, &mut out).await).await
-        }
+        None => stoppable(async |stop| run::run(args, call, stop).await).await,
+        Some(Command::List(args)) => list::list(&args.recipe, call, out),
+        Some(Command::Lint(args)) => lint::lint(&args.recipe, call, out),
+        Some(Command::Plan(args)) => stoppable(async |stop| plan::plan(&args, call, stop, out).await).await,
+        Some(Command::Recover) => stoppable(async |stop| recover::recover(call, stop, out).await).await,
         Some(Command::Canonical { command }) => {
-            let carry_out =
-                async |stop: Stop| canonical::carry_out(command, global, surroundings, stop, &mut out).await;
-            Box::pin(stoppable(carry_out)).await
+            Box::pin(stoppable(async |stop| canonical::carry_out(command, call, stop, out).await)).await
         }
         Some(Command::Snapshot { command }) => {
-            let carry_out =
-                async |stop: Stop| snapshot::carry_out(command, global, surroundings, stop, &mut out).await;
-            Box::pin(stoppable(carry_out)).await
+            Box::pin(stoppable(async |stop| snapshot::carry_out(command, call, stop, out).await)).await
         }
         Some(Command::Failpoints) => {
             write!(out, "{}", points::listed()).ok();
             Ok(exit::PASS)
         }
         Some(Command::Realms { command }) => {
-            let carry_out =
-                async |stop: Stop| realms::carry_out(command, global, surroundings, stop, &mut out).await;
-            stoppable(carry_out).await
+            stoppable(async |stop| realms::carry_out(command, call, stop, out).await).await
         }
         #[cfg(feature = "lab")]
         Some(Command::Lab { command }) => {
-            let carry_out = async |stop: Stop| {
-                super::lab::carry_out(command, global, surroundings, stop.run, &mut out).await
-            };
-            stoppable(carry_out).await
+            stoppable(async |stop| super::lab::carry_out(command, call, stop.run, out).await).await
         }
-        // Both are chosen in main: they run under a protocol of their own.
+        // Both are chosen before: they run under a protocol of their own.
         Some(Command::Check { .. }) => Ok(exit::USAGE),
         #[cfg(feature = "lab")]
         Some(Command::Abra { .. }) => Ok(exit::USAGE),
@@ -165,17 +119,19 @@ async fn by_command(
 }
 
 /// Does what a first signal cancels. The signal then explains whatever went wrong after it.
-async fn stoppable(act: impl AsyncFnOnce(Stop) -> Result<u8, CommandError>) -> Result<u8, CommandError> {
-    let stop = Stop::listen().map_err(CommandError::Process)?;
+async fn stoppable(act: impl AsyncFnOnce(Stop) -> Result<u8, Trouble>) -> Result<u8, Trouble> {
+    let stop = Stop::listen().map_err(not_set_up)?;
     let done = Box::pin(act(stop.clone())).await;
     explained(done, stop.signal())
 }
 
-fn explained(done: Result<u8, CommandError>, signal: Option<u8>) -> Result<u8, CommandError> {
+fn explained(done: Result<u8, Trouble>, signal: Option<u8>) -> Result<u8, Trouble> {
     match (done, signal) {
         // That somebody must act is no less true because of a signal (exit 6 before 130).
-        (Err(error @ CommandError::Trouble(Trouble::Signal(_) | Trouble::RestoreFailed(_))), _) => Err(error),
-        (Err(error), Some(signal)) => Err(CommandError::Stopped { signal, error: Box::new(error) }),
+        (Err(error), Some(signal)) => Err(match error.kind() {
+            TroubleKind::Signal(_) | TroubleKind::RestoreFailed => error,
+            _ => error.after_signal(signal),
+        }),
         (done, _) => done,
     }
 }
@@ -195,11 +151,8 @@ mod tests {
 
     #[test]
     fn a_signal_explains_what_went_wrong_after_it_and_nothing_else() {
-        let wrong = || Err(Trouble::Infrastructure("cancelled while waiting for the lab".to_owned()).into());
-        let code = |done| match done {
-            Ok(code) => code,
-            Err(error) => CommandError::exit_code(&error),
-        };
+        let wrong = || Err(Trouble::infrastructure("cancelled while waiting for the lab"));
+        let code = |done: Result<u8, Trouble>| done.unwrap_or_else(|error| error.kind().exit_code());
         for (done, signal, expected) in [
             (wrong(), None, 3),
             (wrong(), Some(2), 130),
@@ -209,7 +162,7 @@ mod tests {
         ] {
             assert_eq!(code(explained(done, signal)), expected, "{signal:?}");
         }
-        let lost = Err(Trouble::RestoreFailed("the known-good could not be brought back".to_owned()).into());
+        let lost = Err(Trouble::restore_failed("the known-good could not be brought back"));
         assert_eq!(code(explained(lost, Some(2))), 6);
         let text = explained(wrong(), Some(15)).unwrap_err().to_string();
         assert_eq!(text, "stopped by signal 15: cancelled while waiting for the lab");

@@ -1,83 +1,44 @@
-//! `ccci lab`: the local Co-op Cloud, as a command and as the server that holds when there are no settings.
+//! `ccci lab`: the local Co-op Cloud, as a command.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use ccci_core::atomic::PathContext as _;
-use ccci_core::lock::Lock;
 use ccci_core::secret::Secret;
-use ccci_core::settings::Settings;
-use ccci_core::verdict::exit;
+use ccci_core::verdict::{TroubleKind, exit};
 use ccci_core::wait::CancellationToken;
 use ccci_lab::browser::{self, BrowserError, Shot};
-use ccci_lab::engine::EngineOptions;
-use ccci_lab::lab::{
-    self, LabError, LabOptions, LabStatus, Left, StandIn, down, find_abra, reset, status, up,
-};
-use ccci_lab::layout::{DEFAULT_ROOT, LabLayout};
-use ccci_lab::work::{Progress, Work};
+use ccci_lab::lab::{LabError, LabStatus, Left, down, reset, status, up};
+use ccci_lab::work::Work;
 
-use super::dispatch::CommandError;
-use super::{GlobalArgs, LabCommand, ScreenshotArgs};
-use crate::request::Surroundings;
-use crate::server::{Server, ServerError};
+use super::args::{LabCommand, ScreenshotArgs};
+use super::dispatch::Call;
+use crate::session::lab::{layout, options, show};
+use crate::session::server::ServerError;
+use crate::session::trouble::{Classify, Trouble};
+
+impl Classify for BrowserError {
+    fn kind(&self) -> TroubleKind {
+        if self.is_refusal() { TroubleKind::BadInput } else { TroubleKind::Infrastructure }
+    }
+}
 
 /// The stand-in for abra, started by the lab's `abra` shim.
 #[expect(clippy::disallowed_methods, reason = "it is a program of its own, with abra's environment")]
-pub(crate) fn abra(args: &[String]) -> ExitCode {
+pub(super) fn abra(args: &[String]) -> ExitCode {
     ccci_lab::abra::main(args, |key| std::env::var(key).ok())
 }
 
-/// Brings the lab up and gives its settings, held so that nobody takes it down meanwhile.
-pub(crate) async fn bring_up(
-    global: &GlobalArgs,
-    surroundings: &Surroundings,
-    cancel: &CancellationToken,
-) -> Result<Server, ServerError> {
-    say("no settings file: using the lab on this machine (`ccci lab status` shows it)");
-    let layout = layout(surroundings);
-    let options = options(global, surroundings);
-    let (_, held) = Box::pin(lab::enter(&layout, &options, &show, cancel.clone())).await?;
-    Ok(Server { settings: Settings::load(&layout.settings())?, held: Some(held) })
-}
-
-/// The settings of a lab that was up once, else ones that suffice for its catalogue, which is made for it.
-pub(crate) async fn settings_to_plan(
-    global: &GlobalArgs,
-    surroundings: &Surroundings,
-    cancel: &CancellationToken,
-) -> Result<Settings, ServerError> {
-    if let Some(path) = settings_file(surroundings) {
-        return Ok(Settings::load(&path)?);
-    }
-    let (layout, options) = (layout(surroundings), options(global, surroundings));
-    say("no settings file, and no lab yet: using the lab's catalogue");
-    Ok(lab::catalogue_settings(&layout, &options, &show, cancel.clone()).await?)
-}
-
-/// The lab's settings file, if the lab was up once.
-pub(crate) fn settings_file(surroundings: &Surroundings) -> Option<PathBuf> {
-    Some(layout(surroundings).settings()).filter(|path| path.exists())
-}
-
-/// Holds the lab if this settings file is its own.
-pub(crate) fn hold_if_own(path: &Path, surroundings: &Surroundings) -> Result<Option<Lock>, ServerError> {
-    let layout = layout(surroundings);
-    let (path, own) = (path.canonicalize(), layout.settings().canonicalize());
-    let same = path.is_ok_and(|path| own.is_ok_and(|own| own == path));
-    Ok(if same { Some(lab::hold(&layout)?) } else { None })
-}
-
 /// Carries out a `ccci lab` command.
-pub(crate) async fn carry_out(
+pub(super) async fn carry_out(
     command: LabCommand,
-    global: &GlobalArgs,
-    surroundings: &Surroundings,
+    call: Call<'_>,
     cancel: CancellationToken,
     out: &mut dyn Write,
-) -> Result<u8, CommandError> {
-    let (layout, options) = (layout(surroundings), options(global, surroundings));
+) -> Result<u8, Trouble> {
+    let surroundings = call.surroundings;
+    let (layout, options) = (layout(surroundings), options(&call.global.which(), surroundings));
     let text = match command {
         LabCommand::Up => {
             shown(&Box::pin(up(&layout, &options, &show, cancel)).await.map_err(ServerError::from)?)
@@ -85,7 +46,7 @@ pub(crate) async fn carry_out(
         LabCommand::Status { json } => {
             let status =
                 status(&layout, &options.engine, options.abra.as_deref()).await.map_err(ServerError::from)?;
-            if json { serde_json::to_string_pretty(&status).unwrap_or_default() } else { shown(&status) }
+            if json { serde_json::to_string_pretty(&status)? } else { shown(&status) }
         }
         LabCommand::Down => left(Box::pin(down(&layout, &options.engine, &show, cancel)).await)?,
         LabCommand::Reset { images } => {
@@ -100,7 +61,7 @@ pub(crate) async fn carry_out(
 }
 
 /// Takes a picture and says of what.
-async fn screenshot(args: &ScreenshotArgs, work: &Work<'_>) -> Result<String, CommandError> {
+async fn screenshot(args: &ScreenshotArgs, work: &Work<'_>) -> Result<String, Trouble> {
     let password = args.password_file.as_deref().map(password).transpose()?;
     let login = args.user.as_deref().zip(password.as_ref());
     let shot = Shot { url: &args.url, login, expect: &args.expect, out: &args.out };
@@ -109,12 +70,12 @@ async fn screenshot(args: &ScreenshotArgs, work: &Work<'_>) -> Result<String, Co
 }
 
 /// The password in a file, without the line break at its end.
-fn password(file: &Path) -> Result<Secret, CommandError> {
+fn password(file: &Path) -> Result<Secret, Trouble> {
     let text = std::fs::read_to_string(file).path("read", file).map_err(BrowserError::from)?;
     Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
-fn left(done: Result<Left, LabError>) -> Result<String, CommandError> {
+fn left(done: Result<Left, LabError>) -> Result<String, Trouble> {
     let left = done.map_err(ServerError::from)?;
     let removed = left.removed.iter().map(|what| format!("removed {what}"));
     let kept = left.kept.iter().map(|what| format!("kept {what}"));
@@ -142,29 +103,4 @@ fn shown(status: &LabStatus) -> String {
         format!("recipes   {}", status.recipes.join(", ")),
     ]
     .join("\n")
-}
-
-fn layout(surroundings: &Surroundings) -> LabLayout {
-    LabLayout::new(surroundings.lab_dir.clone().unwrap_or_else(|| DEFAULT_ROOT.into()))
-}
-
-fn options(global: &GlobalArgs, surroundings: &Surroundings) -> LabOptions {
-    LabOptions {
-        engine: EngineOptions { docker_host: surroundings.docker_host.clone(), insist: global.lab },
-        stand_in: StandIn { program: surroundings.exe.clone(), words: vec!["__abra".to_owned()] },
-        abra: find_abra(),
-    }
-}
-
-/// Shows what is built and how long it takes, without moving the cursor.
-fn show(progress: Progress) {
-    match progress {
-        Progress::Began { what } => say(&format!("lab: {what} …")),
-        Progress::Ended { what, took } => say(&format!("lab: {what}: {:.1} s", took.as_secs_f64())),
-        Progress::Note(text) => say(&format!("lab: {text}")),
-    }
-}
-
-fn say(line: &str) {
-    writeln!(std::io::stderr(), "{line}").ok();
 }

@@ -6,14 +6,18 @@ use std::path::Path;
 use ccci_core::names::RecipeName;
 use ccci_core::verdict::exit;
 
-use super::dispatch::CommandError;
-use crate::overlay;
-use crate::request::RequestError;
-use crate::room::RoomError;
+use super::dispatch::Call;
+use crate::run::overlay;
+use crate::run::room::RoomError;
+use crate::session::trouble::Trouble;
 
 /// Looks a recipe's folder over. Findings are bad input.
-pub(crate) fn lint(recipe: &str, recipes: &Path, out: &mut dyn Write) -> Result<u8, CommandError> {
-    let recipe: RecipeName = recipe.parse().map_err(RequestError::from)?;
+pub(super) fn lint(recipe: &str, call: Call<'_>, out: &mut dyn Write) -> Result<u8, Trouble> {
+    lint_in(&call.surroundings.recipes_dir(call.global.recipes.as_ref())?, recipe, out)
+}
+
+fn lint_in(recipes: &Path, recipe: &str, out: &mut dyn Write) -> Result<u8, Trouble> {
+    let recipe: RecipeName = recipe.parse()?;
     let folder = recipes.join(recipe.as_str());
     let (checks, problems) = overlay::inspect(&recipe, &folder).map_err(RoomError::from)?;
     let (last, code) = match (problems.len(), overlay::absent(recipes, &recipe)) {
@@ -43,7 +47,7 @@ mod tests {
             atomic::write_with_mode(&path, text.as_bytes(), *mode).unwrap();
         }
         let mut out = Vec::new();
-        let code = lint("blog", dir.path(), &mut out).unwrap();
+        let code = lint_in(dir.path(), "blog", &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         (code, text.replace(&format!("{}/", dir.path().display()), ""))
     }

@@ -5,43 +5,37 @@ use std::io::Write;
 use std::path::Path;
 
 use ccci_core::names::RecipeName;
-use ccci_core::plan::{self, Ask, FoundCheck};
+use ccci_core::plan::{Ask, FoundCheck};
 use ccci_core::stage::{CheckKind, StageName};
-use ccci_core::verdict::{Trouble, exit};
+use ccci_core::verdict::exit;
 
-use super::dispatch::CommandError;
-use crate::overlay;
-use crate::request::RequestError;
-use crate::room::Room;
+use super::dispatch::Call;
+use crate::run::overlay;
+use crate::run::room::Room;
+use crate::session::trouble::Trouble;
 
 /// Lists all checks of a recipe.
-pub(crate) fn list(recipe: &str, recipes: &Path, out: &mut dyn Write) -> Result<u8, CommandError> {
-    let recipe = recipe.parse().map_err(RequestError::from)?;
-    list_chosen(&recipe, recipes, &Ask::default(), out)
+pub(super) fn list(recipe: &str, call: Call<'_>, out: &mut dyn Write) -> Result<u8, Trouble> {
+    let recipe: RecipeName = recipe.parse()?;
+    let recipes = call.surroundings.recipes_dir(call.global.recipes.as_ref())?;
+    list_chosen(&recipe, &recipes, &Ask::default(), out)
 }
 
 /// Lists the checks that these stages and this filter leave.
-pub(crate) fn list_chosen(
+pub(super) fn list_chosen(
     recipe: &RecipeName,
     recipes: &Path,
     ask: &Ask,
     out: &mut dyn Write,
-) -> Result<u8, CommandError> {
+) -> Result<u8, Trouble> {
     let room = Room::open(recipes, recipe)?;
     let skipped = |stage| room.manifest.skipped(stage);
-    let chosen = chosen(&room, ask)?;
+    let chosen = room.chosen(ask)?;
     let note = overlay::absent(recipes, recipe).map(|absent| format!("{recipe}: {absent}\n"));
     // What cannot be written is told by whoever opened the stream.
     out.write_all(note.unwrap_or_default().as_bytes()).ok();
     out.write_all(text(&chosen, skipped).as_bytes()).ok();
     Ok(exit::PASS)
-}
-
-/// The checks that these stages and this filter leave, as far as that is known without the recipe's repository. None
-/// is an error.
-pub(crate) fn chosen(room: &Room, ask: &Ask) -> Result<Vec<FoundCheck>, Trouble> {
-    let asked = |stage| ask.stages.is_empty() || stage == StageName::Install || ask.stages.contains(&stage);
-    plan::choose(ask, &room.all_checks(), asked).map_err(|error| Trouble::NothingSelected(error.to_string()))
 }
 
 fn text<'a>(checks: &[FoundCheck], skipped: impl Fn(StageName) -> Option<&'a str>) -> String {
@@ -110,7 +104,7 @@ mod tests {
     fn a_recipe_without_a_folder_is_listed_with_a_note_first() {
         let dir = tempfile::tempdir().unwrap();
         let mut out = Vec::new();
-        list("blog", dir.path(), &mut out).unwrap();
+        list_chosen(&"blog".parse().unwrap(), dir.path(), &Ask::default(), &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         let note = format!("blog: no folder {}: generic checks only\n", dir.path().join("blog").display());
         assert!(text.starts_with(&note), "{text}");
@@ -122,6 +116,6 @@ mod tests {
         let filter = Filter { text: Some("no-such-check".into()), ..Filter::default() };
         let ask = Ask { filter, ..Ask::default() };
         let error = list_chosen(&"blog".parse().unwrap(), dir.path(), &ask, &mut Vec::new()).unwrap_err();
-        assert!(matches!(error, CommandError::Trouble(Trouble::NothingSelected(_))), "{error}");
+        assert_eq!(error.kind(), ccci_core::verdict::TroubleKind::NothingSelected, "{error}");
     }
 }

@@ -2,60 +2,43 @@
 
 use std::io::Write;
 
-use ccci_core::canonical::Canonical;
 use ccci_core::manifest::PROVIDER;
-use ccci_core::names::{AppDomain, RunId};
-use ccci_core::plan::{BaseDeploy, Filter, Plan, Wish, plan as make};
+use ccci_core::plan::{BaseDeploy, Plan, Wish};
 use ccci_core::report::Mode;
 use ccci_core::stage::StageName;
-use ccci_core::verdict::{Trouble, exit};
+use ccci_core::verdict::exit;
 use ccci_core::version::RecipeVersion;
 
-use super::dispatch::CommandError;
-use super::{GlobalArgs, PlanArgs};
-use crate::observe;
-use crate::pipeline::{enrolled, known_release, not_planned};
-use crate::reach;
-use crate::request::{Surroundings, Target};
-use crate::room::Room;
-use crate::server;
-use crate::signals::Stop;
-use crate::world::{World, infrastructure};
+use super::args::PlanArgs;
+use super::dispatch::Call;
+use super::run::stages;
+use crate::Session;
+use crate::run::outlook::Outlook;
+use crate::run::reach;
+use crate::run::room::Room;
+use crate::session::request::Target;
+use crate::session::signals::Stop;
+use crate::session::trouble::Trouble;
 
 /// Prints the plan.
-pub(crate) async fn plan(
+pub(super) async fn plan(
     args: &PlanArgs,
-    global: &GlobalArgs,
-    surroundings: &Surroundings,
+    call: Call<'_>,
     stop: Stop,
     out: &mut dyn Write,
-) -> Result<u8, CommandError> {
-    let reference = args.reference.as_deref();
-    let wish = if args.quick || surroundings.quick { Wish::Quick } else { Wish::Cold };
-    let target =
-        Target::parse(&args.recipe, reference, args.src.as_deref(), &args.stages, Filter::default(), wish)?;
-    let recipes_dir = surroundings.recipes_dir(global)?;
-    let room = Room::open(&recipes_dir, &target.recipe)?;
-    let settings = server::to_plan(global, surroundings, &stop.run).await?;
-    let world = &World::quiet(settings, surroundings, stop);
-    let dir = tempfile::tempdir().map_err(infrastructure)?;
-    // Any run's domain has the same form.
-    let domain = AppDomain::cold(&target.recipe, &RunId::from_bytes([0; 3]), &world.settings.base_domain);
-    let domain = domain.map_err(|error| Trouble::BadInput(error.to_string()))?;
-    let settings = &world.settings;
-    let canonical = Canonical::of(&target.recipe, &settings.base_domain, &settings.state_dir);
-    let canonical = canonical.map_err(|error| error.to_string());
-    let known = known_release(&canonical, &room, world)?;
-    let (git, clone) = (world.git(None), dir.path().join("clone"));
-    let subject = observe::subject(&target, &domain, (&git, &clone), room, &known, world).await?;
-    let needs_provider = subject.room.provider.is_some();
-    let plan = make(&target.ask, &subject.observed).map_err(|error| not_planned(&error))?;
-    let fits = canonical
-        .and_then(|canonical| subject.fits(settings, &canonical.domain).map_err(|error| error.to_string()));
-    let why_not = fits.err().filter(|_| enrolled(&target.recipe, &subject.room, world));
-    let reaches = reach::lines(&reach::of(&plan, &subject, settings).await);
-    let none_kept = why_not.map(|why| format!("keeps no known-good, whatever the verdict: {why}"));
-    let more: String = reaches.into_iter().chain(none_kept).map(|line| line + "\n").collect();
+) -> Result<u8, Trouble> {
+    let mut target = Target::newest(&args.recipe)?;
+    target.reference.clone_from(&args.reference);
+    target.src.clone_from(&args.src);
+    target.ask.stages = stages(&args.stages)?;
+    let quick = args.quick || call.surroundings.quick;
+    target.ask.wish = if quick { Wish::Quick } else { Wish::Cold };
+    // Found before anything is made for it.
+    Room::open(&call.surroundings.recipes_dir(call.global.recipes.as_ref())?, &target.recipe)?;
+    let session = Box::pin(Session::to_plan(call.surroundings, &call.global.which(), stop)).await?;
+    let Outlook { plan, needs_provider, reaches, nothing_kept } = session.outlook(&target).await?;
+    let none_kept = nothing_kept.map(|why| format!("keeps no known-good, whatever the verdict: {why}"));
+    let more: String = reach::lines(&reaches).into_iter().chain(none_kept).map(|line| line + "\n").collect();
     write!(out, "{}{more}", text(&plan, needs_provider)).ok();
     Ok(exit::PASS)
 }

@@ -3,49 +3,45 @@
 use std::io::Write;
 
 use ccci_core::names::AppDomain;
-use ccci_core::verdict::{Trouble, exit};
+use ccci_core::verdict::exit;
 use ccci_sso::reap::{Decision, Judged, Kept, Reaped, Survey};
 use ccci_sso::{RealmName, StateId};
 use serde::Serialize;
 
-use super::dispatch::CommandError;
-use super::{GlobalArgs, RealmsCommand};
-use crate::provider;
-use crate::request::Surroundings;
-use crate::server;
-use crate::signals::Stop;
-use crate::world::infrastructure;
+use super::args::RealmsCommand;
+use super::dispatch::Call;
+use crate::run::provider::{self, Lookout, REAPERS, Surveyed};
+use crate::session::signals::Stop;
+use crate::session::trouble::Trouble;
 
 /// Carries out a `ccci realms` command.
-pub(crate) async fn carry_out(
+pub(super) async fn carry_out(
     command: RealmsCommand,
-    global: &GlobalArgs,
-    surroundings: &Surroundings,
+    call: Call<'_>,
     stop: Stop,
     out: &mut dyn Write,
-) -> Result<u8, CommandError> {
+) -> Result<u8, Trouble> {
     let follows = "there is no Keycloak to ask";
-    let Some((world, _held)) = server::to_recover(global, surroundings, stop, follows, out)? else {
-        return Ok(exit::PASS);
-    };
-    let world = &world;
+    let Some(session) = call.session(stop, follows, out)? else { return Ok(exit::PASS) };
+    let world = session.world();
     let _share = provider::share(world)?;
     let swarm = world.swarm().await?;
-    let usable = provider::live_warm(&swarm, &world.stop.run, world).await.map_err(Trouble::from)?;
-    let state = StateId::of(&world.settings.state_dir).map_err(infrastructure)?;
-    let (survey, unknown) = provider::survey(&usable, &state, world).await?;
+    let lookout = Lookout { swarm: &swarm, cancel: &world.stop.run, world };
+    let usable = lookout.live_warm().await?;
+    let state = StateId::of(&world.settings.state_dir)?;
+    let Surveyed { survey, unknown } = lookout.survey(&usable, &state).await?;
     let (json, done) = match command {
         RealmsCommand::Ls { json } => (json, Done::Listed),
         RealmsCommand::Reap { dry_run: true, json } => (json, Done::Tried),
         RealmsCommand::Reap { dry_run: false, json } => {
-            (json, Done::Reaped(survey.reap(&usable.keycloak, provider::REAPERS, &world.stop.run).await))
+            (json, Done::Reaped(survey.reap(&usable.keycloak, REAPERS, &world.stop.run).await))
         }
     };
     let report = Report::new(&usable.domain, &state, &survey, &done, unknown);
-    let text = if json { serde_json::to_string_pretty(&report).unwrap_or_default() } else { report.shown() };
+    let text = if json { serde_json::to_string_pretty(&report)? } else { report.shown() };
     writeln!(out, "{text}").ok();
     match world.stop.signal() {
-        Some(signal) if !report.not_begun.is_empty() => Err(Trouble::Signal(signal).into()),
+        Some(signal) if !report.not_begun.is_empty() => Err(Trouble::signal(signal)),
         _ => Ok(report.exit_code()),
     }
 }

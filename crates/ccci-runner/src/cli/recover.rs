@@ -2,39 +2,36 @@
 
 use std::io::Write;
 
-use ccci_core::verdict::{Trouble, exit};
+use ccci_core::verdict::exit;
 
-use super::GlobalArgs;
-use super::dispatch::CommandError;
-use crate::request::Surroundings;
-use crate::server;
-use crate::signals::Stop;
-use crate::teardown;
-use crate::warm::recover::End;
+use super::dispatch::Call;
+use crate::kept::recover::{End, Told};
+use crate::session::signals::Stop;
+use crate::session::trouble::Trouble;
 
 /// Sweeps, and says what was found. Runs that are alive are never touched.
-pub(crate) async fn recover(
-    global: &GlobalArgs,
-    surroundings: &Surroundings,
-    stop: Stop,
-    out: &mut dyn Write,
-) -> Result<u8, CommandError> {
+pub(super) async fn recover(call: Call<'_>, stop: Stop, out: &mut dyn Write) -> Result<u8, Trouble> {
     let follows = "there is nothing to recover";
-    let Some((world, _held)) = server::to_recover(global, surroundings, stop, follows, out)? else {
-        return Ok(exit::PASS);
-    };
-    let world = &world;
-    let swarm = world.swarm().await?;
-    let told = teardown::sweep("recover", &[], &swarm, world).await?;
+    let Some(session) = call.session(stop.clone(), follows, out)? else { return Ok(exit::PASS) };
+    let told = session.recover().await?;
     let lines: Vec<&str> = told.iter().map(|told| told.line.as_str()).collect();
     let text = if lines.is_empty() { "no run has left anything".to_owned() } else { lines.join("\n") };
-    writeln!(out, "{}", world.redactor.clean(&text)).ok();
+    writeln!(out, "{}", session.redactor().clean(&text)).ok();
+    match (ended(&told), stop.signal()) {
+        (exit::RESTORE_FAILED, _) => Ok(exit::RESTORE_FAILED),
+        (_, Some(signal)) => Err(Trouble::signal(signal)),
+        (code, None) => Ok(code),
+    }
+}
+
+/// The exit code of what was found.
+fn ended(told: &[Told]) -> u8 {
     let any = |end: End| told.iter().any(|told| told.end == end);
     if any(End::NotRestored) {
-        return Ok(exit::RESTORE_FAILED);
+        exit::RESTORE_FAILED
+    } else if any(End::Left) {
+        exit::INCONCLUSIVE
+    } else {
+        exit::PASS
     }
-    if let Some(signal) = world.stop.signal() {
-        return Err(Trouble::Signal(signal).into());
-    }
-    Ok(if any(End::Left) { exit::INCONCLUSIVE } else { exit::PASS })
 }

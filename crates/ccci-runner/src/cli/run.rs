@@ -1,118 +1,164 @@
 //! A run, or with `--list` the list of its checks.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use ccci_core::event::{Consumer, Events};
-use ccci_core::secret::Redactor;
-use ccci_core::verdict::exit;
+use ccci_core::event::Consumer;
+use ccci_core::plan::{Filter, Wish};
+use ccci_core::stage::{StageError, StageName};
+use ccci_core::verdict::{TroubleKind, exit};
 
-use super::dispatch::CommandError;
-use super::{GlobalArgs, RunArgs, list};
-use crate::pipeline::{self, Place};
+use super::args::{Colour, RunArgs};
+use super::dispatch::{Call, complain};
+use super::list;
 use crate::report::door::{Door, Lost};
+use crate::report::files::{self, JsonTarget, WriteError};
 use crate::report::terminal::Terminal;
-use crate::report::{SharedRecorder, files};
-use crate::request::{RunRequest, Surroundings, results_stream};
-use crate::room::Room;
-use crate::server::{self, Server};
-use crate::signals::Stop;
-use crate::warm::after;
-use crate::warm::points::Point;
-use crate::world::World;
+use crate::run::room::Room;
+use crate::session::request::RunRequest;
+use crate::session::signals::Stop;
+use crate::session::surroundings::Surroundings;
+use crate::session::trouble::{Classify, Trouble};
+use crate::{Ended, Session};
 
-/// Carries out what the arguments ask for and gives the exit code.
-pub(crate) async fn run(
-    args: &RunArgs,
-    global: &GlobalArgs,
-    surroundings: &Surroundings,
-    stop: Stop,
-) -> Result<u8, CommandError> {
-    run_heard(args, global, surroundings, stop, SharedRecorder::default()).await
+/// Arguments of a run that mean nothing. Exit code 2.
+#[derive(Debug, thiserror::Error)]
+enum ArgsError {
+    #[error("--recipe is missing: name the recipe to test, or see `ccci --help` for the other commands")]
+    NoRecipe,
+    #[error("--json {}: {why}", path.display())]
+    Json { path: PathBuf, why: &'static str },
 }
 
-/// The same, recorded where the caller can read it.
-pub(crate) async fn run_heard(
-    args: &RunArgs,
-    global: &GlobalArgs,
-    surroundings: &Surroundings,
-    stop: Stop,
-    recorder: SharedRecorder,
-) -> Result<u8, CommandError> {
-    let request = RunRequest::parse(args, surroundings)?;
-    let recipes_dir = surroundings.recipes_dir(global)?;
+impl Classify for ArgsError {
+    fn kind(&self) -> TroubleKind {
+        TroubleKind::BadInput
+    }
+}
+
+/// Carries out what the arguments ask for and gives the exit code.
+pub(super) async fn run(args: &RunArgs, call: Call<'_>, stop: Stop) -> Result<u8, Trouble> {
+    let request = request(args, call.surroundings)?;
+    let json = args.json.as_deref().map(json_target).transpose()?;
+    let target = &request.target;
+    let recipes = call.surroundings.recipes_dir(call.global.recipes.as_ref())?;
     if args.list {
-        let target = &request.target;
-        return listed(|out| list::list_chosen(&target.recipe, &recipes_dir, &target.ask, out));
+        return listed(|out| list::list_chosen(&target.recipe, &recipes, &target.ask, out));
     }
     // Everything that can be wrong in the arguments and the recipe's folder is found before the server is touched.
-    let room = Room::open(&recipes_dir, &request.target.recipe)?;
-    list::chosen(&room, &request.target.ask)?;
-    let redactor = Redactor::default();
+    Room::open(&recipes, &target.recipe)?.chosen(&target.ask)?;
+    let session = Box::pin(Session::open(call.surroundings, &call.global.which(), stop)).await?;
     let lost = Lost::default();
-    // Held to the end of the run.
-    let Server { settings, held: _held } = server::to_run(global, surroundings, &stop.run).await?;
-    let terminal = Terminal::new(
-        results_stream(request.json.as_ref(), &lost),
+    let terminal = terminal(json.as_ref(), call, &session, &lost);
+    let hand_out = |report: &_| json.as_ref().map_or(Ok(()), |target| files::hand_out(target, report));
+    let ended = Box::pin(session.run_and(&request, terminal, hand_out)).await?;
+    code_of(ended, lost)
+}
+
+/// `ccci canonical seed`: a full cold run, whatever the environment asks of other runs, that must end in a promotion.
+pub(super) async fn seed(recipe: &str, call: Call<'_>, stop: Stop) -> Result<u8, Trouble> {
+    let request = RunRequest::cold(recipe)?;
+    let recipes = call.surroundings.recipes_dir(call.global.recipes.as_ref())?;
+    Room::open(&recipes, &request.target.recipe)?;
+    let session = Box::pin(Session::open(call.surroundings, &call.global.which(), stop)).await?;
+    let lost = Lost::default();
+    let ended = Box::pin(session.seed(recipe, terminal(None, call, &session, &lost))).await?;
+    code_of(ended, lost)
+}
+
+/// What a person reads of a run.
+fn terminal(json: Option<&JsonTarget>, call: Call<'_>, session: &Session, lost: &Lost) -> Terminal {
+    Terminal::new(
+        results_stream(json, lost),
         Box::new(std::io::stderr()),
-        surroundings.colour(global.color),
-        redactor.clone(),
-    );
-    let consumers: Vec<Box<dyn Consumer>> = vec![Box::new(recorder.clone()), Box::new(terminal)];
-    let world = World {
-        settings,
-        exe: surroundings.exe.clone(),
-        home: surroundings.home.clone(),
-        events: Events::new(consumers),
-        redactor,
-        stop,
-        points: surroundings.points.clone(),
-    };
-    let (judgement, place) = Box::pin(pipeline::run(&request, room, &world)).await?;
-    let mut written = write(&recorder, request.json.as_ref(), place.as_ref(), &world);
-    if let Some(mut place) = place {
-        world.points.reach(Point::Reported);
-        // Only the app is needed from here on.
-        place.locks.provider.take();
-        place.locks.slot.take();
-        if let Some(known) = &place.afterwards {
-            after::make_ready(known, &world).await;
-            // The record has this phase too.
-            let again = recorder.report(&world.redactor).map_or(Ok(()), |r| files::keep(&place.dir, &r));
-            written = written.and(again);
-        }
-        // Only now may others take the run for finished.
-        place.locks.free();
-        world.events.progress(format!("record: {}", place.dir.display()));
-    }
-    let written = written.and(lost.take().map_or(Ok(()), |lost| Err(lost.into())));
-    match written {
-        Err(error) if judgement.exit_code == exit::PASS => Err(error.into()),
-        Err(error) => {
+        colour(call.global.color, call.surroundings),
+        session.redactor().clone(),
+    )
+}
+
+/// The exit code: that of the verdict, unless a pass could not be told.
+fn code_of(ended: Ended, lost: Lost) -> Result<u8, Trouble> {
+    let code = ended.judgement.exit_code;
+    let lost = || lost.take().map(|lost| Trouble::from(WriteError::from(lost)));
+    match ended.unwritten.or_else(lost) {
+        Some(error) if code == exit::PASS => Err(error),
+        Some(error) => {
             // The verdict is the worse news; it keeps its code.
-            world.events.progress(format!("the record could not be written: {error}"));
-            Ok(judgement.exit_code)
+            complain(&format!("the record could not be written: {error}"));
+            Ok(code)
         }
-        Ok(()) => Ok(judgement.exit_code),
+        None => Ok(code),
     }
 }
 
 /// Lists, and says so where the list could not be written.
-fn listed(list: impl FnOnce(&mut dyn Write) -> Result<u8, CommandError>) -> Result<u8, CommandError> {
+fn listed(list: impl FnOnce(&mut dyn Write) -> Result<u8, Trouble>) -> Result<u8, Trouble> {
     let lost = Lost::default();
     let mut out = Door::out(&lost);
     let code = list(&mut out)?;
-    out.flush().map_err(CommandError::Process)?;
-    lost.take().map_or(Ok(code), |lost| Err(files::WriteError::from(lost).into()))
+    out.flush()?;
+    lost.take().map_or(Ok(code), |lost| Err(WriteError::from(lost).into()))
 }
 
-fn write(
-    recorder: &SharedRecorder,
-    json: Option<&files::JsonTarget>,
-    place: Option<&Place>,
-    world: &World,
-) -> Result<(), files::WriteError> {
-    let Some(report) = recorder.report(&world.redactor) else { return Ok(()) };
-    let kept = place.map_or(Ok(()), |place| files::keep(&place.dir, &report));
-    // Also when it could not be kept here: whoever waits for the record shall have it.
-    json.map_or(Ok(()), |target| files::hand_out(target, &report)).and(kept)
+/// The request that the arguments make.
+fn request(args: &RunArgs, surroundings: &Surroundings) -> Result<RunRequest, Trouble> {
+    let mut request = RunRequest::cold(args.recipe.as_deref().ok_or(ArgsError::NoRecipe)?)?;
+    request.target.reference.clone_from(&args.reference);
+    request.target.src.clone_from(&args.src);
+    let ask = &mut request.target.ask;
+    ask.stages = stages(&args.stages)?;
+    ask.filter = Filter { text: args.filter.clone(), exact: args.exact, skip: args.skip.clone() };
+    ask.wish = match (args.quick || surroundings.quick, args.no_fallback) {
+        (false, _) => Wish::Cold,
+        (true, false) => Wish::Quick,
+        (true, true) => Wish::QuickOnly,
+    };
+    request.patience = if args.no_wait { Duration::ZERO } else { Duration::from_secs(args.wait) };
+    Ok(if args.stay { request.staying() } else { request })
+}
+
+/// The stages that are named.
+pub(super) fn stages(names: &[String]) -> Result<Vec<StageName>, StageError> {
+    names.iter().map(|name| name.parse()).collect()
+}
+
+/// Where the record goes. A place that cannot be written is told before the run, not after it.
+fn json_target(text: &str) -> Result<JsonTarget, ArgsError> {
+    if text == "-" {
+        return Ok(JsonTarget::Stdout);
+    }
+    let path = Path::new(text).to_owned();
+    let parent = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    if path.is_dir() {
+        return Err(ArgsError::Json { path, why: "it is a directory, and a file is wanted" });
+    }
+    if parent.is_some_and(|dir| !dir.is_dir()) {
+        return Err(ArgsError::Json { path, why: "its directory does not exist" });
+    }
+    Ok(JsonTarget::File(path))
+}
+
+/// Standard output for results, or standard error when standard output carries the record.
+fn results_stream(json: Option<&JsonTarget>, lost: &Lost) -> Box<dyn Write + Send> {
+    // The report makes its own texts harmless, and paints.
+    match json {
+        Some(JsonTarget::Stdout) => Box::new(Door::err().painted()),
+        _ => Box::new(Door::out(lost).painted()),
+    }
+}
+
+/// Whether results are coloured.
+fn colour(choice: Colour, surroundings: &Surroundings) -> bool {
+    match choice {
+        Colour::Always => true,
+        Colour::Never => false,
+        Colour::Auto => surroundings.colour_wanted.unwrap_or_else(|| std::io::stdout().is_terminal()),
+    }
+}
+
+/// A terminal for what is said beside results: standard error, without colour.
+pub(super) fn talk(session: &Session) -> impl Consumer + 'static {
+    let (said, failed) = (Box::new(std::io::stderr()), Box::new(std::io::stderr()));
+    Terminal::new(said, failed, false, session.redactor().clone())
 }

@@ -2,46 +2,38 @@
 
 use std::io::Write;
 
-use ccci_core::canonical::Canonical;
 use ccci_core::disk::Size;
 use ccci_core::names::RecipeName;
-use ccci_core::verdict::{Trouble, exit};
+use ccci_core::verdict::exit;
 use ccci_snap::{Meta, SnapError};
 use serde::Serialize;
 
-use super::dispatch::CommandError;
-use super::{GlobalArgs, SnapshotCommand};
-use crate::request::{RequestError, Surroundings};
-use crate::room::Room;
-use crate::server;
-use crate::signals::Stop;
-use crate::warm::{commands, known};
-use crate::world::{World, infrastructure};
+use super::args::SnapshotCommand;
+use super::dispatch::Call;
+use crate::kept::{KeptApp, KnownGood};
+use crate::session::signals::Stop;
+use crate::session::trouble::Trouble;
+use crate::session::world::World;
 
 /// Carries out a `ccci snapshot` command.
-pub(crate) async fn carry_out(
+pub(super) async fn carry_out(
     command: SnapshotCommand,
-    global: &GlobalArgs,
-    surroundings: &Surroundings,
+    call: Call<'_>,
     stop: Stop,
     out: &mut dyn Write,
-) -> Result<u8, CommandError> {
-    let follows = "nothing is kept";
-    let Some((world, _held)) = server::to_recover(global, surroundings, stop, follows, out)? else {
-        return Ok(exit::PASS);
-    };
-    let world = &world;
-    let name = |text: &str| text.parse::<RecipeName>().map_err(RequestError::from);
+) -> Result<u8, Trouble> {
+    let Some(session) = call.session(stop, "nothing is kept", out)? else { return Ok(exit::PASS) };
     match command {
         SnapshotCommand::Ls { json } => {
-            writeln!(out, "{}", listed(json, world)?).ok();
+            writeln!(out, "{}", listed(json, session.world())?).ok();
             Ok(exit::PASS)
         }
-        SnapshotCommand::Verify(recipe) => verify(&name(&recipe.recipe)?, world, out).await,
+        SnapshotCommand::Verify(recipe) => {
+            let app = KeptApp::canonical(&recipe.recipe.parse()?, session.world())?;
+            verify(&app, out).await
+        }
         SnapshotCommand::Restore(recipe) => {
-            let recipe = name(&recipe.recipe)?;
-            let room = Room::open(&surroundings.recipes_dir(global)?, &recipe)?;
-            let said = Box::pin(commands::restore(&recipe, &room, world)).await?;
+            let said = Box::pin(session.restore(&recipe.recipe.parse::<RecipeName>()?)).await?;
             writeln!(out, "{said}").ok();
             Ok(exit::PASS)
         }
@@ -60,20 +52,19 @@ struct Row {
 }
 
 fn listed(json: bool, world: &World) -> Result<String, Trouble> {
-    let settings = &world.settings;
     let mut rows = Vec::new();
-    for canonical in Canonical::all(&settings.base_domain, &settings.state_dir).map_err(infrastructure)? {
-        let store = known::store(&canonical);
+    for app in KeptApp::all(world)? {
+        let store = app.store();
         let (meta, damage) = match store.open() {
             Ok(snapshot) => (Some(snapshot.meta().clone()), None),
             Err(SnapError::None { .. }) => continue,
             Err(error) => (None, Some(error.to_string())),
         };
         let dir = store.snapshot_dir().display().to_string();
-        rows.push(Row { recipe: canonical.recipe.to_string(), dir, meta, damage });
+        rows.push(Row { recipe: app.recipe().to_string(), dir, meta, damage });
     }
     if json {
-        return Ok(serde_json::to_string_pretty(&rows).unwrap_or_default());
+        return Ok(serde_json::to_string_pretty(&rows)?);
     }
     if rows.is_empty() {
         return Ok("there are no snapshots".to_owned());
@@ -95,31 +86,31 @@ fn lines(row: &Row) -> Vec<String> {
     std::iter::once(head).chain(volumes).collect()
 }
 
-async fn verify(recipe: &RecipeName, world: &World, out: &mut dyn Write) -> Result<u8, CommandError> {
-    let canonical = commands::canonical(recipe, world)?;
+async fn verify(app: &KeptApp, out: &mut dyn Write) -> Result<u8, Trouble> {
     // A promotion would put another snapshot into the place of the one that is read.
-    let _lock = commands::take(&canonical, "snapshot verify", world)?;
-    let snapshot = match known::store(&canonical).open() {
+    let _lock = app.take("snapshot verify")?;
+    let snapshot = match app.store().open() {
         Ok(snapshot) => snapshot,
         Err(SnapError::None { .. }) => {
-            return Err(Trouble::NoCanonical(format!("{recipe} has no snapshot here")).into());
+            return Err(Trouble::no_canonical(format!("{} has no snapshot here", app.recipe())));
         }
-        Err(error) => return damaged(&error, out),
+        Err(error) => return damaged(error, out),
     };
-    match known::verified(&snapshot, world).await? {
+    let known = KnownGood::of(app, snapshot);
+    match known.verified().await? {
         Ok(()) => {
-            let bytes = snapshot.meta().size();
-            writeln!(out, "{}: every byte of {bytes} is as it was kept", snapshot.dir().display()).ok();
+            let (dir, bytes) = (known.snapshot.dir().display(), known.snapshot.meta().size());
+            writeln!(out, "{dir}: every byte of {bytes} is as it was kept").ok();
             Ok(exit::PASS)
         }
-        Err(error) => damaged(&error, out),
+        Err(error) => damaged(error, out),
     }
 }
 
-fn damaged(error: &SnapError, out: &mut dyn Write) -> Result<u8, CommandError> {
-    if known::damaged(error).is_some() {
+fn damaged(error: SnapError, out: &mut dyn Write) -> Result<u8, Trouble> {
+    if error.damaged_part().is_some() {
         writeln!(out, "{error}").ok();
         return Ok(exit::FAIL);
     }
-    Err(infrastructure(error).into())
+    Err(error.into())
 }

@@ -9,6 +9,7 @@ use ccci_core::visible::{self, visible};
 
 use super::door::LostOutput;
 use super::junit;
+use crate::session::trouble::Classify;
 
 /// Where `--json` writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub(crate) enum WriteError {
     #[error(transparent)]
     Lost(#[from] LostOutput),
 }
+
+impl Classify for WriteError {}
 
 /// Writes `results.json` and `junit.xml` into the run's directory.
 pub(crate) fn keep(dir: &Path, report: &RunReport) -> Result<(), WriteError> {

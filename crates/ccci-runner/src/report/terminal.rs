@@ -142,7 +142,7 @@ impl Terminal {
         let known = |one: &Reached| self.reaches.iter().any(|known| known.is(one));
         let fresh: Vec<Reached> = reaches.iter().filter(|one| !known(one)).cloned().collect();
         if !fresh.is_empty() {
-            self.say(&format!("reaches outside of itself: {}", crate::reach::line(&fresh)));
+            self.say(&format!("reaches outside of itself: {}", crate::run::reach::line(&fresh)));
         }
         self.reaches.extend(fresh);
     }
@@ -150,7 +150,7 @@ impl Terminal {
     fn stage_started(&mut self, stage: StageName) {
         self.kind = None;
         self.begun = Some(stage);
-        self.anew |= stage == StageName::Fresh;
+        self.anew |= stage.is_anew();
         self.result(&format!("\nstage {stage}"));
     }
 
@@ -198,7 +198,7 @@ impl Terminal {
     fn finished(&mut self, judgement: &Judgement) {
         let mut failed = std::mem::take(&mut self.failed);
         // The tested commit's own failures first; what its base met explains another matter.
-        failed.sort_by_key(|failed| self.anew && failed.stage == StageName::Install);
+        failed.sort_by_key(|failed| self.anew && failed.stage.brings_up());
         for failed in failed {
             self.result(&format!("\n---- {} ----", failed.name));
             self.result(failed.outcome.reason().unwrap_or("no reason given"));

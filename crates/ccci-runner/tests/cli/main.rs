@@ -259,7 +259,9 @@ async fn realms_are_asked_for_where_a_keycloak_can_be_and_nobody_has_it_alone() 
     // With others it goes on, as far as the engine. A program that another test starts in this moment has a copy of the
     // lock that was just given up, until it is that program.
     let (cancel, soon) = (CancellationToken::new(), std::time::Duration::from_secs(10));
-    let _share = ccci_core::lock::share("keycloak", &path, soon, &cancel, &mut |_| {}).await.unwrap();
+    let wanted =
+        ccci_core::lock::Wanted { what: "keycloak", paths: &[path], patience: soon, cancel: &cancel };
+    let _share = ccci_core::lock::share(&wanted, &mut |_| {}).await.unwrap();
     assert_eq!(place.ccci("realms ls --json").await.code, Some(3));
     assert_eq!(place.ccci_with_lab("realms ls").await.code, Some(0));
     insta::assert_snapshot!(place.transcript());

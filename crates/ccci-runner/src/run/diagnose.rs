@@ -1,0 +1,77 @@
+//! What a person needs to see of a failure, gathered before anything is torn down.
+
+use ccci_core::atomic;
+use ccci_core::event::Event;
+use ccci_core::health::Prober;
+use ccci_core::names::AppDomain;
+use ccci_core::visible::visible;
+
+use super::claim::Run;
+
+/// Writes tasks, logs and the last HTTP exchange to the run's directory and says where they are. `prober` is what asked
+/// the app at this domain, if it came to that.
+pub(crate) async fn diagnose(run: &Run, domain: &AppDomain, prober: Option<&Prober>) {
+    diagnose_into("diagnosis.txt", run, domain, prober).await;
+}
+
+/// The same, into a file of this name.
+pub(crate) async fn diagnose_into(file: &str, run: &Run, domain: &AppDomain, prober: Option<&Prober>) {
+    let world = &run.world;
+    // The file knows a provider that came later.
+    let record = run.record_now();
+    let mut parts = Vec::new();
+    for stack in std::iter::once(domain.stack()).chain(record.provider.map(|app| app.stack)) {
+        parts.push(match run.swarm.diagnose(&stack, &world.redactor).await {
+            Ok(diagnosis) => diagnosis.to_string(),
+            Err(error) => format!("the engine could not be asked: {error}\n"),
+        });
+    }
+    let mut text = parts.join("\n");
+    if let Some(exchange) = prober.and_then(Prober::last_exchange) {
+        text = format!("{text}\nlast HTTP exchange:\n{exchange}\n");
+    }
+    text = format!("{}\n{text}", machine());
+    let path = run.logs().join(file);
+    let kept = match atomic::write(&path, visible(&world.redactor.clean(&text)).as_bytes()) {
+        Ok(()) => format!("tasks and logs: {}", path.display()),
+        Err(error) => format!("tasks and logs could not be kept: {error}"),
+    };
+    world.events.send(Event::Diagnosed(kept));
+}
+
+/// How busy the machine is: a slow node looks like a broken recipe (failure 59).
+fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    in_words(&read("/proc/loadavg"), &read("/proc/meminfo"), processors)
+}
+
+/// The same, from what the kernel says.
+fn in_words(load: &str, memory: &str, processors: usize) -> String {
+    let mut loads = load.split(' ').filter_map(|word| word.parse::<f64>().ok());
+    let free = memory.lines().find_map(|line| {
+        line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kb| kb >> 10)
+    });
+    let (Some(one), Some(five), Some(free)) = (loads.next(), loads.next(), free) else {
+        return "machine: its load is not known".to_owned();
+    };
+    let busy = one > 2.0 * f64::from(u32::try_from(processors).unwrap_or(u32::MAX));
+    let hint = if busy { "; that is much: run it again alone before you blame the recipe" } else { "" };
+    format!("machine: load {one} (1 min), {five} (5 min) on {processors} processors, {free} MiB free{hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failure_59_a_busy_machine_is_told_with_the_failure() {
+        let memory = "MemTotal:       8000000 kB\nMemFree:  1 kB\nMemAvailable:    2097152 kB\n";
+        let calm = in_words("1.52 0.90 0.80 1/500 4242\n", memory, 2);
+        assert_eq!(calm, "machine: load 1.52 (1 min), 0.9 (5 min) on 2 processors, 2048 MiB free");
+        let busy = in_words("14.20 9.00 4.00 9/500 4242\n", memory, 2);
+        assert!(busy.ends_with("run it again alone before you blame the recipe"), "{busy}");
+        assert_eq!(in_words("", memory, 2), "machine: its load is not known");
+        assert!(machine().starts_with("machine: load "), "{}", machine());
+    }
+}

@@ -1,0 +1,12 @@
+//! The floor that the rooms above stand on: what was asked for, of which server, and what every part of a run works with.
+//! Nothing in here knows of runs or kept apps.
+
+#[cfg(feature = "lab")]
+pub(crate) mod lab;
+pub(crate) mod points;
+pub(crate) mod request;
+pub(crate) mod server;
+pub(crate) mod signals;
+pub(crate) mod surroundings;
+pub(crate) mod trouble;
+pub(crate) mod world;

@@ -1,0 +1,99 @@
+//! What the process was started in: the only place that reads the environment and the working directory.
+
+use std::path::PathBuf;
+
+use ccci_core::verdict::TroubleKind;
+
+use super::points::Failpoints;
+use super::trouble::Classify;
+
+/// Where packages put the recipes' folders.
+const SYSTEM_RECIPES: &str = "/usr/share/ccci/recipes";
+
+/// What the process was started in.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The working directory.
+    pub dir: PathBuf,
+    /// The program `ccci`, which runs checks in Rust as its children.
+    pub exe: PathBuf,
+    /// The user's home.
+    pub home: Option<PathBuf>,
+    /// `DOCKER_HOST`.
+    pub docker_host: Option<String>,
+    /// `CCCI_LAB_DIR`: where the lab is.
+    pub lab_dir: Option<PathBuf>,
+    /// `CCCI_LOG`: what is logged for operators.
+    pub log_filter: Option<String>,
+    /// `CCCI_QUICK=1`: a run is quick without being asked on the command line.
+    pub quick: bool,
+    /// `NO_COLOR` or `CLICOLOR_FORCE`.
+    pub colour_wanted: Option<bool>,
+    pub(crate) points: Failpoints,
+}
+
+/// Surroundings in which nothing can be done. Exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub enum SurroundingsError {
+    /// The working directory, or this program, cannot be found.
+    #[error("the working directory cannot be read: {0}")]
+    WorkingDirectory(#[source] std::io::Error),
+    /// No folder with recipes' manifests is anywhere.
+    #[error("no folder `recipes` is here, above, or in {}: name it with --recipes", SYSTEM_RECIPES)]
+    NoRecipes,
+}
+
+impl Classify for SurroundingsError {
+    fn kind(&self) -> TroubleKind {
+        TroubleKind::BadInput
+    }
+}
+
+impl Surroundings {
+    /// Reads them, once.
+    ///
+    /// # Errors
+    /// The working directory or this program's path cannot be read.
+    #[expect(clippy::disallowed_methods, reason = "this is the edge that reads the environment")]
+    pub fn read() -> Result<Self, SurroundingsError> {
+        let var = |key: &str| std::env::var(key).ok().filter(|value| !value.is_empty());
+        let colour_wanted = match (var("NO_COLOR"), var("CLICOLOR_FORCE")) {
+            (Some(_), _) => Some(false),
+            (None, Some(_)) => Some(true),
+            (None, None) => None,
+        };
+        Ok(Self {
+            dir: std::env::current_dir().map_err(SurroundingsError::WorkingDirectory)?,
+            exe: std::env::current_exe().map_err(SurroundingsError::WorkingDirectory)?,
+            home: var("HOME").map(PathBuf::from),
+            docker_host: var("DOCKER_HOST"),
+            lab_dir: var("CCCI_LAB_DIR").map(PathBuf::from),
+            log_filter: var("CCCI_LOG"),
+            quick: var("CCCI_QUICK").is_some_and(|value| value == "1"),
+            points: Failpoints::parse(
+                var("CCCI_FAILPOINT").as_deref(),
+                var("CCCI_FAILPOINT_TRACE").as_deref(),
+            ),
+            colour_wanted,
+        })
+    }
+
+    /// The folder of the recipes: as given, else `recipes` here or above, else the system's.
+    ///
+    /// # Errors
+    /// None of them is there.
+    pub fn recipes_dir(&self, given: Option<&PathBuf>) -> Result<PathBuf, SurroundingsError> {
+        if let Some(dir) = given {
+            return Ok(dir.clone());
+        }
+        let near =
+            self.dir.ancestors().map(|dir| dir.join("recipes")).find(|dir| dir.join("_template").is_dir());
+        let system = || Some(PathBuf::from(SYSTEM_RECIPES)).filter(|dir| dir.is_dir());
+        near.or_else(system).ok_or(SurroundingsError::NoRecipes)
+    }
+
+    /// The engine's socket, where `DOCKER_HOST` names one. Any other address is left to the client.
+    pub(crate) fn docker_socket(&self) -> Option<PathBuf> {
+        self.docker_host.as_deref()?.strip_prefix("unix://").map(PathBuf::from)
+    }
+}
