@@ -245,7 +245,9 @@ pub fn plan(ask: &Ask, seen: &Observed) -> Result<Plan, PlanError> {
     // A quick run begins at the known-good, upgraded or not.
     let base = match (possible, upgrade_skip, &candidate.known) {
         (Ok(base), None, _) => base,
-        (_, _, Known::Older(commit, version)) if mode == Mode::Quick => Release::new(commit, version),
+        (_, _, Known::Older(commit, version)) if mode == Mode::Quick => {
+            Release::new(commit, version.as_ref())
+        }
         _ => Release { version: version_of(&head), commit: head.clone() },
     };
     let runs = |stage: StageName| stages.iter().any(|s| s.stage == stage && s.skip.is_none());
@@ -263,7 +265,7 @@ pub fn plan(ask: &Ask, seen: &Observed) -> Result<Plan, PlanError> {
 pub fn promotion(seen: &Observed) -> Plan {
     let head = seen.cold.head.clone();
     let base = match &seen.cold.known {
-        Known::Older(commit, version) => Release::new(commit, version),
+        Known::Older(commit, version) => Release::new(commit, version.as_ref()),
         _ => Release { version: seen.tags.at(&head).map(|t| t.version.clone()), commit: head.clone() },
     };
     let upgrade_skip = (base.commit == head).then(|| "the app is made anew".to_owned());
@@ -285,8 +287,8 @@ struct Release {
 }
 
 impl Release {
-    fn new(commit: &Commit, version: &Option<RecipeVersion>) -> Self {
-        Self { commit: commit.clone(), version: version.clone() }
+    fn new(commit: &Commit, version: Option<&RecipeVersion>) -> Self {
+        Self { commit: commit.clone(), version: version.cloned() }
     }
 }
 
@@ -347,7 +349,7 @@ fn mode(wish: Wish, seen: &Observed) -> Result<(Mode, Option<String>), PlanError
 /// nothing is.
 fn base(mode: Mode, candidate: &Candidate) -> Result<Release, String> {
     match (&candidate.known, &candidate.older) {
-        (Known::Older(commit, version), _) => Ok(Release::new(commit, version)),
+        (Known::Older(commit, version), _) => Ok(Release::new(commit, version.as_ref())),
         (Known::Same(_), _) if mode == Mode::Quick => {
             Err("the known-good is of the tested commit itself".to_owned())
         }

@@ -53,7 +53,7 @@ pub(super) async fn run(args: &RunArgs, call: Call<'_>, stop: Stop) -> Result<u8
     let terminal = terminal(json.as_ref(), call, &session, &lost);
     let hand_out = |report: &_| json.as_ref().map_or(Ok(()), |target| files::hand_out(target, report));
     let ended = Box::pin(session.run_and(&request, terminal, hand_out)).await?;
-    code_of(ended, lost)
+    code_of(ended, &lost)
 }
 
 /// `ccci canonical seed`: a full cold run, whatever the environment asks of other runs, that must end in a promotion.
@@ -64,7 +64,7 @@ pub(super) async fn seed(recipe: &str, call: Call<'_>, stop: Stop) -> Result<u8,
     let session = Box::pin(Session::open(call.surroundings, &call.global.which(), stop)).await?;
     let lost = Lost::default();
     let ended = Box::pin(session.seed(recipe, terminal(None, call, &session, &lost))).await?;
-    code_of(ended, lost)
+    code_of(ended, &lost)
 }
 
 /// What a person reads of a run.
@@ -78,7 +78,7 @@ fn terminal(json: Option<&JsonTarget>, call: Call<'_>, session: &Session, lost: 
 }
 
 /// The exit code: that of the verdict, unless a pass could not be told.
-fn code_of(ended: Ended, lost: Lost) -> Result<u8, Trouble> {
+fn code_of(ended: Ended, lost: &Lost) -> Result<u8, Trouble> {
     let code = ended.judgement.exit_code;
     let lost = || lost.take().map(|lost| Trouble::from(WriteError::from(lost)));
     match ended.unwritten.or_else(lost) {

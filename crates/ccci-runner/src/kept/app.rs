@@ -239,7 +239,7 @@ impl KeptApp {
         match alert.raise(&world.settings.state_dir, at) {
             Ok(()) => world.points.reach(Point::AlertRaised),
             Err(error) => {
-                world.say(format!("an alert could not be written: {error}; it says: {}", news.what))
+                world.say(format!("an alert could not be written: {error}; it says: {}", news.what));
             }
         }
     }

@@ -63,7 +63,7 @@ impl KeptApp {
     }
 }
 
-impl<'a> Tended<'a> {
+impl Tended<'_> {
     /// The same, ended early by a second signal only: what is to be undone is undone.
     pub(crate) fn to_the_end(self) -> Self {
         Self { cancel: &self.app.world.stop.teardown, ..self }

@@ -23,7 +23,7 @@ use crate::session::world::World;
 #[derive(Debug, Clone)]
 pub(crate) enum Keeps {
     /// In this app, whether or not anything is there.
-    In(KeptApp),
+    In(Box<KeptApp>),
     /// It cannot keep one, whatever the verdict: why.
     Nowhere(String),
 }
@@ -32,7 +32,7 @@ impl Keeps {
     /// The app of a recipe, by its name alone.
     pub(crate) fn of(recipe: &RecipeName, world: &World) -> Self {
         match KeptApp::canonical(recipe, world) {
-            Ok(app) => Self::In(app),
+            Ok(app) => Self::In(Box::new(app)),
             Err(why) => Self::Nowhere(why.to_string()),
         }
     }
@@ -272,11 +272,11 @@ impl Course {
         }
         Ok(())
     }
+}
 
-    /// Lets others have the canonical of a run that will not promote.
-    pub(crate) fn let_go_of_what_is_not_promoted(&self, locks: &mut Locks, request: &RunRequest) {
-        if request.narrowed().is_some() {
-            locks.kept = None;
-        }
+/// Lets others have the canonical of a run that will not promote.
+pub(crate) fn let_go_of_what_is_not_promoted(locks: &mut Locks, request: &RunRequest) {
+    if request.narrowed().is_some() {
+        locks.kept = None;
     }
 }

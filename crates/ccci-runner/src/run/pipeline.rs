@@ -13,6 +13,7 @@ use super::claim::{Claim, Entered, Locks};
 use super::course::{self, AfterRun, Course, Seen};
 use super::findings::Findings;
 use super::room::Room;
+use super::stages::Start;
 use super::{body, disk, lint, promote, quick, reach, sweep, teardown};
 use crate::kept::KnownGood;
 use crate::session::request::RunRequest;
@@ -57,7 +58,7 @@ pub(crate) async fn run(request: &RunRequest, room: Room, world: &World) -> Resu
                 }
                 (None, Err(_)) => AfterRun::default(),
             };
-            told.into_iter().for_each(|told| world.events.send(Event::Canonical(told)));
+            world.events.send_all(told.map(Event::Canonical).into_iter().collect());
             (over, Some(Place { dir: entered.run.dir, locks: entered.locks, afterwards }))
         }
         Err(trouble) => (findings.judge(Some(&trouble), world), None),
@@ -84,12 +85,11 @@ async fn pass(
     findings.deploys.expected = course.plan.deploys;
     events.phase("lint", lint::record(run, &course.subject, &course.plan.head)).await;
     course.write_down_shares(run)?;
-    match &course.kept {
-        Some(known) => Box::pin(quick::pass(known, run, &course, request.stay, findings)).await?,
-        None => {
-            course.let_go_of_what_is_not_promoted(locks, request);
-            body::pass(run, &course, super::stages::Start::Fresh, request.stay, findings).await?;
-        }
+    if let Some(known) = &course.kept {
+        Box::pin(quick::pass(known, run, &course, request.stay, findings)).await?;
+    } else {
+        course::let_go_of_what_is_not_promoted(locks, request);
+        body::pass(run, &course, Start::Fresh, request.stay, findings).await?;
     }
     Ok(course)
 }

@@ -281,9 +281,9 @@ mod tests {
         #[error("the disk is full")]
         Full,
         #[error("cannot write the record")]
-        Silent(#[source] Box<Odd>),
+        Silent(#[source] Box<Self>),
         #[error("cannot publish: {0}")]
-        Quoting(#[source] Box<Odd>),
+        Quoting(#[source] Box<Self>),
     }
 
     impl Classify for Odd {}

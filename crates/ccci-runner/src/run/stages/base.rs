@@ -39,11 +39,11 @@ impl OlderBase {
     /// be looked at instead.
     pub(super) fn met(name: String, mutation: &Mutation) -> Self {
         let end = match mutation {
-            Mutation::None => None,
             Mutation::Deploy(DeployEnd::Refused(error)) if !lost(error) => {
                 Some(BaseEnd::NotHad(error.to_string()))
             }
-            Mutation::Deploy(
+            Mutation::None
+            | Mutation::Deploy(
                 DeployEnd::Refused(_)
                 | DeployEnd::Settled(_)
                 | DeployEnd::Unsettled(WaitFailure::Engine(_) | WaitFailure::Cancelled { .. }),
