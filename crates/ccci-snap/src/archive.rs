@@ -9,12 +9,12 @@ use std::path::Path;
 use blake3::Hash;
 use ccci_core::atomic::PathContext as _;
 
-use crate::backend::Method;
 use crate::error::SnapError;
 use crate::extents::CHUNK;
 use crate::job::{Job, Point};
 use crate::manifest::Sum;
 use crate::meta::VolumeMeta;
+use crate::method::Method;
 use crate::place::Place;
 use crate::proved;
 use crate::stream::Lasting;

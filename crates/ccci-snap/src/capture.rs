@@ -5,13 +5,14 @@ use std::path::Path;
 use rustix::fs::{FileType, OFlags, Stat};
 use rustix::io::Errno;
 
-use crate::backend::{Keep, Method, Source, keep};
+use crate::backend::{Keep, Source, keep};
 use crate::error::{Here as _, SnapError};
 use crate::extents::shape_of;
 use crate::flags;
 use crate::job::{Job, Point};
 use crate::links::Links;
-use crate::manifest::{self, Sum, Writer};
+use crate::manifest::{Sum, Writer};
+use crate::method::{Method, manifest_path};
 use crate::record::{Kind, Record, xattrs_at, xattrs_of};
 use crate::walk::{MOUNTED, Step, Walker, file_type, id, open_inside};
 
@@ -29,7 +30,7 @@ pub(crate) fn volume(
     let mut capture = Capture {
         job,
         walker,
-        manifest: Writer::create(&manifest::path(volumes, name))?,
+        manifest: Writer::create(&manifest_path(volumes, name))?,
         keep: keep(method, volumes, name)?,
         links: Links::new(&volumes.join(format!("{name}.links"))),
     };

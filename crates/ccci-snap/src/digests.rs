@@ -17,11 +17,6 @@ use crate::proved;
 
 const MAGIC: &[u8] = b"ccci-digests-1\n";
 
-/// Where they lie below `volumes/`.
-pub(crate) fn path(volumes: &Path, volume: &str) -> PathBuf {
-    volumes.join(format!("{volume}.digests"))
-}
-
 /// Writes digests.
 pub(crate) struct Writer {
     out: BufWriter<File>,

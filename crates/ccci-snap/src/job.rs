@@ -2,8 +2,8 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::Method;
 use crate::error::SnapError;
+use crate::method::Method;
 
 /// A moment between two durable steps. Crash tests end the process here; everybody else passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -14,6 +14,7 @@ use crate::digests;
 use crate::error::SnapError;
 use crate::extents::Digests;
 use crate::meta::VolumeMeta;
+use crate::method::{digests_path, manifest_path};
 use crate::proved;
 use crate::record::{Kind, Record, Shape, Time, Xattr};
 
@@ -22,11 +23,6 @@ const MAGIC: &[u8] = b"ccci-manifest-1\n";
 const FIELD_LIMIT: u64 = 64 << 20;
 const LEAVE: u8 = b'u';
 const END: u8 = b'.';
-
-/// Where a volume's manifest lies below `volumes/`.
-pub(crate) fn path(volumes: &Path, volume: &str) -> PathBuf {
-    volumes.join(format!("{volume}.manifest"))
-}
 
 /// What a manifest adds up to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,9 +148,9 @@ impl Reader {
 
     /// The manifest of a kept volume, with the digests that were taken in the sealing.
     pub(crate) fn of(volume: &VolumeMeta, volumes: &Path) -> Result<Self, SnapError> {
-        let mut reader = Self::open(&path(volumes, &volume.name), &volume.digest)?;
+        let mut reader = Self::open(&manifest_path(volumes, &volume.name), &volume.digest)?;
         if let Some(digest) = &volume.digests {
-            reader.taken = Some(digests::Reader::open(&digests::path(volumes, &volume.name), digest)?);
+            reader.taken = Some(digests::Reader::open(&digests_path(volumes, &volume.name), digest)?);
         }
         Ok(reader)
     }

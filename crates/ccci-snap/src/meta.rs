@@ -8,10 +8,9 @@ use ccci_core::git::Commit;
 use ccci_core::names::{AppDomain, RecipeName, StackName};
 use ccci_core::version::RecipeVersion;
 
-use crate::backend::Method;
 use crate::engine::VolumeFacts;
 use crate::error::SnapError;
-use crate::{digests, manifest};
+use crate::method::{Method, digests_path, manifest_path};
 
 /// The file's name.
 pub const META: &str = "meta.json";
@@ -154,10 +153,10 @@ impl VolumeMeta {
         let volumes = Path::new("");
         let mut names = vec![self.method.data(volumes, &self.name)];
         if self.method != Method::Archive {
-            names.push(manifest::path(volumes, &self.name));
+            names.push(manifest_path(volumes, &self.name));
         }
         if self.method == Method::Clone {
-            names.push(digests::path(volumes, &self.name));
+            names.push(digests_path(volumes, &self.name));
         }
         names
     }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use ccci_core::swarm::{Lasting, Undeployed, lasting};
 
-use crate::backend::Method;
 use crate::engine::{Engine, VolumeFacts, change_times, out_of_reach};
 use crate::error::SnapError;
 use crate::exchange::parent;
+use crate::method::Method;
 use crate::space;
 
 /// A volume, and the way to its files.

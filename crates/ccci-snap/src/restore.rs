@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use ccci_core::swarm::Undeployed;
 
 use crate::archive;
-use crate::backend::Method;
 use crate::check;
 use crate::engine::Engine;
 use crate::error::SnapError;
@@ -14,6 +13,7 @@ use crate::flags;
 use crate::job::{Job, Point};
 use crate::manifest::Reader;
 use crate::meta::VolumeMeta;
+use crate::method::Method;
 use crate::place::Place;
 use crate::space::Need;
 use crate::stage::{Stage, StageState, stage_state};

@@ -20,6 +20,7 @@ use crate::fill;
 use crate::job::{Job, Point};
 use crate::manifest::Reader;
 use crate::meta::{META, META_NEW, VolumeMeta};
+use crate::method::digests_path;
 use crate::store::Snapshot;
 
 impl Snapshot {
@@ -59,7 +60,7 @@ impl Snapshot {
     fn take(&self, job: &Job<'_>, volume: &VolumeMeta) -> Result<String, SnapError> {
         self.unchanged(job, volume)?;
         let volumes = self.volumes();
-        let mut taken = digests::Writer::create(&digests::path(&volumes, &volume.name))?;
+        let mut taken = digests::Writer::create(&digests_path(&volumes, &volume.name))?;
         let give = give(volume.method, &volumes, &volume.name, true, Some(&mut taken))?;
         let data = volume.method.data(&volumes, &volume.name);
         fill::volume(job, &data, &mut Reader::of(volume, &volumes)?, give, None, &mut Err)?;

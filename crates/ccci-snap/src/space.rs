@@ -6,9 +6,9 @@ use std::path::Path;
 use ccci_core::disk::Room;
 use rustix::fs::{CWD, Mode, OFlags};
 
-use crate::backend::Method;
 use crate::error::SnapError;
 use crate::meta::VolumeMeta;
+use crate::method::Method;
 use crate::walk::{Step, Walker, file_type};
 
 /// What a copy needs beside its data for each entry: a header, or an inode with its name.

@@ -12,7 +12,6 @@ use ccci_core::atomic::{self, PathError};
 use ccci_core::swarm::Undeployed;
 
 use crate::archive;
-use crate::backend::{LOSSES, Method};
 use crate::capture;
 use crate::check;
 use crate::error::SnapError;
@@ -20,6 +19,7 @@ use crate::exchange::{parent, sync_dir};
 use crate::job::{Job, Point};
 use crate::manifest::Reader;
 use crate::meta::{Facts, META, META_NEW, Meta, VolumeMeta};
+use crate::method::{LOSSES, Method};
 use crate::place::Place;
 use crate::space;
 

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use ccci_core::atomic::PathContext as _;
 
 use crate::archive;
-use crate::backend::{Method, give};
+use crate::backend::give;
 use crate::check;
 use crate::error::SnapError;
 use crate::fill;
 use crate::job::Job;
 use crate::manifest::Reader;
 use crate::meta::{META, META_NEW, VolumeMeta};
+use crate::method::Method;
 use crate::store::{ENV, Snapshot, VOLUMES};
 
 /// What proves the data of a volume.
