@@ -4,6 +4,8 @@
 //! a refused request changed nothing. Where the connection or a gateway failed, only GET and DELETE are repeated; what
 //! lost a race inside Keycloak is repeated where it has changed nothing ([`Race`]).
 
+mod usable;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -13,9 +15,10 @@ use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
+pub use usable::Unusable;
+
 use crate::http::{self, Answer, BODY_MAX, HttpError, Net, Wire};
 use crate::name::RealmName;
-use crate::usable::Unusable;
 
 /// The largest list of realms that is read, in bytes: each is told whole, with some ten KiB.
 const LIST_MAX: usize = 16 << 20;

@@ -53,13 +53,11 @@ mod realm;
 pub mod reap;
 mod state;
 mod token;
-mod usable;
 
-pub use admin::{AdminError, AdminLogin, Found, Keycloak};
+pub use admin::{AdminError, AdminLogin, Found, Keycloak, Unusable};
 pub use http::{HttpError, Net};
 pub use name::{RealmName, RealmNameError, Stamp, StateId};
 pub use oidc::{Discovery, Issuer, OidcError, Tokens};
 pub use realm::{Client, Realm, RealmError, RealmSpec, User};
 pub use state::StateIdError;
 pub use token::{Audience, Claims, TokenError};
-pub use usable::Unusable;

@@ -1,7 +1,7 @@
 //! Whether a Keycloak can be used (S4). One that is not healthy can be replaced by one of the run's own; one that is
 //! healthy and lets nobody in needs a person. So the two are told apart, and the second says where to look.
 
-use crate::admin::AdminError;
+use super::AdminError;
 use crate::http::HttpError;
 
 /// Why a Keycloak gives no token to its administrator.
