@@ -1,9 +1,10 @@
-//! Where apps answer that DNS does not know: an IP address, and a port where it is not the usual one.
+//! Addresses of a server's settings: where apps answer that DNS does not know, and where Traefik's API is.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
+use reqwest::Url;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::yaml;
@@ -72,6 +73,38 @@ impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         let what = "an IP address, with a port or without";
         source.deserialize_str(yaml::Checked(what, |text: String| text.parse::<Self>()))
+    }
+}
+
+/// Where Traefik's API is: `https://traefik.example.org`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct ApiUrl(String);
+
+impl ApiUrl {
+    /// The address, without a slash at its end.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for ApiUrl {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        source.deserialize_str(yaml::Checked("the address of Traefik's API", |text: String| text.parse()))
+    }
+}
+
+impl FromStr for ApiUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let url = Url::parse(text).ok();
+        // A password would stand in every log.
+        let plain = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.password().is_none());
+        match plain {
+            Some(_) => Ok(Self(text.trim_end_matches('/').to_owned())),
+            None => Err(format!("`{text}` is not an address such as https://traefik.example.org")),
+        }
     }
 }
 

@@ -1,15 +1,13 @@
 //! The one deploy path: cold app, canonical, promotion, dependency, reconciler and lab all go through [`apply`] and
 //! [`Applied::settle`]. Every divergence of such paths has become a defect elsewhere (failures 3, 7, 16, 17).
-//! [`stand_up`] brings a whole app up by them.
-
-pub mod stand_up;
+//! [`crate::stand_up`] brings a whole app up by them.
 
 mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::abra::signs::{self, Thing};
+use crate::abra::signs;
 use crate::abra::{Abra, AbraError, DeployMode, Fault};
 use crate::atomic::{self, PathContext as _, PathError};
 use crate::compose::{Compose, Foreign, Ground, Reach, Shares, unforeseen};
@@ -18,7 +16,7 @@ use crate::git::{Checkout, Commit, GitError};
 use crate::images::{self, ImageError};
 use crate::names::{AppDomain, NameError, RecipeName, StackName};
 use crate::swarm::{
-    Converged, Expectation, Limits, ServiceFacts, StackFacts, Swarm, SwarmError, WaitFailure, Watch,
+    Converged, Expectation, Limits, ServiceFacts, StackFacts, Swarm, SwarmError, Thing, WaitFailure, Watch,
 };
 use crate::wait::CancellationToken;
 

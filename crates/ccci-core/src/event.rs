@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::report::{Canonical, Commit, Dep, Deploys, Image, Lint, Mode, Reached, Teardown, Version};
+use crate::git::Commit;
 use crate::stage::{CheckKind, CheckName, CheckResult, StageName, Status};
 use crate::verdict::Judgement;
+use crate::words::{Canonical, Dep, Deploys, Image, Lint, Mode, Reached, Teardown, Version};
 
 /// Something that happened in a run.
 #[derive(Debug, Clone)]

@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::address::Address;
+use crate::address::{Address, ApiUrl};
 use crate::atomic::{PathContext as _, PathError};
 use crate::disk::Size;
 use crate::names::{BaseDomain, RecipeName};
-use crate::proxy::ApiUrl;
 use crate::yaml::{self, YamlError};
 
 /// Where the settings are looked for when nothing else is said.

@@ -1,33 +1,10 @@
 //! The verdict: a pure fold over what a run found (rules R7, R11 and the exit codes of the spec).
 
-use serde::{Deserialize, Serialize};
-
 use crate::gate;
-use crate::report::{Deploys, Teardown};
 use crate::stage::{CheckKind, CheckResult, Outcome, StageName, Status};
+use crate::words::{Deploys, Teardown};
 
-/// What a run says of the tested commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// Every check that was due was tried and holds.
-    Pass,
-    /// At least one does not.
-    Fail,
-    /// We could not judge. Never the recipe's fault, never green.
-    Inconclusive,
-}
-
-impl Verdict {
-    /// The verdict as it is written in lines and records.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Fail => "fail",
-            Self::Inconclusive => "inconclusive",
-        }
-    }
-}
+pub use crate::words::Verdict;
 
 /// The exit codes of `ccci`, one meaning each.
 pub mod exit {

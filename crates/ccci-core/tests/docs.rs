@@ -47,6 +47,7 @@ fn keys(value: &Value, path: &str, found: &mut Vec<String>) {
 /// A record with something in every place. A new field does not compile until it is here.
 fn record() -> RunReport {
     let text = || "x".to_owned();
+    let commit = || "7ae7b0f7000000000000000000000000000000aa".parse().unwrap();
     let check = Check {
         name: text(),
         kind: CheckKind::Generic,
@@ -69,7 +70,7 @@ fn record() -> RunReport {
         error: Some(text()),
         domain: text(),
         version: Version { base: Some(text()), head: Some(text()) },
-        commit: Some(text()),
+        commit: Some(commit()),
         deploys: Deploys { expected: 1, counted: 1, reason: Some(text()) },
         deps: vec![Dep { recipe: text(), kind: text(), domain: text(), realm: Some(text()) }],
         lint: Some(Lint { status: text(), findings: vec![text()] }),
@@ -84,8 +85,8 @@ fn record() -> RunReport {
         faults: vec![text()],
         phases: vec![Phase { name: text(), seconds: 0.5 }],
         canonical: Canonical {
-            before: Some(text()),
-            after: Some(text()),
+            before: Some(commit()),
+            after: Some(commit()),
             promoted: true,
             restored: true,
             reason: Some(text()),

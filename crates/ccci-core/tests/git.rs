@@ -8,9 +8,9 @@
 use std::path::{Path, PathBuf};
 
 use ccci_core::abra::Abra;
-use ccci_core::deploy::stand_up::{self, Order};
 use ccci_core::exec::Command;
 use ccci_core::git::{Checkout, Commit, Git, GitError};
+use ccci_core::stand_up::{self, Order};
 use ccci_core::version::RecipeVersion;
 
 /// A recipe's repository with a working tree, as a maintainer has it.

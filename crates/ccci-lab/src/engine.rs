@@ -14,7 +14,8 @@ use crate::layout::{LABEL, PROXY_NETWORK};
 use crate::tools;
 use crate::work::{DockerError, Work};
 
-pub use decide::{Decision, Facts, Socket, Start, System, decide};
+pub use crate::system::System;
+pub use decide::{Decision, Facts, Socket, Start, decide};
 pub use record::{Owned, Started};
 
 use neighbours::Lacks;
@@ -23,6 +24,7 @@ pub(crate) mod decide;
 pub(crate) mod neighbours;
 mod ports;
 pub(crate) mod record;
+pub(crate) mod services;
 
 /// Where an engine listens unless `DOCKER_HOST` says otherwise.
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";

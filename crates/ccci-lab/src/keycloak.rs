@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ccci_core::names::{AppDomain, BaseDomain, NameError, RecipeName};
 
+use crate::kept::{Kept, Place};
 use crate::layout::{BASE_DOMAIN, LabLayout};
-use crate::standing::{Kept, Place};
 
 /// The recipe.
 pub(crate) const RECIPE: &str = "keycloak";

@@ -18,16 +18,16 @@ use crate::catalogue::{self, CatalogueError};
 use crate::certificates::{self, CertificateError, Wildcard};
 use crate::engine::{self, EngineError, EngineOptions, Need, Owned, neighbours};
 use crate::images::{self, ImageError};
+use crate::kept::Kept;
 use crate::keycloak;
 use crate::layout::{BASE_DOMAIN, LabLayout};
 use crate::names::{self, NamesError};
-use crate::standing::{Kept, StandingError};
+use crate::standing::StandingError;
 use crate::tools::{self, ToolError};
 use crate::traefik;
 use crate::work::{DockerError, Sink, Work};
 
 pub use leave::{Left, down, reset};
-pub(crate) use leave::{sharers, someone};
 
 mod leave;
 mod place;
@@ -369,7 +369,7 @@ async fn look(work: &Work<'_>, options: &EngineOptions, abra: Option<&Path>) -> 
     }
     let version = work.docker(["version", "--format", "{{.Server.Version}}"]).await?;
     status.engine = Some(EngineStatus { version, socket, owned: engine::record::read(layout)? });
-    let services = neighbours::services(work).await?;
+    let services = engine::services::services(work).await?;
     let proxy = neighbours::proxy(work).await?;
     status.stacks = neighbours::removable(&services, proxy.our_id()).into_iter().collect();
     for place in [traefik::place(), keycloak::place()] {

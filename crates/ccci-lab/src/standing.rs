@@ -2,24 +2,24 @@
 //! there is something to do.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use ccci_core::abra::Abra;
 use ccci_core::atomic::{self, PathError};
-use ccci_core::deploy::stand_up::{self, Order, Prepared, StandUpError, Standing};
-use ccci_core::deploy::{GivenSecret, Tools};
+use ccci_core::deploy::Tools;
 use ccci_core::git::{Git, Tag};
 use ccci_core::health::Site;
 use ccci_core::lock::{self, Lock};
 use ccci_core::manifest::{Health, HttpPath, Statuses};
-use ccci_core::names::{AppDomain, NameError, RecipeName};
+use ccci_core::names::{NameError, RecipeName};
 use ccci_core::proxy::Proxy;
 use ccci_core::secret::Redactor;
 use ccci_core::settings::Settings;
+use ccci_core::stand_up::{self, Order, Prepared, StandUpError, Standing};
 use ccci_core::swarm::{Swarm, SwarmError};
 
-use crate::lab::{sharers, someone};
+use crate::holders::{sharers, someone};
+use crate::kept::{Kept, Place};
 use crate::layout::LabLayout;
 use crate::traefik;
 use crate::work::Work;
@@ -53,30 +53,6 @@ pub enum StandingError {
     /// A file could not be used.
     #[error(transparent)]
     Path(#[from] PathError),
-}
-
-/// Where one app of the lab's own is, and how it is seen to be up.
-pub(crate) struct Place {
-    /// Its recipe.
-    pub(crate) recipe: &'static str,
-    /// Its domain.
-    pub(crate) domain: AppDomain,
-    /// A path that tells whether it serves.
-    pub(crate) health: &'static str,
-    /// How long it may take until swarm has converged, and again until it serves.
-    pub(crate) patience: Duration,
-}
-
-/// One app that the lab keeps up.
-pub(crate) struct Kept {
-    /// Where it is.
-    pub(crate) place: Place,
-    /// Values of its env, beside those that every app of the lab gets.
-    pub(crate) values: Vec<(&'static str, String)>,
-    /// Secrets whose values the lab brings.
-    pub(crate) given: Vec<GivenSecret>,
-    /// The lock that its users share, where it has users that hold one.
-    pub(crate) users: Option<PathBuf>,
 }
 
 impl Place {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ccci_core::exec::{Command, ExecError};
 
-use crate::engine::decide;
+use crate::system::{self, System};
 use crate::work::Work;
 
 /// Where administrators' programs are, which an ordinary user's PATH may lack.
@@ -104,13 +104,13 @@ fn is_program(file: &Path) -> bool {
 
 /// Refuses when one of these programs is missing and may not be installed here; changes nothing.
 pub(crate) fn admit(wanted: &[Tool]) -> Result<(), ToolError> {
-    refusal(&missing(wanted), &decide::system()).map_or(Ok(()), Err)
+    refusal(&missing(wanted), &system::system()).map_or(Ok(()), Err)
 }
 
 /// Refuses when one of these programs is missing, also where it might be installed.
 pub(crate) fn require(wanted: &[Tool]) -> Result<(), ToolError> {
     let missing = missing(wanted);
-    if missing.is_empty() { Ok(()) } else { Err(told(&missing, &decide::system())) }
+    if missing.is_empty() { Ok(()) } else { Err(told(&missing, &system::system())) }
 }
 
 fn missing(wanted: &[Tool]) -> Vec<Tool> {
@@ -123,7 +123,7 @@ pub(crate) async fn install(work: &Work<'_>, wanted: &[Tool]) -> Result<Vec<Stri
     if missing.is_empty() {
         return Ok(Vec::new());
     }
-    if let Some(error) = refusal(&missing, &decide::system()) {
+    if let Some(error) = refusal(&missing, &system::system()) {
         return Err(error);
     }
     let names = missing.iter().map(|tool| tool.program).collect::<Vec<_>>().join(", ");
@@ -131,7 +131,7 @@ pub(crate) async fn install(work: &Work<'_>, wanted: &[Tool]) -> Result<Vec<Stri
 }
 
 /// Why the lab may not install here, or `None` when it may.
-fn refusal(missing: &[Tool], system: &decide::System) -> Option<ToolError> {
+fn refusal(missing: &[Tool], system: &System) -> Option<ToolError> {
     if missing.is_empty() || system.root && system.debian {
         return None;
     }
@@ -139,7 +139,7 @@ fn refusal(missing: &[Tool], system: &decide::System) -> Option<ToolError> {
 }
 
 /// What is missing, and who may install it how.
-fn told(missing: &[Tool], system: &decide::System) -> ToolError {
+fn told(missing: &[Tool], system: &System) -> ToolError {
     let packages = package_names(missing, |_| true).join(" ");
     let how = match (system.debian, system.root) {
         (true, _) => format!(" as root (`apt-get install {packages}`)"),
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn who_may_not_install_is_told_what_to_install() {
-        let system = |root, debian| decide::System { name: "Alpine".into(), debian, systemd: false, root };
+        let system = |root, debian| System { name: "Alpine".into(), debian, systemd: false, root };
         assert!(refusal(&[GO], &system(true, true)).is_none());
         assert!(refusal(&[], &system(false, false)).is_none());
         let text = |root, debian| refusal(&[GO, GIT], &system(root, debian)).map(|e| e.to_string()).unwrap();

@@ -8,8 +8,8 @@ use ccci_core::proxy::ApiUrl;
 use ccci_core::secret::Secret;
 
 use crate::certificates::Wildcard;
+use crate::kept::{Kept, Place};
 use crate::layout::BASE_DOMAIN;
-use crate::standing::{Kept, Place};
 
 /// The recipe, which is also the first label of the app's domain.
 pub(crate) const RECIPE: &str = "traefik";

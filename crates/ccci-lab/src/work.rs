@@ -140,6 +140,15 @@ impl<'a> Work<'a> {
         accepted(self.docker_output(args).await?)
     }
 
+    /// The id of an image, or `None` when it is not there.
+    pub(crate) async fn image_id(&self, reference: &str) -> Result<Option<String>, DockerError> {
+        let output = self.docker_output(["image", "inspect", "--format", "{{.Id}}", reference]).await?;
+        if !output.ok() && output.stderr.contains("No such image") {
+            return Ok(None);
+        }
+        accepted(output).map(Some)
+    }
+
     /// Runs the Docker client and reads its answer, one JSON value a line.
     pub async fn docker_json<S: AsRef<OsStr>>(
         &self,

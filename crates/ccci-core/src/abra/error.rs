@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use crate::exec::Output;
 
-use super::signs::{self, Port, Sign, Thing};
+use super::signs::{self, Port, Sign};
 use super::text;
 use crate::names::StackName;
+use crate::swarm::Thing;
 
 /// How many lines of output an error keeps.
 const TAIL: usize = 30;

@@ -4,6 +4,10 @@
 use std::fmt;
 
 use super::Fault;
+use crate::docker_says::speaks_of_an_image;
+use crate::routes::{PROXY_NETWORK, PROXY_PORTS};
+
+pub use crate::swarm::Thing;
 
 /// A kind of words in a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,16 +35,13 @@ impl Sign {
 
     /// Whether the words, in lower case, have this sign.
     pub(super) fn is_in(self, low: &str) -> bool {
-        self.words().iter().any(|words| low.contains(words))
-    }
-
-    fn words(self) -> &'static [&'static str] {
+        let any = |signs: &[&str]| signs.iter().any(|words| low.contains(words));
         match self {
-            Self::Engine => ENGINE,
-            Self::Swarm => SWARM,
-            Self::Origin => ORIGIN,
-            Self::Image => IMAGE,
-            Self::Compose => COMPOSE,
+            Self::Engine => any(ENGINE),
+            Self::Swarm => any(SWARM),
+            Self::Origin => any(ORIGIN),
+            Self::Image => speaks_of_an_image(low),
+            Self::Compose => any(COMPOSE),
         }
     }
 }
@@ -83,14 +84,6 @@ const SWARM: &[&str] = &[
 const ORIGIN: &[&str] =
     &["authentication required", "repository not found", "unable to fetch", "could not resolve host"];
 
-const IMAGE: &[&str] = &[
-    "no such image",
-    "manifest unknown",
-    "pull access denied",
-    "manifest for ",
-    "repository does not exist",
-];
-
 const COMPOSE: &[&str] = &[
     "does not match format",
     "additional property",
@@ -122,16 +115,11 @@ const COMPOSE: &[&str] = &[
     "config not found",
 ];
 
-/// The ports that the proxy of every server has: an app is reached by its labels there.
-const OF_THE_PROXY: [u32; 2] = [80, 443];
-/// The network that every server has, by which the proxy reaches the apps.
-const PROXY_NETWORK: &str = "proxy";
-
 /// A published port, and who has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Port {
     /// The port on the server.
-    pub number: u32,
+    pub number: u16,
     /// The full name of the service that has it.
     pub service: String,
     /// Whether that is of the stack that was to be deployed.
@@ -141,7 +129,7 @@ pub struct Port {
 impl Port {
     /// Whose it is that the port is taken.
     pub fn whose(&self) -> Fault {
-        let recipes = self.own || OF_THE_PROXY.contains(&self.number);
+        let recipes = self.own || PROXY_PORTS.contains(&self.number);
         if recipes { Fault::Recipe } else { Fault::Infrastructure }
     }
 }
@@ -156,26 +144,11 @@ impl fmt::Display for Port {
             );
         }
         write!(f, "port {number} of this server is held by the service `{service}` ({})", holder(service))?;
-        if OF_THE_PROXY.contains(number) {
+        if PROXY_PORTS.contains(number) {
             let way = "route the service by its labels instead of publishing the port";
             write!(f, "; on every server it is the proxy's own, so this is the recipe's: {way}")?;
         }
         Ok(())
-    }
-}
-
-/// Something of the server that has a name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Thing {
-    /// `network`, `config`, `secret` or `service`.
-    pub kind: &'static str,
-    /// Its full name.
-    pub name: String,
-}
-
-impl fmt::Display for Thing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} `{}`", self.kind, self.name)
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod commit;
 mod error;
+mod printed;
 mod resolve;
 mod tags;
 mod tree;

@@ -1,5 +1,6 @@
 //! From a name that a person typed to one commit, or to an error that names what is near.
 
+use super::printed::{parse, peeled};
 use super::{Checkout, Commit, FORK, FORK_TAGS, GitError, upload_pack};
 
 /// How many near names an error offers.
@@ -75,7 +76,7 @@ impl Checkout {
             let short = name.strip_prefix(&heads).map(|b| format!("heads/{b}"));
             let short = short.or_else(|| name.strip_prefix(tags).map(|t| format!("tags/{t}")));
             let Some(short) = short.filter(|short| short != "heads/HEAD") else { continue };
-            let commit = match super::tags::peeled(line) {
+            let commit = match peeled(line) {
                 Some(commit) => Some(commit),
                 // A tag of a tag.
                 None => self.peel(&format!("{name}^{{commit}}")).await?,
@@ -159,10 +160,6 @@ impl Checkout {
         let url = self.run(&["remote", "get-url", self.remote]).await;
         url.map_or_else(|_| self.dir.display().to_string(), |url| url.trim_end().to_owned())
     }
-}
-
-pub(super) fn parse(text: &str) -> Result<Commit, GitError> {
-    text.parse().map_err(|_| GitError::Unreadable { text: text.to_owned(), wanted: "a commit" })
 }
 
 /// True when `reference` may mean the ref called `name` (`heads/x`, `tags/x`).

@@ -1,6 +1,7 @@
 //! The releases of a recipe: git tags that are versions, annotated or not.
 
-use super::{Checkout, Commit, GitError, resolve::parse};
+use super::printed::{parse, peeled};
+use super::{Checkout, Commit, GitError};
 use crate::version::RecipeVersion;
 
 /// A release.
@@ -75,15 +76,6 @@ fn parse_tags(text: &str) -> Tags {
     }
     tags.releases.sort_by(|a, b| a.version.cmp(&b.version));
     tags
-}
-
-/// The commit of a line of `for-each-ref`; `None` when it marks something else, or a tag of a tag.
-pub(super) fn peeled(line: &str) -> Option<Commit> {
-    let fields: Vec<&str> = line.split(' ').collect();
-    match fields.as_slice() {
-        [_, "commit", object, ..] | [_, "tag", _, "commit", object] => object.parse().ok(),
-        _ => None,
-    }
 }
 
 impl Checkout {

@@ -1,45 +1,19 @@
 //! Traefik's own API, where it can be asked: which servers it goes by at this moment.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::str::FromStr;
 use std::time::Duration;
 
 use reqwest::{Client, Url};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Deserialize;
 
-use super::labels::Routes;
+use crate::address::ApiUrl;
 use crate::http::{ClientError, Deadlines, Reach, build, words};
+use crate::routes::Routes;
 use crate::settings::Settings;
 use crate::swarm::{ContainerFacts, ServiceFacts, StackFacts, TaskFacts, TaskState};
-use crate::yaml;
 
 /// How long one answer may take.
 const DEADLINE: Duration = Duration::from_secs(5);
-
-/// Where Traefik's API is: `https://traefik.example.org`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct ApiUrl(String);
-
-impl<'de> Deserialize<'de> for ApiUrl {
-    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-        source.deserialize_str(yaml::Checked("the address of Traefik's API", |text: String| text.parse()))
-    }
-}
-
-impl FromStr for ApiUrl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).ok();
-        // A password would stand in every log.
-        let plain = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.password().is_none());
-        match plain {
-            Some(_) => Ok(Self(text.trim_end_matches('/').to_owned())),
-            None => Err(format!("`{text}` is not an address such as https://traefik.example.org")),
-        }
-    }
-}
 
 /// The API of a Traefik.
 #[derive(Debug, Clone)]
@@ -61,7 +35,7 @@ pub struct ApiError {
 impl Api {
     pub(super) fn new(url: &ApiUrl, settings: &Settings) -> Result<Self, ClientError> {
         let reach = Reach { deadlines: Deadlines::of(DEADLINE), ..Reach::from_settings(settings) };
-        Ok(Self { client: build(reach.builder()?)?, url: format!("{}/api/rawdata", url.0) })
+        Ok(Self { client: build(reach.builder()?)?, url: format!("{}/api/rawdata", url.as_str()) })
     }
 
     /// Whether Traefik goes by this reading.

@@ -5,7 +5,6 @@
 //! service asks of it, and [`shared_names`] finds names that two stacks ask for.
 
 mod api;
-mod labels;
 mod names;
 mod view;
 
@@ -13,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-pub use api::{Api, ApiError, ApiUrl, Reading};
-pub use labels::Routes;
+pub use crate::address::ApiUrl;
+pub use crate::routes::Routes;
+pub use api::{Api, ApiError, Reading};
 pub use names::{SharedName, shared_names};
 pub use view::changes;
 

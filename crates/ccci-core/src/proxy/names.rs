@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::labels::Routes;
+use crate::routes::Routes;
 use crate::swarm::{Neighbour, StackFacts};
 
 /// A name in Traefik that another stack's service asks for too.

@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use super::certain::Certain;
 use super::facts::{ServiceFacts, StackFacts};
-use super::hindrance::{Hindrance, HostPort, Obstacle, host_ports, published};
+use super::hindrance::Hindrance;
 use super::observe::{self, STACK_LABEL};
+use super::obstacle::{HostPort, Obstacle, host_ports, published};
 use super::placement::{self, SwarmNode};
 use super::{Swarm, SwarmError};
+use crate::routes::PROXY_PORTS;
 
-/// The ports that the proxy of every server has.
-const PROXY: [u16; 2] = [80, 443];
 /// The label by which swarm marks a container with its service.
 const SERVICE_LABEL: &str = "com.docker.swarm.service.name";
 
@@ -122,7 +122,7 @@ impl Holder {
 
     /// A proxy of websites: it has both of their ports.
     fn is_proxy(&self) -> bool {
-        PROXY.iter().all(|number| self.has(&HostPort { number: *number, protocol: "tcp".to_owned() }))
+        PROXY_PORTS.iter().all(|number| self.has(&HostPort { number: *number, protocol: "tcp".to_owned() }))
     }
 
     fn name(&self) -> &str {
@@ -200,7 +200,7 @@ fn port_held(service: &ServiceFacts, words: String, facts: &StackFacts, around: 
     }
     if let Some((holder, port)) = held_by(&|h: &Holder| !of_us(h)) {
         let number = port.split('/').next().and_then(|n| n.parse().ok()).unwrap_or_default();
-        if PROXY.contains(&number) && port.ends_with("/tcp") && holder.is_proxy() {
+        if PROXY_PORTS.contains(&number) && port.ends_with("/tcp") && holder.is_proxy() {
             let holder = holder.name().to_owned();
             return Blame::Recipe(Certain::PortOfProxy { service: name, port, holder, words });
         }

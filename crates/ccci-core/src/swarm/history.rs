@@ -8,9 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::facts::{Mode, Restart, ServiceFacts, StackFacts, TaskFacts, TaskState, between};
-use super::hindrance;
-use super::judge::Expectation;
-use super::standing::{Standing, standing};
+use super::obstacle;
 
 /// One failed attempt to run a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +27,18 @@ pub struct Failure {
     pub error: String,
     /// The exit code, when there was a container.
     pub exit_code: Option<i64>,
+}
+
+impl Failure {
+    /// The failure in words.
+    pub fn words(&self) -> String {
+        match (self.error.as_str(), self.exit_code) {
+            ("", Some(code)) => format!("exit code {code}"),
+            ("", None) => "no reason given".to_owned(),
+            // Swarm's own text usually has the code: "task: non-zero exit (1)".
+            (text, _) => text.trim_start_matches("task: ").to_owned(),
+        }
+    }
 }
 
 /// The course of one wait.
@@ -69,8 +79,9 @@ impl History {
         }
     }
 
-    /// Takes in one observation.
-    pub fn note(&mut self, facts: &StackFacts, expect: &Expectation) {
+    /// Takes in what one observation shows of tasks and their failures. Which services are ready by it is judged in the light of
+    /// these, and noted next ([`Self::note_ready`]).
+    pub(super) fn note_tasks(&mut self, facts: &StackFacts) {
         for service in &facts.services {
             let known = self.templates.insert(service.id.clone(), service.template.clone());
             if known.is_some_and(|known| known != service.template) {
@@ -84,13 +95,15 @@ impl History {
             self.note_task(task, service);
         }
         self.note_unplaced(facts);
-        for service in &facts.services {
-            if matches!(standing(service, facts, expect, self), Standing::Ready) {
-                self.ready.entry(service.id.clone()).or_insert(facts.at);
-                self.overcome.insert(service.id.clone(), facts.at);
-            } else {
-                self.ready.remove(&service.id);
-            }
+    }
+
+    /// Notes whether a service is ready, by this observation.
+    pub(super) fn note_ready(&mut self, service: &ServiceFacts, ready: bool, facts: &StackFacts) {
+        if ready {
+            self.ready.entry(service.id.clone()).or_insert(facts.at);
+            self.overcome.insert(service.id.clone(), facts.at);
+        } else {
+            self.ready.remove(&service.id);
         }
     }
 
@@ -101,7 +114,7 @@ impl History {
             stopping && t.state > TaskState::Pending && !t.state.is_over()
         });
         for service in &facts.services {
-            match hindrance::unplaced(service, facts) {
+            match obstacle::unplaced(service, facts) {
                 None => drop(self.unplaced.remove(&service.id)),
                 Some(task) => {
                     let seen = self.unplaced.get(&service.id);

@@ -1,15 +1,30 @@
 //! Who has what stands in a deploy's way.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use bollard::query_parameters as query;
 
 use super::observe::STACK_LABEL;
 use super::{Swarm, SwarmError};
-use crate::abra::signs::Thing;
 
 /// A name and the labels that it carries.
 type Labelled = (Option<String>, Option<HashMap<String, String>>);
+
+/// Something of the server that has a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thing {
+    /// `network`, `config`, `secret` or `service`.
+    pub kind: &'static str,
+    /// Its full name.
+    pub name: String,
+}
+
+impl fmt::Display for Thing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} `{}`", self.kind, self.name)
+    }
+}
 
 impl Swarm {
     /// The stack of the network, config, secret or service of this name: `None` where there is no such thing, and nothing

@@ -2,7 +2,7 @@
 
 use super::facts::RunningImage;
 use super::{Swarm, SwarmError};
-use crate::images::says_missing;
+use crate::docker_says::image_is_missing;
 
 /// Where an image is that a task did not get.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Swarm {
         let what = format!("its registry for the image {image}");
         match self.ask(&what, self.docker().inspect_registry_image(image, None)).await {
             Ok(_) => Ok(Sought::InTheRegistry),
-            Err(SwarmError::Refused { message, .. }) if says_missing(image, &message) => {
+            Err(SwarmError::Refused { message, .. }) if image_is_missing(image, &message) => {
                 Ok(Sought::Nowhere(message))
             }
             Err(SwarmError::Refused { message, .. }) => Ok(Sought::NotAnswered(message)),

@@ -1,52 +1,17 @@
 //! The pure judgement over observations: is a stack converged, is it still on its way, or is it certainly broken?
 //! Nothing here asks, waits or reads a clock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::certain::{Certain, Fault};
+use super::expect::Expectation;
 use super::facts::{Restart, ServiceFacts, StackFacts, TaskState, UpdateState, between};
 use super::hindrance::{Hindrance, hindrance};
 use super::history::{Failure, History};
 use super::standing::{Standing, keeps_old_tasks, standing};
-
-/// What is expected of a stack before it counts as converged, and how patient to be with a crash loop.
-#[derive(Debug, Clone)]
-pub struct Expectation {
-    /// Services that must be there, by their name within the stack. Empty: those that are there.
-    pub services: Vec<String>,
-    /// The services that the deployed compose files have, by their name within the stack. Others of the stack are what a
-    /// deploy before left behind, since abra removes none: they are told and not judged. None: all that are there.
-    pub declared: Option<BTreeSet<String>>,
-    /// How long a task without a health check must have been running. One that died before must run twice as long as
-    /// it then did (at most 30 s).
-    pub settle: Duration,
-    /// How long nothing may have progressed since the third failure before a crash loop is certain (R14).
-    pub crash_window: Duration,
-    /// How long after the third failure an attempt that lives longer than those before it is still waited for.
-    pub crash_patience: Duration,
-}
-
-impl Default for Expectation {
-    fn default() -> Self {
-        Self {
-            services: Vec::new(),
-            declared: None,
-            settle: Duration::from_secs(2),
-            crash_window: Duration::from_secs(15),
-            crash_patience: Duration::from_secs(45),
-        }
-    }
-}
-
-impl Expectation {
-    /// Whether a service of the stack is one of what was deployed.
-    pub(crate) fn has(&self, facts: &StackFacts, service: &ServiceFacts) -> bool {
-        self.declared.as_ref().is_none_or(|declared| declared.contains(facts.short(service)))
-    }
-}
 
 /// How many failures of one task make a crash loop (R14).
 const CRASHES: usize = 3;
@@ -72,18 +37,6 @@ pub enum Progress {
     Failed(Certain),
     /// Swarm cannot run it here; whose fault that is turns on what else is on the server (R17).
     Hindered(Hindrance),
-}
-
-impl Failure {
-    /// The failure in words.
-    pub fn words(&self) -> String {
-        match (self.error.as_str(), self.exit_code) {
-            ("", Some(code)) => format!("exit code {code}"),
-            ("", None) => "no reason given".to_owned(),
-            // Swarm's own text usually has the code: "task: non-zero exit (1)".
-            (text, _) => text.trim_start_matches("task: ").to_owned(),
-        }
-    }
 }
 
 /// Judges the latest observation in the light of the course so far. `history` has already noted these facts.

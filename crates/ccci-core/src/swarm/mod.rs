@@ -11,6 +11,7 @@ mod disturbed;
 mod error;
 mod events;
 mod exec;
+mod expect;
 mod facts;
 mod hindrance;
 mod history;
@@ -21,6 +22,7 @@ mod mounts;
 mod moved;
 mod neighbours;
 mod observe;
+mod obstacle;
 mod placement;
 mod remove;
 mod rounds;
@@ -41,17 +43,20 @@ pub use diagnose::{Diagnosis, ServiceLog};
 pub use disturbed::{Disturbance, What, disturbed};
 pub use error::SwarmError;
 pub use exec::ExecResult;
+pub use expect::Expectation;
 pub use facts::{
     ContainerFacts, Health, Mode, Named, Restart, RunningImage, ServiceFacts, StackFacts, TaskFacts,
     TaskState, Update, UpdateState,
 };
-pub use hindrance::{Hindrance, HostPort, Obstacle};
+pub use hindrance::Hindrance;
 pub use history::{Failure, History};
+pub use holder::Thing;
 pub use images::moved_tags;
-pub use judge::{Expectation, Progress, judge};
+pub use judge::{Progress, judge};
 pub use mounts::{Keeping, Lasting, Mount, MountKind, VolumeInfo, is_named_after, keeping, lasting};
 pub use moved::{Moved, NotMoved, moved};
 pub use neighbours::Neighbour;
+pub use obstacle::{HostPort, Obstacle};
 pub use remove::{Extra, Item, Kind, Leftovers, Plan, Removal};
 pub use routed::{routed, routers};
 pub use watch::{Converged, Limits, Sight, Undeployed, WaitFailure, Watch};

@@ -5,7 +5,7 @@
 //! who writes one wants to be routed, and a release that was served before has shown that the proxy does so.
 
 use super::facts::ServiceFacts;
-use crate::proxy::Routes;
+use crate::routes::Routes;
 
 /// Whether the proxy routes to this service (R15).
 pub fn routed(service: &ServiceFacts) -> bool {

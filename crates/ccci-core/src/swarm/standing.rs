@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::certain::Certain;
+use super::expect::Expectation;
 use super::facts::{
     Health, Mode, Restart, ServiceFacts, StackFacts, TaskFacts, TaskState, UpdateState, between,
 };
 use super::history::History;
-use super::judge::Expectation;
 use super::routed::{routed, routers};
+use crate::docker_says::image_is_not_here;
 
 /// The longest that a task which died before is watched for dying again.
 const LONGEST_SETTLE: Duration = Duration::from_secs(30);
@@ -43,6 +44,17 @@ impl Standing {
 
 fn not_yet(text: impl Into<String>) -> Standing {
     Standing::NotYet { text: text.into(), settled_in: None }
+}
+
+impl History {
+    /// Takes in one observation.
+    pub fn note(&mut self, facts: &StackFacts, expect: &Expectation) {
+        self.note_tasks(facts);
+        for service in &facts.services {
+            let ready = matches!(standing(service, facts, expect, self), Standing::Ready);
+            self.note_ready(service, ready, facts);
+        }
+    }
 }
 
 /// Judges one service.
@@ -96,7 +108,7 @@ pub(super) fn standing(
 /// An image that is not there is told at once: swarm would try for ever.
 fn image_missing(service: &ServiceFacts, facts: &StackFacts, history: &History) -> Option<Certain> {
     let missing = facts.tasks_of(service).find(|t| {
-        let no_image = t.error.to_ascii_lowercase().contains("no such image");
+        let no_image = image_is_not_here(&t.error);
         t.current && t.state == TaskState::Rejected && no_image && !history.is_old(t)
     })?;
     Some(Certain::ImageMissing {

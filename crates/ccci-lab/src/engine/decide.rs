@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::record::Started;
 use super::{DEFAULT_SOCKET, EngineOptions};
+use crate::system::{System, system};
 use crate::tools;
 
 /// What came of a question to the engine's socket.
@@ -18,19 +19,6 @@ pub enum Socket {
     Forbidden,
     /// Nobody answers.
     Silent,
-}
-
-/// The kind of system this is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct System {
-    /// Its name, for messages.
-    pub name: String,
-    /// Whether it is Debian or Ubuntu, whose packages the lab knows.
-    pub debian: bool,
-    /// Whether systemd runs it.
-    pub systemd: bool,
-    /// Whether we are root.
-    pub root: bool,
 }
 
 /// What was found on this machine.
@@ -146,29 +134,6 @@ pub(crate) fn socket_path(docker_host: Option<&str>) -> PathBuf {
     docker_host.and_then(|host| host.strip_prefix("unix://")).unwrap_or(DEFAULT_SOCKET).into()
 }
 
-/// The system we run on.
-pub(crate) fn system() -> System {
-    let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let (name, debian) = os_release(&release);
-    System {
-        name,
-        debian,
-        systemd: Path::new("/run/systemd/system").is_dir(),
-        root: rustix::process::geteuid().is_root(),
-    }
-}
-
-/// The name in an os-release text, and whether it is Debian or Ubuntu.
-fn os_release(text: &str) -> (String, bool) {
-    let value = |key: &str| {
-        let line = text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='));
-        line.unwrap_or_default().trim_matches('"').to_owned()
-    };
-    let name = value("PRETTY_NAME");
-    let id = value("ID");
-    (if name.is_empty() { "unknown system".to_owned() } else { name }, id == "debian" || id == "ubuntu")
-}
-
 /// Asks the engine at a socket for a sign of life.
 pub(crate) async fn ping(socket: &Path) -> Socket {
     let ask = async {
@@ -241,10 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_system_is_read_from_os_release() {
-        let debian = "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\n";
-        assert_eq!(os_release(debian), ("Debian GNU/Linux 12 (bookworm)".to_owned(), true));
-        assert_eq!(os_release("ID=alpine\nID_LIKE=debian\n"), ("unknown system".to_owned(), false));
+    fn the_socket_is_that_of_docker_host() {
         assert_eq!(socket_path(Some("unix:///x")), Path::new("/x"));
         assert_eq!(socket_path(None), Path::new(DEFAULT_SOCKET));
     }

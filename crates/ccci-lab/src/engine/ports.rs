@@ -6,7 +6,7 @@ use std::time::Duration;
 use ccci_core::wait::{self, Bounds, Look};
 
 use super::EngineError;
-use super::neighbours::Service;
+use super::services::Service;
 use crate::layout::BASE_DOMAIN;
 use crate::work::{DockerError, Work};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ccci_core::atomic::{self, PathContext as _};
 
 use super::{Base, ImageError, ImageSpec, Wheels, cargo, debian, file, find, go, maven, node, pip};
-use crate::work::{DockerError, Work, accepted};
+use crate::work::{DockerError, Work};
 
 /// How long one `docker build` may take.
 const BUILD_DEADLINE: Duration = Duration::from_secs(1200);
@@ -49,15 +49,6 @@ pub async fn present(work: &Work<'_>) -> Result<Vec<String>, DockerError> {
     Ok(known.filter(|reference| listed.lines().any(|line| line == reference)).collect())
 }
 
-/// The id of an image, or `None` when it is not there.
-pub(super) async fn id(work: &Work<'_>, reference: &str) -> Result<Option<String>, DockerError> {
-    let output = work.docker_output(["image", "inspect", "--format", "{{.Id}}", reference]).await?;
-    if !output.ok() && output.stderr.contains("No such image") {
-        return Ok(None);
-    }
-    accepted(output).map(Some)
-}
-
 /// The ids of all images of the lab by their references, in one question.
 async fn ids(
     work: &Work<'_>,
@@ -84,12 +75,12 @@ fn complete(specs: &[ImageSpec], ca: &str, there: &BTreeMap<String, String>) -> 
 
 async fn one(work: &Work<'_>, spec: &ImageSpec, ca: &str) -> Result<String, ImageError> {
     let exact = spec.exact(ca);
-    let made = match id(work, &exact).await? {
+    let made = match work.image_id(&exact).await? {
         Some(id) => id,
         None => make(work, spec, ca, &exact).await?,
     };
     // A plain tag moves when its content changes; images that still run keep their id.
-    if id(work, &spec.reference()).await?.as_ref() != Some(&made) {
+    if work.image_id(&spec.reference()).await?.as_ref() != Some(&made) {
         work.docker(["tag", &exact, &spec.reference()]).await?;
     }
     Ok(made)
@@ -130,7 +121,7 @@ async fn make(work: &Work<'_>, spec: &ImageSpec, ca: &str, exact: &str) -> Resul
     }
     let what = format!("image {}", spec.reference());
     work.step(what, docker_build(work, spec, &base, context.path(), exact)).await?;
-    let built = id(work, exact).await?;
+    let built = work.image_id(exact).await?;
     built.ok_or_else(|| ImageError::Unknown {
         reference: exact.to_owned(),
         known: "nothing of that name after its build".to_owned(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ccci_core::atomic;
 
-use super::{ImageError, ImageSpec, build};
+use super::{ImageError, ImageSpec};
 use crate::work::{Work, accepted};
 
 /// What mmdebstrap is asked for, without the target: part of the image's hash.
@@ -28,7 +28,7 @@ pub(super) async fn plain(work: &Work<'_>, spec: &ImageSpec) -> Result<String, I
     let recipe = recipe(&spec.tag);
     let hash = blake3::hash(recipe.join("\n").as_bytes()).to_hex().to_string();
     let image = format!("{}debian-plain:{}-{}", super::PREFIX, spec.tag, &hash[..12]);
-    if build::id(work, &image).await?.is_some() {
+    if work.image_id(&image).await?.is_some() {
         return Ok(image);
     }
     let tar = work.layout.build().join(format!("debian-{}-{}.tar", spec.tag, &hash[..12]));

@@ -2,13 +2,12 @@
 //! under way. An engine or swarm that the lab made stays as long as anybody else uses it.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ccci_core::atomic::{self, PathContext as _, PathError};
 use ccci_core::canonical::Canonical;
-use ccci_core::clock;
-use ccci_core::lock::{self, Holder, Lock, LockError};
+use ccci_core::lock::{self, Lock, LockError};
 use ccci_core::names::StackName;
 use ccci_core::record::{self, RecordState, RunRecord};
 use ccci_core::swarm::{Extra, Limits, Plan, Swarm};
@@ -18,6 +17,7 @@ use serde::Serialize;
 use super::{LabError, USE};
 use crate::engine::neighbours::{self, Proxy};
 use crate::engine::{self, EngineOptions, Owned};
+use crate::holders::{sharers, someone};
 use crate::keycloak;
 use crate::layout::{BASE_DOMAIN, LabLayout, PROXY_NETWORK};
 use crate::names;
@@ -114,18 +114,6 @@ async fn alone(work: &Work<'_>, what: &str, path: PathBuf, command: &str) -> Res
     })
 }
 
-/// A command of the lab, as the holder of a lock.
-pub(crate) fn someone(command: &str) -> Holder {
-    let since = clock::rfc3339(clock::now());
-    Holder { run: command.to_owned(), recipe: String::new(), pid: std::process::id(), since }
-}
-
-/// Who shares the lock at `path`, in words, as far as the kernel shows them.
-pub(crate) fn sharers(path: &Path) -> Option<String> {
-    let all: Vec<String> = lock::sharers(path).iter().map(ToString::to_string).collect();
-    if all.is_empty() { None } else { Some(format!("process {}", all.join(", "))) }
-}
-
 /// Runs hold kernel locks in the state directory.
 fn refuse_in_use(layout: &LabLayout) -> Result<(), LabError> {
     let mut locks: Vec<PathBuf> =
@@ -150,7 +138,7 @@ fn entries(dir: &std::path::Path) -> Result<Vec<PathBuf>, PathError> {
 /// Removes the lab's stacks and its name server; on a reset also their data, the network and the images.
 async fn clear(work: &Work<'_>, reset: Option<Reset>, left: &mut Left) -> Result<(), LabError> {
     let proxy = neighbours::proxy(work).await?;
-    let services = neighbours::services(work).await?;
+    let services = engine::services::services(work).await?;
     let running = neighbours::removable(&services, proxy.our_id());
     let owned = engine::record::read(work.layout)?;
     let stacks =
@@ -261,7 +249,8 @@ async fn shut(
     if owned.started.is_none() && !owned.swarm {
         return Ok(());
     }
-    let mut others: Vec<String> = neighbours::services(work).await?.into_iter().map(|s| s.name).collect();
+    let mut others: Vec<String> =
+        engine::services::services(work).await?.into_iter().map(|s| s.name).collect();
     others.extend(work.docker(["ps", "--format", "{{.Names}}"]).await?.lines().map(str::to_owned));
     if !others.is_empty() {
         others.truncate(3);
@@ -335,6 +324,7 @@ fn files(layout: &LabLayout, reset: Reset, left: &mut Left) -> Result<(), PathEr
 mod tests {
     use super::*;
     use crate::work::Progress;
+    use ccci_core::lock::Holder;
 
     #[tokio::test]
     async fn nothing_is_taken_down_under_a_run() {

@@ -115,10 +115,9 @@ impl Terminal {
         let mode = plan.mode.as_str();
         self.title = format!("{} ({mode}, run {})", self.recipe, self.run);
         self.mode = Some(plan.mode);
-        let short = |commit: &str| commit.chars().take(8).collect::<String>();
         let head = plan.version.head.clone().unwrap_or_else(|| "no release".to_owned());
         let base = plan.version.base.clone().unwrap_or_else(|| "none".to_owned());
-        self.say(&format!("tests commit {} ({head}); upgrade base: {base}", short(&plan.commit)));
+        self.say(&format!("tests commit {} ({head}); upgrade base: {base}", plan.commit.short()));
         if let Some(why) = &plan.fallback {
             self.result(&format!("mode cold, requested quick: {why}"));
             self.say(&format!("{} at https://{}", self.title, plan.domain));
@@ -226,8 +225,7 @@ impl Terminal {
     /// What became of the known-good, and how much the verdict says (R5, T3).
     fn known_good(&mut self, verdict: Verdict) {
         let Some(told) = self.canonical.take() else { return };
-        let short = |commit: &str| commit.chars().take(8).collect::<String>();
-        let known = told.after.as_deref().map_or_else(|| "none".to_owned(), short);
+        let known = told.after.as_ref().map_or("none", |commit| commit.short());
         if self.mode == Some(Mode::Quick) {
             let volumes = if told.restored { "; its volumes are restored to it" } else { "" };
             self.result(&format!("\nknown-good: {known}, not moved{volumes}"));

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use ccci_core::atomic::{self, PathError};
-use ccci_core::deploy::stand_up::{self, Order, Standing};
 use ccci_core::deploy::{GivenSecret, Tools};
 use ccci_core::event::Event;
 use ccci_core::health::Site;
@@ -14,6 +13,7 @@ use ccci_core::names::{AppDomain, RecipeName, RunId};
 use ccci_core::proxy::Proxy;
 use ccci_core::record::{OwnedApp, OwnedRealm};
 use ccci_core::report::{Dep, Deploys};
+use ccci_core::stand_up::{self, Order, Standing};
 use ccci_recipes::SsoFacts;
 use ccci_recipes::protocol::{CLIENT_SECRET, USER_PASSWORD};
 use ccci_sso::{Discovery, Issuer, Realm, RealmSpec, StateId};

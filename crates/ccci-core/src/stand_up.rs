@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{App, DeployError, Deployed, Tools, apply};
 use crate::abra::{Abra, DeployMode};
 use crate::atomic::{self, PathError};
 use crate::compose::Shares;
+use crate::deploy::{App, DeployError, Deployed, Tools, apply};
 use crate::envfile::{AppEnv, EnvFile, EnvFileError};
 use crate::foreign;
 use crate::git::{Commit, Git, GitError, Tag, Tags};

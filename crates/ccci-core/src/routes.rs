@@ -1,7 +1,11 @@
-//! What the labels of a service ask of Traefik. Pure.
+//! What every server's Traefik has, and what the labels of a service ask of it. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The ports that the proxy of every server has: an app is reached by its labels there.
+pub(crate) const PROXY_PORTS: [u16; 2] = [80, 443];
+/// The network that every server has, by which the proxy reaches the apps.
+pub(crate) const PROXY_NETWORK: &str = "proxy";
 /// The three kinds of way that Traefik knows.
 const PROTOCOLS: [&str; 3] = ["http", "tcp", "udp"];
 
