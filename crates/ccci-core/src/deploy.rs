@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::abra::signs;
-use crate::abra::{Abra, AbraError, DeployMode, Fault};
+use crate::abra::{Abra, AbraError, DeployMode};
 use crate::atomic::{self, PathContext as _, PathError};
+use crate::blame::Blame;
 use crate::compose::{Compose, Foreign, Ground, Reach, Shares, unforeseen};
 use crate::envfile::{EnvFile, EnvFileError, compose_files};
 use crate::git::{Checkout, Commit, GitError};
@@ -211,15 +212,15 @@ pub enum DeployError {
 impl DeployError {
     /// Whose fault it is. Where abra's words do not tell, the caller asks the engine: as long as that answers, it is the
     /// recipe's, since the very same calls deploy every other recipe.
-    pub fn fault(&self) -> Fault {
+    pub fn blame(&self) -> Blame {
         match self {
-            Self::Abra(error) => error.fault(),
-            Self::Env(EnvFileError::Path(_)) => Fault::Infrastructure,
+            Self::Abra(error) => error.blame(),
+            Self::Env(EnvFileError::Path(_)) => Blame::Infrastructure,
             Self::Image(ImageError::Missing { .. })
             | Self::Name(_)
             | Self::Env(_)
             | Self::OtherSecret { .. }
-            | Self::UnknownSecret { .. } => Fault::Recipe,
+            | Self::UnknownSecret { .. } => Blame::Recipe,
             Self::Git(_)
             | Self::Dirty { .. }
             | Self::Left { .. }
@@ -229,7 +230,7 @@ impl DeployError {
             | Self::Unforeseen { .. }
             | Self::Image(_)
             | Self::Swarm(_)
-            | Self::Path(_) => Fault::Infrastructure,
+            | Self::Path(_) => Blame::Infrastructure,
         }
     }
 }

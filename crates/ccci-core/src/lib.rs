@@ -7,6 +7,7 @@ pub mod abra;
 pub mod address;
 pub mod alert;
 pub mod atomic;
+pub mod blame;
 pub mod canonical;
 pub mod clock;
 pub mod compose;

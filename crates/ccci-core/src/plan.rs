@@ -2,9 +2,9 @@
 //! Quick or cold is decided here and nowhere else. Pure; `ccci plan` prints it (rules R1, R2, R3, R5, R7, R12, R13).
 
 use crate::git::{Commit, Tag, Tags, near};
-use crate::report::Mode;
 use crate::stage::{CheckKind, CheckName, StageName};
 use crate::version::RecipeVersion;
+use crate::words::Mode;
 
 pub use base::{BaseEnd, without_base};
 

@@ -3,9 +3,9 @@
 
 use crate::canonical::Record;
 use crate::git::Commit;
-use crate::report::Mode;
 use crate::verdict::Verdict;
 use crate::version::RecipeVersion;
+use crate::words::Mode;
 
 /// What a promotion depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]

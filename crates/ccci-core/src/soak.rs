@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::report::Mode;
+use crate::words::Mode;
 
 /// A cold run's bounds, where the recipe says nothing.
 const COLD: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60));

@@ -10,22 +10,12 @@ use crate::exec::Output;
 
 use super::signs::{self, Port, Sign};
 use super::text;
+use crate::blame::Blame;
 use crate::names::StackName;
 use crate::swarm::Thing;
 
 /// How many lines of output an error keeps.
 const TAIL: usize = 30;
-
-/// Whom a failure is told of as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// The recipe under test: the verdict may be "fail".
-    Recipe,
-    /// abra, Docker or ccci itself: the verdict can only be "inconclusive".
-    Infrastructure,
-    /// The message does not say; tasks, logs and the engine have to.
-    Unknown,
-}
 
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -216,7 +206,7 @@ impl AbraError {
     }
 
     /// Whose fault this is, as far as abra's answer tells.
-    pub fn fault(&self) -> Fault {
+    pub fn blame(&self) -> Blame {
         use AbraErrorKind as Kind;
         match &self.kind {
             Kind::ComposeRefused { .. } => Sign::Compose.whose(),
@@ -227,8 +217,8 @@ impl AbraError {
             Kind::PortHeld(port) => port.whose(),
             Kind::NetworkMissing { name } => signs::network_missing(name),
             // Nobody but the recipe's own room can know the value of such a secret.
-            Kind::LintBlocked { .. } | Kind::MissingSecret { insertable: true, .. } => Fault::Recipe,
-            Kind::MissingSecret { .. } | Kind::Timeout | Kind::DeployFailed | Kind::Other => Fault::Unknown,
+            Kind::LintBlocked { .. } | Kind::MissingSecret { insertable: true, .. } => Blame::Recipe,
+            Kind::MissingSecret { .. } | Kind::Timeout | Kind::DeployFailed | Kind::Other => Blame::Unknown,
             Kind::DirtyTree
             | Kind::AlreadyDeployed
             | Kind::NotDeployed
@@ -241,7 +231,7 @@ impl AbraError {
             | Kind::NotStarted
             | Kind::Deadline { .. }
             | Kind::Cancelled
-            | Kind::BadOutput { .. } => Fault::Infrastructure,
+            | Kind::BadOutput { .. } => Blame::Infrastructure,
         }
     }
 }

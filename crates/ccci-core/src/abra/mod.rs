@@ -22,7 +22,7 @@ use crate::secret::Redactor;
 use crate::version::RecipeVersion;
 
 use call::Call;
-pub use error::{AbraError, AbraErrorKind, Fault};
+pub use error::{AbraError, AbraErrorKind};
 pub use lint::{LintReport, LintRule, LintStatus, Severity};
 pub use secrets::{GeneratedSecret, SecretEntry};
 pub use status::{AppEntry, ServiceEntry};

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::Fault;
+use crate::blame::Blame;
 use crate::docker_says::speaks_of_an_image;
 use crate::routes::{PROXY_NETWORK, PROXY_PORTS};
 
@@ -26,10 +26,10 @@ pub enum Sign {
 
 impl Sign {
     /// Whose a refusal with this sign is.
-    pub fn whose(self) -> Fault {
+    pub fn whose(self) -> Blame {
         match self {
-            Self::Engine | Self::Swarm | Self::Origin => Fault::Infrastructure,
-            Self::Image | Self::Compose => Fault::Recipe,
+            Self::Engine | Self::Swarm | Self::Origin => Blame::Infrastructure,
+            Self::Image | Self::Compose => Blame::Recipe,
         }
     }
 
@@ -128,9 +128,9 @@ pub struct Port {
 
 impl Port {
     /// Whose it is that the port is taken.
-    pub fn whose(&self) -> Fault {
+    pub fn whose(&self) -> Blame {
         let recipes = self.own || PROXY_PORTS.contains(&self.number);
-        if recipes { Fault::Recipe } else { Fault::Infrastructure }
+        if recipes { Blame::Recipe } else { Blame::Infrastructure }
     }
 }
 
@@ -193,8 +193,8 @@ pub(super) fn missing_network(said: &str) -> Option<String> {
 }
 
 /// Whose it is that a network of the server's is not there: every server has the proxy's, and no other by itself.
-pub(super) fn network_missing(name: &str) -> Fault {
-    if name == PROXY_NETWORK { Fault::Infrastructure } else { Fault::Recipe }
+pub(super) fn network_missing(name: &str) -> Blame {
+    if name == PROXY_NETWORK { Blame::Infrastructure } else { Blame::Recipe }
 }
 
 pub(super) fn told_missing(name: &str) -> String {
@@ -253,22 +253,22 @@ mod tests {
             )
         };
         for (number, service, how, who, whose) in [
-            ("8080", "shop_web", "an ingress port", "another stack", Fault::Infrastructure),
+            ("8080", "shop_web", "an ingress port", "another stack", Blame::Infrastructure),
             (
                 "8080",
                 "warm-blog_example_org_app",
                 "an ingress port",
                 "that ccci keeps",
-                Fault::Infrastructure,
+                Blame::Infrastructure,
             ),
             (
                 "8080",
                 "blog-0a1b2c_example_org_app",
                 "a host-published port",
                 "another run",
-                Fault::Infrastructure,
+                Blame::Infrastructure,
             ),
-            ("443", "traefik_example_org_app", "a host-published port", "the proxy's own", Fault::Recipe),
+            ("443", "traefik_example_org_app", "a host-published port", "the proxy's own", Blame::Recipe),
         ] {
             let port = port(&said(number, service, how)).unwrap();
             assert_eq!((port.number.to_string().as_str(), port.service.as_str()), (number, service));
@@ -276,7 +276,7 @@ mod tests {
             assert!(port.to_string().contains(who), "{port}");
         }
         let own = Port { own: true, ..port(&said("8080", "a_web", "an ingress port")).unwrap() };
-        assert_eq!(own.whose(), Fault::Recipe);
+        assert_eq!(own.whose(), Blame::Recipe);
         assert!(port("the volume is already in use").is_none());
     }
 
@@ -284,20 +284,20 @@ mod tests {
     #[test]
     fn each_sign_says_whose_a_refusal_is() {
         for (said, whose) in [
-            ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock", Fault::Infrastructure),
-            ("rpc error: code = DeadlineExceeded desc = context deadline exceeded", Fault::Infrastructure),
-            ("rpc error: code = Unknown desc = update out of sequence", Fault::Infrastructure),
-            ("rpc error: code = Unavailable desc = connection error", Fault::Infrastructure),
-            ("rpc error: code = Internal desc = raft", Fault::Infrastructure),
+            ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock", Blame::Infrastructure),
+            ("rpc error: code = DeadlineExceeded desc = context deadline exceeded", Blame::Infrastructure),
+            ("rpc error: code = Unknown desc = update out of sequence", Blame::Infrastructure),
+            ("rpc error: code = Unavailable desc = connection error", Blame::Infrastructure),
+            ("rpc error: code = Internal desc = raft", Blame::Infrastructure),
             (
                 "invalid pool request: Pool overlaps with other one on this address space",
-                Fault::Infrastructure,
+                Blame::Infrastructure,
             ),
-            ("no space left on device", Fault::Infrastructure),
-            ("rpc error: code = InvalidArgument desc = name must be 63 characters or fewer", Fault::Recipe),
-            ("services.app Additional property imgae is not allowed", Fault::Recipe),
-            ("service app: secret not found: x", Fault::Recipe),
-            ("manifest for nginx:9 not found: manifest unknown", Fault::Recipe),
+            ("no space left on device", Blame::Infrastructure),
+            ("rpc error: code = InvalidArgument desc = name must be 63 characters or fewer", Blame::Recipe),
+            ("services.app Additional property imgae is not allowed", Blame::Recipe),
+            ("service app: secret not found: x", Blame::Recipe),
+            ("manifest for nginx:9 not found: manifest unknown", Blame::Recipe),
         ] {
             let low = said.to_lowercase();
             let signs = [Sign::Engine, Sign::Origin, Sign::Image, Sign::Swarm, Sign::Compose];
@@ -324,8 +324,8 @@ mod tests {
         ] {
             assert_eq!(missing_network(said).as_deref(), name, "{said}");
         }
-        assert_eq!(network_missing("proxy"), Fault::Infrastructure);
-        assert_eq!(network_missing("proxxy"), Fault::Recipe);
+        assert_eq!(network_missing("proxy"), Blame::Infrastructure);
+        assert_eq!(network_missing("proxxy"), Blame::Recipe);
         for (said, thing) in [
             (
                 "failed to create network shared: Error response from daemon: network with name shared already exists",

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::http::{Exchange, host_of};
 use super::{PAUSE, ProbeFailure, Prober};
-use crate::abra::Fault;
+use crate::blame::Blame;
 use crate::deploy::{Deployed, Settled};
 use crate::manifest::{Health, HttpPath, HttpProbe, Probe};
 use crate::proxy::{Proxy, Routes, SharedName, shared_names};
@@ -115,12 +115,12 @@ impl From<ProbeFailure> for Unserved {
 
 impl Unserved {
     /// Whose fault it is.
-    pub fn fault(&self) -> Fault {
+    pub fn blame(&self) -> Blame {
         match self {
             Self::Probe { failure: ProbeFailure::Wrong { .. }, .. }
             | Self::NotRouted { .. }
-            | Self::Broke(WaitFailure::Certain(_)) => Fault::Recipe,
-            _ => Fault::Infrastructure,
+            | Self::Broke(WaitFailure::Certain(_)) => Blame::Recipe,
+            _ => Blame::Infrastructure,
         }
     }
 

@@ -1,8 +1,8 @@
 //! What is left of a plan whose base cannot be had or does not come up: the tested commit by itself (R2).
 
 use super::{BaseDeploy, FoundCheck, Plan, StagePlan};
-use crate::report::Mode;
 use crate::stage::{CheckKind, StageName};
+use crate::words::Mode;
 
 /// How a base ended that cannot be upgraded from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -95,7 +95,7 @@ pub enum Hindered {
 
 /// Whose fault it is.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Blame {
+pub(super) enum Blamed {
     /// It would fail on any sound server.
     Recipe(Certain),
     /// This server's.
@@ -149,20 +149,20 @@ pub(super) struct Around {
 }
 
 /// Judges a hindrance by what is around.
-pub(super) fn blame(hindrance: &Hindrance, facts: &StackFacts, around: &Around) -> Blame {
+pub(super) fn blame(hindrance: &Hindrance, facts: &StackFacts, around: &Around) -> Blamed {
     let Hindrance { service, obstacle, words, .. } = hindrance;
     let (service, words) = (service.clone(), words.clone());
     let Some(found) = facts.service(&service) else {
-        return Blame::Server(Hindered::NoNode { service, words });
+        return Blamed::Server(Hindered::NoNode { service, words });
     };
     let room = |service, words| {
         let (wants, has) = (reserved(&found.template), offered(&around.nodes));
         Hindered::NoRoom { service, wants, has, words }
     };
-    Blame::Server(match obstacle {
+    Blamed::Server(match obstacle {
         Obstacle::Port => return port_held(found, words, facts, around),
         Obstacle::Constraints => match placement::contradiction(&found.template) {
-            Some((one, other)) => return Blame::Recipe(Certain::FitsNowhere { service, one, other, words }),
+            Some((one, other)) => return Blamed::Recipe(Certain::FitsNowhere { service, one, other, words }),
             // Of a service that wants a task on each node, swarm says the same of want of room.
             None if meets_all(found, &around.nodes) => room(service, words),
             None => Hindered::NoLabel { service, unmet: unmet(&found.template, &around.nodes), words },
@@ -178,7 +178,7 @@ fn meets_all(service: &ServiceFacts, nodes: &[SwarmNode]) -> bool {
     nodes.iter().any(|node| placement::unmet(&service.template, node).is_empty())
 }
 
-fn port_held(service: &ServiceFacts, words: String, facts: &StackFacts, around: &Around) -> Blame {
+fn port_held(service: &ServiceFacts, words: String, facts: &StackFacts, around: &Around) -> Blamed {
     let name = facts.short(service).to_owned();
     let mine = host_ports(&service.endpoint);
     let stack = Some(facts.stack.as_str());
@@ -196,27 +196,27 @@ fn port_held(service: &ServiceFacts, words: String, facts: &StackFacts, around: 
     if let Some((holder, port)) = held_by(&sibling) {
         let other = facts.services.iter().find(|s| Some(&s.name) == holder.service.as_ref());
         let holder = format!("service `{}`", other.map_or(holder.name(), |s| facts.short(s)));
-        return Blame::Recipe(Certain::PortTwice { service: name, port, holder, words });
+        return Blamed::Recipe(Certain::PortTwice { service: name, port, holder, words });
     }
     if let Some((holder, port)) = held_by(&|h: &Holder| !of_us(h)) {
         let number = port.split('/').next().and_then(|n| n.parse().ok()).unwrap_or_default();
         if PROXY_PORTS.contains(&number) && port.ends_with("/tcp") && holder.is_proxy() {
             let holder = holder.name().to_owned();
-            return Blame::Recipe(Certain::PortOfProxy { service: name, port, holder, words });
+            return Blamed::Recipe(Certain::PortOfProxy { service: name, port, holder, words });
         }
-        return Blame::Server(Hindered::PortHeld { service: name, port, holder: holder.words(), words });
+        return Blamed::Server(Hindered::PortHeld { service: name, port, holder: holder.words(), words });
     }
     let with_task = |h: &Holder| h.service.as_deref() == Some(service.name.as_str()) && h.container.is_some();
     if let Some((_, port)) = held_by(&with_task) {
         let holder = "another task of its own (`order: start-first`, or more than one replica),".to_owned();
-        return Blame::Recipe(Certain::PortTwice { service: name, port, holder, words });
+        return Blamed::Recipe(Certain::PortTwice { service: name, port, holder, words });
     }
     let port = candidates.first().map_or_else(|| "?".to_owned(), ToString::to_string);
     let number = candidates.first().map_or(0, |port| port.number);
     let holder = format!(
         "by no container that the engine knows, so by a program of the host (`ss -lnp 'sport = :{number}'`)"
     );
-    Blame::Server(Hindered::PortHeld { service: name, port, holder, words })
+    Blamed::Server(Hindered::PortHeld { service: name, port, holder, words })
 }
 
 /// The port of the node that the engine's words name: the first number behind a colon, as in `0.0.0.0:8080 failed`,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::blame::{Blame, Hindered, blame};
+use super::blame::{Blamed, Hindered, blame};
 use super::certain::{Certain, Fault};
 use super::events::{Signal, Signals};
 use super::expect::Expectation;
@@ -339,8 +339,8 @@ impl Watch {
     /// Whose fault a hindrance is, by what else is on the server.
     async fn blamed(&self, hindrance: &Hindrance, facts: &StackFacts) -> Result<WaitFailure, SwarmError> {
         Ok(match blame(hindrance, facts, &self.swarm.around().await?) {
-            Blame::Recipe(certain) => WaitFailure::Certain(certain),
-            Blame::Server(hindered) => WaitFailure::Server(hindered),
+            Blamed::Recipe(certain) => WaitFailure::Certain(certain),
+            Blamed::Server(hindered) => WaitFailure::Server(hindered),
         })
     }
 

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ccci_core::abra::{Abra, AbraErrorKind as Kind, DeployMode, Fault};
+use ccci_core::abra::{Abra, AbraErrorKind as Kind, DeployMode};
+use ccci_core::blame::Blame;
 use ccci_core::names::AppDomain;
 use ccci_core::secret::Secret;
 
@@ -107,7 +108,7 @@ async fn lint_has_a_terminal_and_its_exit_code_says_nothing() {
     assert_eq!((fake.call(1).as_str(), fake.read("terminal").trim()), ("recipe lint -n wiki", "yes"));
     let fake = Fake::new().answer(1, "out", &fixture("fatal/no-env-sample.txt"), 1);
     let error = fake.abra.lint(&"wiki".parse().unwrap()).await.unwrap_err();
-    assert_eq!(error.fault(), Fault::Recipe);
+    assert_eq!(error.blame(), Blame::Recipe);
 }
 
 #[tokio::test]
@@ -124,7 +125,7 @@ async fn a_flag_this_abra_does_not_know_is_left_out_where_it_can_be() {
     let fake = Fake::new().answer(1, "out", &fixture("fatal/unknown-shorthand.txt"), 1);
     let error = fake.abra.deploy(&domain(), &DeployMode::Chaos, false).await.unwrap_err();
     assert_eq!(error.kind, Kind::UnknownFlag { flag: "-C".into() });
-    assert_eq!((fake.calls(), error.fault()), (1, Fault::Infrastructure));
+    assert_eq!((fake.calls(), error.blame()), (1, Blame::Infrastructure));
 }
 
 #[tokio::test]
@@ -145,46 +146,46 @@ async fn failure_12_an_error_tells_the_fatal_line_first_from_either_stream() {
 #[tokio::test]
 async fn failure_23_a_dirty_tree_is_told_as_ours_and_a_refused_file_as_the_recipes() {
     for (name, kind, fault) in [
-        ("dirty-tree", Kind::DirtyTree, Fault::Infrastructure),
-        ("no-daemon", Kind::Engine, Fault::Infrastructure),
-        ("lint-lightweight-tag", Kind::LintBlocked { rule: Some("R014".into()) }, Fault::Recipe),
-        ("deploy-failed", Kind::DeployFailed, Fault::Unknown),
+        ("dirty-tree", Kind::DirtyTree, Blame::Infrastructure),
+        ("no-daemon", Kind::Engine, Blame::Infrastructure),
+        ("lint-lightweight-tag", Kind::LintBlocked { rule: Some("R014".into()) }, Blame::Recipe),
+        ("deploy-failed", Kind::DeployFailed, Blame::Unknown),
         (
             "secret-not-inserted",
             Kind::MissingSecret { name: "smtp_password".into(), insertable: true },
-            Fault::Recipe,
+            Blame::Recipe,
         ),
     ] {
         let fake = Fake::new().answer(1, "out", &fixture(&format!("fatal/{name}.txt")), 1);
         let error = fake.abra.deploy(&domain(), &DeployMode::Chaos, false).await.unwrap_err();
-        assert_eq!((&error.kind, error.fault()), (&kind, fault), "{name}");
+        assert_eq!((&error.kind, error.blame()), (&kind, fault), "{name}");
     }
     for (name, fault, first) in [
         (
             "docker28-port-ingress",
-            Fault::Infrastructure,
+            Blame::Infrastructure,
             "port 18080 of this server is held by the service `shop_example_org_web` (another stack)",
         ),
         (
             "docker28-port-twice",
-            Fault::Recipe,
+            Blame::Recipe,
             "the recipe publishes port 18081 twice: its service `wiki-0a1b2c_example_org_app` has it already",
         ),
-        ("docker28-network-proxy", Fault::Infrastructure, "this server has no network `proxy` in its swarm"),
-        ("docker28-network-missing", Fault::Recipe, "the recipe takes the network `proxxy` from the server"),
-        ("docker28-network-taken", Fault::Infrastructure, "the network `shared_net` is there already"),
-        ("docker28-config-name-long", Fault::Recipe, "abra: failed to create config xxx"),
-        ("docker28-memory", Fault::Recipe, "abra: failed to create service"),
-        ("docker28-secret-missing", Fault::Recipe, "abra: service app: secret not found"),
+        ("docker28-network-proxy", Blame::Infrastructure, "this server has no network `proxy` in its swarm"),
+        ("docker28-network-missing", Blame::Recipe, "the recipe takes the network `proxxy` from the server"),
+        ("docker28-network-taken", Blame::Infrastructure, "the network `shared_net` is there already"),
+        ("docker28-config-name-long", Blame::Recipe, "abra: failed to create config xxx"),
+        ("docker28-memory", Blame::Recipe, "abra: failed to create service"),
+        ("docker28-secret-missing", Blame::Recipe, "abra: service app: secret not found"),
     ] {
         let fake = Fake::new().answer(1, "out", &fixture(&format!("fatal/{name}.txt")), 1);
         let error = fake.abra.deploy(&domain(), &DeployMode::Chaos, false).await.unwrap_err();
-        assert_eq!(error.fault(), fault, "{name}");
+        assert_eq!(error.blame(), fault, "{name}");
         assert!(error.to_string().starts_with(first), "{name}: {error}");
     }
     let abra = Abra::new("no-such-abra", "/");
     let error = abra.version().await.unwrap_err();
-    assert_eq!((&error.kind, error.fault()), (&Kind::NotInstalled, Fault::Infrastructure));
+    assert_eq!((&error.kind, error.blame()), (&Kind::NotInstalled, Blame::Infrastructure));
     assert!(error.to_string().contains("`no-such-abra` is not installed"), "{error}");
 }
 
@@ -204,7 +205,7 @@ async fn a_call_that_hangs_is_ended_at_its_deadline() {
     let error = fake.abra.deploy(&domain(), &DeployMode::Chaos, false).await.unwrap_err();
     assert!(matches!(error.kind, Kind::Deadline { .. }), "{error:?}");
     assert!(error.to_string().contains("INFO waiting"), "{error}");
-    assert_eq!(error.fault(), Fault::Infrastructure);
+    assert_eq!(error.blame(), Blame::Infrastructure);
 }
 
 #[tokio::test]

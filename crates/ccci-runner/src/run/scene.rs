@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use ccci_core::abra::Fault;
+use ccci_core::blame::Blame;
 use ccci_core::deploy::{DeployError, Deployed, Settled};
 use ccci_core::event::Events;
 use ccci_core::git::Commit;
@@ -84,9 +84,9 @@ impl Scene {
 
 /// A deploy that was not taken, as a check's outcome: the recipe's fault, or nobody could judge.
 pub(crate) fn refused(error: &DeployError) -> Outcome {
-    match error.fault() {
-        Fault::Infrastructure => Outcome::Inconclusive(error.to_string()),
-        Fault::Recipe | Fault::Unknown => Outcome::Fail(error.to_string()),
+    match error.blame() {
+        Blame::Infrastructure => Outcome::Inconclusive(error.to_string()),
+        Blame::Recipe | Blame::Unknown => Outcome::Fail(error.to_string()),
     }
 }
 

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ccci_core::abra::{DeployMode, Fault};
+use ccci_core::abra::DeployMode;
 use ccci_core::atomic::PathError;
+use ccci_core::blame::Blame;
 use ccci_core::compose::{At, Reach};
 use ccci_core::deploy::{self, DeployError, GivenSecret, Settled, Tools};
 use ccci_core::envfile::EnvFile;
@@ -308,7 +309,7 @@ impl<'a> Live<'a> {
 
     /// Where the words of a refusal do not say whose fault it is, an engine that does not answer explains it.
     async fn explained(&self, error: DeployError) -> DeployError {
-        if error.fault() != Fault::Unknown {
+        if error.blame() != Blame::Unknown {
             return error;
         }
         match self.run.swarm.stacks().await {

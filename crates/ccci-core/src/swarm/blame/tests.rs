@@ -28,8 +28,8 @@ fn told(obstacle: Obstacle, words: &str, facts: &StackFacts, around: &Around) ->
     let certain_in = Duration::ZERO;
     let hindrance = Hindrance { service: "app".into(), obstacle, words: words.into(), certain_in };
     match blame(&hindrance, facts, around) {
-        Blame::Recipe(certain) => (true, certain.to_string()),
-        Blame::Server(hindered) => (false, hindered.to_string()),
+        Blamed::Recipe(certain) => (true, certain.to_string()),
+        Blamed::Server(hindered) => (false, hindered.to_string()),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ccci_core::abra::Fault;
+use ccci_core::blame::Blame;
 use ccci_core::health::{Unserved, Wanted};
 use ccci_core::manifest::Manifest;
 use ccci_core::stage::{Outcome, Status};
@@ -102,7 +102,7 @@ fn unserved(failure: &Unserved) -> Outcome {
     if let Unserved::Broke(failure) = failure {
         return unsettled(failure);
     }
-    if failure.fault() == Fault::Infrastructure {
+    if failure.blame() == Blame::Infrastructure {
         return Outcome::Inconclusive(failure.to_string());
     }
     let last = failure.exchange().map(|e| format!("\nlast exchange:\n{}", e.to_string().trim_end()));
