@@ -105,6 +105,23 @@ pub struct Tools<'a> {
     pub record: &'a (dyn Fn(&[String]) -> Result<(), PathError> + Sync),
 }
 
+impl<'a> Tools<'a> {
+    /// Tools that say nothing, bring no secrets, keep no values and write nothing down; images are pulled.
+    pub fn new(abra: &'a Abra, swarm: &'a Swarm, cancel: &'a CancellationToken) -> Self {
+        Self {
+            abra,
+            swarm,
+            pull: true,
+            cancel,
+            progress: &|_| {},
+            given: &[],
+            secrets_dir: None,
+            reaches: &|_| {},
+            record: &|_| Ok(()),
+        }
+    }
+}
+
 /// A deploy that was not taken.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -247,6 +264,7 @@ pub struct Applied {
 
 /// A deploy that has converged, and the eye that stays on it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Settled {
     /// What was deployed, and what is there now.
     pub deployed: Deployed,
@@ -256,6 +274,7 @@ pub struct Settled {
 
 /// A deploy that has converged.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Deployed {
     /// The commit that was deployed.
     pub commit: Commit,

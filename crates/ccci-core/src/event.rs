@@ -7,7 +7,7 @@ use crate::stage::{CheckKind, CheckName, CheckResult, StageName, Status};
 use crate::verdict::Judgement;
 use crate::words::{Canonical, Dep, Deploys, Image, Lint, Mode, Reached, Teardown, Version};
 
-/// Something that happened in a run.
+/// Something that happened in a run. It grows: a consumer passes over what it does not know.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {

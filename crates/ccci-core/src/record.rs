@@ -16,6 +16,7 @@ pub const SCHEMA: u32 = 1;
 /// What one run owns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RunRecord {
     /// The format; a newer one is not touched.
     pub schema: u32,

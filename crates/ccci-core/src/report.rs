@@ -15,7 +15,8 @@ pub use crate::words::{Canonical, Dep, Deploys, Image, Lint, Mode, Reached, Tear
 /// The record's format.
 pub const SCHEMA: u32 = 1;
 
-/// The record of one run.
+/// The record of one run. A struct of named keys and nothing else, so that a test can compare all of them with docs/results.md; a reader of one takes
+/// the keys that it knows, since others are added.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[expect(
     missing_docs,

@@ -54,6 +54,7 @@ pub struct Standing {
 /// An app ready to be brought up: its recipe lies at the commit where abra looks for it, its env is known and not yet
 /// written.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Prepared {
     /// The app.
     pub app: App,

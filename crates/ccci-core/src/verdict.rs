@@ -28,7 +28,7 @@ pub mod exit {
     pub const SIGNAL_BASE: u8 = 128;
 }
 
-/// What kind of trouble stopped a run before its end, or kept it from judging.
+/// What kind of trouble stopped a run before its end, or kept it from judging. Exhaustive on purpose: each has its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TroubleKind {
     /// We could not judge: engine, abra, disk.

@@ -7,7 +7,7 @@ use crate::compose::{At, Reach, ReachKind};
 use crate::git::Commit;
 use crate::stage::StageName;
 
-/// How a run is done.
+/// How a run is done. Exhaustive on purpose: whoever tells of a run says in each case how much its verdict counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -27,7 +27,7 @@ impl Mode {
     }
 }
 
-/// What a run says of the tested commit.
+/// What a run says of the tested commit. Exhaustive on purpose: there are these three, and a fourth would be a new contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {

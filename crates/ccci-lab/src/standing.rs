@@ -207,17 +207,12 @@ impl Kept {
         standing: &Standing,
         doors: &Doors,
     ) -> Result<(), StandingError> {
+        // Nothing is written down: the lab removes the secrets of its stacks by their names.
         let tools = Tools {
-            abra: &doors.abra,
-            swarm: &doors.swarm,
             pull: false,
-            cancel: &work.cancel,
             progress: &|text| work.note(text),
             given: &self.given,
-            secrets_dir: None,
-            reaches: &|_| {},
-            // The lab removes the secrets of its stacks by their names.
-            record: &|_| Ok(()),
+            ..Tools::new(&doors.abra, &doors.swarm, &work.cancel)
         };
         prepared.stand_up(&tools, standing).await.map_err(|e| self.place.failed(e))?;
         Ok(())

@@ -6,8 +6,43 @@
 //! copies beforehand from which that is one exchange. Capture and restore ask for the proof
 //! [`Undeployed`](ccci_core::swarm::Undeployed).
 //!
+//! # From another program
+//!
+//! The volumes of an app are kept while it is undeployed, and brought back while it is undeployed:
+//!
+//! ```no_run
+//! # async fn kept(facts: ccci_snap::Facts) -> Result<(), Box<dyn std::error::Error>> {
+//! use std::{path::Path, time::Duration};
+//! use ccci_core::swarm::{Limits, Swarm};
+//! use ccci_core::wait::CancellationToken;
+//! use ccci_snap::{Engine, Job, Place, Store};
+//!
+//! let dir = Path::new("/var/lib/my-tests/wiki");
+//! let limits = Limits::new(Duration::from_secs(60), CancellationToken::new());
+//! let mut watch = Swarm::connect().await?.watch(&"wiki_example_org".parse()?).await?;
+//! let undeployed = watch.until_undeployed(&[], false, &limits, |_| {}).await?;
+//! let places = [Place::find(&Engine::connect().await?, "wiki_example_org_data", dir).await?];
+//!
+//! // Copying blocks: `tokio::task::spawn_blocking` is the place for it.
+//! let job = Job::default();
+//! let snapshot = Store::new(dir).capture(&job, &undeployed, &places, &facts)?.publish(&job)?;
+//! snapshot.restore(&job, &undeployed, &places)?; // the copies are proved before a volume is touched
+//! snapshot.sweep(&job, &places)?; // what the volumes were until then
+//! # Ok(()) }
+//! ```
+//!
+//! `examples/volume.rs` is a whole program.
+//!
+//! # What it holds to
+//!
 //! A volume was written by strangers: nothing here follows its links, leaves its directory or trusts its sizes.
 //! docs/snapshots.md has the forms on disk and what is kept of each kind of entry.
+//!
+//! # Stability
+//!
+//! A snapshot that this version wrote is read by every later one: `meta.json` has a `schema`, and a newer one than it knows is refused. The Rust items
+//! may change with a minor version before 1.0, and the changelog says so. Errors and points between steps grow, and are `#[non_exhaustive]`; the
+//! methods of keeping a volume are not, since a caller must know what each of them may lose.
 
 mod archive;
 mod backend;

@@ -24,6 +24,7 @@ const ALGORITHM: &str = "blake3";
 /// What a snapshot holds.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Meta {
     /// The form of this file and of all beside it.
     pub schema: u64,
@@ -95,6 +96,7 @@ impl SecretMeta {
 /// One kept volume.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct VolumeMeta {
     /// The full name.
     pub name: String,

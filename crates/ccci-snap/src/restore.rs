@@ -21,6 +21,7 @@ use crate::store::Snapshot;
 
 /// What a restore did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Restored {
     /// Volumes whose copy was ready before.
     pub ready: Vec<String>,

@@ -26,6 +26,7 @@ pub enum Proof {
 
 /// A part of a snapshot that is not what was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Damage {
     /// The volume; none for what belongs to all of it.
     pub volume: Option<String>,
@@ -37,6 +38,7 @@ pub struct Damage {
 
 /// What was found by reading all of a snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Verified {
     /// Each volume, and what its data was compared with.
     pub volumes: Vec<(String, Proof)>,

@@ -43,6 +43,11 @@
 //! - Passwords, client secrets, codes and tokens are [`Secret`](ccci_core::secret::Secret)s; all of them are told to the
 //!   [`Net`]'s redactor, which cleans whatever an error quotes.
 //! - `master` cannot be named: what asks for a realm takes a [`RealmName`], which always ends in a run's six digits.
+//!
+//! # Stability
+//!
+//! What a realm is marked with is read by every later version, or a dead run's realm would stay for ever. The Rust items may change with a minor version
+//! before 1.0, and the changelog says so. Errors and what went wrong in a login grow with Keycloak, and are `#[non_exhaustive]`.
 
 mod admin;
 pub mod browser;

@@ -74,6 +74,7 @@ pub enum OidcError {
 
 /// What an issuer says of itself, as far as we use it.
 #[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
 pub struct Discovery {
     /// The issuer's own name.
     pub issuer: String,
@@ -91,6 +92,7 @@ pub struct Discovery {
 
 /// Tokens of one user. Their `Debug` shows none of them.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Tokens {
     /// The access token.
     pub access: Secret,

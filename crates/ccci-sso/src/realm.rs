@@ -107,6 +107,7 @@ pub enum RealmError {
 
 /// A realm with one client and one user.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Realm {
     /// Its name.
     pub name: RealmName,

@@ -101,6 +101,7 @@ pub enum AbraErrorKind {
 
 /// A call of abra that did not do what was asked. All texts are redacted.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AbraError {
     /// What went wrong.
     pub kind: AbraErrorKind,

@@ -7,6 +7,7 @@ use std::fmt;
 /// How much a rule weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Severity {
     /// Worth mending.
     Warn,
@@ -28,6 +29,7 @@ pub enum LintStatus {
 
 /// One row of the table.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub struct LintRule {
     /// abra's number of it: `R011`.
     pub id: String,
@@ -53,6 +55,7 @@ impl fmt::Display for LintRule {
 
 /// What abra's lint found.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub struct LintReport {
     /// The outcome as a whole.
     pub status: LintStatus,

@@ -46,6 +46,7 @@ impl SecretEntry {
 
 /// A secret that abra has just made.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct GeneratedSecret {
     /// Its name in the recipe.
     pub name: String,

@@ -8,6 +8,7 @@ use super::text;
 
 /// One app as `abra app ls -S -m` lists it. What abra calls `unknown` is `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AppEntry {
     /// The server's folder.
     pub server: String,
@@ -29,6 +30,7 @@ pub struct AppEntry {
 
 /// One service as `abra app ps -m` lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServiceEntry {
     /// The service's name in the recipe.
     pub service: String,

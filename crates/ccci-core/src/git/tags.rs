@@ -6,6 +6,7 @@ use crate::version::RecipeVersion;
 
 /// A release.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Tag {
     /// The tag, as a version.
     pub version: RecipeVersion,
@@ -17,6 +18,7 @@ pub struct Tag {
 
 /// The tags of a clone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Tags {
     /// The releases, oldest version first.
     pub releases: Vec<Tag>,

@@ -17,6 +17,7 @@ const HEADERS: &[&str] = &["content-type", "location", "server", "date", "retry-
 
 /// One request and its answer, as a report shows it. Redacted.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub struct Exchange {
     /// The request's method.
     pub method: String,

@@ -73,6 +73,7 @@ pub enum ManifestError {
 /// What ccci must know about one recipe.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct Manifest {
     /// The format of the file.
     pub schema: Schema,
@@ -131,6 +132,7 @@ pub struct Health {
 /// How long things may take.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct Timeouts {
     /// Until all services have converged after a deploy.
     pub deploy: Seconds,

@@ -41,6 +41,7 @@ pub struct Proxy {
 
 /// How it became certain that Traefik goes by what was deployed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Noticed {
     /// Nothing that it reads has changed.
     Unchanged,

@@ -9,6 +9,7 @@ use crate::swarm::{Neighbour, StackFacts};
 
 /// A name in Traefik that another stack's service asks for too.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SharedName {
     /// The name, with protocol and kind: `http.routers.web`.
     pub name: String,

@@ -19,6 +19,7 @@ const SERVICE_LABEL: &str = "com.docker.swarm.service.name";
 
 /// What keeps swarm from running a service on this server, and is the server's: nobody could judge the recipe.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Hindered {
     /// The node has not what the service reserves.
     #[error(

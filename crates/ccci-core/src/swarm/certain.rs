@@ -3,6 +3,7 @@
 
 /// Something that went wrong on the way to a good end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Fault {
     /// Tasks died before the service was up.
     #[error("service `{service}`: {times} failed start(s) before it was up; the last: {last}{}", said(line.as_deref()))]
@@ -54,6 +55,7 @@ pub enum Fault {
 
 /// A failure that is certain before the deadline, and the recipe's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Certain {
     /// The image does not exist.
     #[error("service `{service}`: the image `{image}` is not there and could not be pulled ({error})")]

@@ -29,6 +29,7 @@ const LOG_DEADLINE: Duration = Duration::from_secs(5);
 
 /// One service's log.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub struct ServiceLog {
     /// The service's name within the stack.
     pub service: String,
@@ -40,6 +41,7 @@ pub struct ServiceLog {
 
 /// What was found out about a stack.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub struct Diagnosis {
     /// The stack.
     pub stack: StackName,

@@ -6,6 +6,7 @@ use super::facts::{Mode, Restart, ServiceFacts, StackFacts, TaskFacts, TaskState
 
 /// Something that has happened to a stack since it had converged.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Disturbance {
     /// The service's name within the stack.
     pub service: String,
@@ -15,6 +16,7 @@ pub struct Disturbance {
 
 /// What became of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum What {
     /// A task of it died; swarm's words.
     Died(String),

@@ -12,6 +12,7 @@ use crate::names::StackName;
 
 /// Everything of one stack, seen at one moment.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[non_exhaustive]
 pub struct StackFacts {
     /// The stack.
     pub stack: StackName,
@@ -41,6 +42,7 @@ pub struct StackFacts {
 
 /// Something with an id and a name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[non_exhaustive]
 pub struct Named {
     /// The engine's id.
     pub id: String,
@@ -72,6 +74,7 @@ pub enum Restart {
 
 /// The state of a service's last update, as swarm tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub enum UpdateState {
     /// In motion.
     Updating,
@@ -91,6 +94,7 @@ pub enum UpdateState {
 
 /// A service's last update.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub struct Update {
     /// How far it is.
     pub state: UpdateState,
@@ -104,6 +108,7 @@ pub struct Update {
 
 /// One service.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[non_exhaustive]
 pub struct ServiceFacts {
     /// The engine's id.
     pub id: String,
@@ -142,6 +147,7 @@ pub struct ServiceFacts {
 
 /// The state of a task, in swarm's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[non_exhaustive]
 pub enum TaskState {
     /// Anything before `Preparing`: new, allocated, pending, assigned, accepted.
     Pending,
@@ -177,6 +183,7 @@ impl TaskState {
 
 /// One task: one attempt to run one container.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub struct TaskFacts {
     /// The engine's id.
     pub id: String,
@@ -207,6 +214,7 @@ pub struct TaskFacts {
 
 /// The state of a container's health check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub enum Health {
     /// It has none.
     None,
@@ -220,6 +228,7 @@ pub enum Health {
 
 /// One container.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub struct ContainerFacts {
     /// The engine's id.
     pub id: String,

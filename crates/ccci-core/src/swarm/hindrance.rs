@@ -12,6 +12,7 @@ const CERTAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// A service that swarm cannot run, with swarm's own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Hindrance {
     /// The service's name within the stack.
     pub service: String,

@@ -12,6 +12,7 @@ use super::obstacle;
 
 /// One failed attempt to run a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Failure {
     /// The task that failed.
     pub task: String,

@@ -16,7 +16,7 @@ use super::standing::{Standing, keeps_old_tasks, standing};
 /// How many failures of one task make a crash loop (R14).
 const CRASHES: usize = 3;
 
-/// How far a stack is.
+/// How far a stack is. Exhaustive on purpose: whoever waits for a stack answers each case.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Progress {
     /// All services are ready. What went wrong on the way is recorded, not held against the recipe.

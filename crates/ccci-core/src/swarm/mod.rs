@@ -83,6 +83,7 @@ pub struct Swarm {
 
 /// What the engine says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NodeFacts {
     /// The engine's version, `20.10.24`.
     pub engine: String,

@@ -51,6 +51,7 @@ pub struct Mount {
 
 /// What the engine says of a volume.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub struct VolumeInfo {
     /// Its name.
     pub name: String,
@@ -109,6 +110,7 @@ pub fn lasting(driver: &str, options: &BTreeMap<String, String>) -> Lasting {
 
 /// What is to be done about the volumes of a stack and what else it mounts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Keeping {
     /// Volumes that are kept, by name.
     pub keep: Vec<String>,

@@ -10,6 +10,7 @@ use super::{Swarm, SwarmError};
 
 /// A service of any stack, as far as others may meet it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Neighbour {
     /// Its stack, where it belongs to one.
     pub stack: Option<String>,

@@ -21,6 +21,7 @@ impl std::fmt::Display for HostPort {
 
 /// What is in the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Obstacle {
     /// No node has the processors, the memory or the devices that the service reserves.
     Room,

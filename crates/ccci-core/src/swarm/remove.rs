@@ -34,6 +34,7 @@ pub enum Kind {
 
 /// One thing that swarm keeps.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[non_exhaustive]
 pub struct Item {
     /// Its kind.
     pub kind: Kind,
@@ -71,6 +72,7 @@ pub struct Extra {
 
 /// What a stack has left on the swarm.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub struct Leftovers {
     /// All of it, by kind and name.
     pub items: Vec<Item>,
@@ -107,6 +109,7 @@ const NOT_PERMITTED: &str = "operation not permitted";
 
 /// What was removed and what was not.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Removal {
     /// Removed, in this order.
     pub removed: Vec<Item>,

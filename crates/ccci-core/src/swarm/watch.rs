@@ -106,6 +106,7 @@ pub enum WaitFailure {
 
 /// A stack that has converged.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Converged {
     /// What was seen at that moment.
     pub facts: StackFacts,
@@ -144,6 +145,7 @@ impl Undeployed {
 
 /// One look at the stack.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Sight {
     /// What was seen.
     pub facts: StackFacts,

@@ -200,7 +200,13 @@ fn the_root_is_a_floor_where_the_table_has_it() {
 
 #[test]
 fn a_functions_figures_are_those_of_its_signature() {
-    let text = "impl S {\n  fn f(&self, a: u8, (b, c): (u8, u8), world: &crate::World) {\n    let x = |a, b, c, d, e, f, g| a;\n  }\n}\nfn g(w: World2, t: &(u8, u8), u: ()) {}\n#[cfg(test)] fn h(a: u8) {}";
+    let text = "impl S {
+      fn f(&self, a: u8, (b, c): (u8, u8), world: &crate::World) {
+        let x = |a, b, c, d, e, f, g| a;
+      }
+    }
+    fn g(w: World2, t: &(u8, u8), u: ()) {}
+    #[cfg(test)] fn h(a: u8) {}";
     let made = Crate::of(&[("", text)]);
     let functions: Vec<&Function> = made.modules[&Vec::new()].functions.iter().collect();
     let figures = |f: &&Function| (f.name.clone(), f.lines, f.parameters, f.tuples, f.takes_world);

@@ -8,6 +8,7 @@ use crate::token::TokenError;
 
 /// The steps of a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Step {
     /// The app, or a client of its own, sends the browser to the issuer.
     Start,
@@ -35,6 +36,7 @@ impl fmt::Display for Step {
 
 /// What the browser saw last. Clean of secrets; the values of queries are left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Seen {
     /// The address.
     pub url: String,
@@ -62,6 +64,7 @@ impl fmt::Display for Seen {
 /// A login that did not come about.
 #[derive(Debug, thiserror::Error)]
 #[error("{step}: {fault}; seen: {seen}")]
+#[non_exhaustive]
 pub struct LoginError {
     /// Where.
     pub step: Step,
