@@ -92,44 +92,10 @@ const RECIPES: House = House {
     known: NONE,
 };
 
-/// The rooms of the runner. What is in none of them yet moves into one; then these lists are empty.
+/// The rooms of the runner, by the way of the data. `session` is the floor of all of them.
 const RUNNER: House = House {
     name: "ccci-runner",
-    floors: &[&["main", "cli"], &["lib"], &["session"], &["run"], &["kept"], &["report"]],
+    floors: &[&["main"], &["cli"], &["lib"], &["care"], &["run"], &["kept"], &["report"], &["session"]],
     uses: &["ccci_core", "ccci_lab", "ccci_recipes", "ccci_snap", "ccci_sso"],
-    known: Known {
-        in_circles: &[
-            (
-                "",
-                &[
-                    "announce", "cli", "deps", "diagnose", "disk", "enter", "findings", "generic", "lint",
-                    "observe", "pipeline", "provider", "reach", "report", "request", "room", "scene",
-                    "server", "stages", "teardown", "warm", "world",
-                ],
-            ),
-            (
-                "cli",
-                &[
-                    "canonical",
-                    "dispatch",
-                    "lab",
-                    "lint",
-                    "list",
-                    "plan",
-                    "realms",
-                    "recover",
-                    "run",
-                    "snapshot",
-                ],
-            ),
-            ("warm", &["back", "known", "txn"]),
-        ],
-        upward: &[],
-        to_come: &["lib", "session", "run", "kept"],
-        without_floor: &[
-            "announce", "deps", "diagnose", "disk", "enter", "findings", "generic", "harness", "lint",
-            "observe", "overlay", "pipeline", "provider", "reach", "request", "room", "scene", "server",
-            "signals", "stages", "teardown", "waiting", "warm", "world",
-        ],
-    },
+    known: NONE,
 };

@@ -7,8 +7,7 @@ use std::process::ExitCode;
 use ccci_core::verdict::exit;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-use super::dispatch::complain;
-use crate::report::door::LostOutput;
+use crate::report::door::{LostOutput, complain};
 use crate::session::server::Which;
 
 /// clap's own line would mix both forms.

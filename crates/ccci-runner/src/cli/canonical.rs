@@ -9,7 +9,7 @@ use ccci_core::verdict::exit;
 use serde::Serialize;
 
 use super::args::{CanonicalCommand, KeptCommand};
-use super::dispatch::Call;
+use super::call::Call;
 use super::run;
 use crate::Session;
 use crate::care::prune;

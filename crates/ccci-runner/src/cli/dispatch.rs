@@ -1,6 +1,5 @@
 //! Runs a command and turns whatever comes out of it into an exit code and, where it went wrong, one line.
 
-use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -8,37 +7,14 @@ use ccci_core::verdict::{TroubleKind, exit};
 use tracing_subscriber::EnvFilter;
 
 use super::args::{Command, GlobalArgs, RunArgs};
+use super::call::Call;
 use super::{canonical, lint, list, plan, realms, recover, run, snapshot};
-use crate::Session;
-use crate::report::door::{Door, Lost};
+use crate::report::door::{Door, Lost, complain};
 use crate::report::files::WriteError;
 use crate::session::points;
 use crate::session::signals::Stop;
 use crate::session::surroundings::Surroundings;
 use crate::session::trouble::Trouble;
-
-/// What every command is called with.
-#[derive(Clone, Copy)]
-pub(super) struct Call<'a> {
-    pub(super) global: &'a GlobalArgs,
-    pub(super) surroundings: &'a Surroundings,
-}
-
-impl Call<'_> {
-    /// The server as it is; where there is none, `out` says so, with what `follows` from it.
-    pub(super) fn session(
-        self,
-        stop: Stop,
-        follows: &str,
-        out: &mut dyn Write,
-    ) -> Result<Option<Session>, Trouble> {
-        let session = Session::as_it_is(self.surroundings, &self.global.which(), stop)?;
-        if session.is_none() {
-            writeln!(out, "no settings file, and no lab on this machine: {follows}").ok();
-        }
-        Ok(session)
-    }
-}
 
 /// Carries out a command, or a run where there is none.
 pub(super) fn dispatch(command: Option<Command>, args: &RunArgs, global: &GlobalArgs) -> ExitCode {
@@ -59,11 +35,6 @@ pub(super) fn dispatch(command: Option<Command>, args: &RunArgs, global: &Global
 
 fn not_set_up(error: std::io::Error) -> Trouble {
     Trouble::from(error).within("this process cannot be set up")
-}
-
-/// One line, or a few, of what went wrong.
-pub(super) fn complain(error: &dyn Display) {
-    writeln!(Door::err(), "ccci: {error}").ok();
 }
 
 async fn carry_out(command: Option<Command>, args: &RunArgs, call: Call<'_>) -> Result<u8, Trouble> {

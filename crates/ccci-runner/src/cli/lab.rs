@@ -13,7 +13,7 @@ use ccci_lab::lab::{LabError, LabStatus, Left, down, reset, status, up};
 use ccci_lab::work::Work;
 
 use super::args::{LabCommand, ScreenshotArgs};
-use super::dispatch::Call;
+use super::call::Call;
 use crate::session::lab::{layout, options, show};
 use crate::session::server::ServerError;
 use crate::session::trouble::{Classify, Trouble};

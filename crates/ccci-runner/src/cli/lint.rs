@@ -6,14 +6,14 @@ use std::path::Path;
 use ccci_core::names::RecipeName;
 use ccci_core::verdict::exit;
 
-use super::dispatch::Call;
+use super::call::Call;
 use crate::run::overlay;
 use crate::run::room::RoomError;
 use crate::session::trouble::Trouble;
 
 /// Looks a recipe's folder over. Findings are bad input.
 pub(super) fn lint(recipe: &str, call: Call<'_>, out: &mut dyn Write) -> Result<u8, Trouble> {
-    lint_in(&call.surroundings.recipes_dir(call.global.recipes.as_ref())?, recipe, out)
+    lint_in(&call.recipes_dir()?, recipe, out)
 }
 
 fn lint_in(recipes: &Path, recipe: &str, out: &mut dyn Write) -> Result<u8, Trouble> {

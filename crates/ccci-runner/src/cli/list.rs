@@ -9,7 +9,7 @@ use ccci_core::plan::{Ask, FoundCheck};
 use ccci_core::stage::{CheckKind, StageName};
 use ccci_core::verdict::exit;
 
-use super::dispatch::Call;
+use super::call::Call;
 use crate::run::overlay;
 use crate::run::room::Room;
 use crate::session::trouble::Trouble;
@@ -17,7 +17,7 @@ use crate::session::trouble::Trouble;
 /// Lists all checks of a recipe.
 pub(super) fn list(recipe: &str, call: Call<'_>, out: &mut dyn Write) -> Result<u8, Trouble> {
     let recipe: RecipeName = recipe.parse()?;
-    let recipes = call.surroundings.recipes_dir(call.global.recipes.as_ref())?;
+    let recipes = call.recipes_dir()?;
     list_chosen(&recipe, &recipes, &Ask::default(), out)
 }
 

@@ -10,11 +10,11 @@ use ccci_core::verdict::exit;
 use ccci_core::version::RecipeVersion;
 
 use super::args::PlanArgs;
-use super::dispatch::Call;
+use super::call::Call;
 use super::run::stages;
 use crate::Session;
+use crate::report::reached;
 use crate::run::outlook::Outlook;
-use crate::run::reach;
 use crate::run::room::Room;
 use crate::session::request::Target;
 use crate::session::signals::Stop;
@@ -34,11 +34,12 @@ pub(super) async fn plan(
     let quick = args.quick || call.surroundings.quick;
     target.ask.wish = if quick { Wish::Quick } else { Wish::Cold };
     // Found before anything is made for it.
-    Room::open(&call.surroundings.recipes_dir(call.global.recipes.as_ref())?, &target.recipe)?;
+    Room::open(&call.recipes_dir()?, &target.recipe)?;
     let session = Box::pin(Session::to_plan(call.surroundings, &call.global.which(), stop)).await?;
     let Outlook { plan, needs_provider, reaches, nothing_kept } = session.outlook(&target).await?;
     let none_kept = nothing_kept.map(|why| format!("keeps no known-good, whatever the verdict: {why}"));
-    let more: String = reach::lines(&reaches).into_iter().chain(none_kept).map(|line| line + "\n").collect();
+    let more: String =
+        reached::lines(&reaches).into_iter().chain(none_kept).map(|line| line + "\n").collect();
     write!(out, "{}{more}", text(&plan, needs_provider)).ok();
     Ok(exit::PASS)
 }

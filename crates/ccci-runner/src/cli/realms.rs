@@ -9,7 +9,7 @@ use ccci_sso::{RealmName, StateId};
 use serde::Serialize;
 
 use super::args::RealmsCommand;
-use super::dispatch::Call;
+use super::call::Call;
 use crate::run::provider::{self, Lookout, REAPERS, Surveyed};
 use crate::session::signals::Stop;
 use crate::session::trouble::Trouble;

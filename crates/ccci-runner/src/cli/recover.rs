@@ -4,7 +4,7 @@ use std::io::Write;
 
 use ccci_core::verdict::exit;
 
-use super::dispatch::Call;
+use super::call::Call;
 use crate::kept::recover::{End, Told};
 use crate::session::signals::Stop;
 use crate::session::trouble::Trouble;

@@ -10,9 +10,9 @@ use ccci_core::stage::{StageError, StageName};
 use ccci_core::verdict::{TroubleKind, exit};
 
 use super::args::{Colour, RunArgs};
-use super::dispatch::{Call, complain};
+use super::call::Call;
 use super::list;
-use crate::report::door::{Door, Lost};
+use crate::report::door::{Door, Lost, complain};
 use crate::report::files::{self, JsonTarget, WriteError};
 use crate::report::terminal::Terminal;
 use crate::run::room::Room;
@@ -42,7 +42,7 @@ pub(super) async fn run(args: &RunArgs, call: Call<'_>, stop: Stop) -> Result<u8
     let request = request(args, call.surroundings)?;
     let json = args.json.as_deref().map(json_target).transpose()?;
     let target = &request.target;
-    let recipes = call.surroundings.recipes_dir(call.global.recipes.as_ref())?;
+    let recipes = call.recipes_dir()?;
     if args.list {
         return listed(|out| list::list_chosen(&target.recipe, &recipes, &target.ask, out));
     }
@@ -59,7 +59,7 @@ pub(super) async fn run(args: &RunArgs, call: Call<'_>, stop: Stop) -> Result<u8
 /// `ccci canonical seed`: a full cold run, whatever the environment asks of other runs, that must end in a promotion.
 pub(super) async fn seed(recipe: &str, call: Call<'_>, stop: Stop) -> Result<u8, Trouble> {
     let request = RunRequest::cold(recipe)?;
-    let recipes = call.surroundings.recipes_dir(call.global.recipes.as_ref())?;
+    let recipes = call.recipes_dir()?;
     Room::open(&recipes, &request.target.recipe)?;
     let session = Box::pin(Session::open(call.surroundings, &call.global.which(), stop)).await?;
     let lost = Lost::default();

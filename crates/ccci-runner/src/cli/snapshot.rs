@@ -9,7 +9,7 @@ use ccci_snap::{Meta, SnapError};
 use serde::Serialize;
 
 use super::args::SnapshotCommand;
-use super::dispatch::Call;
+use super::call::Call;
 use crate::kept::{KeptApp, KnownGood};
 use crate::session::signals::Stop;
 use crate::session::trouble::Trouble;

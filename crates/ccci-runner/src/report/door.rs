@@ -92,6 +92,11 @@ impl<W: Write> Write for Door<W> {
     }
 }
 
+/// One line, or a few, of what went wrong.
+pub(crate) fn complain(error: &dyn fmt::Display) {
+    writeln!(Door::err(), "ccci: {error}").ok();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

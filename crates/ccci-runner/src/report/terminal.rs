@@ -141,7 +141,7 @@ impl Terminal {
         let known = |one: &Reached| self.reaches.iter().any(|known| known.is(one));
         let fresh: Vec<Reached> = reaches.iter().filter(|one| !known(one)).cloned().collect();
         if !fresh.is_empty() {
-            self.say(&format!("reaches outside of itself: {}", crate::run::reach::line(&fresh)));
+            self.say(&format!("reaches outside of itself: {}", crate::report::reached::line(&fresh)));
         }
         self.reaches.extend(fresh);
     }

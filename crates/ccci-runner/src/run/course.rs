@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use ccci_core::event::{Event, Planned};
-use ccci_core::git::Commit;
 use ccci_core::names::RecipeName;
 use ccci_core::plan::{Plan, PlanError, Wish, plan};
 use ccci_core::report::{Canonical as Told, Mode, Version};
@@ -233,7 +232,7 @@ fn release_of(found: &Kept) -> KnownRelease {
 impl Course {
     /// What is known of the known-good when the run begins.
     pub(crate) fn told(&self) -> Told {
-        let before = self.keeps.app().and_then(KeptApp::commit).as_ref().map(Commit::to_string);
+        let before = self.keeps.app().and_then(KeptApp::commit);
         Told { after: before.clone(), before, ..Told::default() }
     }
 
@@ -249,7 +248,7 @@ impl Course {
             fallback: plan.fallback.clone(),
             domain: subject.app.domain.to_string(),
             version: Version { base, head: tag(&plan.head_version) },
-            commit: plan.head.to_string(),
+            commit: plan.head.clone(),
             canonical: self.told(),
             deploys_expected: plan.deploys,
             checks: plan.checks.iter().map(|c| (c.stage, c.kind, c.name.clone())).collect(),

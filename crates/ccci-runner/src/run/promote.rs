@@ -46,7 +46,7 @@ pub(crate) async fn after(
         Keeps::In(app) => app,
         Keeps::Nowhere(why) => return AfterRun::of(Told { reason: Some(why.clone()), ..Told::default() }),
     };
-    let before = app.commit().map(|commit| commit.to_string());
+    let before = app.commit();
     let subject = &course.subject;
     let latest = subject.observed.tags.newest();
     let due = rules::due(&rules::Candidate {
@@ -80,8 +80,7 @@ pub(crate) async fn after(
     let promoted = locked.is_some_and(|before| after.taken.is_some() && after.taken != before.taken)
         && after.commit.as_ref() == Some(&course.plan.head);
     let reason = if promoted { None } else { reason };
-    let after = after.commit.map(|commit| commit.to_string());
-    let told = Told { before, after, promoted, restored: false, reason, removed };
+    let told = Told { before, after: after.commit, promoted, restored: false, reason, removed };
     AfterRun { afterwards, ..AfterRun::of(told) }
 }
 

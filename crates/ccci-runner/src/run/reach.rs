@@ -1,7 +1,7 @@
 //! What an app reaches outside of itself (R19), looked up before anything is deployed and told in plan, record and on the
 //! terminal. What each deploy is really given is told again by the deploy itself.
 
-use ccci_core::compose::{At, Reach, compared};
+use ccci_core::compose::{Reach, compared};
 use ccci_core::deploy::DeployError;
 use ccci_core::git::Commit;
 use ccci_core::plan::Plan;
@@ -33,35 +33,4 @@ async fn at(commit: &Commit, head: &Commit, subject: &Subject, settings: &Settin
         Ok::<_, DeployError>(subject.app.reaches(&env.expanded()))
     };
     seen.await.unwrap_or_else(|error| vec![Reach::unread(&error)])
-}
-
-/// One line of all of it, what is new with the change first.
-pub(crate) fn line(all: &[Reached]) -> String {
-    let of = |wanted: fn(At) -> bool| {
-        let found = all.iter().filter(|reached| wanted(reached.at)).map(one);
-        found.collect::<Vec<_>>().join("; ")
-    };
-    let (new, other) = (of(|at| at == At::Head), of(|at| at != At::Head));
-    match (new.is_empty(), other.is_empty()) {
-        (true, _) => other,
-        (false, true) => format!("new with this change: {new}"),
-        (false, false) => format!("new with this change: {new}; as before: {other}"),
-    }
-}
-
-/// The lines of a plan.
-pub(crate) fn lines(all: &[Reached]) -> Vec<String> {
-    let mark = |at| match at {
-        At::Head => " (new with this change)",
-        At::Base => " (not any more)",
-        At::Both => "",
-    };
-    all.iter().map(|reached| format!("reaches outside: {}{}", one(reached), mark(reached.at))).collect()
-}
-
-/// One thing in words: `app: docker-socket …`.
-fn one(reached: &Reached) -> String {
-    let kind = serde_json::to_value(reached.kind).unwrap_or_default();
-    let service = reached.service.as_deref().unwrap_or("the stack");
-    format!("{service}: {} {}", kind.as_str().unwrap_or_default(), reached.what)
 }

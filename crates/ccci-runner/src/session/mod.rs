@@ -3,6 +3,7 @@
 
 #[cfg(feature = "lab")]
 pub(crate) mod lab;
+mod open;
 pub(crate) mod points;
 pub(crate) mod request;
 pub(crate) mod server;
