@@ -14,7 +14,7 @@
 //! }
 //!
 //! # async fn run() -> Result<(), ccci_runner::Trouble> {
-//! let session = Session::open(&Surroundings::read()?, &Which::default(), Stop::default()).await?;
+//! let session = Session::open(&Surroundings::read()?, &Which::default(), Stop::listen()?).await?;
 //! let ended = session.run(&RunRequest::quick("custom-html")?, Lines).await?;
 //! println!("{:?}", ended.judgement.verdict);
 //! # Ok(())

@@ -50,6 +50,21 @@ impl Classify for SurroundingsError {
 }
 
 impl Surroundings {
+    /// Surroundings of which nothing is read: this working directory, this program `ccci`, and no more.
+    pub fn of(dir: PathBuf, exe: PathBuf) -> Self {
+        Self {
+            dir,
+            exe,
+            home: None,
+            docker_host: None,
+            lab_dir: None,
+            log_filter: None,
+            quick: false,
+            colour_wanted: None,
+            points: Failpoints::default(),
+        }
+    }
+
     /// Reads them, once.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ mod damage;
 mod engine;
 mod fakes;
 mod history;
+mod library;
 mod mounts;
 mod promotion;
 mod proxy;
