@@ -1,10 +1,12 @@
-//! The only door to the YAML library, which is deprecated upstream: nothing of its types leaves this file, so that
-//! the way out (`yaml_serde`) is one line in `Cargo.toml`.
+//! The only door to YAML: nothing of the libraries' types leaves this file. Our own files are read by `serde_yaml`, whose
+//! errors name key, value and place (deprecated upstream; the way out, `yaml_serde`, is one line in `Cargo.toml`). Files of
+//! recipes are read by `serde-saphyr`, which reads them as docker's own parser does: merge keys in chains, tags, `!!binary`, a
+//! byte order mark. ARCHITECTURE.md has the comparison.
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize as _;
 use serde::de::{DeserializeOwned, Visitor};
+use serde_saphyr::{Error, MessageFormatter as _};
 
 /// A YAML text that is not what it should be, with the place to look at.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,23 +24,9 @@ fn place(at: Option<(usize, usize)>) -> String {
     at.map_or_else(String::new, |(line, column)| format!(":{line}:{column}"))
 }
 
-/// Reads a value of type `T` from YAML text; `path` is named in errors.
+/// Reads a value of type `T` from the YAML text of a file of ours; `path` is named in errors.
 pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, YamlError> {
-    read(path, text, |text| serde_yaml::from_str(text))
-}
-
-fn read<T>(
-    path: &Path,
-    text: &str,
-    load: impl FnOnce(&str) -> Result<T, serde_yaml::Error>,
-) -> Result<T, YamlError> {
-    // An empty file is an empty mapping, as an author means it.
-    let text = if text.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with('#')) {
-        "{}"
-    } else {
-        text
-    };
-    load(text).map_err(|error| {
+    serde_yaml::from_str(or_empty(text)).map_err(|error| {
         let at = error.location().map(|l| (l.line(), l.column()));
         let message = error.to_string();
         // The library appends its own " at line L column C", which we already say.
@@ -52,6 +40,12 @@ fn read<T>(
         };
         YamlError { path: path.to_owned(), at, message }
     })
+}
+
+/// An empty file is an empty mapping, as an author means it.
+fn or_empty(text: &str) -> &str {
+    let empty = text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
+    if empty { "{}" } else { text }
 }
 
 /// The field that was probably meant, from a message "unknown field `x`, expected one of `a`, `b`".
@@ -81,16 +75,37 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// Reads a compose file into JSON, with merge keys (`<<`) applied. Of several documents the first counts, as docker reads
-/// it; what stands behind `---` is not even looked at.
+/// Reads a compose file into JSON as docker's parser reads it: merge keys (`<<`) applied, in chains too. Of several documents
+/// the first counts; what stands behind `---` is not even looked at.
 pub fn parse_merged(path: &Path, text: &str) -> Result<serde_json::Value, YamlError> {
-    let mut value: serde_yaml::Value = read(path, text, |text| {
-        let mut documents = serde_yaml::Deserializer::from_str(text);
-        documents.next().map_or_else(|| serde_yaml::from_str(text), serde_yaml::Value::deserialize)
-    })?;
-    let error = |message: String| YamlError { path: path.to_owned(), at: None, message };
-    value.apply_merge().map_err(|e| error(e.to_string()))?;
-    serde_json::to_value(value).map_err(|e| error(e.to_string()))
+    let options = serde_saphyr::options! {
+        // `on` and `yes` are texts, `0444` is octal.
+        strict_booleans: true,
+        legacy_octal_numbers: true,
+        with_snippet: false,
+    };
+    let mut bytes = or_empty(text).as_bytes();
+    let first = serde_saphyr::read_with_options(&mut bytes, options).next();
+    first.unwrap_or(Ok(serde_json::Value::Null)).map_err(|error| {
+        let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        let at = error.location().map(|at| (number(at.line()), number(at.column())));
+        YamlError { path: path.to_owned(), at, message: words(&error) }
+    })
+}
+
+/// What is wrong with a compose file, without the place, which we say ourselves.
+fn words(error: &Error) -> String {
+    match error {
+        Error::AliasError { error, .. } => words(error),
+        Error::DuplicateMappingKey { key: Some(key), .. } => format!("`{key}` stands twice in one mapping"),
+        Error::Budget { .. }
+        | Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. } => {
+            "it comes to more than any recipe needs: a bomb of aliases, or far too deep".to_owned()
+        }
+        other => serde_saphyr::DefaultMessageFormatter.format_message(other).into_owned(),
+    }
 }
 
 /// Reads one scalar and applies its rule at once: an error raised here has the scalar's place, a later one has not.
@@ -116,6 +131,8 @@ pub fn to_text<T: serde::Serialize>(value: &T) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[derive(Debug, serde::Deserialize)]
@@ -160,15 +177,95 @@ mod tests {
             format!("{one}...\nthis: is\n"),
         ] {
             let value = parse_merged(Path::new("x"), &text).unwrap_or_else(|e| panic!("{text}: {e}"));
-            assert_eq!(value, serde_json::json!({"services": {"app": {"image": "x"}}}), "{text}");
+            assert_eq!(value, json!({"services": {"app": {"image": "x"}}}), "{text}");
         }
         // Of our own files nothing is passed over.
         assert!(parse::<Sample>(Path::new("recipe.yaml"), "count: 1\n---\ncount: 2\n").is_err());
     }
 
+    fn merged(text: &str) -> Result<serde_json::Value, YamlError> {
+        parse_merged(Path::new("compose.yml"), text)
+    }
+
+    /// What stands behind a chain of merge keys is read. Each text was read by docker's own parser too, with this outcome.
     #[test]
-    fn merge_keys_are_applied() {
-        let value = parse_merged(Path::new("x"), "a: &a {x: 1}\nb: {<<: *a, y: 2}\n").unwrap();
-        assert_eq!(value["b"], serde_json::json!({"y": 2, "x": 1}));
+    fn merge_keys_are_applied_in_chains() {
+        let base = "a: &a {x: 1, w: 1}\nb: &b {<<: *a, y: 2}\nc: &c {<<: *b, w: 3}\n";
+        for (form, wanted) in [
+            ("d: {<<: *a, y: 2}", json!({"x": 1, "w": 1, "y": 2})),
+            ("d: {<<: *b}", json!({"x": 1, "w": 1, "y": 2})),
+            ("d: {<<: *c, z: 4}", json!({"x": 1, "w": 3, "y": 2, "z": 4})),
+            // Of several the first counts, with all that is behind it.
+            ("d: {<<: [*a, *c]}", json!({"x": 1, "w": 1, "y": 2})),
+            ("d: {<<: [*c, *a]}", json!({"x": 1, "w": 3, "y": 2})),
+            ("d: &d {<<: [*c, {v: 5}]}\ne: {<<: *d}", json!({"x": 1, "w": 3, "y": 2, "v": 5})),
+            ("d: &d {<<: [*b, *c]}\ne: {<<: [*d, *c], y: 0}", json!({"x": 1, "w": 1, "y": 0})),
+            // A map in the text itself, and chains inside of one.
+            ("d: {<<: {<<: *b, x: 7}}", json!({"x": 7, "w": 1, "y": 2})),
+            ("d: &d {in: {<<: *b}}\ne: {<<: *d}", json!({"in": {"x": 1, "w": 1, "y": 2}})),
+            // Where the key stands does not matter, and what is deeper is replaced, not laid over.
+            ("d: {x: 8, <<: *b}", json!({"x": 8, "w": 1, "y": 2})),
+            ("d: &d {in: {k: 1}}\ne: {<<: *d, in: {l: 2}}", json!({"in": {"l": 2}})),
+            ("d: {!!merge <<: *b}", json!({"x": 1, "w": 1, "y": 2})),
+            // Near misses: an alias without a merge, and a text that looks like the key.
+            ("d: {in: *b}", json!({"in": {"x": 1, "w": 1, "y": 2}})),
+            ("d: {\"<<\": *a}", json!({"<<": {"x": 1, "w": 1}})),
+            ("d: {<: *a}", json!({"<": {"x": 1, "w": 1}})),
+            ("d: {<<: *a, <<<: 1}", json!({"x": 1, "w": 1, "<<<": 1})),
+        ] {
+            let value = merged(&format!("{base}{form}\n")).unwrap_or_else(|e| panic!("{form}: {e}"));
+            let last = if form.contains("\ne: ") { "e" } else { "d" };
+            assert_eq!(value[last], wanted, "{form}");
+        }
+        for form in ["d: {<<: 3}", "d: {<<: [*a, 3]}", "d: {<<: *nobody}", "d: &d {<<: *d}", "d: &d {in: *d}"]
+        {
+            let error = merged(&format!("{base}{form}\n")).unwrap_err();
+            assert_eq!(error.at.map(|(line, _)| line), Some(4), "{form}: {error}");
+        }
+    }
+
+    /// Words, numbers, tags and marks, as docker's own parser reads them.
+    #[test]
+    fn scalars_tags_and_a_byte_order_mark_are_read_as_docker_reads_them() {
+        for (text, wanted) in [
+            ("[on, off, yes, no, y, N]", json!(["on", "off", "yes", "no", "y", "N"])),
+            ("[true, True, FALSE, tRue]", json!([true, true, false, "tRue"])),
+            ("[0444, 0o14, 0x1f, 0b11, -0o7]", json!([292, 12, 31, 3, -7])),
+            ("[~, null, '', nUll]", json!([null, null, "", "nUll"])),
+            ("[12:30:45, 1.2.3, 1e3]", json!(["12:30:45", "1.2.3", 1000.0])),
+            ("!!binary L3Nydi9tZWRpYQ==", json!("/srv/media")),
+            ("[!custom a, !reset {a: 1}, !!str 12]", json!(["a", {"a": 1}, "12"])),
+            ("{1: a, true: b, on: c}", json!({"1": "a", "true": "b", "on": "c"})),
+        ] {
+            assert_eq!(merged(&format!("x: {text}\n")).unwrap()["x"], wanted, "{text}");
+        }
+        let value = merged("\u{feff}version: '3.8'\nservices:\n  app: {image: x}\n").unwrap();
+        assert_eq!(value, json!({"version": "3.8", "services": {"app": {"image": "x"}}}));
+    }
+
+    #[test]
+    fn what_stands_twice_is_refused_where_it_stands() {
+        let error = merged("a: {x: 1,\n  y: 2, x: 3}\n").unwrap_err();
+        assert_eq!(error.to_string(), "compose.yml:2:9: `x` stands twice in one mapping");
+    }
+
+    /// A file of two hundred bytes that would come to gigabytes.
+    #[test]
+    fn a_bomb_of_aliases_is_refused() {
+        let level = |n: usize, value: &dyn Fn(&str) -> String| match n {
+            0 => "l0: &l0 {x: 1}\n".to_owned(),
+            _ => format!("l{n}: &l{n} {}\n", value(&format!("*l{}", n - 1))),
+        };
+        let of_lists = |below: &str| format!("[{}]", [below; 10].join(","));
+        // By merges, where each level names the one below eight times.
+        let of_merges = |below: &str| {
+            let inner: Vec<String> = (0..8).map(|key| format!("k{key}: {below}")).collect();
+            format!("{{<<: {below}, {}}}", inner.join(", "))
+        };
+        for value in [&of_lists as &dyn Fn(&str) -> String, &of_merges] {
+            let text: String = (0..9).map(|n| level(n, value)).collect();
+            let error = merged(&text).unwrap_err();
+            assert!(error.message.contains("a bomb of aliases"), "{error}");
+        }
     }
 }

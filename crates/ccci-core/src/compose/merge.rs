@@ -91,11 +91,48 @@ pub(super) fn over(base: &mut Value, upper: Value, key: &str) {
     }
 }
 
-/// A number, a truth value or a text as text.
+/// A number, a truth value or a text as text, as docker writes it into labels and environment.
 pub(super) fn scalar(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
+        Value::Number(number) if number.is_f64() => number.as_f64().map(float).unwrap_or_default(),
         other => other.to_string(),
+    }
+}
+
+/// A number as Go's `%v` has it: `1.50` is `1.5`, `1e3` is `1000`, a million is `1e+06`.
+fn float(number: f64) -> String {
+    let text = format!("{number:e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    match exponent.parse::<i32>() {
+        Ok(exponent) if !(-4..6).contains(&exponent) => {
+            format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
+        }
+        _ => number.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As `docker stack config` wrote the same numbers.
+    #[test]
+    fn numbers_are_written_as_docker_writes_them() {
+        for (number, wanted) in [
+            (1.5, "1.5"),
+            (1e3, "1000"),
+            (123_456.5, "123456.5"),
+            (1_234_567.5, "1.2345675e+06"),
+            (1e6, "1e+06"),
+            (1e21, "1e+21"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (-2e5, "-200000"),
+        ] {
+            assert_eq!(scalar(&Value::from(number)), wanted);
+        }
+        assert_eq!(scalar(&Value::from(100_000_000)), "100000000");
     }
 }

@@ -124,6 +124,39 @@ fn a_later_file_is_laid_over_an_earlier_one() {
     assert_eq!(compose.own_volumes(), ["wiki_lab_test_content", "wiki_lab_test_media"]);
 }
 
+/// Images (so the pre-pull), secrets, labels and mounts (so the guards of R18) stand behind chains of merge keys too.
+#[test]
+fn what_stands_behind_a_chain_of_merge_keys_is_seen() {
+    let below = "x-a: &a {image: 'ccci-lab/one:1', secrets: [key], volumes: ['/srv/media:/media']}\n\
+                 x-b: &b {<<: *a, deploy: {labels: {l: b}}}\nx-c: &c {<<: *b, image: 'ccci-lab/two:1'}\n";
+    let seen = |service: &str| {
+        let compose = compose(&[&format!("{below}services:\n  app: {service}\n")]);
+        let ground = Ground { checkout: Path::new("/c"), stack: &stack(), shares: &Shares::default() };
+        let foreign: Vec<String> = compose.foreign(&ground).into_iter().map(|it| it.name).collect();
+        let images = compose.images().into_iter().map(str::to_owned).collect::<Vec<_>>();
+        let app = &compose.services["app"];
+        (images, foreign, app.secrets.clone(), app.labels.get("l").cloned())
+    };
+    let all = |image: &str, label: Option<&str>| {
+        let image = format!("ccci-lab/{image}");
+        (vec![image], vec!["/srv/media".to_owned()], vec!["key".to_owned()], label.map(str::to_owned))
+    };
+    for (form, image, label) in [
+        ("{<<: *a}", "one:1", None),
+        ("{<<: *b}", "one:1", Some("b")),
+        ("{<<: *c}", "two:1", Some("b")),
+        ("{<<: [{deploy: {labels: {l: own}}}, *c]}", "two:1", Some("own")),
+        ("{<<: {<<: *c, image: 'ccci-lab/x:1'}}", "x:1", Some("b")),
+        ("{<<: *c, image: 'ccci-lab/x:1'}", "x:1", Some("b")),
+    ] {
+        assert_eq!(seen(form), all(image, label), "{form}");
+    }
+    // Its own list of volumes stands in the place of the merged one: nobody's data is written into.
+    let (_, foreign, ..) = seen("{<<: *c, volumes: ['media:/media']}");
+    assert_eq!(foreign, ["media"], "a volume that no file declares");
+    assert_eq!(seen("{x-b: *b}"), (vec![], vec![], vec![], None), "an alias is no merge");
+}
+
 #[test]
 fn failure_54_the_images_to_have_are_those_of_the_apps_own_compose_files() {
     let with_broken_dependency =

@@ -141,11 +141,42 @@ fn tree(dir: &Path, file: &str) -> Result<Value, Fatal> {
     // Docker's words; it wants UTF-8 in comments too.
     let text =
         String::from_utf8(bytes).map_err(|_| refused("yaml: invalid trailing UTF-8 octet".to_owned()))?;
-    let error = |e: serde_yaml::Error| refused(e.to_string());
-    let first = serde_yaml::Deserializer::from_str(&text).next();
-    let mut tree = first.map_or(Ok(Value::Null), Value::deserialize).map_err(error)?;
-    tree.apply_merge().map_err(error)?;
+    // Docker's parser passes a byte order mark over; ours would take it for a letter of the first key.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let first = serde_yaml::Deserializer::from_str(text).next();
+    let mut tree = first.map_or(Ok(Value::Null), Value::deserialize).map_err(|e| refused(e.to_string()))?;
+    settle(&mut tree).map_err(|why| refused(why.to_owned()))?;
     Ok(tree)
+}
+
+/// Takes tags off, which docker passes over, and puts what a merge key names into its mapping; also where that has a merge
+/// key of its own, of which `serde_yaml` knows nothing.
+fn settle(value: &mut Value) -> Result<(), &'static str> {
+    while let Value::Tagged(tagged) = value {
+        *value = std::mem::take(&mut tagged.value);
+    }
+    match value {
+        Value::Sequence(items) => items.iter_mut().try_for_each(settle),
+        Value::Mapping(map) => {
+            map.iter_mut().try_for_each(|(_, inner)| settle(inner))?;
+            let sources = match map.shift_remove("<<") {
+                None => return Ok(()),
+                Some(Value::Sequence(several)) => several,
+                Some(one) => vec![one],
+            };
+            for source in sources {
+                // Docker's words.
+                let Value::Mapping(below) = source else {
+                    return Err("yaml: map merge requires map or sequence of maps as the value");
+                };
+                for (key, inner) in below {
+                    map.entry(key).or_insert(inner);
+                }
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn entries(value: &Value) -> impl Iterator<Item = (String, &Value)> {
@@ -260,6 +291,41 @@ secrets:
         assert_eq!(compose.version.as_deref(), Some("3.8"));
     }
 
+    /// Images, labels and secrets stand behind chains of merge keys as well as anywhere else.
+    #[test]
+    fn merge_keys_are_followed_in_chains() {
+        let dir = tempfile::tempdir().unwrap();
+        let read = |service: &str| {
+            let base = "x-a: &a {image: 'i:1', secrets: [one], environment: {A: 1}}\nx-b: &b {<<: *a, image: 'i:2'}\n\
+                        x-c: &c {<<: *b, deploy: {labels: {l: c}}}\nx-d: &d {deploy: {labels: {l: d}}}\n";
+            let text = format!("{base}services:\n  app: {service}\n");
+            ccci_core::atomic::write(&dir.path().join("compose.yml"), text.as_bytes()).unwrap();
+            Compose::read(dir.path(), &["compose.yml".to_owned()], None)
+        };
+        for (form, image, label) in [
+            ("{<<: *b}", Some("i:2"), None),
+            ("{<<: *c}", Some("i:2"), Some("c")),
+            ("{<<: [*d, *c]}", Some("i:2"), Some("d")),
+            ("{<<: [*c, *d]}", Some("i:2"), Some("c")),
+            ("{<<: {<<: *c, image: 'i:3'}}", Some("i:3"), Some("c")),
+            ("{image: 'i:4', <<: [*b]}", Some("i:4"), None),
+            ("!reset {<<: *b}", Some("i:2"), None),
+            // No merge: a mapping that holds one, and a key that only looks like it.
+            ("{x: *c}", None, None),
+            ("{<: *c}", None, None),
+        ] {
+            let compose = read(form).unwrap_or_else(|e| panic!("{form}: {e}"));
+            let app = compose.service("app").unwrap();
+            let found = (app.image.as_deref(), app.labels.get("l").map(String::as_str));
+            assert_eq!(found, (image, label), "{form}");
+            assert_eq!(app.secrets, if image.is_some() { vec!["one"] } else { vec![] }, "{form}");
+        }
+        for form in ["{<<: 3}", "{<<: [*a, x]}", "{<<: }"] {
+            let refused = read(form).unwrap_err().to_string();
+            assert!(refused.contains("map merge requires map or sequence of maps"), "{form}: {refused}");
+        }
+    }
+
     #[test]
     fn only_the_first_document_counts_and_a_byte_that_is_no_text_is_refused() {
         let dir = tempfile::tempdir().unwrap();
@@ -272,6 +338,8 @@ secrets:
             assert_eq!(compose.services.len(), 1, "{behind}");
         }
         assert!(read(b"\xef\xbb\xbfservices: {app: {image: x}}\n").unwrap().service("app").is_some());
+        let marked = read(b"\xef\xbb\xbfversion: '3.8'\nservices: {app: {image: x}}\n").unwrap();
+        assert!(marked.service("app").is_some(), "what stands behind the first key too");
         let refused = read(b"# caf\xe9\nservices: {app: {image: x}}\n").unwrap_err();
         assert!(refused.to_string().contains("yaml: invalid trailing UTF-8 octet"), "{refused}");
     }

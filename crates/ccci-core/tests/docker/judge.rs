@@ -1,0 +1,36 @@
+//! Asks docker.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// What docker makes of these files of a folder, or its words. Of variables it knows `values` alone.
+///
+/// # Panics
+/// Where there is no client that can be asked: a judge who is not there is no reason to pass.
+pub(crate) fn config(
+    folder: &Path,
+    files: &[String],
+    values: &BTreeMap<String, String>,
+) -> Result<Value, String> {
+    let mut docker = Command::new("docker");
+    docker.args(["stack", "config"]).current_dir(folder);
+    for file in files {
+        docker.args(["-c", file]);
+    }
+    // It reads its own settings from there, and puts it in the place of `~`.
+    docker.env_clear().env("HOME", "/root").envs(values);
+    if let Some(path) = std::env::var_os("PATH") {
+        docker.env("PATH", path);
+    }
+    let output = docker.output().unwrap_or_else(|error| panic!("docker's client is needed here: {error}"));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!said.contains("unknown shorthand flag"), "docker's client here is older than 23.0: {said}");
+    if !output.status.success() {
+        return Err(said.trim().to_owned());
+    }
+    // Another parser than the one that is judged.
+    serde_yaml::from_slice(&output.stdout).map_err(|error| panic!("docker's own text: {error}"))
+}
