@@ -1,7 +1,6 @@
 //! An abra that is none. What ccci starts is a small shell script that hands its arguments over to this process and waits
 //! for the answer, so that nothing has to be installed and what a deploy does is done here, on the fake engine.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,12 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use ccci_core::compose::{Compose, Ground, Mode, MountKind, Named, Real, Shares};
-use ccci_core::envfile::{EnvFile, compose_files};
 use ccci_core::names::{AppDomain, StackName};
 use serde_json::{Value, json};
 
 use crate::behaviour::Behaviour;
+use crate::docker::{self, Named, Stack};
 use crate::engine::{Deploy, Engine, Wanted};
 
 /// A call is one line through a named pipe: where its answer is awaited, abra's directory, the arguments. The answer is
@@ -159,56 +157,34 @@ fn run(args: &[&str], home: &Path, engine: &Engine) -> Result<String, String> {
     }
 }
 
-/// A mount in the engine's words.
-fn mount(real: &Real) -> Value {
-    let kind = match &real.kind {
-        MountKind::Bind => "bind",
-        MountKind::Volume => "volume",
-        MountKind::Tmpfs => "tmpfs",
-        MountKind::Other(other) => other.as_str(),
-    };
-    let mut mount = json!({"Type": kind, "Source": real.source, "Target": real.target});
-    if real.read_only {
-        mount["ReadOnly"] = true.into();
-    }
-    if !real.storage.options.is_empty() {
-        let driver = json!({"Name": real.storage.driver, "Options": real.storage.options});
-        mount["VolumeOptions"] = json!({"DriverConfig": driver});
-    }
-    mount
-}
-
 /// An app as abra sees it: its env and its recipe's checkout.
 struct App {
     stack: StackName,
-    checkout: PathBuf,
-    compose: Compose,
+    recipe: Stack,
 }
 
 impl App {
     fn read(home: &Path, domain: &str) -> Result<Self, String> {
-        let env = EnvFile::read(&home.join("servers/default").join(format!("{domain}.env")));
-        let values = env.map_err(|_| format!("cannot find app with name '{domain}'"))?.expanded();
+        let env = docker::env(&home.join("servers/default").join(format!("{domain}.env")));
+        let env = env.ok_or_else(|| format!("cannot find app with name '{domain}'"))?;
         let stack = domain.parse::<AppDomain>().unwrap().stack();
-        let recipe = values["TYPE"].split(':').next().unwrap_or_default();
-        let checkout = home.join("recipes").join(recipe);
-        let compose = Compose::load(&checkout, &compose_files(&values), &values, &stack);
-        let compose = compose.map_err(|error| format!("unable to validate recipe: {error}"))?;
-        Ok(Self { stack, checkout, compose })
+        let checkout = home.join("recipes").join(env["TYPE"].split(':').next().unwrap_or_default());
+        let recipe = Stack::read(&checkout, &env, stack.as_str());
+        let recipe = recipe.map_err(|error| format!("unable to validate recipe: {error}"))?;
+        Ok(Self { stack, recipe })
     }
 
     /// Name, version and full name of each secret that abra makes.
     fn secrets(&self) -> Vec<(String, String, String)> {
-        let one = |(name, secret): (&String, &Named)| {
-            self.compose.version_variable(name)?;
-            let (_, version) = secret.swarm_name.rsplit_once('_')?;
-            (!version.is_empty()).then(|| (name.clone(), version.to_owned(), secret.swarm_name.clone()))
+        let one = |Named { key, full, .. }: Named| {
+            let (_, version) = full.rsplit_once('_').filter(|_| self.recipe.has_version(&key))?;
+            (!version.is_empty()).then(|| (key, version.to_owned(), full.clone()))
         };
-        self.compose.secrets.iter().filter_map(one).collect()
+        self.recipe.all("secrets").into_iter().filter_map(one).collect()
     }
 
     fn deploy(&self, engine: &Engine, chaos: bool, version: Option<&&str>) -> Result<String, String> {
-        let behaviour = Behaviour::of(&self.checkout);
+        let behaviour = Behaviour::of(self.recipe.checkout());
         if let Some(text) = behaviour.refusal(chaos) {
             return Err(text.to_owned());
         }
@@ -225,47 +201,49 @@ impl App {
     }
 
     fn order(&self, behaviour: &Behaviour, label: &(String, String)) -> Deploy {
-        let Compose { services, secrets, configs, volumes, networks, .. } = &self.compose;
-        let (checkout, stack, shares) = (self.checkout.as_path(), &self.stack, &Shares::Any);
-        let mounts = self.compose.mounts(&Ground { checkout, stack, shares });
-        let mounts_of = |name: &String| {
-            let own = mounts.iter().filter(|(service, _)| service == name);
+        let recipe = &self.recipe;
+        let mounts_of = |name: &str, service: &Value| {
             let more = behaviour.mounts().filter(|_| name == "app").map(|path| {
                 let target = format!("/{}", path.rsplit('/').next().unwrap());
                 json!({"Type": "bind", "Source": path, "Target": target})
             });
-            own.map(|(_, real)| mount(real)).chain(more).collect::<Vec<Value>>()
+            recipe.mounts(service).into_iter().chain(more).collect::<Vec<Value>>()
         };
-        let own = |all: &BTreeMap<String, Named>| -> Vec<String> {
-            all.values().filter(|named| !named.external).map(|named| named.swarm_name.clone()).collect()
-        };
-        let wanted = services.iter().map(|(name, service)| Wanted {
-            name: name.clone(),
-            image: service.image.clone().unwrap_or_default(),
-            replicas: if let Mode::Replicated(replicas) = service.mode { replicas } else { 1 },
-            labels: service.labels.clone().into_iter().chain([label.clone()]).collect(),
-            mounts: mounts_of(name),
-            volumes: service.volumes.iter().map(|volume| volumes[volume].swarm_name.clone()).collect(),
-            binds: behaviour.binds(),
-            env: vec![format!("FAKE={}", behaviour.mark())],
+        let full = |all: Vec<Named>| all.into_iter().map(|named| named.full).collect::<Vec<_>>();
+        let own =
+            |section: &str| full(recipe.all(section).into_iter().filter(|named| !named.external).collect());
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let wanted = recipe.services().map(|(name, service)| {
+            let labels = service["deploy"]["labels"].as_object().into_iter().flatten();
+            let labels = labels.map(|(key, value)| (recipe.own(key), recipe.own(&text(value))));
+            let mounts = mounts_of(name, service);
+            let of_volumes = mounts.iter().filter(|mount| mount["Type"] == "volume");
+            Wanted {
+                name: name.clone(),
+                image: recipe.own(&text(&service["image"])),
+                replicas: service["deploy"]["replicas"].as_u64().unwrap_or(1),
+                labels: labels.chain([label.clone()]).collect(),
+                volumes: of_volumes.map(|mount| text(&mount["Source"])).collect(),
+                mounts,
+                binds: behaviour.binds(),
+                env: vec![format!("FAKE={}", behaviour.mark())],
+            }
         });
         Deploy {
             stack: self.stack.to_string(),
             services: wanted.collect(),
-            networks: own(networks).into_iter().chain([self.stack.scoped("default")]).collect(),
-            configs: own(configs),
-            secrets: secrets.values().map(|secret| secret.swarm_name.clone()).collect(),
-            volumes: volumes
-                .iter()
-                .map(|(name, v)| (name.clone(), v.swarm_name.clone(), !v.external))
-                .collect(),
+            networks: own("networks").into_iter().chain([self.stack.scoped("default")]).collect(),
+            configs: own("configs"),
+            secrets: full(recipe.all("secrets")),
+            volumes: recipe.all("volumes").into_iter().map(|v| (v.key, v.full, !v.external)).collect(),
         }
     }
 
     /// The short commit of the checkout, with abra's mark where it holds files that git does not know.
     fn commit(&self) -> String {
         let git = |words: &[&str]| {
-            let output = Command::new("git").arg("-C").arg(&self.checkout).args(words).output().unwrap();
+            let output =
+                Command::new("git").arg("-C").arg(self.recipe.checkout()).args(words).output().unwrap();
             assert!(output.status.success(), "git {words:?}: {output:?}");
             String::from_utf8(output.stdout).unwrap()
         };

@@ -16,6 +16,7 @@ mod cold;
 mod commands;
 mod crash;
 mod damage;
+mod docker;
 mod engine;
 mod fakes;
 mod history;

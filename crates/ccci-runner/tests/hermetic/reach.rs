@@ -78,6 +78,37 @@ fn r18_data_of_others_is_told_before_the_deploy_and_declared_it_may_be_written()
     }
 }
 
+/// R18: what stands behind a chain of merge keys is deployed like anything else, so the guard sees it; and so does the look
+/// for images before the deploy.
+#[test]
+fn r18_what_stands_behind_a_chain_of_merge_keys_is_seen_before_the_deploy() {
+    let world = World::new(&["data"]);
+    let chained = |merged: &str| {
+        let mut files = changed("services:\n  app:\n", "services:\n  app:\n    <<: *chained\n");
+        files[0].1 =
+            format!("x-first: &first {{{merged}}}\nx-chained: &chained {{<<: *first}}\n{}", files[0].1);
+        files
+    };
+    let mut mounted = chained("volumes: ['data:/data', '/srv/media:/media']");
+    mounted[0].1 = mounted[0].1.replace("    volumes: [data:/data]\n", "");
+    branch(&world, "mounted", &mounted);
+    let before = deploys(&world);
+    let ran = world.ccci(&["--recipe", "blog", "--ref", "mounted"]);
+    ran.assert(3, "inconclusive");
+    let (status, why) = ran.check("upgrade::deployed");
+    assert!(status == "skip" && why.contains("/srv/media") && why.contains("it was not deployed"), "{why}");
+    assert_eq!(deploys(&world) - before, 1, "only the base was deployed");
+
+    let mut lacking = chained("image: 'missing/blog:1.1.0-2'");
+    lacking[0].1 = lacking[0].1.replace("    image: nowhere/blog:1.1.0-2\n", "");
+    branch(&world, "lacking", &lacking);
+    let before = deploys(&world);
+    let ran = world.ccci(&["--recipe", "blog", "--ref", "lacking"]);
+    ran.assert(1, "fail");
+    assert!(ran.check("upgrade::deployed").1.contains("missing/blog:1.1.0-2"), "{ran:#?}");
+    assert_eq!(deploys(&world) - before, 1, "only the base was deployed");
+}
+
 /// R18: what is only read, the stack's own by name, and the engine's socket are told at most.
 #[test]
 fn r18_what_is_not_written_into_is_no_reason_to_stop() {
