@@ -150,6 +150,7 @@ async fn a_recipes_folder_that_cannot_be_used() {
 
 /// Without settings the lab is meant, and what is wrong by itself is told before anything of it is begun. Where the lab
 /// cannot be, that is told in one line too.
+#[cfg(feature = "lab")]
 #[tokio::test]
 async fn nothing_of_the_lab_is_begun_for_a_wrong_request() {
     let place = Place::new().await;
@@ -166,6 +167,23 @@ async fn nothing_of_the_lab_is_begun_for_a_wrong_request() {
     // Who may not install what is missing is told that first.
     let told = ["no engine answers", "the lab needs "].iter().any(|why| output.stderr.contains(why));
     assert!(told, "{output:?}");
+    place.assert_nothing_made();
+}
+
+/// A server's build carries no lab: what it lacks are settings, and that is told in one line.
+#[cfg(not(feature = "lab"))]
+#[tokio::test]
+async fn a_servers_build_knows_no_lab() {
+    let place = Place::new().await;
+    std::fs::remove_file(place.path("ccci.yaml")).unwrap();
+    for words in ["--recipe blog", "--lab --recipe blog", "plan blog"] {
+        let output = place.ccci(words).await;
+        assert_eq!(output.code, Some(2), "{words}: {output:?}");
+        assert!(output.stderr.contains("no settings: write /etc/ccci/ccci.yaml"), "{words}: {output:?}");
+        assert_eq!(output.stderr.lines().count(), 1, "{words}: {output:?}");
+    }
+    place.refused("lab up", 2).await;
+    place.refused("__abra app ls", 2).await;
     place.assert_nothing_made();
 }
 
@@ -212,6 +230,7 @@ async fn a_plan_is_refused_where_a_run_is() {
 }
 
 /// Without settings a plan makes the lab's catalogue and nothing else; there is no engine here to ask.
+#[cfg(feature = "lab")]
 #[tokio::test]
 async fn a_plan_without_settings_brings_no_lab_up() {
     let place = Place::new().await;
@@ -231,6 +250,7 @@ async fn a_plan_without_settings_brings_no_lab_up() {
     assert_eq!(names(), ["catalogue", "ccci.yaml", "locks"]);
 }
 
+#[cfg(feature = "lab")]
 #[tokio::test]
 async fn without_settings_and_lab_there_is_nothing_to_recover() {
     let place = Place::new().await;
@@ -268,6 +288,7 @@ async fn realms_are_asked_for_where_a_keycloak_can_be_and_nobody_has_it_alone() 
 }
 
 /// A signal while the lab comes up is told by the exit code, as one in a run is.
+#[cfg(feature = "lab")]
 #[tokio::test]
 async fn a_signal_ends_the_wait_for_the_lab_with_its_own_code() {
     use ccci_core::lock::{Holder, Lock};

@@ -40,7 +40,7 @@ pub(crate) struct Stack {
     merged: Value,
     /// The same before variables are replaced.
     raw: Value,
-    stack: String,
+    name: String,
     checkout: PathBuf,
 }
 
@@ -77,7 +77,7 @@ impl Stack {
             Ok::<Value, String>(serde_yaml::from_str(&text).unwrap())
         };
         let (merged, raw) = (read(&[])?, read(&["--skip-interpolation"])?);
-        Ok(Self { merged, raw, stack: stack.to_owned(), checkout: checkout.to_owned() })
+        Ok(Self { merged, raw, name: stack.to_owned(), checkout: checkout.to_owned() })
     }
 
     /// The recipe's checkout.
@@ -102,17 +102,17 @@ impl Stack {
         let full = match entry["name"].as_str() {
             Some(name) => self.own(name),
             None if external => key.to_owned(),
-            None => format!("{}_{key}", self.stack),
+            None => format!("{}_{key}", self.name),
         };
         Named { key: key.to_owned(), full, external }
     }
 
     /// A text of docker's with this app's stack in it.
     pub(crate) fn own(&self, text: &str) -> String {
-        text.replace(STACK, &self.stack)
+        text.replace(STACK, &self.name)
     }
 
-    /// The variable with a secret's version: what its name ends in, before variables are replaced.
+    /// Whether a secret has a version: a variable in its name, before variables are replaced.
     pub(crate) fn has_version(&self, secret: &str) -> bool {
         self.raw["secrets"][secret]["name"].as_str().is_some_and(|name| name.contains('$'))
     }
@@ -162,9 +162,10 @@ fn config(files: &[&str], texts: &[String], values: &BTreeMap<String, String>, m
     let output = docker.output().unwrap_or_else(|error| panic!("docker's client is needed here: {error}"));
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!stderr.contains("unknown shorthand flag"), "docker's client is older than 23.0: {stderr}");
-    let answer = match output.status.success() {
-        true => Ok(String::from_utf8(output.stdout).unwrap()),
-        false => Err(stderr.trim().to_owned()),
+    let answer = if output.status.success() {
+        Ok(String::from_utf8(output.stdout).unwrap())
+    } else {
+        Err(stderr.trim().to_owned())
     };
     said.insert(key, answer.clone());
     answer
