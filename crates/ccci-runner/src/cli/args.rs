@@ -354,6 +354,7 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    #[cfg(feature = "lab")]
     #[test]
     fn the_help_reads_so() {
         insta::assert_snapshot!(Cli::command().render_long_help());

@@ -18,6 +18,7 @@ impl Which {
     }
 
     /// The server of a run, with the lab brought up where it is the server.
+    #[cfg_attr(not(feature = "lab"), expect(clippy::unused_async, reason = "only the lab is waited for"))]
     pub(crate) async fn to_run(
         &self,
         surroundings: &Surroundings,
@@ -33,6 +34,7 @@ impl Which {
     }
 
     /// Settings that a plan can be made with: nothing is started for it.
+    #[cfg_attr(not(feature = "lab"), expect(clippy::unused_async, reason = "only the lab is waited for"))]
     pub(crate) async fn to_plan(
         &self,
         surroundings: &Surroundings,
