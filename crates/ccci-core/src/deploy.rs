@@ -130,13 +130,13 @@ pub enum DeployError {
     #[error(transparent)]
     Git(#[from] GitError),
     /// The checkout is not what was meant to be deployed.
-    #[error("the checkout has changes that nobody meant: {}; nothing was deployed", files.join(", "))]
+    #[error("the checkout has unexpected changes: {}; nothing was deployed", files.join(", "))]
     Dirty {
         /// The files.
         files: Vec<String>,
     },
     /// What stood there before could not be removed, so that nothing new can be deployed on nothing.
-    #[error("what was deployed before does not go, and the tested commit must stand on nothing of it: {}", left.join(", "))]
+    #[error("the base could not be removed, and the tested commit must be deployed on nothing of it: {}", left.join(", "))]
     Left {
         /// What is still there.
         left: Vec<String>,

@@ -34,13 +34,15 @@ pub enum NameError {
         why: &'static str,
     },
     /// The name is one that ccci uses for itself in the state directory.
-    #[error("`{text}` cannot be a recipe name: ccci keeps this name in its state directory for itself")]
+    #[error("`{text}` cannot be a recipe name: it is reserved in ccci's state directory")]
     Reserved {
         /// The text as given.
         text: String,
     },
     /// Two domains have one stack name, since a stack name ends after 45 characters.
-    #[error("the domains `{a}` and `{b}` have one stack name, `{stack}`: it ends after 45 characters")]
+    #[error(
+        "the domains `{a}` and `{b}` have the same stack name, `{stack}`, which is cut after 45 characters"
+    )]
     StackCollision {
         /// The domain that was asked for.
         a: AppDomain,

@@ -11,7 +11,7 @@ pub use tokio_util::sync::CancellationToken;
 #[non_exhaustive]
 pub enum WaitError {
     /// The deadline passed.
-    #[error("{what} did not come about in {:.0} s; last seen: {last}", after.as_secs_f64())]
+    #[error("{what} did not happen within {:.0} s; last seen: {last}", after.as_secs_f64())]
     Deadline {
         /// What was waited for.
         what: String,
@@ -100,7 +100,7 @@ mod tests {
     async fn a_wait_that_fails_says_what_it_saw_last() {
         let error =
             until("the moon", &bounds(20), || async { Look::<(), _>::NotYet("a cloud") }).await.unwrap_err();
-        assert_eq!(error.to_string(), "the moon did not come about in 0 s; last seen: a cloud");
+        assert_eq!(error.to_string(), "the moon did not happen within 0 s; last seen: a cloud");
     }
 
     #[tokio::test]

@@ -39,11 +39,11 @@ const FORM_ERROR: &str = "#input-error, .kc-feedback-text";
 pub struct Shot<'a> {
     /// The address to open; where somebody logs in, one that leads to Keycloak's form.
     pub url: &'a str,
-    /// Who logs in, and with which password.
+    /// The user who logs in, and with which password.
     pub login: Option<(&'a str, &'a Secret)>,
     /// What the page must contain before the picture is taken: apps fill their pages by scripts.
     pub expect: &'a [String],
-    /// Where the picture goes, as PNG.
+    /// The PNG file to write.
     pub out: &'a Path,
 }
 

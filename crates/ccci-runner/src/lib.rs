@@ -204,7 +204,7 @@ impl Session {
                 if ended.judgement.verdict == Verdict::Pass && report.canonical.after != report.commit =>
             {
                 let why = report.canonical.reason.as_deref().unwrap_or("no reason given");
-                Err(Trouble::infrastructure(format!("the run passed and nothing was promoted: {why}")))
+                Err(Trouble::infrastructure(format!("the run passed, but nothing was promoted: {why}")))
             }
             _ => Ok(ended),
         }

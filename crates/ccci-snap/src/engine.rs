@@ -202,7 +202,7 @@ impl Engine {
     /// volume without a name, which goes with its helper. The volume itself is not touched.
     pub(crate) async fn rehearse(&self, name: &str, from: &Path) -> Result<(), SnapError> {
         let what = format!(
-            "to take a copy of the volume {name} beside it, for which it needs room for all of its data; the volume was not changed"
+            "to copy the volume {name}, for which it needs room for all of its data; the volume was not changed"
         );
         self.send(name, api::Mount::default(), from, &what).await
     }

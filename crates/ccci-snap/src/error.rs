@@ -52,7 +52,7 @@ pub enum SnapError {
         why: String,
     },
     /// The disk has no room for the copy. Nothing was begun.
-    #[error("{} needs {needed} {unit} and has {free} free; make room and try again", place.display())]
+    #[error("{} needs {needed} {unit}, but only {free} are free; make room and try again", place.display())]
     NoSpace {
         /// A directory on the file system.
         place: PathBuf,

@@ -35,7 +35,7 @@ pub(crate) fn must_be_plain(entry: &OwnedFd, at: At<'_>) -> Result<(), SnapError
     {
         if seen.contains(flag) {
             return Err(at.unsupported(format!(
-                "it has the flag of {word} files, with which it could not be brought back (`chattr -{letter} {}`)",
+                "it has the flag of {word} files, so it could not be restored (clear it: `chattr -{letter} {}`)",
                 path()
             )));
         }

@@ -126,7 +126,7 @@ impl Place {
     pub(crate) fn must_come_back(&self) -> Result<(), SnapError> {
         let why = match lasting(&self.facts.driver, &self.facts.options) {
             Lasting::WithVolume => return Ok(()),
-            Lasting::WithUse => "it is memory, and holds nothing when nobody uses it".to_owned(),
+            Lasting::WithUse => "it is memory, and is empty when nobody uses it".to_owned(),
             Lasting::Beyond(options) => {
                 format!(
                     "it has driver options ({options}): what is in it outlives it, so it could not be brought back"

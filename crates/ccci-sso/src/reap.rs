@@ -40,8 +40,8 @@ pub enum Doubt {
 impl std::fmt::Display for Doubt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::NoMark => "its name has the form of a run's realm, but it carries no mark of ours",
-            Self::UnclearMark => "its mark is not whole, so nobody can tell whose it is",
+            Self::NoMark => "named like a run's realm, but without our mark",
+            Self::UnclearMark => "its mark is incomplete, so its owner is unknown",
             Self::OtherName => "it carries our mark under another name than its run's",
         })
     }

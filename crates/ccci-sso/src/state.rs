@@ -22,7 +22,7 @@ pub enum StateIdError {
     Path(#[from] PathError),
     /// The file holds something else.
     #[error(
-        "{} does not hold the id of a state directory: put the old one back, or remove the file, and look yourself after the realms that carry the old id (`ccci realms ls`)",
+        "{} does not contain a state directory's id: put the old one back, or remove the file and clean up realms with the old id yourself (`ccci realms ls`)",
         path.display()
     )]
     Odd {

@@ -120,7 +120,9 @@ impl AbraErrorKind {
     fn told(&self) -> Option<String> {
         match self {
             Self::PortHeld(port) => Some(port.to_string()),
-            Self::NameHeld(thing) => Some(format!("the {thing} is there already, and is not of this app")),
+            Self::NameHeld(thing) => {
+                Some(format!("the {thing} already exists and does not belong to this app"))
+            }
             Self::NetworkMissing { name } => Some(signs::told_missing(name)),
             _ => None,
         }

@@ -1,4 +1,4 @@
-//! By which words a refusal is known, and whose it is (R17): the one table of it. The recipe's is what every sound server
+//! The one table of refusals: their words, and who is to blame (R17). The recipe's is what every sound server
 //! would refuse; what stands in the way on this one is the server's, and the holder is named.
 
 use std::fmt;
@@ -146,7 +146,7 @@ impl fmt::Display for Port {
         write!(f, "port {number} of this server is held by the service `{service}` ({})", holder(service))?;
         if PROXY_PORTS.contains(number) {
             let way = "route the service by its labels instead of publishing the port";
-            write!(f, "; on every server it is the proxy's own, so this is the recipe's: {way}")?;
+            write!(f, "; on every server it belongs to the proxy, so the recipe is to blame: {way}")?;
         }
         Ok(())
     }
@@ -268,7 +268,13 @@ mod tests {
                 "another run",
                 Blame::Infrastructure,
             ),
-            ("443", "traefik_example_org_app", "a host-published port", "the proxy's own", Blame::Recipe),
+            (
+                "443",
+                "traefik_example_org_app",
+                "a host-published port",
+                "belongs to the proxy",
+                Blame::Recipe,
+            ),
         ] {
             let port = port(&said(number, service, how)).unwrap();
             assert_eq!((port.number.to_string().as_str(), port.service.as_str()), (number, service));

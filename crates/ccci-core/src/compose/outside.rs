@@ -1,4 +1,4 @@
-//! What of the compose files leads out of the app's own: mounts, volumes with drivers, files, and what services ask of
+//! Everything in the compose files that leads outside of the app: mounts, volumes with drivers, files, and what services ask of
 //! the machine. Facts only; [`super::reach`] says what they come to.
 
 use std::collections::BTreeMap;

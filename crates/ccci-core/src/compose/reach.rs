@@ -318,7 +318,7 @@ fn reached(
     let spread = spread.map_or_else(String::new, |word| format!(", propagation {word}"));
     match owner(real, place, ground.stack) {
         Owner::Engine { path } => {
-            let what = format!("`{path}` at {target}, {how}, which does not bound what can be asked of it");
+            let what = format!("`{path}` at {target}, {how}: that does not limit the requests to it");
             Some((ReachKind::DockerSocket, what))
         }
         Owner::Other { name, what } => {

@@ -65,7 +65,7 @@ pub enum GitError {
         dir: PathBuf,
     },
     /// After the checkout another commit is there than was asked for.
-    #[error("the checkout is at {found} and not at {wanted}: somebody else uses {}", dir.display())]
+    #[error("the checkout is at {found}, not at {wanted}: another program uses {}", dir.display())]
     Elsewhere {
         /// The clone.
         dir: PathBuf,

@@ -105,8 +105,7 @@ fn waited(after: Option<Duration>) -> String {
 }
 
 fn steadily(steady: Option<u16>) -> String {
-    let text =
-        |status| format!("; it answered {status} all the time, which is an error in the app, not slowness");
+    let text = |status| format!("; it always answered {status}: an error in the app, not slowness");
     steady.map(text).unwrap_or_default()
 }
 

@@ -80,12 +80,12 @@ text! {
         let odd = |c: char| c.is_whitespace() || c.is_control();
         if text.is_empty() || text.contains(odd) || text.starts_with(['.', '~']) || text.contains("${") {
             return Err(format!(
-                "`{text}` is no name of a share: the full name of a volume, or a path of the machine from `/`, as the refusal of a run gives it"
+                "`{text}` is not a share: give the full name of a volume, or an absolute path on the machine, as in the run's refusal"
             ));
         }
         let parts = text.trim_start_matches('/').trim_end_matches('/').split('/');
         if text.starts_with('/') && parts.clone().any(|part| matches!(part, "." | "..")) {
-            return Err(format!("`{text}` has `.` or `..` in it: write the path that it comes to"));
+            return Err(format!("`{text}` contains `.` or `..`: write the resolved path"));
         }
         Ok(())
     }

@@ -77,7 +77,7 @@ pub const REALM_VALUES: &[(&str, RealmValue, &str)] = &[
     (
         "authorization_endpoint",
         RealmValue::AuthorizationEndpoint,
-        "where a login begins, as the realm's discovery document says",
+        "the start of a login, from the realm's discovery document",
     ),
     ("token_endpoint", RealmValue::TokenEndpoint, "where a code becomes tokens"),
     ("userinfo_endpoint", RealmValue::UserinfoEndpoint, "where a token becomes a user's data"),

@@ -71,7 +71,7 @@ pub enum Hindered {
         words: String,
     },
     /// Anything else of the node.
-    #[error("no node of this server takes service `{service}` ({words}): look at `docker node ls`")]
+    #[error("no node of this server can run service `{service}` ({words}): look at `docker node ls`")]
     NoNode {
         /// The service's name within the stack.
         service: String,

@@ -93,7 +93,7 @@ pub enum Certain {
         log: Vec<String>,
     },
     /// The proxy routes to it, and it wants no task (R15).
-    #[error("service `{service}` is routed{} and has no task: {why}", by(routers))]
+    #[error("service `{service}` is routed{} but has no task: {why}", by(routers))]
     RoutedToNothing {
         /// The service's name within the stack.
         service: String,

@@ -213,7 +213,7 @@ fn own(stack: &StackName, mount: &Mount, volumes: &[VolumeInfo], shares: &[Strin
             Fate::Shared
         }
         Lasting::Beyond(options) => Fate::Lost(format!(
-            "the volume {source} of `{service}` has driver options ({options}): what is in it outlives it, so it cannot be brought back"
+            "the volume {source} of `{service}` has driver options ({options}): its content outlives it, so it cannot be restored"
         )),
     }
 }
@@ -294,7 +294,7 @@ mod tests {
                 "a server by options",
                 data(),
                 with(&[("type", "cifs"), ("o", "password=x"), ("device", "//s/x")]),
-                "(type=cifs, device=//s/x): what is in it outlives it",
+                "(type=cifs, device=//s/x): its content outlives it",
             ),
             (
                 "a folder",

@@ -39,7 +39,7 @@ pub enum NotMoved {
     },
     /// Swarm reverted the update.
     #[error(
-        "service `{service}`: swarm rolled the update back ({message}); what answers now is the version before it"
+        "service `{service}`: swarm rolled the update back ({message}); the version before it answers now"
     )]
     RolledBack {
         /// The service's name within the stack.

@@ -67,7 +67,7 @@ pub enum WaitFailure {
     #[error("{0}")]
     Server(Hindered),
     /// The deadline passed.
-    #[error("stack {stack} did not get {goal} in {} s; still waiting for: {}", after.as_secs(), on.join("; "))]
+    #[error("stack {stack} was not {goal} after {} s; still waiting for: {}", after.as_secs(), on.join("; "))]
     Deadline {
         /// The stack.
         stack: StackName,
@@ -80,7 +80,7 @@ pub enum WaitFailure {
     },
     /// Nothing of the stack is left but its volumes, and somebody else's containers have them.
     #[error(
-        "the volumes of {stack} are held by others, and were for {} s: {}; stop or remove these containers",
+        "containers that are not the app's have used the volumes of {stack} for {} s: {}; stop or remove them",
         after.as_secs(), by.join("; ")
     )]
     Held {

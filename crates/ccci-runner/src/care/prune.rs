@@ -66,7 +66,7 @@ pub(crate) async fn prune(
         return Err(Trouble::signal(signal));
     }
     if said == 0 {
-        writeln!(out, "the state directory has nothing of recipes that are not enrolled").ok();
+        writeln!(out, "nothing to prune: the state directory has enrolled recipes only").ok();
     }
     Ok(code)
 }
@@ -89,7 +89,7 @@ fn fate(app: &KeptApp, recipes: &Path, world: &World) -> Fate {
     let enrolled = match Room::open(recipes, recipe) {
         Ok(room) => room.is_enrolled(recipe, world),
         // A slip of its author is no wish to lose anything.
-        Err(error) => return Fate::Stays(format!("whether it is enrolled cannot be read: {error}")),
+        Err(error) => return Fate::Stays(format!("its enrolment cannot be read: {error}")),
     };
     if enrolled || !app.is_something() {
         return Fate::Kept;

@@ -72,7 +72,7 @@ async fn brought_up(known: &KnownGood, restore: bool, room: Room, run: &Run) -> 
             // Why it did not come up is what is to be mended.
             if let Err(left) = left {
                 run.world.say(format!(
-                    "{} is not down yet: {left}; the next start takes it down and keeps its data (`ccci recover`)",
+                    "{} is not down yet: {left}; `ccci recover` or the next start takes it down and keeps its data",
                     app.domain()
                 ));
             }

@@ -58,7 +58,7 @@ pub(crate) struct GlobalArgs {
     /// The settings file [default: /etc/ccci/ccci.yaml where it exists, else the lab]
     #[arg(long, global = true, value_name = "FILE", env = "CCCI_CONFIG", conflicts_with = "lab")]
     pub(crate) config: Option<PathBuf>,
-    /// Use the lab on this machine, even on an engine that carries somebody else's stacks
+    /// Use the lab on this machine, even on an engine with other people's stacks
     #[arg(long, global = true)]
     pub(crate) lab: bool,
     /// The folder with the recipes' manifests and checks [default: `recipes` here or above]
@@ -92,9 +92,9 @@ pub(crate) struct RunArgs {
     /// The recipe to test
     #[arg(long, value_name = "NAME")]
     pub(crate) recipe: Option<String>,
-    /// Upgrade the recipe's kept app instead of a fresh one: minutes instead of half an hour, and lower confidence
+    /// Upgrade the recipe's canonical instead of a fresh app: minutes instead of half an hour, at lower confidence
     ///
-    /// Without a canonical that can be used, the run is cold and says so. Also asked for by `CCCI_QUICK=1`.
+    /// Without a usable canonical the run is cold and says so. `CCCI_QUICK=1` does the same.
     #[arg(long, requires = "recipe")]
     pub(crate) quick: bool,
     /// With --quick: exit 5 where there is no canonical, instead of a cold run
@@ -127,10 +127,10 @@ pub(crate) struct RunArgs {
     /// Write the record of the run to this file, or to standard output with `-`
     #[arg(long, value_name = "FILE", requires = "recipe")]
     pub(crate) json: Option<String>,
-    /// Exit 75 at once when somebody else holds what the run needs
+    /// Do not wait for locks: exit 75 at once
     #[arg(long, requires = "recipe")]
     pub(crate) no_wait: bool,
-    /// Wait at most this long, in seconds, for what somebody else holds
+    /// Wait at most this many seconds for locks
     #[arg(
         long,
         value_name = "SECONDS",
@@ -174,13 +174,13 @@ pub(crate) struct PlanArgs {
 pub(crate) enum Command {
     /// List a recipe's checks in the order in which they would run
     List(RecipeArgs),
-    /// Look over a recipe's folder: manifest, checks, file modes
+    /// Check a recipe's folder: manifest, checks, file modes
     Lint(RecipeArgs),
-    /// Show what a run would do, and why, without touching the engine
+    /// Show the plan of a run and its reasons, without touching the engine
     Plan(PlanArgs),
-    /// Remove what runs that died have left, and say what it was
+    /// Remove the leftovers of dead runs, and list them
     Recover,
-    /// The apps that are kept, with a known-good each
+    /// The canonicals: data-warm apps with a known-good each
     Canonical {
         #[command(subcommand)]
         command: CanonicalCommand,
@@ -224,7 +224,7 @@ pub(crate) enum Command {
 pub(crate) enum CanonicalCommand {
     #[command(flatten)]
     Kept(KeptCommand),
-    /// Make it: a full cold run of the newest release, which must end in a promotion
+    /// Make the canonical by a full cold run of the newest release, which must end in a promotion
     Seed(RecipeArgs),
 }
 
@@ -237,7 +237,7 @@ pub(crate) enum KeptCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Show one, with its files and what is open
+    /// Show one canonical: its files and any open transaction
     Show {
         #[command(flatten)]
         recipe: RecipeArgs,
@@ -245,7 +245,7 @@ pub(crate) enum KeptCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Deploy it on its kept volumes as they are, for a person to look at
+    /// Deploy the canonical on its kept volumes as they are, for a person to look at
     Up {
         #[command(flatten)]
         recipe: RecipeArgs,
@@ -253,11 +253,11 @@ pub(crate) enum KeptCommand {
         #[arg(long)]
         restore: bool,
     },
-    /// Take it down again; its volumes are kept
+    /// Take the canonical down again; its volumes are kept
     Down(RecipeArgs),
-    /// Remove it with all of it: app, volumes, secrets, known-good. The next green cold run makes a new one
+    /// Remove the canonical: app, volumes, secrets, known-good. The next green cold run makes a new one
     Drop(RecipeArgs),
-    /// Remove, in the same way, those of recipes that are not enrolled here any more
+    /// Do the same for all recipes that are no longer enrolled here
     Prune {
         /// Say what would be removed, and remove nothing
         #[arg(long)]
@@ -274,7 +274,7 @@ pub(crate) enum SnapshotCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Read every byte of one and compare it with its digests
+    /// Read every byte of one snapshot and compare it with its digests
     Verify(RecipeArgs),
     /// Make the volumes of a canonical its known-good again
     Restore(RecipeArgs),
@@ -283,13 +283,13 @@ pub(crate) enum SnapshotCommand {
 /// What can be done with realms.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub(crate) enum RealmsCommand {
-    /// List them: whose each is, whether its run is alive, what becomes of it
+    /// List realms with owner, state of the run, and fate
     Ls {
         /// As JSON
         #[arg(long)]
         json: bool,
     },
-    /// Remove those of dead runs of this server, and no others
+    /// Remove the realms of this server's dead runs, and no others
     Reap {
         /// Say what would be removed, and remove nothing
         #[arg(long)]
@@ -328,10 +328,10 @@ pub(crate) enum LabCommand {
 #[cfg(feature = "lab")]
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ScreenshotArgs {
-    /// The address to open; with --user one that leads to Keycloak's form, as a login button does
+    /// The address to open; with --user, the address of the app's login button
     #[arg(long, value_name = "URL")]
     pub(crate) url: String,
-    /// Who logs in
+    /// The user who logs in
     #[arg(long, value_name = "NAME", requires = "password_file")]
     pub(crate) user: Option<String>,
     /// The file with the password
@@ -340,7 +340,7 @@ pub(crate) struct ScreenshotArgs {
     /// Wait until the page contains this text (may be given again); without it, for any page of the app
     #[arg(long, value_name = "TEXT")]
     pub(crate) expect: Vec<String>,
-    /// Where the picture goes, as PNG
+    /// The PNG file to write
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
 }

@@ -59,7 +59,7 @@ async fn with_kept(
 }
 
 /// What is said of an open transaction at which nobody is.
-const LEFT: &str = ", which is over: the next start or `ccci recover` ends it";
+const LEFT: &str = ", which died: the next start or `ccci recover` cleans up";
 
 /// One canonical, as it is told.
 #[derive(Debug, Serialize)]

@@ -21,7 +21,7 @@ fn lint_in(recipes: &Path, recipe: &str, out: &mut dyn Write) -> Result<u8, Trou
     let folder = recipes.join(recipe.as_str());
     let (checks, problems) = overlay::inspect(&recipe, &folder).map_err(RoomError::from)?;
     let (last, code) = match (problems.len(), overlay::absent(recipes, &recipe)) {
-        (0, None) => (format!("{recipe}: no findings; checks of its own: {}", checks.len()), exit::PASS),
+        (0, None) => (format!("{recipe}: no findings; overlay checks: {}", checks.len()), exit::PASS),
         // A name that is nearly another's is a slip, and "no findings" for it would be a lie.
         (_, Some(absent)) if !absent.near.is_empty() => (format!("{recipe}: {absent}"), exit::USAGE),
         (_, Some(absent)) => (format!("{recipe}: {absent}"), exit::PASS),
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn a_sound_folder_and_none_at_all_are_fine() {
         let (code, text) = lint_with(&[("blog/install/x", "#!/bin/sh\n", 0o755)]);
-        assert_eq!((code, text.as_str()), (0, "blog: no findings; checks of its own: 1\n"));
+        assert_eq!((code, text.as_str()), (0, "blog: no findings; overlay checks: 1\n"));
         assert_eq!(lint_with(&[]), (0, "blog: no folder blog: generic checks only\n".to_owned()));
     }
 
@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(code, 2);
         insta::assert_snapshot!(text, @r"
         blog/install/a.sh: it is not an executable file: `chmod +x` it, or let its name begin with `_` if it is not a check
-        blog/notes.txt: ccci has no use for it: checks are in install, upgrade or custom; a name that begins with `_` is left alone
+        blog/notes.txt: not a folder or file that ccci reads: checks go into install, upgrade or custom; names with a leading `_` are ignored
         blog/install/b: it has no first line `#!…` and is no program: it cannot be started
         blog/install/c: its first line ends like a Windows file's (CRLF), so it cannot be started: save it with plain line ends
         blog/install/d: its first line names `/no/such/interpreter`, and there is no such program here

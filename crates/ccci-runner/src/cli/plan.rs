@@ -37,7 +37,7 @@ pub(super) async fn plan(
     Room::open(&call.recipes_dir()?, &target.recipe)?;
     let session = Box::pin(Session::to_plan(call.surroundings, &call.global.which(), stop)).await?;
     let Outlook { plan, needs_provider, reaches, nothing_kept } = session.outlook(&target).await?;
-    let none_kept = nothing_kept.map(|why| format!("keeps no known-good, whatever the verdict: {why}"));
+    let none_kept = nothing_kept.map(|why| format!("keeps no known-good, even if the run passes: {why}"));
     let more: String =
         reached::lines(&reaches).into_iter().chain(none_kept).map(|line| line + "\n").collect();
     write!(out, "{}{more}", text(&plan, needs_provider)).ok();
@@ -65,7 +65,7 @@ fn text(plan: &Plan, needs_provider: bool) -> String {
     ];
     if needs_provider {
         lines.push(format!(
-            "needs {PROVIDER}: a realm of the run's own on the one that stays, or one deployed with the run (then one deploy more)"
+            "needs {PROVIDER}: a realm for the run on the live-warm one, or a {PROVIDER} deployed with the run (one deploy more)"
         ));
     }
     for stage in &plan.stages {
@@ -81,7 +81,7 @@ fn text(plan: &Plan, needs_provider: bool) -> String {
         match plan.mode {
             Mode::Cold => "teardown: app, volumes, secrets, configs, networks and env file, verified",
             Mode::Quick => {
-                "then: undeployed, what the run added removed; the volumes are kept after a pass, else the known-good is restored"
+                "then: undeploy and remove the run's additions; keep the volumes after a pass, otherwise restore the known-good"
             }
         }
         .to_owned(),

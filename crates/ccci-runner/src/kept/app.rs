@@ -194,7 +194,7 @@ impl KeptApp {
     /// That it is not as it should be and will be, in a sentence.
     pub(crate) fn still_open(&self, why: &Trouble) -> String {
         format!(
-            "{} is left as it is: {why}; the known-good of {} is whole, and the next start brings it back (`ccci recover`)",
+            "{} stays as it is: {why}; the known-good of {} is whole, and the next start restores it (`ccci recover`)",
             self.domain(),
             self.recipe()
         )
@@ -207,8 +207,7 @@ impl KeptApp {
             "mend the cause, then `ccci recover` tries again; where `ccci snapshot verify {recipe}` says that the known-good is damaged, \
              `ccci canonical drop {recipe}` gives it up, and `ccci canonical seed {recipe}` makes another"
         );
-        let what =
-            format!("the known-good of {recipe} at {} could not be brought back: {why}", self.domain());
+        let what = format!("the known-good of {recipe} at {} could not be restored: {why}", self.domain());
         self.raise(&News {
             kind: AlertKind::RestoreFailed,
             run,

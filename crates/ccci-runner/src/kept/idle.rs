@@ -40,7 +40,7 @@ impl KnownGood {
         let why = match looked.await? {
             // A mark of before there were stamps.
             Ok(None) if mark.stamps.is_empty() => return Ok(true),
-            Ok(None) => "something in it was changed, and has its old size and time".to_owned(),
+            Ok(None) => "an entry was changed, though its size and time are the old ones".to_owned(),
             Ok(Some(why)) => why,
             Err(error @ SnapError::Cancelled) => return Err(error.into()),
             // What cannot be looked at was not kept so.

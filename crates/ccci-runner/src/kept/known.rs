@@ -93,7 +93,7 @@ impl KeptApp {
         let journal = || self.journal().ok().flatten().map(|journal| ("journal", journal.domain));
         let (part, domain) = snapshot.or_else(journal).filter(|(_, domain)| domain != self.domain())?;
         let why = format!(
-            "it is kept at {domain} and would be at {} now: set `base_domain` back, then `ccci canonical drop {}`",
+            "it is kept at {domain}, but the settings now put it at {}: set `base_domain` back, then `ccci canonical drop {}`",
             self.domain(),
             self.recipe()
         );
@@ -141,7 +141,7 @@ impl KeptApp {
                 journal.began
             ))),
             Some(journal) => Err(Trouble::infrastructure(format!(
-                "{} of {recipe} (run {}) did not come to its end and could not be ended: `ccci recover` says why",
+                "{} of {recipe} (run {}) was left unfinished and could not be recovered: `ccci recover` gives the reason",
                 journal.kind.words(),
                 journal.run
             ))),
@@ -200,7 +200,7 @@ impl KeptApp {
             Ok(env) => match unwired(&env, manifest) {
                 None => Ok(Kept::Whole(Box::new(known))),
                 Some(key) => {
-                    missing(format!("env (it waits for a value of `{key}`, which recipe.yaml does not wire)"))
+                    missing(format!("env (it needs a value for `{key}`, which recipe.yaml does not wire)"))
                 }
             },
             Err(why) => missing(format!("env ({why})")),

@@ -76,7 +76,7 @@ impl KnownGood {
             |container: &&ContainerFacts| !container.of_stack && !container.name.starts_with(Engine::HELPER);
         let Some(other) = stands.containers.iter().find(other) else { return Ok(()) };
         Err(Trouble::infrastructure(format!(
-            "the container {} is not of {} and uses its kept volumes ({}): remove it, then run ccci again",
+            "the container {} does not belong to {} but uses its kept volumes ({}): remove it, then run ccci again",
             other.name,
             self.app.domain(),
             other.volumes.join(", ")
@@ -88,7 +88,7 @@ impl KnownGood {
         // An engine that does not answer is met again by what follows.
         let Ok(stands) = swarm.observe(&self.app.stack()).await else { return };
         for lost in mounted::keeping(&stands, &self.snapshot.meta().shares).lost {
-            self.app.world.fault(format!("not kept, so not taken back: {lost}"));
+            self.app.world.fault(format!("a write that the restore does not undo: {lost}"));
         }
     }
 

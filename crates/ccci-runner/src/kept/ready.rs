@@ -16,7 +16,7 @@ impl KnownGood {
         if let Err(why) = world.events.phase("make ready", self.try_make_ready()).await {
             let stopped = world.stop.run.is_cancelled();
             let why = if stopped { "the run was stopped".to_owned() } else { why.to_string() };
-            world.say(format!("no copy is ready for the next restore, which will copy then: {why}"));
+            world.say(format!("no copy is ready, so the next restore will make one first: {why}"));
         }
     }
 

@@ -154,7 +154,7 @@ impl KeptApp {
 
     async fn ended(&self, journal: &Journal, swarm: &Swarm) -> Told {
         let (what, recipe, run) = (journal.kind.words(), self.recipe(), &journal.run);
-        let died = format!("{what} of {recipe} (run {run}) had not come to its end at {}", self.domain());
+        let died = format!("{what} of {recipe} (run {run}) was left unfinished at {}", self.domain());
         let left = |why: Trouble| Told::new(End::Left, format!("{died}: still there: {why}"));
         let known = match self.opened() {
             Ok(known) => known,

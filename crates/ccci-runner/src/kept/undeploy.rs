@@ -17,6 +17,6 @@ pub(crate) async fn by_abra(abra: &Abra, domain: &AppDomain, world: &World) {
     if let Err(error) = abra.undeploy(domain).await
         && error.kind != AbraErrorKind::NotDeployed
     {
-        world.say(format!("abra did not undeploy ({error}); the engine takes the stack down"));
+        world.say(format!("abra did not undeploy ({error}); ccci takes the stack down through the engine"));
     }
 }

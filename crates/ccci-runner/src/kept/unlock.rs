@@ -23,7 +23,7 @@ pub(crate) async fn unlocked(removal: &mut Removal, world: &World) -> bool {
             Ok(entries) => {
                 any = true;
                 world.say(format!(
-                    "the volume {volume} had files that nobody may remove (`chattr`; {entries} of them): the flag is taken off, and they go"
+                    "the volume {volume} had {entries} undeletable files (`chattr`); their flags are cleared, and they are removed"
                 ));
             }
             Err(why) => {

@@ -32,7 +32,7 @@ impl fmt::Display for LostOutput {
             io::ErrorKind::BrokenPipe => "its reader has gone".to_owned(),
             _ => self.0.to_string(),
         };
-        write!(f, "standard output could not be written ({why}): what stands there is not all")
+        write!(f, "standard output could not be written ({why}): the output is incomplete")
     }
 }
 

@@ -259,7 +259,7 @@ impl Course {
     pub(crate) fn tell_why_nothing_is_kept(&self, world: &World) {
         let enrolled = self.subject.room.is_enrolled(&self.subject.app.recipe, world);
         if let (Some(why), true) = (self.keeps.why_not(), enrolled) {
-            world.say(format!("no known-good can be kept, whatever the verdict: {why}"));
+            world.say(format!("no known-good can be kept, even if the run passes: {why}"));
         }
     }
 

@@ -102,7 +102,7 @@ impl Provided {
         let (domain, lookout) = (&sign_on.domain, Lookout::of(run));
         let lost = |why: String| {
             Trouble::infrastructure(format!(
-                "checks failed, and {PROVIDER} at {domain} did not do its part: {why}"
+                "checks failed, and {PROVIDER} at {domain} was not working: {why}"
             ))
         };
         lookout.at(domain.clone()).await.map_err(|state| lost(state.to_string()))?;
@@ -209,7 +209,7 @@ async fn reap(usable: &Usable, state: &StateId, lookout: Lookout<'_>) {
                 world.say(format!("the realm {name} of a run that died is removed"));
             }
         }
-        Err(error) => world.say(format!("old realms could not be looked through: {error}")),
+        Err(error) => world.say(format!("the realms of dead runs could not be listed: {error}")),
     }
 }
 

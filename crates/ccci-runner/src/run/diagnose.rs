@@ -56,7 +56,7 @@ fn in_words(load: &str, memory: &str, processors: usize) -> String {
         return "machine: its load is not known".to_owned();
     };
     let busy = one > 2.0 * f64::from(u32::try_from(processors).unwrap_or(u32::MAX));
-    let hint = if busy { "; that is much: run it again alone before you blame the recipe" } else { "" };
+    let hint = if busy { "; that load is high: run it again alone before you blame the recipe" } else { "" };
     format!("machine: load {one} (1 min), {five} (5 min) on {processors} processors, {free} MiB free{hint}")
 }
 

@@ -127,6 +127,6 @@ pub(crate) async fn check_empty(swarm: &Swarm, app: &OwnedApp) -> Result<(), Tro
     let what: Vec<String> = there.items.iter().map(ToString::to_string).collect();
     let what = what.join(", ");
     Err(Trouble::infrastructure(format!(
-        "the engine has {what} already, which no run here has made; the next run draws another id"
+        "the engine already has {what}, made by no run here; the next run draws another id"
     )))
 }

@@ -131,7 +131,7 @@ impl Book {
     /// Checks that were never dealt with have not been judged, and nothing else may be made of that.
     fn give_up(&self, checks: &[(CheckName, CheckKind)], fault: &str) {
         for (name, kind) in checks.iter().cloned() {
-            let outcome = Outcome::Inconclusive(format!("a fault of ccci itself: {fault}"));
+            let outcome = Outcome::Inconclusive(format!("a bug in ccci itself: {fault}"));
             let result = CheckResult { name, kind, stage: self.stage, outcome, seconds: 0.0, gated: false };
             (self.done)(&result);
             self.lock().push(result);
@@ -176,7 +176,7 @@ fn broken(name: &CheckName, fault: tokio::task::JoinError) -> Outcome {
             .unwrap_or_else(|| "no message".to_owned()),
         Err(fault) => fault.to_string(),
     };
-    Outcome::Inconclusive(format!("a fault of ccci itself in {name}: {text}"))
+    Outcome::Inconclusive(format!("a bug in ccci itself, in {name}: {text}"))
 }
 
 #[cfg(test)]
@@ -281,7 +281,7 @@ mod tests {
         let after = check("after", CheckKind::Generic, gives(Outcome::Pass));
         let results = run(stage(vec![bad, after]), |_| {}).await;
         let Outcome::Inconclusive(text) = &results[0].outcome else { panic!("{results:?}") };
-        assert_eq!(text, "a fault of ccci itself in generic::install::bad: index 7");
+        assert_eq!(text, "a bug in ccci itself, in generic::install::bad: index 7");
         assert!(matches!(results[1].outcome, Outcome::Skip(_)), "{results:?}");
     }
 

@@ -193,7 +193,7 @@ impl Promotion<'_> {
             (found, _) => found,
         };
         if let (Kept::Missing(part), true) = (&found, app.commit().is_some()) {
-            self.world().say(format!("the known-good is not whole and is made anew: {part}"));
+            self.world().say(format!("the known-good is incomplete and will be made anew: {part}"));
         }
         let known = found.whole();
         let kind = match rules::onward(known.as_ref().map(|k| &k.record), version, &course.plan.head) {
@@ -267,7 +267,7 @@ impl Promotion<'_> {
             Err(Unfinished::Open(trouble)) => Err(and(app.still_open(&trouble))),
             // Nothing was kept that could be brought back: what is left is removed by the next start.
             Err(Unfinished::Failed(trouble)) if rule == Recovery::Remove => {
-                let still = and(format!("what it has made at {} is still there: {trouble}", app.domain()));
+                let still = and(format!("its app at {} could not be removed: {trouble}", app.domain()));
                 self.alert(None, came_to, &still);
                 Err(still)
             }
@@ -290,17 +290,18 @@ impl Promotion<'_> {
 
     fn alert(&self, known: Option<&KnownGood>, came_to: ComeTo, why: &Trouble) {
         let (recipe, version) = (self.app.recipe(), self.version);
-        let what = format!("{version} of {recipe} is green on fresh data, and is not the known-good: {why}");
+        let what =
+            format!("{version} of {recipe} passed on fresh data, but did not become the known-good: {why}");
         let hint = if known.is_some() && came_to != ComeTo::Deploy {
             "the known-good is the old one; mend the cause, and the next green cold run tries again"
                 .to_owned()
         } else if known.is_some() {
             format!(
-                "if kept data can rightly not be carried to {version}, `ccci canonical drop {recipe}` gives the old known-good \
+                "if old data cannot be carried over to {version} by design, `ccci canonical drop {recipe}` gives the old known-good \
                  up, and the next green cold run makes one of {version}"
             )
         } else {
-            "nothing is kept of it; mend the cause, and the next green cold run tries again (what is left at its domain is removed \
+            "nothing of it was kept; fix the cause, and the next green cold run tries again (leftovers at its domain are removed \
              then, or by `ccci recover`)"
                 .to_owned()
         };
@@ -339,7 +340,7 @@ impl Promotion<'_> {
         let proof = tended.undeploy().await?;
         gone.extend(tended.remove_all(&proof).await?);
         if !gone.is_empty() {
-            run.world.say(format!("left there from before, removed: {}", gone.join(", ")));
+            run.world.say(format!("removed leftovers of an earlier app: {}", gone.join(", ")));
         }
         self.notes.removed = gone;
         Ok(Start::Fresh)

@@ -40,7 +40,7 @@ pub(crate) async fn sweep(
         let run = format!("run {} of {} had died", record.run, record.recipe);
         let orphans = if orphans == 0 { String::new() } else { format!(", {orphans} process(es) with it") };
         told.push(if teardown.clean {
-            let line = format!("{run}: what it left at {} is removed{orphans}", places(&record));
+            let line = format!("{run}: its leftovers at {} are removed{orphans}", places(&record));
             Told::new(End::Done, line)
         } else {
             Told::new(End::Left, format!("{run}: still there: {}", teardown.left.join(", ")))

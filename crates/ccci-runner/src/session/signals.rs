@@ -64,9 +64,7 @@ impl Stop {
             say("the stay is over: what the run has made is removed");
             stay.cancel();
         } else if self.number.compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-            say(
-                "stopping: what the run has made is removed first; a second signal leaves that to `ccci recover`",
-            );
+            say("stopping: the run is torn down first; a second signal leaves that to `ccci recover`");
             self.run.cancel();
         } else {
             self.teardown.cancel();

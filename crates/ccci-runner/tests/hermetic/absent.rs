@@ -28,7 +28,7 @@ fn nobody_answers(lose: fn(&Engine), back: fn(&Engine)) {
     world.open_gate();
     let ran = quick.end();
     ran.assert(3, "inconclusive");
-    assert!(ran.said().contains("the next start brings it back"), "{ran:#?}");
+    assert!(ran.said().contains("the next start restores it"), "{ran:#?}");
     assert_eq!((world.known_good(), world.mark()), (kept.clone(), "in-use".to_owned()));
     assert_eq!(world.ccci(&["recover"]).code, Some(3));
     assert_eq!(world.alerts().len(), 0, "nobody need act");

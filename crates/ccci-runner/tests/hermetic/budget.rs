@@ -44,13 +44,13 @@ fn failure_14_what_is_kept_of_recipes_that_are_not_enrolled_any_more_is_pruned_b
         (ran.code.unwrap(), ran.said())
     };
     let (code, said) = prune(&[]);
-    assert_eq!((code, said.trim()), (0, "the state directory has nothing of recipes that are not enrolled"));
+    assert_eq!((code, said.trim()), (0, "nothing to prune: the state directory has enrolled recipes only"));
 
     // A slip of the author's takes nothing away.
     let manifest = std::fs::read_to_string(world.path("recipes/blog/recipe.yaml")).unwrap();
     world.manifest("enroled: true\n");
     let (code, said) = prune(&[]);
-    assert!(code == 0 && said.contains("blog stays: whether it is enrolled cannot be read"), "{said}");
+    assert!(code == 0 && said.contains("blog stays: its enrolment cannot be read"), "{said}");
 
     // Nor does a folder that is not that of the recipes.
     std::fs::rename(world.path("recipes"), world.path("elsewhere")).unwrap();

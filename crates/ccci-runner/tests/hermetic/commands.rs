@@ -136,7 +136,7 @@ fn what_a_person_writes_is_there_at_the_next_up_and_in_no_run() {
     let cold = does(&["--recipe", "blog"], 0);
     assert!(cold.contains("passed; not promoted: somebody has warm-blog.ci.test up since "), "{cold}");
     let seed = does(&["canonical", "seed", "blog"], 3);
-    assert!(seed.contains("the run passed and nothing was promoted: somebody has"), "{seed}");
+    assert!(seed.contains("the run passed, but nothing was promoted: somebody has"), "{seed}");
     assert_eq!((marker().as_deref(), serves()), (Some("mine"), 200));
     does(&down, 0);
     assert!(does(&["--recipe", "blog", "--quick", "--ref", "good"], 0).contains("it is restored first"));

@@ -217,7 +217,7 @@ fn r18_immutable_files_of_a_release_are_told_when_it_would_be_kept_and_go_with_i
     world.not_promoted(&ran, why);
     assert!(ran.told("reason").contains("`chattr -i "), "{}", ran.told("reason"));
     assert_eq!(ran.record["teardown"]["clean"], true, "{ran:#?}");
-    assert!(ran.stderr.contains("the flag is taken off, and they go"), "{ran:#?}");
+    assert!(ran.stderr.contains("their flags are cleared, and they are removed"), "{ran:#?}");
     assert!(ran.took < BOUND, "{:?}", ran.took);
     assert_eq!(world.engine.volumes(), [warm("content")]);
     assert_eq!((world.known_good(), world.mark().as_str()), (kept, "idle"));
@@ -268,7 +268,7 @@ fn r8_an_advance_that_cannot_bring_the_old_one_back_leaves_the_verdict_alone() {
     world.publish("1.2.0+3", &ruin);
     let ran = world.cold();
     ran.assert(0, "pass");
-    assert!(ran.told("reason").contains("could not be brought back"), "{}", ran.told("reason"));
+    assert!(ran.told("reason").contains("could not be restored"), "{}", ran.told("reason"));
     let kinds: Vec<Value> = world.alerts().iter().map(|alert| alert["kind"].clone()).collect();
     assert_eq!(kinds, ["restore-failed"]);
 }

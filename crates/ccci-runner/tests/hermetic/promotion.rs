@@ -220,7 +220,7 @@ fn leftovers_of_a_lost_state_directory_are_listed_and_removed() {
         let named = |thing: &str| removed.contains(thing);
         assert!(named(&warm("content")) && named(&warm("admin_password_v1")), "{ran:#?}");
         assert_eq!(named("service warm-blog_ci_test_app"), up, "{ran:#?}");
-        assert!(ran.stderr.contains("left there from before, removed: "), "{ran:#?}");
+        assert!(ran.stderr.contains("removed leftovers of an earlier app: "), "{ran:#?}");
         assert_eq!(world.read(&warm("content"), "marker"), None);
         assert!(!tar_has(&world.kept("snapshot/volumes"), "marker"));
         world.quick(None).assert(0, "pass");
@@ -249,7 +249,7 @@ fn a_first_promotion_that_fails_keeps_nothing_and_says_so() {
     let [alert] = &alerts[..] else { panic!("{alerts:?}") };
     assert_eq!(alert["kind"], "not-promoted");
     let hint = alert["hint"].as_str().unwrap();
-    assert!(hint.contains("nothing is kept") && !hint.contains("drop"), "{hint}");
+    assert!(hint.contains("nothing of it was kept") && !hint.contains("drop"), "{hint}");
 }
 
 /// Of two that are green at the same time one promotes, and only that one says so (failure 2).

@@ -267,14 +267,14 @@ fn n2_names_that_do_not_fit_at_the_canonical_are_told_beforehand() {
         "the swarm config `warm-community-garden_ci_test_{long}_v1` would have 73 characters, and swarm allows 64"
     );
     assert!(
-        plan.stdout.contains(&format!("keeps no known-good, whatever the verdict: {why}")),
+        plan.stdout.contains(&format!("keeps no known-good, even if the run passes: {why}")),
         "{}",
         plan.stdout
     );
     let ran = world.ccci(&["--recipe", recipe]);
     ran.assert(0, "pass");
     assert!(
-        ran.stderr.contains(&format!("no known-good can be kept, whatever the verdict: {why}")),
+        ran.stderr.contains(&format!("no known-good can be kept, even if the run passes: {why}")),
         "{}",
         ran.stderr
     );

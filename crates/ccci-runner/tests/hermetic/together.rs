@@ -133,10 +133,7 @@ fn a_restore_that_cannot_be_done_is_exit_6_and_one_alert() {
     let ran = quick.end();
     ran.assert(6, "inconclusive");
     let said = ran.record["error"].as_str().unwrap();
-    assert!(
-        said.contains("could not be brought back") && said.contains("ccci canonical drop blog"),
-        "{said}"
-    );
+    assert!(said.contains("could not be restored") && said.contains("ccci canonical drop blog"), "{said}");
     assert_eq!(world.mark(), "in-use");
     assert_eq!(world.read(&warm("content"), "format").as_deref(), Some("3\n"), "the volume is untouched");
     assert_eq!(world.ccci(&["snapshot", "verify", "blog"]).code, Some(1));
@@ -173,7 +170,7 @@ fn a_signal_restores_and_a_second_one_says_what_is_left_and_recover_mends_it() {
     quick.signal("-TERM");
     let ran = quick.end();
     ran.assert(143, "inconclusive");
-    assert!(ran.said().contains("warm-blog.ci.test is left as it is"), "{ran:#?}");
+    assert!(ran.said().contains("warm-blog.ci.test stays as it is"), "{ran:#?}");
     assert!(ran.said().contains("`ccci recover`"), "{ran:#?}");
     assert!(ran.took < Duration::from_secs(60) && world.kept("journal.json").exists(), "{ran:#?}");
     assert_eq!((world.known_good(), world.alerts().len()), (kept.clone(), 0));
@@ -205,7 +202,7 @@ fn a_promotion_that_is_stopped_leaves_the_old_known_good() {
     world.engine.lose();
     let ran = lost.end();
     ran.assert(0, "pass");
-    assert!(ran.told("reason").contains("the next start brings it back"), "{ran:#?}");
+    assert!(ran.told("reason").contains("the next start restores it"), "{ran:#?}");
     assert_eq!((world.known_good(), world.alerts().len()), (kept.clone(), 0));
     world.engine.come_back();
     assert_eq!(world.ccci(&["recover"]).code, Some(0));

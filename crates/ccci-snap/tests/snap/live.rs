@@ -267,7 +267,7 @@ async fn r18_a_volume_that_could_not_be_brought_back_is_not_kept() {
     let device = outside.path().to_str().unwrap();
     sh(outside.path(), "echo theirs > file");
     let table: [(&str, Options<'_>, &str); 2] = [
-        ("bind", &[("type", "none"), ("o", "bind"), ("device", device)], "what is in it outlives it"),
+        ("bind", &[("type", "none"), ("o", "bind"), ("device", device)], "its content outlives it"),
         ("tmpfs", &[("type", "tmpfs"), ("device", "tmpfs")], "it is memory"),
     ];
     for (name, options, expected) in table {

@@ -30,7 +30,8 @@ const PASSWORD: &str = "the password in the app's secret is not the one in Keycl
                         database is made, never again): set it in Keycloak, or put the old one into the secret";
 const ACCOUNT: &str =
     "look at the administrator's account and at the client `admin-cli` in the realm `master`";
-const SOMETHING_ELSE: &str = "what answers there is not Keycloak: look at the route of its domain in Traefik";
+const SOMETHING_ELSE: &str =
+    "another program than Keycloak answers there: look at the route of its domain in Traefik";
 const OWN_ERROR: &str =
     "this is Keycloak's own error: look at the log of its service `app`, and at its database";
 const OUR_SIDE: &str = "this is on our side: look at `ca_file` and `address` in the settings";

@@ -18,7 +18,7 @@ use crate::token::{Audience, Claims, TokenError};
 pub struct CodeLogin<'a> {
     /// The client.
     pub client: &'a Client,
-    /// Who logs in.
+    /// The user who logs in.
     pub user: &'a User,
     /// One of the client's addresses to return to. Nothing needs to answer there.
     pub redirect_uri: &'a str,

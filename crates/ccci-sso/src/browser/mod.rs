@@ -30,7 +30,7 @@ pub struct Login<'a> {
     pub start: &'a str,
     /// The realm's issuer.
     pub issuer: &'a str,
-    /// Who logs in.
+    /// The user who logs in.
     pub user: &'a User,
     /// Further origins of the app, if it has several.
     pub also: &'a [String],

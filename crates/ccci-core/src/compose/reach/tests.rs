@@ -178,7 +178,7 @@ configs:
         told(&compose),
         [
             "DockerSocket `/` of the machine at /host, read-only",
-            "DockerSocket `/var/run/docker.sock` at /s, read-only, which does not bound what can be asked of it",
+            "DockerSocket `/var/run/docker.sock` at /s, read-only: that does not limit the requests to it",
             "Privileged all of the machine's privileges (swarm passes this over)",
             "Namespace pid: host (swarm passes this over)",
             "Namespace the machine's network",

@@ -36,7 +36,7 @@ pub(super) fn deployed(scene: &Scene) -> Outcome {
 pub(super) fn reconverged(scene: &Scene) -> Outcome {
     match scene.mutation.deploy() {
         Some(DeployEnd::Unsettled(WaitFailure::Certain(Certain::RolledBack { service, .. }))) => {
-            Outcome::PassWith(format!("at rest, but swarm rolled `{service}` back"))
+            Outcome::PassWith(format!("settled, but swarm rolled `{service}` back"))
         }
         _ => converged(scene),
     }
@@ -72,7 +72,7 @@ pub(super) async fn moved(scene: Arc<Scene>) -> Outcome {
     match scene.mutation.deploy() {
         Some(DeployEnd::Unsettled(failure @ WaitFailure::Certain(Certain::RolledBack { .. }))) => {
             Outcome::Fail(format!(
-                "{failure}\nwhat answers now is the version before the upgrade: see `update_config` and the new task's log"
+                "{failure}\nthe version before the upgrade answers: see `update_config` and the new task's log"
             ))
         }
         Some(DeployEnd::Settled(deployed)) => match scene.look().await {
@@ -159,7 +159,7 @@ pub(super) async fn stands(scene: Arc<Scene>) -> Outcome {
         return match served {
             Ok(()) => standing,
             Err(failure) => match unserved(&failure) {
-                Outcome::Fail(why) => Outcome::Fail(format!("it served before and does not any more: {why}")),
+                Outcome::Fail(why) => Outcome::Fail(format!("it served earlier and no longer does: {why}")),
                 other => other,
             },
         };

@@ -46,7 +46,10 @@ pub(super) async fn token(scene: Arc<Scene>) -> Outcome {
     };
     match verified.await {
         Ok(claims) if claims.text("email") == Some(&user.email) => Outcome::Pass,
-        Ok(_) => Outcome::Inconclusive(format!("the token is sound and not the one of {}", user.email)),
+        Ok(_) => Outcome::Inconclusive(format!(
+            "the token is valid, but belongs to somebody other than {}",
+            user.email
+        )),
         Err(error) => not_judged(&error),
     }
 }
@@ -61,5 +64,5 @@ fn no_realm() -> Outcome {
 }
 
 fn not_judged(error: &OidcError) -> Outcome {
-    Outcome::Inconclusive(format!("the run's realm on Keycloak does not do its part: {error}"))
+    Outcome::Inconclusive(format!("the run's realm on Keycloak does not work: {error}"))
 }

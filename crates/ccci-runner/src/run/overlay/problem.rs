@@ -23,11 +23,11 @@ pub(crate) enum Problem {
     Duplicate { path: PathBuf, other: PathBuf, name: String },
     #[error("{}: nothing is deployed before the install stage, so nothing can run there", path.display())]
     BeforeInstall { path: PathBuf },
-    #[error("{}: the folder `{folder}` means nothing: a stage's folder holds executables and the folder `before`; a name that begins with `_` is left alone", path.display())]
+    #[error("{}: unknown folder `{folder}`: a stage's folder has executables and the folder `before`; names with a leading `_` are ignored", path.display())]
     Folder { path: PathBuf, folder: String },
-    #[error("{}: {check} would have no time: a timeout is at least one second", path.display())]
+    #[error("{}: the timeout of {check} is below one second", path.display())]
     NoTime { path: PathBuf, check: String },
-    #[error("{}: ccci has no use for it: checks are in install, upgrade or custom; a name that begins with `_` is left alone", path.display())]
+    #[error("{}: not a folder or file that ccci reads: checks go into install, upgrade or custom; names with a leading `_` are ignored", path.display())]
     Unknown { path: PathBuf },
     #[error("{}: {check} requires {dep}, which recipe.yaml does not list under `deps`", path.display())]
     UndeclaredDep { path: PathBuf, check: String, dep: String },

@@ -104,12 +104,12 @@ fn whatever_cannot_be_understood_is_a_problem() {
     let table: [(&[(&str, &str)], &str); 13] = [
         (&[("upgrade/keeps.sh", "#!/bin/sh\n")], "blog/upgrade/keeps.sh: it is not an executable file"),
         (&[("install/page.html", "")], "blog/install/page.html: it is not an executable file"),
-        (&[("upgrde/keeps.sh*", "")], "blog/upgrde/keeps.sh: ccci has no use for it"),
-        (&[("upgrade/befor/x.sh*", "")], "blog/upgrade/befor/x.sh: the folder `befor` means nothing"),
-        (&[("upgrade/lib/x.py", "")], "blog/upgrade/lib/x.py: the folder `lib` means nothing"),
-        (&[("custom/before/a/x*", "")], "blog/custom/before/a/x: the folder `before/a` means nothing"),
-        (&[("recipe.yml", "")], "blog/recipe.yml: ccci has no use for it"),
-        (&[("model.rs", "")], "blog/model.rs: ccci has no use for it"),
+        (&[("upgrde/keeps.sh*", "")], "blog/upgrde/keeps.sh: not a folder or file that ccci reads"),
+        (&[("upgrade/befor/x.sh*", "")], "blog/upgrade/befor/x.sh: unknown folder `befor`"),
+        (&[("upgrade/lib/x.py", "")], "blog/upgrade/lib/x.py: unknown folder `lib`"),
+        (&[("custom/before/a/x*", "")], "blog/custom/before/a/x: unknown folder `before/a`"),
+        (&[("recipe.yml", "")], "blog/recipe.yml: not a folder or file that ccci reads"),
+        (&[("model.rs", "")], "blog/model.rs: not a folder or file that ccci reads"),
         (&[("install/Bad Name.sh*", "")], "blog/install/Bad Name.sh: `Bad Name` is not the name of a check"),
         (&[("install/before/x.sh*", "")], "blog/install/before/x.sh: nothing is deployed before"),
         (
@@ -163,7 +163,7 @@ fn wrong_words_in_rust_are_problems_too() {
     let expected = [
         "blog/overlay.rs: `Seeds` is not the name of a check",
         "blog/overlay.rs: nothing is deployed before the install stage",
-        "blog/overlay.rs: blog::custom::fast would have no time",
+        "blog/overlay.rs: the timeout of blog::custom::fast is below one second",
         "blog/overlay.rs: blog::custom::sso requires keycloak, which recipe.yaml does not list",
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:?}");

@@ -98,10 +98,11 @@ impl Of {
     fn of_generic(&self, outcome: Outcome) -> Outcome {
         match (self, outcome) {
             (Self::KnownGood, Outcome::Fail(why)) => Outcome::Inconclusive(format!(
-                "the known-good itself does not stand, whatever the change: {why}"
+                "the known-good itself does not stand, so the change is not to blame: {why}"
             )),
             (Self::Base(base), Outcome::Fail(why)) => {
-                let told = format!("the base {} does not stand, whatever the change: {why}", base.name);
+                let told =
+                    format!("the base {} does not stand, so the change is not to blame: {why}", base.name);
                 base.end.set(BaseEnd::NotUp(why)).ok();
                 Outcome::Inconclusive(told)
             }

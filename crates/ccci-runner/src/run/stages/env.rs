@@ -83,7 +83,7 @@ impl Live<'_> {
             }
             Followed::Kept(files) => {
                 let files = files.join(":");
-                tell(format!("COMPOSE_FILE stays as it was set by hand; .env.sample has {files} now"));
+                tell(format!("COMPOSE_FILE was set by hand and stays; .env.sample now has {files}"));
             }
         }
         env.extend_compose_files(self.subject.app.checkout.dir(), &ours)?;

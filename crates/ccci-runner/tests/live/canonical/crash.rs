@@ -16,7 +16,7 @@ fn dies(kept: &Kept, more: &[&str], point: &str) {
     println!("{point}: {said}");
     assert_eq!(code, Some(0), "{point}: {said}");
     assert!(
-        said.contains(&format!("had not come to its end at {}: its known-good ", kept.domain())),
+        said.contains(&format!("was left unfinished at {}: its known-good ", kept.domain())),
         "{point}: {said}"
     );
     assert_eq!(kept.mark(), "idle", "{point}");

@@ -67,8 +67,7 @@ fn the_engine_is_lost_in_a_quick_run_and_the_next_start_brings_the_known_good_ba
     assert_eq!(kept.mark(), "in-use");
     assert_eq!(kept.known_good(), before.0);
     let next = kept.passes(None);
-    let mended =
-        format!("had not come to its end at {}: its known-good 0.2.0+1.1 is restored", kept.domain());
+    let mended = format!("was left unfinished at {}: its known-good 0.2.0+1.1 is restored", kept.domain());
     assert!(next.stderr.contains(&mended), "{}", next.stderr);
     assert_eq!(kept.known_good(), before.0);
     kept.assert_at_rest();

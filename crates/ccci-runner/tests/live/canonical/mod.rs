@@ -50,7 +50,7 @@ fn the_same_command_is_cold_once_and_quick_from_then_on_and_nothing_moves_the_kn
     std::fs::remove_dir_all(kept.server.runs().parent().unwrap()).unwrap();
     let again = kept.run(&["--quick"]);
     kept.promoted(&again);
-    assert!(again.stderr.contains("left there from before, removed: "), "{}", again.stderr);
+    assert!(again.stderr.contains("removed leftovers of an earlier app: "), "{}", again.stderr);
     assert!(!kept.data().contains("marker"), "the old volume is not the new known-good");
     kept.assert_at_rest();
 }

@@ -42,7 +42,7 @@ fn r15_a_routed_service_without_a_task_is_a_failure_by_itself() {
     let up = two(10, 0, &[]);
     assert_eq!(
         on(seen(&[none(routed(up.clone()))])),
-        "failed: service `app` is routed by http/wiki and has no task: it has no replicas"
+        "failed: service `app` is routed by http/wiki but has no task: it has no replicas"
     );
     // Without a route, nobody misses it.
     assert_eq!(on(seen(&[none(up.clone())])), "converged");
@@ -55,7 +55,7 @@ fn r15_a_routed_service_without_a_task_is_a_failure_by_itself() {
     };
     assert_eq!(
         on(seen(&[global(routed(up.clone()), Some(0))])),
-        "failed: service `app` is routed by http/wiki and has no task: no node meets `node.role==worker`"
+        "failed: service `app` is routed by http/wiki but has no task: no node meets `node.role==worker`"
     );
     // Swarm calls 0/0 done, and so do we; what fits a node is waited for, and what nobody could look at.
     assert_eq!(on(seen(&[global(up.clone(), Some(0))])), "converged");
