@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::atomic::{self, PathError};
+use crate::atomic::{self, PathContext as _, PathError};
 use crate::names::AppLabel;
 
 /// What an alert is about.
@@ -67,7 +67,7 @@ impl Alert {
         if self.is_raised(&dir) {
             return Ok(());
         }
-        let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
+        let mut text = serde_json::to_vec_pretty(self).map_err(std::io::Error::from).path("write", &dir)?;
         text.push(b'\n');
         let stamp = at.strftime("%Y%m%dT%H%M%S%3fZ");
         let name = |n: u32| match n {

@@ -117,6 +117,15 @@ pub fn remove_dir(path: &Path) -> Result<(), PathError> {
     absent_is_fine(fs::remove_dir_all(path)).path("remove", path)
 }
 
+/// [`remove_dir`] for a tree that may be large, from a task: the threads that wait for others do not wait for the disk.
+pub async fn remove_tree(path: &Path) -> Result<(), PathError> {
+    let tree = path.to_owned();
+    match tokio::task::spawn_blocking(move || remove_dir(&tree)).await {
+        Ok(removed) => removed,
+        Err(ended) => Err(io::Error::other(ended)).path("remove", path),
+    }
+}
+
 /// Removes a directory that is empty; one that is not, or is not there, stays as it is.
 pub fn remove_empty_dir(path: &Path) -> Result<(), PathError> {
     match fs::remove_dir(path) {

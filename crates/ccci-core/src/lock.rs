@@ -77,7 +77,7 @@ impl Lock {
     /// Takes the lock if nobody holds it.
     pub fn try_take(path: &Path, holder: &Holder) -> Result<Option<Self>, PathError> {
         let Some(mut file) = locked(path, File::try_lock)? else { return Ok(None) };
-        let text = serde_json::to_string(holder).unwrap_or_default();
+        let text = serde_json::to_string(holder).map_err(std::io::Error::from).path("write", path)?;
         file.set_len(0).and_then(|()| file.write_all(text.as_bytes())).path("write", path)?;
         Ok(Some(Self { path: path.to_owned(), _file: file }))
     }

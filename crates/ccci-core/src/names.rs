@@ -39,18 +39,6 @@ pub enum NameError {
         /// The text as given.
         text: String,
     },
-    /// Two domains have one stack name, since a stack name ends after 45 characters.
-    #[error(
-        "the domains `{a}` and `{b}` have the same stack name, `{stack}`, which is cut after 45 characters"
-    )]
-    StackCollision {
-        /// The domain that was asked for.
-        a: AppDomain,
-        /// The domain that is already there.
-        b: AppDomain,
-        /// Their common stack name.
-        stack: StackName,
-    },
     /// The stack name of a canonical would be cut, so that another canonical could have the same.
     #[error(
         "the canonical's domain `{domain}` has {} characters, and a stack name ends after 45: the recipe cannot be enrolled under this base domain",
@@ -335,15 +323,6 @@ impl AppDomain {
         name.truncate(STACK_NAME_MAX);
         StackName(name)
     }
-
-    /// Refuses this domain when `other` has the same stack name.
-    pub fn check_apart_from(&self, other: &Self) -> Result<(), NameError> {
-        let stack = self.stack();
-        if self != other && stack == other.stack() {
-            return Err(NameError::StackCollision { a: self.clone(), b: other.clone(), stack });
-        }
-        Ok(())
-    }
 }
 
 impl StackName {
@@ -420,15 +399,6 @@ mod tests {
         assert!(AppDomain::canonical(&recipe("wiki"), &base).is_ok());
         let error = AppDomain::canonical(&recipe("wiki-of-many"), &base).unwrap_err().to_string();
         assert!(error.contains("warm-wiki-of-many.") && error.contains("45"), "{error}");
-    }
-
-    #[test]
-    fn failure_of_two_domains_with_one_stack_is_seen_before_anything_is_made() {
-        let long = "a".repeat(50);
-        let a: AppDomain = format!("{long}.one.test").parse().unwrap();
-        let b: AppDomain = format!("{long}.two.test").parse().unwrap();
-        assert!(matches!(a.check_apart_from(&b), Err(NameError::StackCollision { .. })));
-        assert!(a.check_apart_from(&a).is_ok());
     }
 
     #[test]

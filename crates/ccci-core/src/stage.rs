@@ -213,11 +213,6 @@ impl CheckName {
         Self(format!("generic::{stage}::{name}"))
     }
 
-    /// The generic check that ends a stage: whether the app still stands (R16).
-    pub fn last_look(stage: StageName) -> Self {
-        Self::generic(stage, LAST_LOOK)
-    }
-
     /// Whether it is one that ends a stage.
     pub fn is_last_look(&self) -> bool {
         let ending = self.0.strip_prefix("generic::").and_then(|rest| rest.split_once("::"));

@@ -124,7 +124,7 @@ pub enum StandUpError {
 /// Clones the recipe afresh to where abra looks for it, brings it to the commit and makes the app's env.
 pub async fn prepare(order: &Order<'_>, git: &Git, abra: &Abra) -> Result<Prepared, StandUpError> {
     let dir = abra.recipe_dir(order.recipe);
-    atomic::remove_dir(&dir)?;
+    atomic::remove_tree(&dir).await?;
     let checkout = git.clone_into(order.source, &dir).await?;
     let releases = checkout.tags().await?;
     let no_release = || StandUpError::NoRelease { recipe: order.recipe.clone() };

@@ -29,16 +29,6 @@ impl RecipeVersion {
     pub fn tag(&self) -> &str {
         &self.raw
     }
-
-    /// The recipe's own version.
-    pub fn recipe(&self) -> &semver::Version {
-        &self.recipe
-    }
-
-    /// The version of the packaged software, as text.
-    pub fn app(&self) -> &str {
-        &self.app
-    }
 }
 
 impl FromStr for RecipeVersion {
@@ -132,8 +122,8 @@ mod tests {
 
     #[test]
     fn the_app_part_need_not_be_semver() {
-        assert_eq!(version("1.0.0+v1.6.870-0").app(), "v1.6.870-0");
-        assert_eq!(version("2.0.1+1.0.6-social-amd64").recipe(), &semver::Version::new(2, 0, 1));
+        assert_eq!(version("1.0.0+v1.6.870-0").app, "v1.6.870-0");
+        assert_eq!(version("2.0.1+1.0.6-social-amd64").recipe, semver::Version::new(2, 0, 1));
         for tag in ["v1", "1.0+1", "1.0.0", "1.0.0+", "main", "1.0.0+a b"] {
             assert!(tag.parse::<RecipeVersion>().is_err(), "{tag}");
         }

@@ -154,7 +154,7 @@ impl Script {
             std::thread::sleep(LOOK);
         }
         let wall = start.elapsed().as_secs_f64();
-        while !swarm.observe(&stack).await.unwrap().is_undeployed(&[]) {
+        while !swarm.observe(&stack).await.unwrap().left_to_undeploy(&[]).is_empty() {
             std::thread::sleep(LOOK);
         }
         docker(&["volume", "rm", &format!("{STACK}_content")]);

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 
 use blake3::{Hash, Hasher};
@@ -296,7 +297,7 @@ impl Engine {
         }
         let options = query::CreateImageOptionsBuilder::default().from_src("-").repo(IMAGE).tag(TAG).build();
         let empty = bollard::body_full(vec![0; 1024].into());
-        let mut progress = Box::pin(self.docker.create_image(Some(options), Some(empty), None));
+        let mut progress = pin!(self.docker.create_image(Some(options), Some(empty), None));
         let what = "to make the helper's image";
         while let Some(step) = asked(what, progress.next()).await? {
             step.map_err(|e| failed(what, &e))?;

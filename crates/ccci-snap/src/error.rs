@@ -151,17 +151,6 @@ impl SnapError {
         Self::Damaged { path: path.to_owned(), why: why.into() }
     }
 
-    /// True when the disk was full, also where that was found only by writing.
-    pub fn is_full(&self) -> bool {
-        let source = match self {
-            Self::NoSpace { .. } => return true,
-            Self::Path(error) => &error.source,
-            Self::Entry { source, .. } => source,
-            _ => return false,
-        };
-        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-    }
-
     /// True when the snapshot or the staged copy itself is to blame.
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged { .. } | Self::None { .. })

@@ -3,7 +3,6 @@
 use tokio_util::sync::CancellationToken;
 
 use crate::error::SnapError;
-use crate::method::Method;
 
 /// A moment between two durable steps. Crash tests end the process here; everybody else passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,15 +80,6 @@ impl Point {
         Self::Restored,
         Self::Swept,
     ];
-
-    /// The only method by which it is passed; `None` when every volume whose files can be reached passes it.
-    pub fn only(self) -> Option<Method> {
-        match self {
-            Self::SealBegun | Self::DigestsTaken | Self::SealWritten | Self::Sealed => Some(Method::Clone),
-            Self::StreamBegun | Self::StreamEmptied => Some(Method::Archive),
-            _ => None,
-        }
-    }
 
     /// Its name, as a crash test asks for it.
     pub fn name(self) -> &'static str {

@@ -27,15 +27,6 @@ pub const LOSSES: [&str; 7] = [
 ];
 
 impl Method {
-    /// Its name in `meta.json`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Tar => "tar",
-            Self::Clone => "clone",
-            Self::Archive => "archive",
-        }
-    }
-
     /// Where the data of a volume lies below `volumes/`.
     pub(crate) fn data(self, volumes: &Path, volume: &str) -> PathBuf {
         match self {

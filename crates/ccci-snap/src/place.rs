@@ -85,11 +85,6 @@ impl Place {
         &self.volume
     }
 
-    /// How it is kept.
-    pub fn method(&self) -> Method {
-        self.method
-    }
-
     /// The inode of its root directory and, where the file system knows it, when that was made: what tells it from a volume of
     /// the same name that was made later, since file systems give an inode's number again. `None` where its files cannot be
     /// reached.

@@ -224,11 +224,6 @@ fn private_dir(path: &Path) -> Result<(), SnapError> {
 }
 
 impl Staged {
-    /// What it holds.
-    pub fn meta(&self) -> &Meta {
-        &self.meta
-    }
-
     /// Puts it in its place in one step: before it, the old snapshot is the snapshot; after it, this one is. The old
     /// one is removed.
     pub fn publish(self, job: &Job<'_>) -> Result<Snapshot, SnapError> {

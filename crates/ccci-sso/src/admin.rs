@@ -252,22 +252,6 @@ impl Keycloak {
         }
     }
 
-    /// Adds a client to a realm.
-    pub(crate) async fn add_client(
-        &self,
-        realm: &RealmName,
-        client: &ClientWire<'_>,
-    ) -> Result<(), AdminError> {
-        let what = format!("the client `{}` of the realm `{realm}`", client.client_id);
-        self.make(&["admin", "realms", &realm.to_string(), "clients"], client, what).await
-    }
-
-    /// Adds a user to a realm.
-    pub(crate) async fn add_user(&self, realm: &RealmName, user: &UserWire<'_>) -> Result<(), AdminError> {
-        let what = format!("the user `{}` of the realm `{realm}`", user.username);
-        self.make(&["admin", "realms", &realm.to_string(), "users"], user, what).await
-    }
-
     async fn make<T: Serialize>(&self, path: &[&str], body: &T, what: String) -> Result<(), AdminError> {
         let body = serde_json::to_vec(body).map_err(|e| HttpError::Request { why: e.to_string() })?;
         let answer = self.ask(Method::POST, path, Some(&body), BODY_MAX).await?;

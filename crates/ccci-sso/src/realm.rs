@@ -142,28 +142,6 @@ impl Realm {
         Ok(Self { issuer: keycloak.issuer(&name), name, client, user })
     }
 
-    /// Adds a further client, with the spec's addresses and a secret of its own.
-    pub async fn add_client(
-        &self,
-        keycloak: &Keycloak,
-        id: &str,
-        spec: &RealmSpec,
-    ) -> Result<Client, RealmError> {
-        let client = Client { id: id.to_owned(), secret: draw(keycloak.redactor())? };
-        let made = keycloak.add_client(&self.name, &client_wire(spec, &client)).await;
-        made.map_err(|source| admin(&self.name, "given a client", source))?;
-        Ok(client)
-    }
-
-    /// Adds a further user with a password of its own.
-    pub async fn add_user(&self, keycloak: &Keycloak, name: &str) -> Result<User, RealmError> {
-        let email = address_of(name, &self.name);
-        let user = User { name: name.to_owned(), email, password: draw(keycloak.redactor())? };
-        let made = keycloak.add_user(&self.name, &user_wire(&user)).await;
-        made.map_err(|source| admin(&self.name, "given a user", source))?;
-        Ok(user)
-    }
-
     /// Removes the realm. Closing twice does no harm.
     pub async fn close(&self, keycloak: &Keycloak) -> Result<(), RealmError> {
         let gone = keycloak.delete_realm(&self.name).await.map_err(|e| admin(&self.name, "closed", e))?;

@@ -45,11 +45,6 @@ impl Call {
         self
     }
 
-    pub(super) fn flag_with(mut self, name: &'static str, value: &str) -> Self {
-        self.flags.push(Flag { name, value: Some(value.to_owned()), optional: false });
-        self
-    }
-
     pub(super) fn arg(mut self, arg: &str) -> Self {
         self.args.push(arg.to_owned());
         self

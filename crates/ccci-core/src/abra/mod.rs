@@ -2,14 +2,13 @@
 //!
 //! Flags stand before positional arguments, machine output is asked for where there is any, both streams are kept,
 //! and every refusal is a typed [`AbraError`] with the redacted command line. What abra prints is read by pure
-//! functions over text ([`text`], [`error`], [`lint`], [`status`], [`secrets`]); recorded outputs are their tests.
+//! functions over text ([`text`], [`error`], [`lint`], [`secrets`]); recorded outputs are their tests.
 
 mod call;
 pub mod error;
 pub mod lint;
 pub mod secrets;
 pub mod signs;
-pub mod status;
 pub mod text;
 
 use std::path::PathBuf;
@@ -25,12 +24,11 @@ use call::Call;
 pub use error::{AbraError, AbraErrorKind};
 pub use lint::{LintReport, LintRule, LintStatus, Severity};
 pub use secrets::{GeneratedSecret, SecretEntry};
-pub use status::{AppEntry, ServiceEntry};
 
 /// How long each kind of call may take before its process group is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
-    /// `version`, `apps`, `ps`, `secrets`.
+    /// `secrets`.
     pub query: Duration,
     /// `generate_secrets`, `insert_secret`, `undeploy`.
     pub change: Duration,
@@ -102,15 +100,6 @@ impl Abra {
         self.dir.join("recipes").join(recipe.as_str())
     }
 
-    /// The version of abra itself. An answer without three numbers is [`AbraErrorKind::BadOutput`].
-    pub async fn version(&self) -> Result<semver::Version, AbraError> {
-        let call = Call::new(&["--version"], self.deadlines.query);
-        let output = self.call(call).await?;
-        text::version(&output.stdout)
-            .or_else(|| text::version(&output.stderr))
-            .ok_or_else(|| AbraError::bad_output(&output, "a version such as 0.13.0"))
-    }
-
     /// Deploys the app and returns as soon as swarm has taken the specification: waiting is the caller's, because
     /// abra gives up inside a slow start period although swarm would converge.
     ///
@@ -135,22 +124,6 @@ impl Abra {
     pub async fn undeploy(&self, domain: &AppDomain) -> Result<(), AbraError> {
         let call = Call::new(&["app", "undeploy"], self.deadlines.change).flags(&["-n"]);
         self.call(call.arg(domain.as_str())).await.map(drop)
-    }
-
-    /// The app's containers, one for each service, as abra sees them.
-    pub async fn ps(&self, domain: &AppDomain) -> Result<Vec<ServiceEntry>, AbraError> {
-        let call = Call::new(&["app", "ps"], self.deadlines.query).flags(&["-n", "-m"]);
-        let output = self.call(call.arg(domain.as_str())).await?;
-        status::parse_ps(&output.stdout)
-            .ok_or_else(|| AbraError::bad_output(&output, "a JSON object of services"))
-    }
-
-    /// The apps of this server with what is deployed of each.
-    pub async fn apps(&self) -> Result<Vec<AppEntry>, AbraError> {
-        let call = Call::new(&["app", "ls"], self.deadlines.query).flags(&["-n", "-S", "-m"]);
-        let output = self.call(call.flag_with("-s", &self.server)).await?;
-        status::parse_apps(&output.stdout)
-            .ok_or_else(|| AbraError::bad_output(&output, "a JSON object of servers"))
     }
 
     /// Lints the clone at [`Abra::recipe_dir`]. Broken rules are findings, not errors: abra ends with code 0 for

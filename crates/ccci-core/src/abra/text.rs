@@ -146,16 +146,6 @@ pub fn field(object: &Value, name: &str) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Like [`field`], with abra's word `unknown` read as absent.
-pub fn known(object: &Value, name: &str) -> Option<String> {
-    field(object, name).filter(|text| text != "unknown")
-}
-
-/// The first `x.y.z` of a version line, as in `abra version 0.13.0-beta-06a57de`.
-pub fn version(text: &str) -> Option<semver::Version> {
-    text.split(|c: char| !c.is_ascii_digit() && c != '.').find_map(|word| semver::Version::parse(word).ok())
-}
-
 /// The flag that a usage error complains of, as it was given: `-C`, `--chaos`.
 pub fn unknown_flag(text: &str) -> Option<String> {
     let after = |mark: &str| text.split_once(mark).map(|(_, rest)| rest.trim_start());

@@ -42,17 +42,6 @@ pub enum EnvFileError {
     Path(#[from] PathError),
 }
 
-/// The version of a secret that an env file asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SecretVersion {
-    /// The secret's name in the recipe, lower case: `db_password` of `SECRET_DB_PASSWORD_VERSION`.
-    pub name: String,
-    /// The version: `v1`.
-    pub version: String,
-    /// What the comment says: `length=32 charset=hex`; empty without one.
-    pub options: String,
-}
-
 /// An env file as a list of lines.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EnvFile {
@@ -122,19 +111,6 @@ impl EnvFile {
         self.entries().filter(|e| e.key == key).last().map(|e| e.options.as_str()).filter(|o| !o.is_empty())
     }
 
-    /// The versions of secrets that the file asks for, in order.
-    pub fn secret_versions(&self) -> Vec<SecretVersion> {
-        let keys = self.keys().into_iter().filter_map(|key| {
-            let name = key.strip_prefix("SECRET_")?.strip_suffix("_VERSION").filter(|n| !n.is_empty())?;
-            Some(SecretVersion {
-                name: name.to_lowercase(),
-                version: self.get(key)?.to_owned(),
-                options: self.options(key).unwrap_or_default().to_owned(),
-            })
-        });
-        keys.collect()
-    }
-
     /// Gives a key this very value; nothing in it will be expanded. A key that stands there is changed in its last
     /// place, and keeps its comment. One that is only commented out is brought back with the comment it carries, or a
     /// secret would lose its length. A new one is appended.
@@ -179,13 +155,6 @@ impl EnvFile {
             false
         });
         dropped
-    }
-
-    /// Removes every line of this key, and says whether there was one.
-    pub fn remove(&mut self, key: &str) -> bool {
-        let before = self.lines.len();
-        self.lines.retain(|l| l.entry().is_none_or(|e| e.key != key));
-        self.lines.len() != before
     }
 
     fn entries(&self) -> impl Iterator<Item = &line::Entry> {

@@ -38,12 +38,8 @@ fn a_file_is_read_as_abra_reads_it_and_written_back_byte_for_byte() {
     assert_eq!(values["MAIL_FROM"], "Wiki <wiki@wiki.example.com>");
     assert_eq!(values["MOTD"], "costs $5 # not a comment");
     assert!(!values.contains_key("EXTRA_DOMAINS"));
-    let secret = SecretVersion {
-        name: "db_password".into(),
-        version: "v1".into(),
-        options: "length=32 charset=hex".into(),
-    };
-    assert_eq!(env.secret_versions(), [secret]);
+    let secret = "SECRET_DB_PASSWORD_VERSION";
+    assert_eq!((env.get(secret), env.options(secret)), (Some("v1"), Some("length=32 charset=hex")));
 }
 
 #[test]

@@ -58,12 +58,6 @@ pub enum GitError {
         /// The source.
         source_name: String,
     },
-    /// The directory is not the top of a clone.
-    #[error("{} is not a git clone", dir.display())]
-    NotAClone {
-        /// The directory.
-        dir: PathBuf,
-    },
     /// After the checkout another commit is there than was asked for.
     #[error("the checkout is at {found}, not at {wanted}: another program uses {}", dir.display())]
     Elsewhere {

@@ -88,20 +88,6 @@ impl Git {
         Ok(Checkout { git: self.clone(), dir: dir.to_owned(), remote: ORIGIN })
     }
 
-    /// A clone that is there already.
-    pub async fn open(&self, dir: &Path) -> Result<Checkout, GitError> {
-        let checkout = Checkout { git: self.clone(), dir: dir.to_owned(), remote: ORIGIN };
-        let top = checkout.run(&["rev-parse", "--show-toplevel"]).await?;
-        // Without this a plain directory inside another repository would be taken for that one.
-        let same = std::fs::canonicalize(top.trim_end()).ok() == std::fs::canonicalize(dir).ok();
-        if !same {
-            return Err(GitError::NotAClone { dir: dir.to_owned() });
-        }
-        let remotes = checkout.run(&["remote"]).await?;
-        let remote = if remotes.lines().any(|r| r == FORK) { FORK } else { ORIGIN };
-        Ok(Checkout { remote, ..checkout })
-    }
-
     fn command(&self, dir: &Path, deadline: Duration) -> Command {
         let mut command = Command::new("git");
         for setting in [

@@ -214,7 +214,7 @@ pub fn near<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<Strin
     let mut scored: Vec<(usize, &str)> = names
         .filter_map(|name| {
             let other = name.to_lowercase();
-            let apart = distance(&low, &other);
+            let apart = strsim::levenshtein(&low, &other);
             let close = apart <= 1 + low.chars().count() / 3;
             let inside = other.contains(&low) || low.contains(&other);
             (close || inside).then_some((apart, name))
@@ -223,21 +223,6 @@ pub fn near<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<Strin
     scored.sort_unstable();
     scored.dedup_by(|a, b| a.1 == b.1);
     scored.into_iter().take(NEAR).map(|(_, name)| name.to_owned()).collect()
-}
-
-/// How many letters have to be changed, added or left out (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let change = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -290,7 +275,7 @@ mod tests {
     #[test]
     fn distance_counts_letters() {
         for (a, b, apart) in [("", "", 0), ("a", "", 1), ("kitten", "sitting", 3), ("main", "mian", 2)] {
-            assert_eq!(distance(a, b), apart, "{a} {b}");
+            assert_eq!(strsim::levenshtein(a, b), apart, "{a} {b}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The working tree and what commits hold: checkout, status, differences, files.
+//! The working tree: checkout and status.
 
 use super::{Checkout, Commit, GitError};
 
@@ -29,40 +29,6 @@ impl Checkout {
     async fn look(&self, more: &[&str]) -> Result<Look, GitError> {
         let status = ["status", "--porcelain=v2", "--branch", "-z", "--no-renames", "--untracked-files=all"];
         Ok(Look::read(&self.run(&[&status, more].concat()).await?))
-    }
-
-    /// The paths that differ between two commits, sorted by git.
-    pub async fn changed_files(&self, from: &Commit, to: &Commit) -> Result<Vec<String>, GitError> {
-        let text = self
-            .run(&["diff", "--name-only", "--no-renames", "-z", from.as_str(), to.as_str(), "--"])
-            .await?;
-        Ok(fields(&text).map(str::to_owned).collect())
-    }
-
-    /// The text of a file in a commit; `None` when the commit has no such file.
-    pub async fn show(&self, commit: &Commit, path: &str) -> Result<Option<String>, GitError> {
-        let text = self.run(&["ls-tree", "-z", "--full-tree", commit.as_str(), "--", path]).await?;
-        // `<mode> <type> <object>\t<path>`
-        let blob = fields(&text).find_map(|entry| {
-            let (meta, name) = entry.split_once('\t')?;
-            let mut meta = meta.split(' ').skip(1);
-            (meta.next() == Some("blob") && name == path).then(|| meta.next().map(str::to_owned))?
-        });
-        match blob {
-            Some(blob) => self.run(&["cat-file", "blob", &blob]).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// The files below a directory of a commit (`""` is the top), as paths from the top.
-    pub async fn files(&self, commit: &Commit, dir: &str) -> Result<Vec<String>, GitError> {
-        let dir = if dir.is_empty() { String::new() } else { format!("{}/", dir.trim_end_matches('/')) };
-        let mut args = vec!["ls-tree", "-r", "-z", "--name-only", "--full-tree", commit.as_str()];
-        if !dir.is_empty() {
-            args.extend(["--", &dir]);
-        }
-        let text = self.run(&args).await?;
-        Ok(fields(&text).map(str::to_owned).collect())
     }
 }
 

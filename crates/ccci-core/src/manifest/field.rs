@@ -224,11 +224,6 @@ impl Statuses {
     pub fn accept_at_home(&self, status: u16) -> bool {
         self.accept(status) || self.at_home.contains(&status)
     }
-
-    /// Those that count wherever they lead, as written.
-    pub fn as_slice(&self) -> &[u16] {
-        &self.anywhere
-    }
 }
 
 /// An author's own list is taken at its word. Without one, the two redirects that every web server sends count wherever

@@ -17,7 +17,7 @@ fn no_file_and_an_empty_file_give_all_defaults() {
     assert_eq!(parse("# only a comment\n").unwrap(), Manifest::default());
     let manifest = Manifest::default();
     assert_eq!(manifest.health.path.as_str(), "/");
-    assert_eq!(manifest.health.status.as_slice(), [200, 301, 302]);
+    assert_eq!(serde_json::to_value(&manifest.health.status).unwrap(), serde_json::json!([200, 301, 302]));
     assert_eq!(manifest.timeouts.deploy.duration(), Duration::from_secs(600));
     assert_eq!(manifest.skipped(StageName::Upgrade), None);
 }

@@ -319,7 +319,7 @@ fn of_container(raw: &api::ContainerSummary) -> Holder {
 
 fn of_service(raw: &api::Service) -> Holder {
     let spec = raw.spec.clone().unwrap_or_default();
-    let endpoint = serde_json::to_value(&spec.endpoint_spec).unwrap_or_default();
+    let endpoint = observe::json(&spec.endpoint_spec);
     let stack = spec.labels.as_ref().and_then(|labels| labels.get(STACK_LABEL)).cloned();
     Holder { service: spec.name, stack, container: None, ports: published(&endpoint) }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::pin::pin;
 use std::time::Duration;
 
 use bollard::container::LogOutput;
@@ -126,7 +127,7 @@ async fn read(
     stream: impl Stream<Item = Result<LogOutput, bollard::errors::Error>>,
     limit: usize,
 ) -> (Vec<String>, Option<String>) {
-    let mut stream = Box::pin(stream);
+    let mut stream = pin!(stream);
     let (mut raw, mut note) = (VecDeque::new(), None);
     let reading = async {
         let mut held = 0;

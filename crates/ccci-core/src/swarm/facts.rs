@@ -318,11 +318,6 @@ impl StackFacts {
         self.services.is_empty() && self.tasks.is_empty() && self.networks.is_empty() && !own
     }
 
-    /// True when nothing of the stack is left that could write to a volume or stand in a new deploy's way.
-    pub fn is_undeployed(&self, helpers: &[String]) -> bool {
-        self.left_to_undeploy(helpers).is_empty()
-    }
-
     /// Whether a task is only a line that swarm has forgotten: of a job, over, and its service is gone. Swarm (seen with
     /// 20.10) keeps such lines for ever; the container, which counts by itself, it does remove.
     pub(super) fn is_forgotten(&self, task: &TaskFacts) -> bool {

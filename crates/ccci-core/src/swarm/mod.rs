@@ -67,9 +67,6 @@ pub(crate) const REQUEST_DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) const ENGINE_GRACE: Duration = Duration::from_secs(20);
 /// Pause between two tries while the engine does not answer.
 pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(500);
-/// Where the engine listens when nobody says otherwise.
-pub const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
-
 /// A connection to a swarm manager. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Swarm {
@@ -188,14 +185,6 @@ async fn deadline<T>(what: &str, question: impl Future<Output = T>) -> Result<T,
     tokio::time::timeout(REQUEST_DEADLINE, question)
         .await
         .map_err(|_| SwarmError::Timeout { what: what.to_owned(), after: REQUEST_DEADLINE })
-}
-
-/// The socket that a `DOCKER_HOST` of the form `unix://…` names.
-pub fn socket_of(docker_host: Option<&str>) -> Option<PathBuf> {
-    match docker_host {
-        None | Some("") => Some(PathBuf::from(DEFAULT_SOCKET)),
-        Some(host) => host.strip_prefix("unix://").map(PathBuf::from),
-    }
 }
 
 #[cfg(test)]

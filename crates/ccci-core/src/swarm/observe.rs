@@ -500,7 +500,7 @@ fn without_empty(value: &mut Value) -> bool {
     }
 }
 
-fn json<T: serde::Serialize>(value: &T) -> Value {
+pub(super) fn json<T: serde::Serialize>(value: &T) -> Value {
     // These types come from JSON; going back cannot fail, and a null would only make a task look old.
     serde_json::to_value(value).unwrap_or_default()
 }

@@ -173,13 +173,6 @@ impl Swarm {
         })
     }
 
-    /// Secrets whose name begins with `<stack>_`, with their ids. The warning of [`Swarm::secrets_by_name`] holds.
-    pub async fn secrets_named(&self, stack: &StackName) -> Result<Vec<Named>, SwarmError> {
-        let prefix = stack.scoped("");
-        let ours = self.all_secrets().await?.into_iter().filter(|item| item.name.starts_with(&prefix));
-        Ok(ours.map(|Item { id, name, .. }| Named { id, name }).collect())
-    }
-
     /// Which secrets of exactly these full names there are, with their ids.
     pub async fn secrets_of(&self, names: &[String]) -> Result<Vec<Named>, SwarmError> {
         if names.is_empty() {

@@ -74,13 +74,6 @@ async fn a_socket_that_is_not_there_is_a_lost_engine() {
     assert!(error.to_string().contains("none.sock"), "{error}");
 }
 
-#[test]
-fn docker_host_names_a_socket_or_nothing_we_can_use() {
-    assert_eq!(socket_of(None), Some(PathBuf::from(DEFAULT_SOCKET)));
-    assert_eq!(socket_of(Some("unix:///run/d.sock")), Some(PathBuf::from("/run/d.sock")));
-    assert_eq!(socket_of(Some("tcp://1.2.3.4:2376")), None);
-}
-
 /// A service that the recipe does not have is said at once, with those that it has; a stack that has none is not
 /// there yet.
 #[test]

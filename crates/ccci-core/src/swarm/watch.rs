@@ -123,7 +123,6 @@ pub struct Converged {
 pub struct Undeployed {
     stack: StackName,
     volumes: Vec<String>,
-    at: Timestamp,
 }
 
 impl Undeployed {
@@ -135,11 +134,6 @@ impl Undeployed {
     /// The stack's volumes, by label or by name, which nobody used at that moment.
     pub fn volumes(&self) -> &[String] {
         &self.volumes
-    }
-
-    /// When it was seen, by the engine's clock.
-    pub fn at(&self) -> Timestamp {
-        self.at
     }
 }
 
@@ -285,7 +279,7 @@ impl Watch {
                 held_since = None;
             }
             if left.is_empty() {
-                return Ok(Undeployed { stack: self.stack.clone(), volumes: facts.volumes, at: facts.at });
+                return Ok(Undeployed { stack: self.stack.clone(), volumes: facts.volumes });
             }
             if hurry && facts.services.is_empty() {
                 self.swarm.stop_containers_once(&facts, &mut stopped).await?;

@@ -2,7 +2,7 @@
 
 use ccci_core::abra::error::classify;
 use ccci_core::abra::signs::{Port, Thing};
-use ccci_core::abra::{AbraErrorKind as Kind, LintStatus, Severity, lint, secrets, status, text};
+use ccci_core::abra::{AbraErrorKind as Kind, LintStatus, Severity, lint, secrets, text};
 
 use proptest::prelude::*;
 
@@ -209,18 +209,6 @@ fn escape_codes_and_carriage_returns_go() {
 }
 
 #[test]
-fn versions_are_read_from_whatever_stands_around_them() {
-    for (text, version) in [
-        ("abra version 0.13.0-beta-06a57de\n", Some("0.13.0")),
-        ("abra version v0.10.1\n", Some("0.10.1")),
-        ("WARN something 1.2\n0.9.0\n", Some("0.9.0")),
-        ("abra version dev\n", None),
-    ] {
-        assert_eq!(text::version(text).map(|v| v.to_string()).as_deref(), version, "{text}");
-    }
-}
-
-#[test]
 fn json_is_found_behind_log_lines() {
     let json = |text: &str| text::json(text).map(|v| v.to_string());
     assert_eq!(json("WARN x [1]\n  [1, 2]\nINFO y\n").as_deref(), Some("[1,2]"));
@@ -256,22 +244,6 @@ fn generated_secrets_are_read_in_both_shapes() {
         [pair("db_password", "canary-one-value"), pair("oidc", "canary-two-value")]
     );
     assert!(secrets::parse_generated(&fixture("json/secret-generate-table.txt")).is_none());
-}
-
-#[test]
-fn lists_of_apps_and_services_are_read() {
-    let apps = status::parse_apps(&fixture("json/apps.txt")).unwrap();
-    let wiki = &apps[0];
-    assert_eq!((wiki.domain.as_str(), wiki.deployed, wiki.chaos), ("wiki.example.org", true, Some(true)));
-    assert_eq!(wiki.chaos_version.as_deref(), Some("7ae7b0f7+U"));
-    assert_eq!(wiki.upgrades, ["1.4.0+1.27.0", "1.3.0+1.27.0"]);
-    let blog = &apps[1];
-    assert_eq!((blog.recipe.as_str(), blog.deployed, blog.chaos), ("blog", false, None));
-    assert_eq!((&blog.version, blog.upgrades.len(), apps.len()), (&None, 0, 2));
-    let services = status::parse_ps(&fixture("json/ps.txt")).unwrap();
-    assert_eq!(services[0].status.as_deref(), Some("Up 2 minutes (healthy)"));
-    assert_eq!((services[1].service.as_str(), &services[1].state), ("db", &None));
-    assert!(status::parse_apps("[]").is_none() && status::parse_ps("INFO nothing\n").is_none());
 }
 
 #[test]
@@ -312,7 +284,5 @@ proptest! {
         lint::parse(&said);
         secrets::parse_list(&said);
         secrets::parse_generated(&said);
-        status::parse_apps(&said);
-        status::parse_ps(&said);
     }
 }

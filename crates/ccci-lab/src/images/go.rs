@@ -74,7 +74,7 @@ async fn build(work: &Work<'_>, spec: &ImageSpec, program: &Program, kept: &Path
     }
     atomic::rename(&part, kept)?;
     // Much that nobody needs again: the program itself is kept.
-    Ok(atomic::remove_dir(&go_cache(work))?)
+    Ok(atomic::remove_tree(&go_cache(work)).await?)
 }
 
 /// A Go that can compile the module: the one on PATH if it is new enough, else one fetched by it as a module.

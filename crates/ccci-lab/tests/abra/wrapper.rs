@@ -21,18 +21,13 @@ fn kind<T>(result: Result<T, AbraError>) -> Option<AbraErrorKind> {
 }
 
 #[test]
-fn wrapper_reads_versions_lint_and_what_runs() {
+fn wrapper_reads_lint_and_deploys_what_it_says() {
     let (b, abra, domain) = ground();
-    assert!(b.wait_for(abra.version()).unwrap() >= "0.10.0".parse().unwrap());
     let report = b.wait_for(abra.lint(&"abrac".parse().unwrap())).unwrap();
     assert_eq!(report.rules, 16, "{report:?}");
     b.app(RUN);
     let pinned = DeployMode::Pinned(OLD.parse().unwrap());
     b.wait_for(abra.deploy(&domain, &pinned, false)).unwrap();
-    let apps = b.wait_for(abra.apps()).unwrap();
-    assert_eq!(apps.len(), 1, "{apps:?}");
-    assert_eq!(apps[0].version.as_deref(), Some(OLD), "{apps:?}");
-    assert_eq!(b.wait_for(abra.ps(&domain)).unwrap().len(), 1);
     // The pinned deploy has left the clone on the old release, and chaos takes what lies there.
     b.wait_for(abra.deploy(&domain, &DeployMode::Chaos, false)).unwrap();
     assert_eq!(b.label("version"), OLD);

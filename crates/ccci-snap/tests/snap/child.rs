@@ -52,9 +52,14 @@ pub(crate) fn traced(world: &World, what: &str, method: Method) -> String {
 fn order(world: &World, what: &str, method: Method, point: Option<(Point, u32)>) {
     drop(std::fs::remove_file(world.root.join(PASSED)));
     let (name, nth) = point.map_or(("-", 0), |(p, n)| (p.name(), n));
-    let order = format!("{what} {name} {nth} {} {}", world.volumes.join(","), method.name());
+    let order = format!("{what} {name} {nth} {} {}", world.volumes.join(","), word(method));
     #[expect(clippy::disallowed_methods, reason = "a note from test to test")]
     std::fs::write(world.root.join(ORDER), order).unwrap();
+}
+
+/// A method in an order.
+fn word(method: Method) -> &'static str {
+    if method == Method::Clone { "clone" } else { "tar" }
 }
 
 /// The child. Started by [`work`] and [`traced`] only.
@@ -65,7 +70,7 @@ fn the_child() {
     let words: Vec<&str> = order.split(' ').collect();
     let root = Path::new(".").canonicalize().unwrap();
     let world = World::at(&root, &words[3].split(',').collect::<Vec<_>>());
-    let method = if words[4] == Method::Clone.name() { Method::Clone } else { Method::Tar };
+    let method = if words[4] == word(Method::Clone) { Method::Clone } else { Method::Tar };
     let left = std::sync::Mutex::new(words[2].parse::<u32>().unwrap());
     let passed = std::fs::File::options().append(true).create(true).open(PASSED).unwrap();
     let reach = |point: Point| {

@@ -60,24 +60,6 @@ async fn failure_49_two_runs_of_one_recipe_have_two_realms_and_nothing_in_common
     assert_eq!(world.realms(), ["docs-bbbbbb", "master"]);
 }
 
-#[tokio::test]
-async fn further_clients_and_users_can_be_added() {
-    let world = World::start().await;
-    let keycloak = world.keycloak();
-    let realm = Realm::create(&keycloak, &spec("0a1b2c")).await.unwrap();
-    let client = realm.add_client(&keycloak, "second", &spec("0a1b2c")).await.unwrap();
-    let user = realm.add_user(&keycloak, "other").await.unwrap();
-    let made = world.realm("docs-0a1b2c");
-    assert_eq!(made["clients"][1]["secret"], client.secret.expose());
-    assert_eq!(made["users"][1]["email"], user.email.as_str());
-    realm.close(&keycloak).await.unwrap();
-    let error = realm.add_user(&keycloak, "late").await.unwrap_err().to_string();
-    assert!(
-        error.contains("`docs-0a1b2c` could not be given a user") && error.contains("Realm not found"),
-        "{error}"
-    );
-}
-
 /// Seen live, with several runs on one Keycloak: `DELETE …: status 409, conflict: Duplicate resource error`, and
 /// `POST …: status 400, Database operation failed` after a deadlock in its database.
 #[tokio::test]
