@@ -1,5 +1,5 @@
 //! Finds every `<recipe>/overlay.rs` and compiles it in, each with the hash of its source: an author adds a file, and
-//! there is no list to edit.
+//! there is no list to edit. A recipe whose name is a feature of this crate is left out where the feature is off.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,17 +11,32 @@ type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
     let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
+    let features = features(&std::fs::read_to_string(root.join("Cargo.toml"))?);
     // The whole directory: a new folder must be seen too.
     println!("cargo::rerun-if-changed={}", root.display());
     let mut folders: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(&root)? {
         let folder = entry?.path();
-        if folder.join("overlay.rs").is_file() {
+        if folder.join("overlay.rs").is_file() && !is_off(&folder, &features) {
             folders.push(folder);
         }
     }
     folders.sort();
     put(&PathBuf::from(variable("OUT_DIR")?).join("overlays.rs"), &generated(&folders)?)
+}
+
+/// The names of this crate's features.
+fn features(manifest: &str) -> Vec<String> {
+    let section = manifest.lines().skip_while(|line| line.trim() != "[features]").skip(1);
+    let lines = section.take_while(|line| !line.starts_with('['));
+    lines.filter_map(|line| Some(line.split_once('=')?.0.trim().to_owned())).collect()
+}
+
+/// Whether a recipe has a feature of its own, and that is off. Cargo sets a variable for each feature that is on.
+fn is_off(folder: &Path, features: &[String]) -> bool {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let key = format!("CARGO_FEATURE_{}", name.to_uppercase().replace('-', "_"));
+    features.iter().any(|feature| *feature == name) && variable(&key).is_err()
 }
 
 #[expect(clippy::disallowed_methods, reason = "cargo talks to build scripts through the environment")]

@@ -66,7 +66,12 @@ async fn bad_input_is_one_line_with_exit_code_2_and_nothing_is_asked_of_docker()
         ("recipe.yaml", "enroled: true\n", 0o644, "did you mean `enrolled`?"),
         ("overlay.rs", "", 0o644, "blog/overlay.rs: it is not part of this program"),
         ("upgrade/keeps.sh", "#!/bin/sh\n", 0o644, "blog/upgrade/keeps.sh: it is not an executable file"),
-        ("upgrde/keeps.sh", "#!/bin/sh\n", 0o755, "blog/upgrde/keeps.sh: not a folder or file that ccci reads"),
+        (
+            "upgrde/keeps.sh",
+            "#!/bin/sh\n",
+            0o755,
+            "blog/upgrde/keeps.sh: not a folder or file that ccci reads",
+        ),
     ];
     for (path, text, mode, words) in table {
         let dir = with(path, text, mode);
