@@ -111,7 +111,9 @@ impl Abra {
     }
 
     fn command(&self, call: &Call) -> Command {
-        crate::orphans::marked(Command::new(&self.binary), self.run_dir.as_deref())
+        let command = crate::orphans::marked(Command::new(&self.binary), self.run_dir.as_deref());
+        let host = self.docker_host.iter();
+        host.fold(command, |command, host| command.env("DOCKER_HOST", host))
             .args(call.argv())
             .env("ABRA_DIR", &self.dir)
             // Tables are then printed without asking the terminal for its width.

@@ -71,6 +71,8 @@ pub struct Abra {
     pub log: Option<PathBuf>,
     /// The directory of the run that it works for, if any: see [`crate::orphans`].
     pub run_dir: Option<PathBuf>,
+    /// The engine to which it deploys; none leaves that to `DOCKER_HOST` of this process.
+    pub docker_host: Option<String>,
     /// The bounds of the calls.
     pub deadlines: Deadlines,
 }
@@ -86,6 +88,7 @@ impl Abra {
             cancel: CancellationToken::new(),
             log: None,
             run_dir: None,
+            docker_host: None,
             deadlines: Deadlines::default(),
         }
     }

@@ -52,6 +52,28 @@ pub enum ReachKind {
     Unread,
 }
 
+impl ReachKind {
+    /// The kind as it stands in records and lines.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DockerSocket => "docker-socket",
+            Self::Privileged => "privileged",
+            Self::Namespace => "namespace",
+            Self::Capability => "capability",
+            Self::Device => "device",
+            Self::Security => "security",
+            Self::Bind => "bind",
+            Self::Volume => "volume",
+            Self::File => "file",
+            Self::Secret => "secret",
+            Self::Config => "config",
+            Self::Network => "network",
+            Self::Port => "port",
+            Self::Unread => "unread",
+        }
+    }
+}
+
 /// One thing that an app reaches outside of itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reach {

@@ -72,6 +72,8 @@ pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(500);
 pub struct Swarm {
     docker: Docker,
     host: String,
+    /// Its socket, where it was named.
+    socket: Option<PathBuf>,
     /// What must be added to our clock to get the engine's.
     skew: SignedDuration,
     /// The engine's and the swarm's own facts.
@@ -102,7 +104,7 @@ impl Swarm {
         let host = "DOCKER_HOST or the default socket";
         let docker =
             Docker::connect_with_defaults().map_err(|e| SwarmError::from_client(host, "a connection", &e))?;
-        Self::start(docker, host.to_owned()).await
+        Self::start(docker, host.to_owned(), None).await
     }
 
     /// Connects to the engine behind this Unix socket.
@@ -111,10 +113,10 @@ impl Swarm {
         let docker =
             Docker::connect_with_unix(&host, REQUEST_DEADLINE.as_secs(), bollard::API_DEFAULT_VERSION)
                 .map_err(|e| SwarmError::from_client(&host, "a connection", &e))?;
-        Self::start(docker, host).await
+        Self::start(docker, host, Some(socket.to_owned())).await
     }
 
-    async fn start(docker: Docker, host: String) -> Result<Self, SwarmError> {
+    async fn start(docker: Docker, host: String, socket: Option<PathBuf>) -> Result<Self, SwarmError> {
         let docker = docker.with_timeout(REQUEST_DEADLINE);
         let what = "its API version";
         let docker = deadline(what, docker.negotiate_version())
@@ -139,7 +141,12 @@ impl Swarm {
             root: info.docker_root_dir.map(PathBuf::from),
             nodes: swarm.nodes.and_then(|n| u64::try_from(n).ok()).unwrap_or_default(),
         };
-        Ok(Self { docker, host, skew: theirs.duration_since(now), node })
+        Ok(Self { docker, host, socket, skew: theirs.duration_since(now), node })
+    }
+
+    /// `DOCKER_HOST` for programs that must ask this engine and no other; none where it is the one that they ask anyway.
+    pub fn docker_host(&self) -> Option<String> {
+        self.socket.as_ref().map(|socket| format!("unix://{}", socket.display()))
     }
 
     /// What the engine said of itself when we connected.

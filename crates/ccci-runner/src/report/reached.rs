@@ -29,7 +29,6 @@ pub(crate) fn lines(all: &[Reached]) -> Vec<String> {
 
 /// One thing in words: `app: docker-socket …`.
 fn one(reached: &Reached) -> String {
-    let kind = serde_json::to_value(reached.kind).unwrap_or_default();
     let service = reached.service.as_deref().unwrap_or("the stack");
-    format!("{service}: {} {}", kind.as_str().unwrap_or_default(), reached.what)
+    format!("{service}: {} {}", reached.kind.as_str(), reached.what)
 }

@@ -173,6 +173,8 @@ impl Claim {
         let Self { dir, record, abra, world, lock } = self;
         world.points.reach(Point::Entered);
         let Taken { slot, apps, kept, provider, swarm } = taken;
+        // abra deploys to the engine that is looked at, whatever this process was started with.
+        let abra = Abra { docker_host: swarm.docker_host(), ..abra };
         let locks = Locks { provider, kept, apps, slot, run: lock };
         Entered { run: Run { dir, record, swarm, abra, world }, locks }
     }

@@ -434,3 +434,27 @@ proptest! {
         prop_assert_eq!(refused(&compose, &all), Vec::<String>::new());
     }
 }
+
+/// The word of a kind in lines is the one in records.
+#[test]
+fn r19_each_kind_has_one_word() {
+    use ReachKind as Kind;
+    for kind in [
+        Kind::DockerSocket,
+        Kind::Privileged,
+        Kind::Namespace,
+        Kind::Capability,
+        Kind::Device,
+        Kind::Security,
+        Kind::Bind,
+        Kind::Volume,
+        Kind::File,
+        Kind::Secret,
+        Kind::Config,
+        Kind::Network,
+        Kind::Port,
+        Kind::Unread,
+    ] {
+        assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+    }
+}
