@@ -72,7 +72,7 @@ impl<'de> Deserialize<'de> for Size {
 
 /// What is free where something is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Room {
+pub struct DiskSpace {
     /// Where.
     pub place: PathBuf,
     /// What we may still write there.
@@ -85,7 +85,7 @@ pub struct Room {
     pub used: Size,
 }
 
-impl Room {
+impl DiskSpace {
     /// What is free on the file system of this place.
     pub fn of(place: &Path) -> Result<Self, PathError> {
         let stat =
@@ -153,7 +153,8 @@ mod tests {
     #[test]
     fn a_disk_with_too_little_room_is_named() {
         let (total, used) = (Size(0), Size(0));
-        let room = |free: u64, files| Room { place: "/srv".into(), free: Size(free), files, total, used };
+        let room =
+            |free: u64, files| DiskSpace { place: "/srv".into(), free: Size(free), files, total, used };
         let least = Size(1 << 30);
         assert_eq!(room(1 << 30, None).too_little(least), None);
         assert_eq!(room(1 << 40, Some(FILES)).too_little(least), None);
@@ -167,7 +168,7 @@ mod tests {
     #[test]
     fn a_place_on_this_machine_has_room_and_another_is_passed_over() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(Room::at(dir.path()).unwrap().unwrap().free > Size(0));
-        assert_eq!(Room::at(&dir.path().join("nowhere")).unwrap(), None);
+        assert!(DiskSpace::at(dir.path()).unwrap().unwrap().free > Size(0));
+        assert_eq!(DiskSpace::at(&dir.path().join("nowhere")).unwrap(), None);
     }
 }

@@ -22,7 +22,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::secret::{Redactor, Secret};
-use bounded::{Capture, Captured, Log, SharedLog};
+use bounded::{Capture, Log, SharedLog};
 
 pub use bounded::{CAPTURE_LIMIT, LOG_LIMIT};
 
@@ -267,7 +267,15 @@ impl Command {
         let (out, err) = tokio::join!(out.finish(), err.finish());
         group.0 = None;
         let unlogged = log.map_or(0, |log| bounded::close(&log, &self.redactor));
-        let output = |code| self.output(code, (out, err), (unlogged, start.elapsed()));
+        let output = |code| Output {
+            command: self.line(),
+            code,
+            stdout: out.text,
+            stderr: err.text,
+            dropped: out.dropped,
+            unlogged,
+            took: start.elapsed(),
+        };
         match ended {
             Ended::Status(status) => {
                 let code = status.map_err(|source| self.io(source))?.code();
@@ -282,16 +290,6 @@ impl Command {
             }
             Ended::Cancelled => Err(ExecError::Cancelled { command: self.line() }),
         }
-    }
-
-    fn output(
-        &self,
-        code: Option<i32>,
-        (out, err): (Captured, Captured),
-        (unlogged, took): (u64, Duration),
-    ) -> Output {
-        let dropped = out.dropped;
-        Output { command: self.line(), code, stdout: out.text, stderr: err.text, dropped, unlogged, took }
     }
 
     /// Writes its input beside everything else: a child may print before it reads, or never read. What is left of a text

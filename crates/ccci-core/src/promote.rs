@@ -9,7 +9,7 @@ use crate::words::Mode;
 
 /// What a promotion depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate<'a> {
+pub struct Applicant<'a> {
     /// Whether the recipe keeps a known-good.
     pub enrolled: bool,
     /// How the run was done.
@@ -34,7 +34,7 @@ pub enum Due {
 }
 
 /// Decides from the run alone.
-pub fn due(candidate: &Candidate<'_>) -> Due {
+pub fn due(candidate: &Applicant<'_>) -> Due {
     let no = |why: &str| Due::No(why.to_owned());
     if !candidate.enrolled {
         return no("the recipe is not enrolled");
@@ -92,7 +92,7 @@ mod tests {
     fn failure_6_only_a_full_green_cold_run_of_the_newest_release_is_promoted() {
         let (a, b) = (commit('a'), commit('b'));
         let version: RecipeVersion = "1.0.0+1".parse().unwrap();
-        let good = Candidate {
+        let good = Applicant {
             enrolled: true,
             mode: Mode::Cold,
             narrowed: None,
@@ -102,13 +102,13 @@ mod tests {
         };
         assert_eq!(due(&good), Due::Yes);
         for (candidate, part) in [
-            (Candidate { enrolled: false, ..good.clone() }, "not enrolled"),
-            (Candidate { mode: Mode::Quick, ..good.clone() }, "quick"),
-            (Candidate { narrowed: Some("--ref"), ..good.clone() }, "--ref"),
-            (Candidate { verdict: Verdict::Fail, ..good.clone() }, "not green"),
-            (Candidate { verdict: Verdict::Inconclusive, ..good.clone() }, "not green"),
-            (Candidate { latest: None, ..good.clone() }, "no release"),
-            (Candidate { latest: Some((&version, &b)), ..good.clone() }, "newest release, 1.0.0+1"),
+            (Applicant { enrolled: false, ..good.clone() }, "not enrolled"),
+            (Applicant { mode: Mode::Quick, ..good.clone() }, "quick"),
+            (Applicant { narrowed: Some("--ref"), ..good.clone() }, "--ref"),
+            (Applicant { verdict: Verdict::Fail, ..good.clone() }, "not green"),
+            (Applicant { verdict: Verdict::Inconclusive, ..good.clone() }, "not green"),
+            (Applicant { latest: None, ..good.clone() }, "no release"),
+            (Applicant { latest: Some((&version, &b)), ..good.clone() }, "newest release, 1.0.0+1"),
         ] {
             assert!(matches!(due(&candidate), Due::No(why) if why.contains(part)), "{part}");
         }
@@ -138,7 +138,7 @@ mod tests {
         fn a_quick_run_never_promotes(enrolled: bool, verdict in 0..3_usize, same: bool) {
             let (a, b) = (commit('a'), commit('b'));
             let version: RecipeVersion = "1.0.0+1".parse().unwrap();
-            let candidate = Candidate {
+            let candidate = Applicant {
                 enrolled,
                 mode: Mode::Quick,
                 narrowed: None,

@@ -73,7 +73,7 @@ pub struct Stopped {
 
 /// Everything that a verdict is made of.
 #[derive(Debug, Clone)]
-pub struct Found<'a> {
+pub struct Evidence<'a> {
     /// Each stage that was planned and how it ended, with the reason of a skip.
     pub stages: &'a [(StageName, Status, Option<String>)],
     /// Each check that was dealt with.
@@ -100,7 +100,7 @@ pub struct Judgement {
 }
 
 /// Judges a run. Precedence: a restore that failed, then a signal, then inconclusive, then fail.
-pub fn judge(found: &Found<'_>) -> Judgement {
+pub fn judge(found: &Evidence<'_>) -> Judgement {
     let inconclusive =
         |code, why: String| Judgement { verdict: Verdict::Inconclusive, exit_code: code, why: Some(why) };
     let fail = |why: String| Judgement { verdict: Verdict::Fail, exit_code: exit::FAIL, why: Some(why) };
@@ -162,14 +162,14 @@ pub fn judge(found: &Found<'_>) -> Judgement {
 }
 
 /// Where the tested commit was deployed by itself: what became of the upgrade, in words that begin with "not judged".
-fn without_base<'a>(found: &Found<'a>) -> Option<&'a str> {
+fn without_base<'a>(found: &Evidence<'a>) -> Option<&'a str> {
     found.checks.iter().find(|c| c.stage.is_anew())?;
     let (.., reason) = found.stages.iter().find(|(stage, ..)| stage.moves())?;
     Some(reason.as_deref().unwrap_or("not judged"))
 }
 
 /// The checks that failed. Beside a base that failed too, the change's own cause comes first.
-fn failed(found: &Found<'_>, without_base: Option<&str>) -> Option<String> {
+fn failed(found: &Evidence<'_>, without_base: Option<&str>) -> Option<String> {
     let failed: Vec<&CheckResult> =
         found.checks.iter().filter(|c| matches!(c.outcome, Outcome::Fail(_))).collect();
     let first = failed.first()?;
@@ -215,7 +215,14 @@ mod tests {
     ) -> Judgement {
         let left: Vec<String> = left.iter().map(|&l| l.to_owned()).collect();
         let teardown = Teardown { clean: left.is_empty(), left };
-        judge(&Found { stages: &[], checks, deploys, teardown: Some(&teardown), not_restored: None, stopped })
+        judge(&Evidence {
+            stages: &[],
+            checks,
+            deploys,
+            teardown: Some(&teardown),
+            not_restored: None,
+            stopped,
+        })
     }
 
     /// Failure 40: the code of a run is made here of what was found, by no shell and by no trap that ends last.
@@ -266,7 +273,7 @@ mod tests {
             (None, Some(&stopped(TroubleKind::NoCanonical, "record")), exit::NO_CANONICAL),
             (None, None, exit::PASS),
         ] {
-            let found = Found {
+            let found = Evidence {
                 stages: &[],
                 checks: &pass,
                 deploys: ONE,
@@ -282,8 +289,14 @@ mod tests {
     fn the_red_check_is_told_beside_the_restore_that_failed() {
         let checks = [check(Outcome::Pass, false), own(Outcome::Fail("no".into()))];
         let not_restored = Some("the disk is full");
-        let found =
-            Found { stages: &[], checks: &checks, deploys: ONE, teardown: None, not_restored, stopped: None };
+        let found = Evidence {
+            stages: &[],
+            checks: &checks,
+            deploys: ONE,
+            teardown: None,
+            not_restored,
+            stopped: None,
+        };
         let why = format!("the disk is full; before that failed: {}", checks[1].name);
         assert_eq!(judge(&found).why, Some(why));
     }
@@ -302,7 +315,8 @@ mod tests {
             let checks = [base(), more].concat();
             let deploys = Deploys { expected: 2, counted, reason: None };
             let (teardown, not_restored, stopped) = (None, None, None);
-            let found = Found { stages: &skipped, checks: &checks, deploys, teardown, not_restored, stopped };
+            let found =
+                Evidence { stages: &skipped, checks: &checks, deploys, teardown, not_restored, stopped };
             let judged = judge(&found);
             (judged.exit_code, judged.why.unwrap())
         };

@@ -15,7 +15,7 @@ use crate::tools;
 use crate::work::{DockerError, Work};
 
 pub use crate::system::System;
-pub use decide::{Decision, Facts, Socket, Start, decide};
+pub use decide::{Decision, Machine, Socket, Start, decide};
 pub use record::{Owned, Started};
 
 use neighbours::Lacks;
@@ -125,7 +125,7 @@ pub(crate) struct Need<'a> {
 /// What was found of the engine: no reason to refuse.
 #[derive(Debug)]
 pub(crate) struct Examined {
-    facts: Facts,
+    facts: Machine,
     decision: Decision,
     /// What it lacks, if it could be asked.
     lacks: Option<Lacks>,

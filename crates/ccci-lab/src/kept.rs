@@ -7,7 +7,7 @@ use ccci_core::deploy::GivenSecret;
 use ccci_core::names::AppDomain;
 
 /// Where one app of the lab's own is, and how it is seen to be up.
-pub(crate) struct Place {
+pub(crate) struct OwnApp {
     /// Its recipe.
     pub(crate) recipe: &'static str,
     /// Its domain.
@@ -21,7 +21,7 @@ pub(crate) struct Place {
 /// One app that the lab keeps up.
 pub(crate) struct Kept {
     /// Where it is.
-    pub(crate) place: Place,
+    pub(crate) app: OwnApp,
     /// Values of its env, beside those that every app of the lab gets.
     pub(crate) values: Vec<(&'static str, String)>,
     /// Secrets whose values the lab brings.

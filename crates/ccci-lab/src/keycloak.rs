@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ccci_core::names::{AppDomain, BaseDomain, NameError, RecipeName};
 
-use crate::kept::{Kept, Place};
+use crate::kept::{Kept, OwnApp};
 use crate::layout::{BASE_DOMAIN, LabLayout};
 
 /// The recipe.
@@ -23,12 +23,12 @@ pub fn domain() -> Result<AppDomain, NameError> {
 }
 
 /// Where Keycloak is.
-pub(crate) fn place() -> Result<Place, NameError> {
-    Ok(Place { recipe: RECIPE, domain: domain()?, health: HEALTH, patience: PATIENCE })
+pub(crate) fn place() -> Result<OwnApp, NameError> {
+    Ok(OwnApp { recipe: RECIPE, domain: domain()?, health: HEALTH, patience: PATIENCE })
 }
 
 /// Keycloak as the lab wants it.
 pub(crate) fn wanted(layout: &LabLayout) -> Result<Kept, NameError> {
     let users = Some(layout.provider_lock(RECIPE));
-    Ok(Kept { place: place()?, values: Vec::new(), given: Vec::new(), users })
+    Ok(Kept { app: place()?, values: Vec::new(), given: Vec::new(), users })
 }

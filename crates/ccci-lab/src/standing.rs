@@ -19,7 +19,7 @@ use ccci_core::stand_up::{self, Order, Prepared, StandUpError, Standing};
 use ccci_core::swarm::{Swarm, SwarmError};
 
 use crate::holders::{sharers, someone};
-use crate::kept::{Kept, Place};
+use crate::kept::{Kept, OwnApp};
 use crate::layout::LabLayout;
 use crate::traefik;
 use crate::work::Work;
@@ -55,7 +55,7 @@ pub enum StandingError {
     Path(#[from] PathError),
 }
 
-impl Place {
+impl OwnApp {
     /// Whether the app serves.
     pub(crate) async fn serves(&self, layout: &LabLayout, swarm: &Swarm) -> Result<bool, StandingError> {
         Ok(self.standing(layout)?.serves(swarm, &Redactor::default()).await.is_ok())
@@ -130,9 +130,9 @@ impl Kept {
             swarm: Swarm::connect().await?,
         };
         let (prepared, runs) = self.prepare(work, settings, &doors).await?;
-        let standing = self.place.standing(work.layout)?;
+        let standing = self.app.standing(work.layout)?;
         // abra writes the version into the env file, so the first text is kept beside it for the comparison.
-        let wanted = work.layout.abra().join(format!("{}.wanted", self.place.recipe));
+        let wanted = work.layout.abra().join(format!("{}.wanted", self.app.recipe));
         let text = prepared.env.text();
         let same = atomic::read_optional(&wanted)?.as_deref() == Some(text.as_str());
         let serves = same && standing.serves(&doors.swarm, &doors.abra.redactor).await.is_ok();
@@ -143,12 +143,12 @@ impl Kept {
         let _alone = match self.alone(todo)? {
             Users::None(lock) => lock,
             Users::Some(who) => {
-                work.note(format!("{} is left as it is: in use by {who}", self.place.domain));
+                work.note(format!("{} is left as it is: in use by {who}", self.app.domain));
                 return Ok(());
             }
         };
         let version = prepared.version.as_ref().map(ToString::to_string).unwrap_or_default();
-        let what = format!("{} {version}", self.place.domain);
+        let what = format!("{} {version}", self.app.domain);
         work.step(what, Box::pin(self.stand_up(work, &prepared, &standing, &doors))).await?;
         Ok(atomic::write(&wanted, text.as_bytes())?)
     }
@@ -160,7 +160,7 @@ impl Kept {
         settings: &Settings,
         doors: &Doors,
     ) -> Result<(Prepared, Runs), StandingError> {
-        let Place { recipe, domain, .. } = &self.place;
+        let OwnApp { recipe, domain, .. } = &self.app;
         let recipe: RecipeName = recipe.parse()?;
         let mut values = settings.env.clone();
         values.extend(self.values.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
@@ -172,7 +172,7 @@ impl Kept {
             values: &values,
             compose_files: &settings.compose_files,
         };
-        let failed = |error| self.place.failed(error);
+        let failed = |error| self.app.failed(error);
         let prepared = stand_up::prepare(&newest, &doors.git, &doors.abra).await.map_err(failed)?;
         let facts = doors.swarm.observe(&domain.stack()).await?;
         let Some(Tag { commit, version, .. }) = prepared.running(&facts) else {
@@ -214,7 +214,7 @@ impl Kept {
             given: &self.given,
             ..Tools::new(&doors.abra, &doors.swarm, &work.cancel)
         };
-        prepared.stand_up(&tools, standing).await.map_err(|e| self.place.failed(e))?;
+        prepared.stand_up(&tools, standing).await.map_err(|e| self.app.failed(e))?;
         Ok(())
     }
 }

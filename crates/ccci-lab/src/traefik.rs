@@ -8,7 +8,7 @@ use ccci_core::proxy::ApiUrl;
 use ccci_core::secret::Secret;
 
 use crate::certificates::Wildcard;
-use crate::kept::{Kept, Place};
+use crate::kept::{Kept, OwnApp};
 use crate::layout::BASE_DOMAIN;
 
 /// The recipe, which is also the first label of the app's domain.
@@ -32,8 +32,8 @@ pub fn domain() -> Result<AppDomain, NameError> {
 }
 
 /// Where Traefik is.
-pub(crate) fn place() -> Result<Place, NameError> {
-    Ok(Place { recipe: RECIPE, domain: domain()?, health: HEALTH, patience: PATIENCE })
+pub(crate) fn place() -> Result<OwnApp, NameError> {
+    Ok(OwnApp { recipe: RECIPE, domain: domain()?, health: HEALTH, patience: PATIENCE })
 }
 
 /// Traefik as the lab wants it. Another certificate is another version of its secrets, so Traefik is deployed with it.
@@ -57,7 +57,7 @@ pub(crate) fn wanted(wildcard: &Wildcard) -> Result<Kept, NameError> {
         required: true,
     };
     Ok(Kept {
-        place: place()?,
+        app: place()?,
         values: own.map(|(key, value)| (key, value.to_owned())).into(),
         given: vec![
             given("ssl_cert", Secret::new(wildcard.certificate.clone())),

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use ccci_snap::{Job, Method};
 
-use crate::world::{Fs, World, facts, sh};
+use crate::world::{Fs, World, origin, sh};
 
 /// Data of one shape.
 struct Set {
@@ -97,7 +97,7 @@ fn once(world: &World, method: Method) -> Times {
         [kept, restored]
     });
     let snapshot = seconds(root, || {
-        let staged = world.store.capture(&job, &proof, &places, &facts("bench")).unwrap();
+        let staged = world.store.capture(&job, &proof, &places, &origin("bench")).unwrap();
         drop(staged.exchange(&job).unwrap());
     });
     let mut kept = world.store.open().unwrap();

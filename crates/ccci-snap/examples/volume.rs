@@ -9,7 +9,7 @@ use ccci_core::clock;
 use ccci_core::names::AppDomain;
 use ccci_core::swarm::{Limits, Swarm};
 use ccci_core::wait::CancellationToken;
-use ccci_snap::{Engine, Facts, Job, Place, Store};
+use ccci_snap::{Engine, Job, Origin, Place, Store};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -29,8 +29,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let done = tokio::task::spawn_blocking(move || {
         let (store, job) = (Store::new(&dir), Job::default());
         if keep {
-            let facts = facts(domain)?;
-            let mut snapshot = store.capture(&job, &undeployed, &places, &facts)?.publish(&job)?;
+            let origin = origin(domain)?;
+            let mut snapshot = store.capture(&job, &undeployed, &places, &origin)?.publish(&job)?;
             snapshot.seal(&job)?;
             return Ok(format!("kept {} bytes in {}", snapshot.meta().size(), snapshot.dir().display()));
         }
@@ -45,9 +45,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// What is said of the state that is kept. A caller of its own knows more.
-fn facts(domain: AppDomain) -> Result<Facts, Box<dyn std::error::Error + Send + Sync>> {
+fn origin(domain: AppDomain) -> Result<Origin, Box<dyn std::error::Error + Send + Sync>> {
     let commit = "7ae7b0f7000000000000000000000000000000aa".parse()?;
-    Ok(Facts {
+    Ok(Origin {
         recipe: "wiki".parse()?,
         version: Some("1.0.0+1.0".parse()?),
         commit,

@@ -138,13 +138,25 @@ impl Digester {
     }
 }
 
-/// Reads exactly `length` bytes at `offset` in parts and gives them to `each`.
+/// A run of data in a file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Run {
+    pub(crate) offset: u64,
+    pub(crate) length: u64,
+}
+
+/// An open file that is read, and what it is called where that fails.
+#[derive(Clone, Copy)]
+pub(crate) struct Readable<'a> {
+    pub(crate) file: &'a OwnedFd,
+    pub(crate) at: At<'a>,
+}
+
+/// Reads exactly this run in parts and gives them to `each`.
 pub(crate) fn read_run(
     job: &Job<'_>,
-    file: &OwnedFd,
-    offset: u64,
-    length: u64,
-    at: At<'_>,
+    Readable { file, at }: Readable<'_>,
+    Run { offset, length }: Run,
     buffer: &mut Vec<u8>,
     mut each: impl FnMut(u64, &[u8]) -> Result<(), SnapError>,
 ) -> Result<(), SnapError> {

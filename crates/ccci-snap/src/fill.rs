@@ -9,13 +9,21 @@ use crate::manifest::{Item, Reader};
 use crate::plant::Planter;
 use crate::record::Kind;
 
+/// A kept volume, opened.
+pub(crate) struct Kept<'a> {
+    /// Where its data lies.
+    pub(crate) data: &'a Path,
+    /// What it must be.
+    pub(crate) manifest: Reader,
+    /// What gives it back.
+    pub(crate) give: Box<dyn Give + 'a>,
+}
+
 /// Goes through all of a kept volume and proves what is read against its manifest; makes the tree where one is named.
 /// `spoiled` is asked what to do about a file whose data is not what was written.
 pub(crate) fn volume(
     job: &Job<'_>,
-    data: &Path,
-    manifest: &mut Reader,
-    mut give: Box<dyn Give + '_>,
+    Kept { data, mut manifest, mut give }: Kept<'_>,
     tree: Option<&Path>,
     spoiled: &mut dyn FnMut(SnapError) -> Result<(), SnapError>,
 ) -> Result<(), SnapError> {
@@ -49,7 +57,7 @@ pub(crate) fn volume(
                         continue;
                     }
                     (Kind::File(_), None) => {
-                        let good = give.file(job, &record, &path, manifest, None)?;
+                        let good = give.file(job, &record, &path, &mut manifest, None)?;
                         judge(good, data, &path, spoiled)?;
                     }
                     (Kind::File(shape), Some(planter)) => {
@@ -60,7 +68,7 @@ pub(crate) fn volume(
                                 .here(planter.at(), "set the length of")?;
                         }
                         let into = Some((&file, planter.at()));
-                        let good = give.file(job, &record, &path, manifest, into)?;
+                        let good = give.file(job, &record, &path, &mut manifest, into)?;
                         judge(good, data, &path, spoiled)?;
                         planter.complete(&file, &record)?;
                     }

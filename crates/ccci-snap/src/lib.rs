@@ -11,7 +11,7 @@
 //! The volumes of an app are kept while it is undeployed, and brought back while it is undeployed:
 //!
 //! ```no_run
-//! # async fn kept(facts: ccci_snap::Facts) -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn kept(origin: ccci_snap::Origin) -> Result<(), Box<dyn std::error::Error>> {
 //! use std::{path::Path, time::Duration};
 //! use ccci_core::swarm::{Limits, Swarm};
 //! use ccci_core::wait::CancellationToken;
@@ -25,7 +25,7 @@
 //!
 //! // Copying blocks: `tokio::task::spawn_blocking` is the place for it.
 //! let job = Job::default();
-//! let snapshot = Store::new(dir).capture(&job, &undeployed, &places, &facts)?.publish(&job)?;
+//! let snapshot = Store::new(dir).capture(&job, &undeployed, &places, &origin)?.publish(&job)?;
 //! snapshot.restore(&job, &undeployed, &places)?; // the copies are proved before a volume is touched
 //! snapshot.sweep(&job, &places)?; // what the volumes were until then
 //! # Ok(()) }
@@ -79,11 +79,11 @@ mod walk;
 pub use engine::Engine;
 pub use error::{Part, SnapError};
 pub use job::{Job, Point};
-pub use meta::{Facts, ImageMeta, META, Meta, SCHEMA, SecretMeta, VolumeMeta};
+pub use meta::{ImageMeta, META, Meta, Origin, SCHEMA, SecretMeta, VolumeMeta};
 pub use method::{LOSSES, Method};
 pub use place::Place;
 pub use restore::Restored;
 pub use space::Need;
 pub use stage::{Mark, StageSeen, StageState, stage_state};
-pub use store::{Leftover, SNAPSHOT, STAGING, Seen, Snapshot, Staged, Store, leftover};
+pub use store::{Leftover, SNAPSHOT, STAGING, Snapshot, Staged, Store, StoreSeen, leftover};
 pub use verify::{Damage, Proof, Verified};

@@ -166,7 +166,7 @@ impl VolumeMeta {
 
 /// What the caller knows of the state that is kept.
 #[derive(Debug, Clone)]
-pub struct Facts {
+pub struct Origin {
     /// The recipe.
     pub recipe: RecipeName,
     /// Its version.
@@ -204,20 +204,20 @@ impl Meta {
     }
 
     /// From the facts and the volumes that were kept.
-    pub(crate) fn new(facts: &Facts, volumes: Vec<VolumeMeta>) -> Self {
+    pub(crate) fn new(origin: &Origin, volumes: Vec<VolumeMeta>) -> Self {
         Self {
             schema: SCHEMA,
-            recipe: facts.recipe.clone(),
-            version: facts.version.clone(),
-            commit: facts.commit.clone(),
-            domain: facts.domain.clone(),
-            time: ccci_core::clock::rfc3339(facts.time),
-            secrets: facts.secrets.clone(),
+            recipe: origin.recipe.clone(),
+            version: origin.version.clone(),
+            commit: origin.commit.clone(),
+            domain: origin.domain.clone(),
+            time: ccci_core::clock::rfc3339(origin.time),
+            secrets: origin.secrets.clone(),
             algorithm: ALGORITHM.to_owned(),
-            env: blake3::hash(&facts.env).to_hex().to_string(),
+            env: blake3::hash(&origin.env).to_hex().to_string(),
             volumes,
-            images: facts.images.clone(),
-            shares: facts.shares.clone(),
+            images: origin.images.clone(),
+            shares: origin.shares.clone(),
             seal: String::new(),
         }
     }
@@ -285,7 +285,7 @@ mod tests {
     /// A snapshot of before images were noted is read as it is, and its seal holds.
     #[test]
     fn a_snapshot_without_the_later_keys_is_still_read() {
-        let facts = Facts {
+        let facts = Origin {
             recipe: "app".parse().unwrap(),
             version: None,
             commit: "0123456789abcdef0123456789abcdef01234567".parse().unwrap(),
@@ -306,7 +306,7 @@ mod tests {
             image: "nginx:1.26".to_owned(),
             digest: "sha256:0".to_owned(),
         };
-        let facts = Facts { images: vec![image], shares: vec!["media".to_owned()], ..facts };
+        let facts = Origin { images: vec![image], shares: vec!["media".to_owned()], ..facts };
         let (new, text) = Meta::new(&facts, Vec::new()).closed();
         atomic::write(&dir.path().join(META), text.as_bytes()).unwrap();
         assert_eq!(Meta::read(dir.path()).unwrap(), new);

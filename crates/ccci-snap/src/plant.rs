@@ -7,14 +7,14 @@ use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Timestamps
 
 use crate::error::{At, Here as _, SnapError};
 use crate::record::{Kind, Record, Time, beside};
-use crate::walk::{id, open_quietly, open_root};
+use crate::walk::{Id, id, open_quietly, open_root};
 
 /// An ACL that children would inherit: it is set when they are all there.
 const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
 
 /// What a directory gets when all that is in it is there.
 struct Made {
-    id: (u64, u64),
+    id: Id,
     record: Record,
     parent_len: usize,
 }

@@ -63,7 +63,8 @@ impl Snapshot {
         let mut taken = digests::Writer::create(&digests_path(&volumes, &volume.name))?;
         let give = give(volume.method, &volumes, &volume.name, true, Some(&mut taken))?;
         let data = volume.method.data(&volumes, &volume.name);
-        fill::volume(job, &data, &mut Reader::of(volume, &volumes)?, give, None, &mut Err)?;
+        let kept = fill::Kept { data: &data, manifest: Reader::of(volume, &volumes)?, give };
+        fill::volume(job, kept, None, &mut Err)?;
         // Still what was cloned, so what was read is what was kept.
         self.unchanged(job, volume)?;
         Ok(taken.finish()?.to_hex().to_string())

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use ccci_core::disk::Room;
+use ccci_core::disk::DiskSpace;
 use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::error::SnapError;
@@ -68,10 +68,10 @@ impl Need {
 /// Refuses when `place` has no room for a copy of these trees. They are counted only when the file system they are on
 /// holds more than `place` has free; `None` for a copy that shares its blocks.
 pub(crate) fn for_trees(place: &Path, trees: &[&Path]) -> Result<(), SnapError> {
-    let free = Room::of(place)?.free.bytes();
+    let free = DiskSpace::of(place)?.free.bytes();
     let mut held = 0;
     for tree in trees {
-        held += Room::of(tree)?.used.bytes();
+        held += DiskSpace::of(tree)?.used.bytes();
     }
     // All that is on a file system, twice over: what is shared there is not shared in the copy.
     if held.saturating_mul(2) + MARGIN <= free {
@@ -89,13 +89,13 @@ pub(crate) fn for_trees(place: &Path, trees: &[&Path]) -> Result<(), SnapError> 
 
 /// Refuses when `place` has no room for this without becoming scarce: for what need not be.
 pub(crate) fn spare(place: &Path, need: Need) -> Result<(), SnapError> {
-    let reserve = Room::of(place)?.total.bytes() / SPARE;
+    let reserve = DiskSpace::of(place)?.total.bytes() / SPARE;
     room(place, Need { bytes: need.bytes + need.files * BLOCK + reserve, ..need })
 }
 
 /// Refuses when `place` has no room for this.
 pub(crate) fn room(place: &Path, need: Need) -> Result<(), SnapError> {
-    let there = Room::of(place)?;
+    let there = DiskSpace::of(place)?;
     let free = there.free.bytes();
     let needed = need.on_disk() + MARGIN;
     let no = |unit, needed, free| SnapError::NoSpace { place: place.to_owned(), unit, needed, free };

@@ -155,7 +155,8 @@ impl<'a> Stage<'a> {
         snapshot.unchanged(job, volume)?;
         let give = give(volume.method, &volumes, &volume.name, false, None)?;
         let data = volume.method.data(&volumes, &volume.name);
-        fill::volume(job, &data, &mut Reader::of(volume, &volumes)?, give, Some(&tree), &mut Err)?;
+        let kept = fill::Kept { data: &data, manifest: Reader::of(volume, &volumes)?, give };
+        fill::volume(job, kept, Some(&tree), &mut Err)?;
         sync_tree(&tree)?;
         job.reach(Point::TreeStaged);
         let stamps = check::tree(job, &tree, &mut Reader::of(volume, &volumes)?)?;

@@ -18,7 +18,7 @@ use crate::error::SnapError;
 use crate::exchange::{parent, sync_dir};
 use crate::job::{Job, Point};
 use crate::manifest::Reader;
-use crate::meta::{Facts, META, META_NEW, Meta, VolumeMeta};
+use crate::meta::{META, META_NEW, Meta, Origin, VolumeMeta};
 use crate::method::{LOSSES, Method};
 use crate::place::Place;
 use crate::space;
@@ -53,7 +53,7 @@ pub struct Staged {
 
 /// What is seen in a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
+pub struct StoreSeen {
     /// `snapshot/` is there.
     pub snapshot: bool,
     /// `snapshot.new/` is there.
@@ -71,7 +71,7 @@ pub enum Leftover {
 
 /// The rule for leftovers. What is in its place is whole, since it came there in one step; whatever lies beside it is
 /// refuse, whether it was never finished, finished and not published, or replaced and not yet removed.
-pub fn leftover(seen: Seen) -> Leftover {
+pub fn leftover(seen: StoreSeen) -> Leftover {
     if seen.staging { Leftover::RemoveStaging } else { Leftover::None }
 }
 
@@ -107,8 +107,8 @@ impl Store {
     }
 
     /// What is there.
-    pub fn look(&self) -> Seen {
-        Seen { snapshot: self.snapshot_dir().exists(), staging: self.staging().exists() }
+    pub fn look(&self) -> StoreSeen {
+        StoreSeen { snapshot: self.snapshot_dir().exists(), staging: self.staging().exists() }
     }
 
     /// Removes what an interrupted operation left; true when there was something. A sealing that did not come to its
@@ -143,7 +143,7 @@ impl Store {
         job: &Job<'_>,
         proof: &Undeployed,
         places: &[Place],
-        facts: &Facts,
+        origin: &Origin,
     ) -> Result<Staged, SnapError> {
         for place in places {
             place.must_be_of(proof)?;
@@ -166,9 +166,9 @@ impl Store {
         kept.sort_by(|a, b| a.name.cmp(&b.name));
         sync_dir(&volumes)?;
         job.reach(Point::VolumesKept);
-        atomic::write_private(&staging.join(ENV), &facts.env)?;
+        atomic::write_private(&staging.join(ENV), &origin.env)?;
         job.reach(Point::DataKept);
-        let (meta, text) = Meta::new(facts, kept).closed();
+        let (meta, text) = Meta::new(origin, kept).closed();
         atomic::write_private(&staging.join(META), text.as_bytes())?;
         job.reach(Point::Complete);
         Ok(Staged { store: self.clone(), meta })
@@ -289,8 +289,8 @@ mod tests {
     #[test]
     fn failure_9_what_lies_beside_a_snapshot_is_refuse_and_siblings_stay() {
         for snapshot in [false, true] {
-            assert_eq!(leftover(Seen { snapshot, staging: false }), Leftover::None);
-            assert_eq!(leftover(Seen { snapshot, staging: true }), Leftover::RemoveStaging);
+            assert_eq!(leftover(StoreSeen { snapshot, staging: false }), Leftover::None);
+            assert_eq!(leftover(StoreSeen { snapshot, staging: true }), Leftover::RemoveStaging);
         }
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path());
@@ -300,7 +300,7 @@ mod tests {
         atomic::write(&dir.path().join("last_good"), b"kept").unwrap();
         assert!(store.sweep().unwrap());
         assert!(!store.sweep().unwrap());
-        assert_eq!(store.look(), Seen { snapshot: true, staging: false });
+        assert_eq!(store.look(), StoreSeen { snapshot: true, staging: false });
         assert!(dir.path().join("last_good").exists());
     }
 }

@@ -105,7 +105,8 @@ impl Snapshot {
         }
         let give = give(volume.method, &volumes, &volume.name, true, None)?;
         let mut note = |spoiled| found.note(Some(&volume.name), Err(spoiled));
-        fill::volume(job, &data, &mut Reader::of(volume, &volumes)?, give, None, &mut note)
+        let kept = fill::Kept { data: &data, manifest: Reader::of(volume, &volumes)?, give };
+        fill::volume(job, kept, None, &mut note)
     }
 
     /// Proves by its stamps that a clone tree is the one that was made; other forms are proved as they are read.

@@ -30,7 +30,7 @@ type Names = (Vec<Box<[u8]>>, bool, usize);
 
 struct Frame {
     /// The directory's device and inode, by which the way back up is known to be the way down.
-    id: (u64, u64),
+    id: Id,
     /// Names still to come, the next one last.
     names: Vec<Box<[u8]>>,
     /// More names follow the last of `names`, and must be read again.
@@ -56,9 +56,16 @@ pub(crate) struct Walker {
     used: usize,
 }
 
-/// Device and inode.
-pub(crate) fn id(stat: &Stat) -> (u64, u64) {
-    (stat.st_dev, stat.st_ino)
+/// What tells a file from every other: device and inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Id {
+    device: u64,
+    inode: u64,
+}
+
+/// What tells the file that a stat shows.
+pub(crate) fn id(stat: &Stat) -> Id {
+    Id { device: stat.st_dev, inode: stat.st_ino }
 }
 
 /// The kind of file that a stat shows.
@@ -181,7 +188,7 @@ impl Walker {
         self.push(id(seen), parent_len)
     }
 
-    fn push(&mut self, id: (u64, u64), parent_len: usize) -> Result<(), SnapError> {
+    fn push(&mut self, id: Id, parent_len: usize) -> Result<(), SnapError> {
         let (names, more, cost) = self.names(None)?;
         self.used += cost;
         self.frames.push(Frame { id, names, more, last: None, cost, parent_len });

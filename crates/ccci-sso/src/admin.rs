@@ -105,7 +105,7 @@ pub struct AdminLogin {
 
 /// A realm as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Found {
+pub struct ListedRealm {
     /// The realm's name.
     #[serde(rename = "realm")]
     pub name: String,
@@ -213,14 +213,14 @@ impl Keycloak {
     }
 
     /// All realms with their attributes.
-    pub async fn realms(&self) -> Result<Vec<Found>, AdminError> {
+    pub async fn realms(&self) -> Result<Vec<ListedRealm>, AdminError> {
         let answer = self.ask(Method::GET, &["admin", "realms"], None, LIST_MAX).await?;
         self.expect(&answer, &[200])?;
         Ok(answer.json(&self.wire.redactor)?)
     }
 
     /// One realm, if it is there.
-    pub async fn realm(&self, name: &RealmName) -> Result<Option<Found>, AdminError> {
+    pub async fn realm(&self, name: &RealmName) -> Result<Option<ListedRealm>, AdminError> {
         let answer = self.ask(Method::GET, &["admin", "realms", &name.to_string()], None, BODY_MAX).await?;
         self.expect(&answer, &[200, 404])?;
         if answer.status == 404 { Ok(None) } else { Ok(Some(answer.json(&self.wire.redactor)?)) }

@@ -59,7 +59,7 @@ pub mod reap;
 mod state;
 mod token;
 
-pub use admin::{AdminError, AdminLogin, Found, Keycloak, Unusable};
+pub use admin::{AdminError, AdminLogin, Keycloak, ListedRealm, Unusable};
 pub use http::{HttpError, Net};
 pub use name::{RealmName, RealmNameError, Stamp, StateId};
 pub use oidc::{Discovery, Issuer, OidcError, Tokens};

@@ -12,7 +12,7 @@ use ccci_core::names::RunId;
 use ccci_core::wait::CancellationToken;
 use futures_util::StreamExt as _;
 
-use crate::admin::{AdminError, Found, Keycloak};
+use crate::admin::{AdminError, Keycloak, ListedRealm};
 use crate::name::{Mark, RealmName, Stamp, StateId};
 
 /// What is to be done with one realm.
@@ -61,7 +61,7 @@ pub enum Kept {
 }
 
 /// Judges one realm (S3). `live` has every run of this state directory whose lock is held.
-pub fn decide(realm: &Found, state: &StateId, live: &BTreeSet<RunId>) -> Decision {
+pub fn decide(realm: &ListedRealm, state: &StateId, live: &BTreeSet<RunId>) -> Decision {
     if realm.name == "master" {
         return Decision::Leave(Kept::Master);
     }
@@ -124,7 +124,7 @@ impl Survey {
         let found = keycloak.realms().await?;
         let named: BTreeSet<RunId> = found.iter().flat_map(runs_named).collect();
         let live = named.into_iter().filter(|run| alive(run)).collect();
-        let judged = |realm: Found| Judged {
+        let judged = |realm: ListedRealm| Judged {
             decision: decide(&realm, state, &live),
             stamp: stamp_of(&realm),
             name: realm.name,
@@ -192,12 +192,12 @@ pub struct Reaped {
     pub not_begun: Vec<RealmName>,
 }
 
-fn runs_named(realm: &Found) -> Vec<RunId> {
+fn runs_named(realm: &ListedRealm) -> Vec<RunId> {
     let by_name = realm.name.parse::<RealmName>().ok().map(|name| name.run().clone());
     by_name.into_iter().chain(stamp_of(realm).map(|stamp| stamp.run)).collect()
 }
 
-fn stamp_of(realm: &Found) -> Option<Stamp> {
+fn stamp_of(realm: &ListedRealm) -> Option<Stamp> {
     match Stamp::read(&realm.attributes) {
         Mark::Whole(stamp) => Some(stamp),
         Mark::None | Mark::Unclear => None,
@@ -212,14 +212,14 @@ mod tests {
 
     use super::*;
 
-    fn found(name: &str, state: Option<&str>, run: Option<&str>) -> Found {
+    fn found(name: &str, state: Option<&str>, run: Option<&str>) -> ListedRealm {
         let mut attributes = BTreeMap::from([("frontendUrl".to_owned(), String::new())]);
         attributes.extend(state.map(|s| ("ccci-state".to_owned(), s.to_owned())));
         attributes.extend(run.map(|r| ("ccci-run".to_owned(), r.to_owned())));
-        Found { name: name.to_owned(), attributes }
+        ListedRealm { name: name.to_owned(), attributes }
     }
 
-    fn judged(realm: &Found) -> Decision {
+    fn judged(realm: &ListedRealm) -> Decision {
         decide(realm, &"ours".parse().unwrap(), &BTreeSet::from(["aaaaaa".parse().unwrap()]))
     }
 

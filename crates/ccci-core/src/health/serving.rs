@@ -228,7 +228,7 @@ impl Prober {
         let facts = self.swarm.observe(&self.site.stack).await?;
         let neighbours = self.swarm.neighbours().await?;
         let wanted = Wanted { health, ready: &[], patience };
-        self.page(&facts, &neighbours, NOBODY_FOR, (&wanted, cancel)).await
+        self.page(&facts, &neighbours, NOBODY_FOR, &wanted, cancel).await
     }
 
     async fn asked(
@@ -255,7 +255,7 @@ impl Prober {
         // One patience for all of it, as recipe.yaml says.
         let start = Instant::now();
         let believed = NOBODY_FOR.max(proxy.lag());
-        self.page(now, &neighbours, believed, (wanted, cancel)).await?;
+        self.page(now, &neighbours, believed, wanted, cancel).await?;
         for probe in wanted.ready {
             // Never less than one honest try.
             let left = wanted.patience.saturating_sub(start.elapsed()).max(Duration::from_secs(1));
@@ -270,7 +270,8 @@ impl Prober {
         facts: &StackFacts,
         neighbours: &[Neighbour],
         believed: Duration,
-        (wanted, cancel): (&Wanted<'_>, &CancellationToken),
+        wanted: &Wanted<'_>,
+        cancel: &CancellationToken,
     ) -> Result<(), Unserved> {
         let host = host_of(&self.site.origin).to_owned();
         let nobody = self.nobody(&wanted.health.path).await;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::swarm::{Mode, ServiceFacts, StackFacts, TaskState};
+use crate::swarm::{ServiceFacts, ServiceMode, StackFacts, TaskState};
 
 /// Beginnings of labels that no proxy is steered by: abra's own marks, Docker's, and those of backups.
 const OTHERS: [&str; 3] = ["coop-cloud.", "com.docker.", "backupbot."];
@@ -15,7 +15,7 @@ struct View<'a> {
     labels: BTreeMap<&'a str, &'a str>,
     networks: BTreeSet<&'a str>,
     endpoint: &'a Value,
-    mode: Mode,
+    mode: ServiceMode,
     /// The tasks that may answer.
     tasks: BTreeSet<&'a str>,
 }
@@ -101,7 +101,7 @@ mod tests {
             }),
             ("networks", |facts| facts.services[0].networks.push("other".into())),
             ("ports", |facts| facts.services[0].endpoint = serde_json::json!({"Mode": "dnsrr", "x": 1})),
-            ("replicas", |facts| facts.services[0].mode = Mode::Replicated(0)),
+            ("replicas", |facts| facts.services[0].mode = ServiceMode::Replicated(0)),
             ("tasks", |facts| facts.tasks.clear()),
             ("gone", |facts| drop(facts.services.remove(0))),
             ("new", |facts| facts.services[0].name.push('2')),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::facts::{Mode, Restart, ServiceFacts, StackFacts, TaskFacts, TaskState};
+use super::facts::{Restart, ServiceFacts, ServiceMode, StackFacts, TaskFacts, TaskState};
 
 /// Something that has happened to a stack since it had converged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +81,7 @@ fn was_ending(then: &StackFacts, task: &TaskFacts) -> bool {
 
 /// A server that ends with code 0 is started again just the same: that is a death too.
 fn has_died(service: &ServiceFacts, task: &TaskFacts) -> bool {
-    let serves = service.restart == Restart::Any && !matches!(service.mode, Mode::Job(_));
+    let serves = service.restart == Restart::Any && !matches!(service.mode, ServiceMode::Job(_));
     task.state.is_failure() || (serves && task.state == TaskState::Complete)
 }
 

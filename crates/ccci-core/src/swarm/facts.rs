@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::mounts::{Mount, VolumeInfo};
+use super::mounts::{Mounted, VolumeInfo};
 use crate::names::StackName;
 
 /// Everything of one stack, seen at one moment.
@@ -34,7 +34,7 @@ pub struct StackFacts {
     pub volumes: Vec<String>,
     /// All that its services and containers mount.
     #[serde(skip)]
-    pub mounts: Vec<Mount>,
+    pub mounts: Vec<Mounted>,
     /// What the engine says of its volumes, and of every other that it mounts.
     #[serde(skip)]
     pub storage: Vec<VolumeInfo>,
@@ -52,7 +52,7 @@ pub struct Named {
 
 /// How many tasks a service wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-pub enum Mode {
+pub enum ServiceMode {
     /// This many.
     Replicated(u64),
     /// One on each fitting node.
@@ -121,7 +121,7 @@ pub struct ServiceFacts {
     /// The image as the spec names it.
     pub image: String,
     /// How many tasks it wants.
-    pub mode: Mode,
+    pub mode: ServiceMode,
     /// How many nodes take a task of it, where it wants one on each; none for other modes, and where the nodes could not
     /// be looked at.
     pub fits: Option<u64>,
@@ -276,8 +276,8 @@ impl StackFacts {
     /// Whether a service wants no task at all: it has no replicas, or no node fits it.
     pub fn wants_none(&self, service: &ServiceFacts) -> bool {
         match service.mode {
-            Mode::Replicated(n) | Mode::Job(n) => n == 0,
-            Mode::Global => {
+            ServiceMode::Replicated(n) | ServiceMode::Job(n) => n == 0,
+            ServiceMode::Global => {
                 service.fits == Some(0) && !self.tasks_of(service).any(|t| t.current && !t.state.is_over())
             }
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::facts::{Mode, Restart, ServiceFacts, StackFacts, TaskFacts, TaskState, between};
+use super::facts::{Restart, ServiceFacts, ServiceMode, StackFacts, TaskFacts, TaskState, between};
 use super::obstacle;
 
 /// One failed attempt to run a task.
@@ -132,7 +132,8 @@ impl History {
             self.running.entry(task.id.clone()).or_insert(task.changed);
         }
         // A server that ends with code 0 is started again just the same: that is a failure too.
-        let serves = service.is_some_and(|s| s.restart == Restart::Any && !matches!(s.mode, Mode::Job(_)));
+        let serves =
+            service.is_some_and(|s| s.restart == Restart::Any && !matches!(s.mode, ServiceMode::Job(_)));
         let failed = task.state.is_failure() || (serves && task.state == TaskState::Complete);
         if !failed || !task.current || self.is_old(task) {
             return;
@@ -171,7 +172,7 @@ impl History {
 
     /// Whether a service served before the action: one of its tasks ran, and was to run on.
     pub(super) fn served_before(&self, service: &ServiceFacts) -> bool {
-        self.served.contains(&service.id) && !matches!(service.mode, Mode::Job(_))
+        self.served.contains(&service.id) && !matches!(service.mode, ServiceMode::Job(_))
     }
 
     /// Since when swarm has found no node for a service while nothing of the stack was still leaving.

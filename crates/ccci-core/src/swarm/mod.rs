@@ -45,7 +45,7 @@ pub use error::SwarmError;
 pub use exec::ExecResult;
 pub use expect::Expectation;
 pub use facts::{
-    ContainerFacts, Health, Mode, Named, Restart, RunningImage, ServiceFacts, StackFacts, TaskFacts,
+    ContainerFacts, Health, Named, Restart, RunningImage, ServiceFacts, ServiceMode, StackFacts, TaskFacts,
     TaskState, Update, UpdateState,
 };
 pub use hindrance::Hindrance;
@@ -53,11 +53,11 @@ pub use history::{Failure, History};
 pub use holder::Thing;
 pub use images::moved_tags;
 pub use judge::{Progress, judge};
-pub use mounts::{Keeping, Lasting, Mount, MountKind, VolumeInfo, is_named_after, keeping, lasting};
+pub use mounts::{Keeping, Lasting, Mounted, MountedKind, VolumeInfo, is_named_after, keeping, lasting};
 pub use moved::{Moved, NotMoved, moved};
 pub use neighbours::Neighbour;
 pub use obstacle::{HostPort, Obstacle};
-pub use remove::{Extra, Item, Kind, Leftovers, Plan, Removal};
+pub use remove::{Extra, Item, Kind, Leftovers, Removal, ToRemove};
 pub use routed::{routed, routers};
 pub use watch::{Converged, Limits, Sight, Undeployed, WaitFailure, Watch};
 

@@ -9,7 +9,7 @@ use crate::names::StackName;
 /// What is behind a mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum MountKind {
+pub enum MountedKind {
     /// A volume, named or not.
     Volume,
     /// A path of the host.
@@ -20,7 +20,7 @@ pub enum MountKind {
     Other,
 }
 
-impl MountKind {
+impl MountedKind {
     /// The kind by Docker's word for it.
     pub(crate) fn of(word: &str) -> Self {
         match word {
@@ -34,11 +34,11 @@ impl MountKind {
 
 /// One mount of a service, as its specification or a container of it has it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-pub struct Mount {
+pub struct Mounted {
     /// The service, by its name within the stack.
     pub service: String,
     /// What is behind it.
-    pub kind: MountKind,
+    pub kind: MountedKind,
     /// The volume's name or the host's path; empty for a volume without a name and for memory.
     pub source: String,
     /// Where the container has it.
@@ -124,7 +124,7 @@ pub struct Keeping {
 
 /// Decides it. `mounts` are those that tasks really had, `volumes` what the engine says of every volume of the stack or of
 /// a mount, `shares` the names that recipe.yaml declares.
-pub fn keeping(stack: &StackName, mounts: &[Mount], volumes: &[VolumeInfo], shares: &[String]) -> Keeping {
+pub fn keeping(stack: &StackName, mounts: &[Mounted], volumes: &[VolumeInfo], shares: &[String]) -> Keeping {
     let mut keep = BTreeSet::new();
     let (mut passing, mut shared, mut lost) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for mount in mounts {
@@ -140,7 +140,7 @@ pub fn keeping(stack: &StackName, mounts: &[Mount], volumes: &[VolumeInfo], shar
     // What nobody mounts any more is of an earlier release: kept as it is, where it can be.
     let idle = volumes.iter().filter(|volume| {
         let mounted =
-            mounts.iter().any(|mount| mount.kind == MountKind::Volume && mount.source == volume.name);
+            mounts.iter().any(|mount| mount.kind == MountedKind::Volume && mount.source == volume.name);
         !mounted && volume.is_of(stack) && is_named_after(stack, &volume.name)
     });
     for volume in idle {
@@ -163,21 +163,21 @@ enum Fate {
     Lost(String),
 }
 
-fn fate(stack: &StackName, mount: &Mount, volumes: &[VolumeInfo], shares: &[String]) -> Fate {
-    let Mount { service, source, target, .. } = mount;
+fn fate(stack: &StackName, mount: &Mounted, volumes: &[VolumeInfo], shares: &[String]) -> Fate {
+    let Mounted { service, source, target, .. } = mount;
     match mount.kind {
-        MountKind::Memory => Fate::Passing,
-        MountKind::Volume if is_nameless(source) => Fate::Passing,
-        MountKind::Volume | MountKind::Bind if is_shared(source, shares) => Fate::Shared,
-        MountKind::Volume if is_named_after(stack, source) => own(stack, mount, volumes, shares),
+        MountedKind::Memory => Fate::Passing,
+        MountedKind::Volume if is_nameless(source) => Fate::Passing,
+        MountedKind::Volume | MountedKind::Bind if is_shared(source, shares) => Fate::Shared,
+        MountedKind::Volume if is_named_after(stack, source) => own(stack, mount, volumes, shares),
         _ if !mount.writable => Fate::Given,
-        MountKind::Volume => Fate::Lost(format!(
+        MountedKind::Volume => Fate::Lost(format!(
             "the volume {source}, which `{service}` writes to, is not named after the app: whoever mounts it has the same data"
         )),
-        MountKind::Bind => Fate::Lost(format!(
+        MountedKind::Bind => Fate::Lost(format!(
             "{source} of the host, which `{service}` writes to at {target}, is outside of the app's volumes"
         )),
-        MountKind::Other => Fate::Lost(format!(
+        MountedKind::Other => Fate::Lost(format!(
             "what `{service}` mounts at {target} is neither a volume of this engine nor a folder of the host"
         )),
     }
@@ -191,8 +191,8 @@ fn is_shared(source: &str, shares: &[String]) -> bool {
 }
 
 /// A volume of the app's own name.
-fn own(stack: &StackName, mount: &Mount, volumes: &[VolumeInfo], shares: &[String]) -> Fate {
-    let Mount { service, source, .. } = mount;
+fn own(stack: &StackName, mount: &Mounted, volumes: &[VolumeInfo], shares: &[String]) -> Fate {
+    let Mounted { service, source, .. } = mount;
     if let Some(node) = &mount.elsewhere {
         return Fate::Lost(format!("the volume {source} of `{service}` is on another node ({node})"));
     }
@@ -234,8 +234,8 @@ mod tests {
         STACK.parse().unwrap()
     }
 
-    fn mount(kind: MountKind, source: &str) -> Mount {
-        Mount {
+    fn mount(kind: MountedKind, source: &str) -> Mounted {
+        Mounted {
             service: "app".to_owned(),
             kind,
             source: source.to_owned(),
@@ -258,14 +258,14 @@ mod tests {
     #[test]
     fn r18_what_is_mounted_is_kept_or_the_reason_is_told() {
         let own = format!("{STACK}_data");
-        let read_only = |mount: Mount| Mount { writable: false, ..mount };
+        let read_only = |mount: Mounted| Mounted { writable: false, ..mount };
         let of = |label| vec![volume(&own, label, &[])];
         let with = |options: &[(&str, &str)]| vec![volume(&own, Some(STACK), options)];
-        let data = || mount(MountKind::Volume, &own);
-        let elsewhere = Mount { elsewhere: Some("node2".to_owned()), ..data() };
+        let data = || mount(MountedKind::Volume, &own);
+        let elsewhere = Mounted { elsewhere: Some("node2".to_owned()), ..data() };
         let nameless = "0123456789abcdef".repeat(4);
-        let fixed = || mount(MountKind::Volume, "media");
-        let table: Vec<(&str, Mount, Vec<VolumeInfo>, &str)> = vec![
+        let fixed = || mount(MountedKind::Volume, "media");
+        let table: Vec<(&str, Mounted, Vec<VolumeInfo>, &str)> = vec![
             ("an ordinary one", data(), of(Some(STACK)), "keep"),
             ("external, or there before: no label", data(), of(None), "keep"),
             ("of another stack", data(), of(Some("else")), "belongs to the stack else"),
@@ -279,9 +279,14 @@ mod tests {
                 "not named after the app",
             ),
             ("a fixed name, only read", read_only(fixed()), vec![], "nothing"),
-            ("without a name", mount(MountKind::Volume, ""), vec![], "nothing"),
-            ("without a name, as a container has it", mount(MountKind::Volume, &nameless), vec![], "passing"),
-            ("memory", mount(MountKind::Memory, ""), vec![], "nothing"),
+            ("without a name", mount(MountedKind::Volume, ""), vec![], "nothing"),
+            (
+                "without a name, as a container has it",
+                mount(MountedKind::Volume, &nameless),
+                vec![],
+                "passing",
+            ),
+            ("memory", mount(MountedKind::Memory, ""), vec![], "nothing"),
             ("a quota is no other place", data(), with(&[("size", "1G")]), "keep"),
             ("memory by options", data(), with(&[("type", "tmpfs"), ("device", "tmpfs")]), "passing"),
             (
@@ -298,12 +303,12 @@ mod tests {
             ),
             (
                 "a folder",
-                mount(MountKind::Bind, "/srv/x"),
+                mount(MountedKind::Bind, "/srv/x"),
                 vec![],
                 "/srv/x of the host, which `app` writes to at /data",
             ),
-            ("a folder, only read", read_only(mount(MountKind::Bind, "/srv/x")), vec![], "nothing"),
-            ("a cluster's", mount(MountKind::Other, "csi"), vec![], "neither a volume of this engine"),
+            ("a folder, only read", read_only(mount(MountedKind::Bind, "/srv/x")), vec![], "nothing"),
+            ("a cluster's", mount(MountedKind::Other, "csi"), vec![], "neither a volume of this engine"),
         ];
         for (what, mount, volumes, expected) in table {
             let Keeping { keep, passing, shared, lost } = keeping(&stack(), &[mount], &volumes, &[]);
@@ -323,7 +328,8 @@ mod tests {
     /// A declared share is nobody's business here, and does not keep the rest from being kept.
     #[test]
     fn r18_a_declared_share_is_left_alone() {
-        let mounts = [mount(MountKind::Volume, "media"), mount(MountKind::Volume, &format!("{STACK}_data"))];
+        let mounts =
+            [mount(MountedKind::Volume, "media"), mount(MountedKind::Volume, &format!("{STACK}_data"))];
         let volumes = [volume("media", Some(STACK), &[]), volume(&format!("{STACK}_data"), Some(STACK), &[])];
         let found = keeping(&stack(), &mounts, &volumes, &["media".to_owned()]);
         assert_eq!((found.shared, found.lost), (vec!["media".to_owned()], vec![]));
@@ -331,12 +337,12 @@ mod tests {
         // A path stands for all below it, also where a driver's options name it.
         let own = format!("{STACK}_data");
         let folder = [volume(&own, Some(STACK), &[("type", "none"), ("device", "/srv/media/films")])];
-        let mounts = [mount(MountKind::Bind, "/srv/media/x"), mount(MountKind::Volume, &own)];
+        let mounts = [mount(MountedKind::Bind, "/srv/media/x"), mount(MountedKind::Volume, &own)];
         let found = keeping(&stack(), &mounts, &folder, &["/srv/media".to_owned()]);
         assert_eq!((found.keep, found.lost), (vec![], vec![]));
         assert_eq!(found.shared, ["/srv/media/x".to_owned(), own.clone()]);
         let near =
-            keeping(&stack(), &[mount(MountKind::Bind, "/srv/media2")], &[], &["/srv/media".to_owned()]);
+            keeping(&stack(), &[mount(MountedKind::Bind, "/srv/media2")], &[], &["/srv/media".to_owned()]);
         assert_eq!((near.shared.len(), near.lost.len()), (0, 1));
     }
 
@@ -355,8 +361,8 @@ mod tests {
         assert_eq!((found.lost, found.shared), (vec![], vec![]));
     }
 
-    fn any_mount() -> impl Strategy<Value = Mount> {
-        let kinds = [MountKind::Volume, MountKind::Bind, MountKind::Memory, MountKind::Other];
+    fn any_mount() -> impl Strategy<Value = Mounted> {
+        let kinds = [MountedKind::Volume, MountedKind::Bind, MountedKind::Memory, MountedKind::Other];
         let source = prop_oneof![
             Just(String::new()),
             Just(format!("{STACK}_a")),
@@ -364,7 +370,7 @@ mod tests {
             Just("media".to_owned()),
         ];
         (0..4_usize, source, any::<bool>(), any::<bool>()).prop_map(move |(kind, source, writable, away)| {
-            Mount { writable, elsewhere: away.then(|| "n".to_owned()), ..mount(kinds[kind], &source) }
+            Mounted { writable, elsewhere: away.then(|| "n".to_owned()), ..mount(kinds[kind], &source) }
         })
     }
 
@@ -396,10 +402,10 @@ mod tests {
                 prop_assert!(is_named_after(&stack(), name) && volume.is_of(&stack()));
                 prop_assert_eq!(lasting(&volume.driver, &volume.options), Lasting::WithVolume);
             }
-            for mount in mounts.iter().filter(|mount| mount.writable && mount.kind != MountKind::Memory) {
+            for mount in mounts.iter().filter(|mount| mount.writable && mount.kind != MountedKind::Memory) {
                 let listed = [&found.keep, &found.passing, &found.shared].into_iter().any(|set| set.contains(&mount.source));
                 let told = !found.lost.is_empty();
-                let nameless = mount.kind == MountKind::Volume && mount.source.is_empty();
+                let nameless = mount.kind == MountedKind::Volume && mount.source.is_empty();
                 prop_assert!(listed || told || nameless, "{:?} in {:?}", mount, found);
             }
             // What is shared is nothing else.

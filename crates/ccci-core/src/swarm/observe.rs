@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::facts::{
-    ContainerFacts, Health, Mode, Named, Restart, ServiceFacts, StackFacts, TaskFacts, TaskState, Update,
-    UpdateState,
+    ContainerFacts, Health, Named, Restart, ServiceFacts, ServiceMode, StackFacts, TaskFacts, TaskState,
+    Update, UpdateState,
 };
-use super::mounts::{Mount, MountKind, VolumeInfo};
+use super::mounts::{Mounted, MountedKind, VolumeInfo};
 use super::placement::{self, SwarmNode};
 use super::{ENGINE_GRACE, RETRY_PAUSE, Swarm, SwarmError};
 use crate::names::StackName;
@@ -168,7 +168,7 @@ pub(crate) fn facts(stack: &StackName, at: Timestamp, answers: &Answers) -> Stac
     let containers: Vec<ContainerFacts> =
         containers.filter(|c| c.of_stack || c.volumes.iter().any(|v| volumes.contains(v))).collect();
     let mounts = mounts(stack, answers, &services, &tasks);
-    let mounted = |v: &VolumeInfo| mounts.iter().any(|m| m.kind == MountKind::Volume && m.source == v.name);
+    let mounted = |v: &VolumeInfo| mounts.iter().any(|m| m.kind == MountedKind::Volume && m.source == v.name);
     storage.retain(|v| volumes.contains(&v.name) || mounted(v));
     let named = |id: &Option<String>, name: Option<&String>| Named {
         id: id.clone().unwrap_or_default(),
@@ -208,7 +208,7 @@ fn mounts(
     answers: &Answers,
     services: &[ServiceFacts],
     tasks: &[TaskFacts],
-) -> Vec<Mount> {
+) -> Vec<Mounted> {
     let short = |full: &str| full.strip_prefix(&stack.scoped("")).unwrap_or(full).to_owned();
     let node = answers.node.as_str();
     let mut all = Vec::new();
@@ -219,9 +219,9 @@ fn mounts(
         let mut nodes = tasks.filter_map(|task| task.node_id.clone());
         let elsewhere = nodes.find(|at| !node.is_empty() && !at.is_empty() && at != node);
         let service = raw.spec.as_ref().and_then(|spec| spec.name.as_deref()).map(short).unwrap_or_default();
-        all.extend(wanted.into_iter().flatten().map(|mount| Mount {
+        all.extend(wanted.into_iter().flatten().map(|mount| Mounted {
             service: service.clone(),
-            kind: mount.typ.map_or(MountKind::Volume, |typ| MountKind::of(&typ.to_string())),
+            kind: mount.typ.map_or(MountedKind::Volume, |typ| MountedKind::of(&typ.to_string())),
             source: mount.source.clone().unwrap_or_default(),
             target: mount.target.clone().unwrap_or_default(),
             writable: mount.read_only != Some(true),
@@ -242,9 +242,9 @@ fn mounts(
         let service = label(SERVICE_LABEL).cloned().or_else(|| of_task().map(|service| service.name.clone()));
         let service = service.as_deref().map(short).unwrap_or_default();
         all.extend(raw.mounts.iter().flatten().map(|mount| {
-            Mount {
+            Mounted {
                 service: service.clone(),
-                kind: mount.typ.as_deref().map_or(MountKind::Volume, MountKind::of),
+                kind: mount.typ.as_deref().map_or(MountedKind::Volume, MountedKind::of),
                 source: mount
                     .name
                     .clone()
@@ -360,16 +360,18 @@ fn fitting(template: &Value, nodes: &[SwarmNode]) -> Option<u64> {
     (!nodes.is_empty()).then(|| u64::try_from(fit).unwrap_or(u64::MAX))
 }
 
-fn mode(mode: Option<&api::ServiceSpecMode>, fits: Option<u64>) -> Mode {
-    let Some(mode) = mode else { return Mode::Replicated(1) };
+fn mode(mode: Option<&api::ServiceSpecMode>, fits: Option<u64>) -> ServiceMode {
+    let Some(mode) = mode else { return ServiceMode::Replicated(1) };
     if mode.global.is_some() {
-        Mode::Global
+        ServiceMode::Global
     } else if let Some(job) = &mode.replicated_job {
-        Mode::Job(job.total_completions.map_or(1, |n| count(Some(n))))
+        ServiceMode::Job(job.total_completions.map_or(1, |n| count(Some(n))))
     } else if mode.global_job.is_some() {
-        Mode::Job(fits.unwrap_or(1))
+        ServiceMode::Job(fits.unwrap_or(1))
     } else {
-        Mode::Replicated(mode.replicated.as_ref().and_then(|r| r.replicas).map_or(1, |n| count(Some(n))))
+        ServiceMode::Replicated(
+            mode.replicated.as_ref().and_then(|r| r.replicas).map_or(1, |n| count(Some(n))),
+        )
     }
 }
 

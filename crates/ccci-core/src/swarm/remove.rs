@@ -87,7 +87,7 @@ impl Leftovers {
 
 /// What is to be removed.
 #[derive(Debug, Clone, Default)]
-pub struct Plan {
+pub struct ToRemove {
     /// Names without the stack's label.
     pub extra: Extra,
     /// Remove secrets and configs too.
@@ -221,7 +221,7 @@ impl Swarm {
     pub async fn remove_stack(
         &self,
         stack: &StackName,
-        plan: &Plan,
+        plan: &ToRemove,
         limits: &Limits,
     ) -> Result<Removal, WaitFailure> {
         // The engine answers a stop only when the container has ended, which nobody waits for who wants to leave.
@@ -236,7 +236,7 @@ impl Swarm {
     async fn remove_until(
         &self,
         stack: &StackName,
-        plan: &Plan,
+        plan: &ToRemove,
         limits: &Limits,
     ) -> Result<Removal, WaitFailure> {
         let start = std::time::Instant::now();
@@ -280,7 +280,7 @@ impl Swarm {
     }
 
     /// What is there and shall go, in an order in which it can.
-    async fn wanted(&self, facts: &StackFacts, plan: &Plan) -> Result<Vec<Item>, SwarmError> {
+    async fn wanted(&self, facts: &StackFacts, plan: &ToRemove) -> Result<Vec<Item>, SwarmError> {
         let mut items = items_of(facts);
         items.extend(self.named(&plan.extra).await?);
         items.retain(|item| match item.kind {

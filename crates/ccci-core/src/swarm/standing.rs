@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::certain::Certain;
 use super::expect::Expectation;
 use super::facts::{
-    Health, Mode, Restart, ServiceFacts, StackFacts, TaskFacts, TaskState, UpdateState, between,
+    Health, Restart, ServiceFacts, ServiceMode, StackFacts, TaskFacts, TaskState, UpdateState, between,
 };
 use super::history::History;
 use super::routed::{routed, routers};
@@ -78,8 +78,8 @@ pub(super) fn standing(
         facts.tasks_of(service).filter(|t| t.current && t.wanted == TaskState::Running).collect();
     let running: Vec<&&TaskFacts> = current.iter().filter(|t| t.state == TaskState::Running).collect();
     let desired = match service.mode {
-        Mode::Replicated(n) | Mode::Job(n) => usize::try_from(n).unwrap_or(usize::MAX),
-        Mode::Global => {
+        ServiceMode::Replicated(n) | ServiceMode::Job(n) => usize::try_from(n).unwrap_or(usize::MAX),
+        ServiceMode::Global => {
             let fits = usize::try_from(service.fits.unwrap_or(1)).unwrap_or(usize::MAX);
             current.iter().filter(|t| !t.state.is_over()).count().max(fits)
         }
@@ -122,11 +122,11 @@ fn image_missing(service: &ServiceFacts, facts: &StackFacts, history: &History) 
 fn routed_to_nothing(service: &ServiceFacts, facts: &StackFacts) -> Option<Certain> {
     (routed(service) && facts.wants_none(service)).then(|| {
         let why = match service.mode {
-            Mode::Global => match super::placement::constraints(&service.template).join("`, `") {
+            ServiceMode::Global => match super::placement::constraints(&service.template).join("`, `") {
                 none if none.is_empty() => "no node takes tasks".to_owned(),
                 constraints => format!("no node meets `{constraints}`"),
             },
-            Mode::Replicated(_) | Mode::Job(_) => "it has no replicas".to_owned(),
+            ServiceMode::Replicated(_) | ServiceMode::Job(_) => "it has no replicas".to_owned(),
         };
         Certain::RoutedToNothing { service: facts.short(service).to_owned(), routers: routers(service), why }
     })
@@ -148,7 +148,7 @@ fn routed_and_ended(service: &ServiceFacts, facts: &StackFacts) -> Option<Certai
 pub(super) fn ended_well(service: &ServiceFacts, facts: &StackFacts) -> usize {
     let ends =
         service.restart == Restart::OnFailure || (service.restart == Restart::Never && routed(service));
-    if !ends || matches!(service.mode, Mode::Job(_)) {
+    if !ends || matches!(service.mode, ServiceMode::Job(_)) {
         return 0;
     }
     let current: Vec<&TaskFacts> = facts.tasks_of(service).filter(|t| t.current).collect();
@@ -183,10 +183,10 @@ fn update_in_motion(service: &ServiceFacts, history: &History) -> Option<&'stati
 /// Services that end by themselves: jobs, and those that are not started again once they are done.
 fn one_shot(service: &ServiceFacts, facts: &StackFacts, history: &History) -> Option<Standing> {
     let wanted = match (service.mode, service.restart) {
-        (Mode::Job(n) | Mode::Replicated(n), _) => usize::try_from(n).unwrap_or(usize::MAX),
-        (Mode::Global, _) => 1,
+        (ServiceMode::Job(n) | ServiceMode::Replicated(n), _) => usize::try_from(n).unwrap_or(usize::MAX),
+        (ServiceMode::Global, _) => 1,
     };
-    let is_job = matches!(service.mode, Mode::Job(_));
+    let is_job = matches!(service.mode, ServiceMode::Job(_));
     // What is started again after a failure, and not after a good end, may be a server: its tasks are counted elsewhere.
     if wanted == 0 || (!is_job && service.restart != Restart::Never) {
         return None;

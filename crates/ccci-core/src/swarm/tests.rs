@@ -111,7 +111,7 @@ pub(crate) fn service(name: &str) -> ServiceFacts {
         version: 1,
         labels: std::collections::BTreeMap::default(),
         image: String::new(),
-        mode: Mode::Global,
+        mode: ServiceMode::Global,
         fits: None,
         restart: Restart::Any,
         max_attempts: 0,

@@ -12,10 +12,10 @@ const PARAMETERS: usize = 5;
 
 /// What each crate has of functions with more parameters than that, and of tuples that stand in for parameters. The numbers only fall.
 const TODAY: [(&str, usize, usize); 6] = [
-    ("ccci-core", 0, 2),
-    ("ccci-snap", 2, 2),
+    ("ccci-core", 0, 0),
+    ("ccci-snap", 0, 0),
     ("ccci-sso", 0, 0),
-    ("ccci-lab", 1, 1),
+    ("ccci-lab", 0, 0),
     ("recipes", 0, 0),
     ("ccci-runner", 0, 0),
 ];

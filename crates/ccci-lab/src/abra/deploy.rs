@@ -124,7 +124,8 @@ async fn apply(world: &World, app: &App, recipe: &Recipe, order: &Order) -> Resu
     }
     let compose = Compose::read(&recipe.dir, &app.compose_files(), Some(&values))?;
     warn_of_missing_keys(app, recipe)?;
-    let overlay = overlay(world, app, &compose, &values, order.chaos(), &version);
+    let told = Told { chaos: order.chaos(), version: &version };
+    let overlay = overlay(world, app, &compose, &values, &told);
     let before = Before::look(&app.stack).await?;
     stack_deploy(world, app, recipe, &values, overlay).await?;
     output::info(world, &format!("{} deployed as {version}", app.domain));
@@ -213,15 +214,22 @@ fn timeout(app: &App, compose: &Compose) -> Duration {
     Duration::from_secs(label.and_then(|t| t.parse().ok()).unwrap_or(TIMEOUT_SECONDS))
 }
 
+/// What the labels tell of a deploy.
+struct Told<'a> {
+    chaos: bool,
+    /// The version, or the short commit of a chaos deploy.
+    version: &'a str,
+}
+
 /// The generated compose file: abra's labels and the app's values on service `app`.
 fn overlay(
     world: &World,
     app: &App,
     compose: &Compose,
     values: &BTreeMap<String, String>,
-    chaos: bool,
-    version: &str,
+    told: &Told<'_>,
 ) -> Option<Mapping> {
+    let Told { chaos, version } = *told;
     let service = compose.service("app")?;
     let mut labels = BTreeMap::from([
         (label(app, "recipe"), app.recipe.clone()),

@@ -23,7 +23,7 @@ pub enum Socket {
 
 /// What was found on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
+pub struct Machine {
     /// The value of `DOCKER_HOST`.
     pub docker_host: Option<String>,
     /// The socket asked.
@@ -70,7 +70,7 @@ pub enum Decision {
 }
 
 /// Decides what to do about the engine.
-pub fn decide(facts: &Facts) -> Decision {
+pub fn decide(facts: &Machine) -> Decision {
     let refuse = |why: String| Decision::Refuse(why);
     let socket = facts.socket_path.display();
     let (system, may_install) = (&facts.system, facts.system.root && facts.system.debian);
@@ -117,9 +117,9 @@ fn packages(system: &System, packages: &str) -> String {
 }
 
 /// Collects the facts.
-pub(super) async fn look(options: &EngineOptions) -> Facts {
+pub(super) async fn look(options: &EngineOptions) -> Machine {
     let socket_path = socket_path(options.docker_host.as_deref());
-    Facts {
+    Machine {
         docker_host: options.docker_host.clone(),
         socket: ping(&socket_path).await,
         client: tools::CLIENT.is_there(),
@@ -154,9 +154,9 @@ pub(crate) async fn ping(socket: &Path) -> Socket {
 mod tests {
     use super::*;
 
-    fn facts(socket: Socket, [client, engine, root, debian]: [bool; 4]) -> Facts {
+    fn facts(socket: Socket, [client, engine, root, debian]: [bool; 4]) -> Machine {
         let system = System { name: "Some System".into(), debian, systemd: false, root };
-        Facts { docker_host: None, socket_path: DEFAULT_SOCKET.into(), socket, client, engine, system }
+        Machine { docker_host: None, socket_path: DEFAULT_SOCKET.into(), socket, client, engine, system }
     }
 
     #[test]

@@ -14,6 +14,14 @@ use crate::work::Work;
 /// Compiling a small server takes a minute or two, and more on a busy machine.
 const COMPILE_DEADLINE: Duration = Duration::from_secs(1200);
 
+/// A program that an image has.
+struct Program<'a> {
+    image: &'a str,
+    name: &'a str,
+    /// The image's sub-folder with its sources.
+    project: &'a str,
+}
+
 /// Compiles the program of the image's sub-folder `project` and puts it at `target`; one that was compiled before
 /// from the same sources is taken from the cache.
 pub(super) async fn compile(
@@ -23,25 +31,27 @@ pub(super) async fn compile(
     project: &str,
     target: &Path,
 ) -> Result<(), ImageError> {
-    let kept = kept(work, &spec.name, program, project);
+    let program = &Program { image: &spec.name, name: program, project };
+    let kept = kept(work, program);
     if !kept.exists() {
         tools::require(&[tools::CARGO])?;
-        let what = format!("{program} of {} from its Rust sources", spec.name);
-        work.step(what, build(work, Path::new("cargo"), (&spec.name, program, project), &kept)).await?;
+        let what = format!("{} of {} from its Rust sources", program.name, spec.name);
+        work.step(what, build(work, Path::new("cargo"), program, &kept)).await?;
     }
     std::fs::copy(&kept, target).path("copy", &kept)?;
     Ok(())
 }
 
 /// Where the compiled program is kept: its name has the hash of all that it is made of.
-fn kept(work: &Work<'_>, image: &str, program: &str, project: &str) -> PathBuf {
+fn kept(work: &Work<'_>, program: &Program<'_>) -> PathBuf {
+    let Program { image, name, project } = *program;
     let mut hash = blake3::Hasher::new();
-    hash.update(format!("{program} {}", std::env::consts::ARCH).as_bytes());
+    hash.update(format!("{name} {}", std::env::consts::ARCH).as_bytes());
     for (path, content) in sources(image, project) {
         hash.update(format!("{path} {}\n", content.len()).as_bytes()).update(content);
     }
     let hash = hash.finalize().to_hex();
-    work.layout.build().join(format!("{image}-{program}-{}", &hash[..12]))
+    work.layout.build().join(format!("{image}-{name}-{}", &hash[..12]))
 }
 
 /// The project's files by their paths in it.
@@ -50,12 +60,8 @@ pub(super) fn sources(image: &str, project: &str) -> Vec<(&'static str, &'static
     files(image).filter_map(|(path, content)| Some((path.strip_prefix(project.as_str())?, content))).collect()
 }
 
-async fn build(
-    work: &Work<'_>,
-    cargo: &Path,
-    (image, program, project): (&str, &str, &str),
-    kept: &Path,
-) -> Result<(), ImageError> {
+async fn build(work: &Work<'_>, cargo: &Path, program: &Program<'_>, kept: &Path) -> Result<(), ImageError> {
+    let Program { image, name: program, project } = *program;
     let dir = work.layout.build();
     let scratch =
         tempfile::Builder::new().prefix("cargo-").tempdir_in(&dir).path("create a directory in", &dir)?;
@@ -86,7 +92,7 @@ mod tests {
     use super::*;
     use crate::layout::LabLayout;
 
-    const S3: (&str, &str, &str) = ("s3", "s3", "server");
+    const S3: Program<'_> = Program { image: "s3", name: "s3", project: "server" };
 
     /// A lab in a fresh directory, and a `cargo` that does this.
     fn scripted(script: &str) -> (tempfile::TempDir, LabLayout, PathBuf) {
@@ -107,8 +113,8 @@ mod tests {
             mkdir -p "$2/release" && echo compiled >"$2/release/s3""#;
         let (_dir, layout, cargo) = scripted(script);
         let work = Work::quiet(&layout);
-        let kept = kept(&work, S3.0, S3.1, S3.2);
-        build(&work, &cargo, S3, &kept).await.unwrap();
+        let kept = kept(&work, &S3);
+        build(&work, &cargo, &S3, &kept).await.unwrap();
         assert_eq!(std::fs::read_to_string(&kept).unwrap(), "compiled\n");
         let left: Vec<_> = std::fs::read_dir(layout.build()).unwrap().map(|e| e.unwrap().path()).collect();
         assert_eq!(left, [kept], "neither sources nor objects stay");
@@ -118,8 +124,8 @@ mod tests {
     async fn a_compiler_that_fails_is_told_in_its_own_words_and_nothing_is_kept() {
         let (_dir, layout, cargo) = scripted("echo 'error[E0425]: cannot find value' >&2; exit 101");
         let work = Work::quiet(&layout);
-        let kept = kept(&work, S3.0, S3.1, S3.2);
-        let error = build(&work, &cargo, S3, &kept).await.unwrap_err().to_string();
+        let kept = kept(&work, &S3);
+        let error = build(&work, &cargo, &S3, &kept).await.unwrap_err().to_string();
         assert!(error.contains("exit 101") && error.contains("E0425"), "{error}");
         assert!(!kept.exists());
     }

@@ -10,7 +10,7 @@ use ccci_core::canonical::Canonical;
 use ccci_core::lock::{self, Lock, LockError};
 use ccci_core::names::StackName;
 use ccci_core::record::{self, RecordState, RunRecord};
-use ccci_core::swarm::{Extra, Limits, Plan, Swarm};
+use ccci_core::swarm::{Extra, Limits, Swarm, ToRemove};
 use ccci_core::wait::CancellationToken;
 use serde::Serialize;
 
@@ -214,7 +214,7 @@ async fn remove(
     left: &mut Left,
 ) -> Result<(), LabError> {
     let extra = if data { swarm.secrets_by_name(stack).await? } else { Extra::default() };
-    let plan = Plan { extra, secrets: data, volumes: data, hurry: true, ..Plan::default() };
+    let plan = ToRemove { extra, secrets: data, volumes: data, hurry: true, ..ToRemove::default() };
     let removal = swarm.remove_stack(stack, &plan, &Limits::new(REMOVAL, work.cancel.clone())).await?;
     left.removed.extend(removal.removed.iter().map(ToString::to_string));
     left.kept.extend(removal.remaining.iter().map(|(item, why)| format!("{item}: {why}")));

@@ -17,8 +17,8 @@ use ccci_core::health::{ProbeFailure, Prober, Site};
 use ccci_core::names::StackName;
 use ccci_core::secret::{Redactor, Secret};
 use ccci_core::swarm::{
-    Certain, Converged, Expectation, Extra, Fault, Hindered, Kind, Limits, Moved, NotMoved, Plan, StackFacts,
-    Swarm, SwarmError, Undeployed, WaitFailure, moved,
+    Certain, Converged, Expectation, Extra, Fault, Hindered, Kind, Limits, Moved, NotMoved, StackFacts,
+    Swarm, SwarmError, ToRemove, Undeployed, WaitFailure, moved,
 };
 use ccci_core::wait::{self, CancellationToken};
 use tokio::net::{UnixListener, UnixStream};
@@ -71,7 +71,7 @@ async fn failure_10_a_stack_converges_with_its_one_shot_and_is_proved_undeployed
         watch.until_undeployed(std::slice::from_ref(&stranger), false, &limits(15), |_| {}).await.unwrap();
     assert_eq!(proof.stack(), &stage.stack);
     // The volume is neither forced away nor lost from the list of what is left.
-    let plan = Plan { volumes: true, ..Plan::default() };
+    let plan = ToRemove { volumes: true, ..ToRemove::default() };
     let removal = stage.swarm.remove_stack(&stage.stack, &plan, &limits(2)).await.unwrap();
     assert!(removal.remaining.iter().any(|(item, why)| item.kind == Kind::Volume && why.contains("uses it")));
     docker(&["rm", &stranger]).await;
@@ -300,7 +300,8 @@ async fn failure_14_removal_takes_labels_and_exact_names_and_nothing_else() {
     let count = |kind| left.items.iter().filter(|i| i.kind == kind).count();
     let kinds = [Kind::Service, Kind::Container, Kind::Network, Kind::Secret, Kind::Volume];
     assert_eq!(kinds.map(count), [1, 1, 1, 1, 1], "{left:?}");
-    let plan = Plan { extra: found.clone(), secrets: true, volumes: true, hurry: true, ..Plan::default() };
+    let plan =
+        ToRemove { extra: found.clone(), secrets: true, volumes: true, hurry: true, ..ToRemove::default() };
     let removal = stage.swarm.remove_stack(&stage.stack, &plan, &limits(60)).await.unwrap();
     assert!(removal.is_clean(), "{removal:?}");
     assert!(stage.swarm.inventory(&stage.stack, &found).await.unwrap().is_empty());
@@ -308,7 +309,7 @@ async fn failure_14_removal_takes_labels_and_exact_names_and_nothing_else() {
     let others = Extra { secrets: vec![theirs], ..Extra::default() };
     let left = stage.swarm.inventory(&neighbour, &others).await.unwrap();
     assert_eq!(left.items.len(), 2, "{left:?}");
-    let plan = Plan { extra: others, secrets: true, volumes: true, ..Plan::default() };
+    let plan = ToRemove { extra: others, secrets: true, volumes: true, ..ToRemove::default() };
     assert!(stage.swarm.remove_stack(&neighbour, &plan, &limits(30)).await.unwrap().is_clean());
 }
 

@@ -7,7 +7,7 @@ use ccci_core::clock;
 use ccci_core::exec::{Command, Input};
 use ccci_core::names::StackName;
 use ccci_core::secret::Secret;
-use ccci_core::swarm::{Converged, Expectation, Limits, Plan, Swarm, WaitFailure, Watch};
+use ccci_core::swarm::{Converged, Expectation, Limits, Swarm, ToRemove, WaitFailure, Watch};
 use ccci_core::wait::CancellationToken;
 use ccci_lab::engine::{self, EngineOptions};
 use ccci_lab::layout::LabLayout;
@@ -83,7 +83,7 @@ impl Stage {
     }
 
     pub(crate) async fn remove(&self) {
-        let plan = Plan { secrets: true, volumes: true, hurry: true, ..Plan::default() };
+        let plan = ToRemove { secrets: true, volumes: true, hurry: true, ..ToRemove::default() };
         let removal = self.swarm.remove_stack(&self.stack, &plan, &limits(60)).await.unwrap();
         assert!(removal.is_clean(), "{:?}", removal.remaining);
     }

@@ -6,7 +6,7 @@ use ccci_core::foreign;
 use ccci_core::git::Commit;
 use ccci_core::record::RunRecord;
 use ccci_core::version::RecipeVersion;
-use ccci_snap::{Facts, Job, SecretMeta};
+use ccci_snap::{Job, Origin, SecretMeta};
 
 use super::known::KnownGood;
 use super::mounted;
@@ -38,7 +38,7 @@ impl Tended<'_> {
         if let Some(why) = keeping.lost.first() {
             return Err(Trouble::infrastructure(format!("it cannot be kept whole: {why}")));
         }
-        let facts = Facts {
+        let origin = Origin {
             recipe: app.recipe().clone(),
             version: Some(it.version.clone()),
             commit: it.commit.clone(),
@@ -59,7 +59,7 @@ impl Tended<'_> {
         let (store, cancel) = (app.store(), world.stop.run.clone());
         let published = world.beside(move |reach| {
             let job = Job::new(cancel, reach);
-            store.capture(&job, &proof, &places, &facts)?.publish(&job).map(|snapshot| (snapshot, proof))
+            store.capture(&job, &proof, &places, &origin)?.publish(&job).map(|snapshot| (snapshot, proof))
         });
         let (snapshot, proof) = published.await??;
         world.points.reach(Point::Published);

@@ -3,25 +3,25 @@
 
 use std::os::unix::fs::FileTypeExt as _;
 
-use ccci_core::swarm::{Keeping, Mount, MountKind, RunningImage, StackFacts, keeping as decide};
+use ccci_core::swarm::{Keeping, Mounted, MountedKind, RunningImage, StackFacts, keeping as decide};
 use ccci_snap::{ImageMeta, Snapshot};
 
 /// What is kept of a stack as it stands.
 pub(crate) fn keeping(facts: &StackFacts, shares: &[String]) -> Keeping {
-    let mounts: Vec<Mount> = facts.mounts.iter().cloned().map(looked_at).collect();
+    let mounts: Vec<Mounted> = facts.mounts.iter().cloned().map(looked_at).collect();
     decide(&facts.stack, &mounts, &facts.storage, shares)
 }
 
 /// A socket or a device of the host holds no data of its own.
-fn looked_at(mount: Mount) -> Mount {
+fn looked_at(mount: Mounted) -> Mounted {
     let holds_none = |path: &str| {
         std::fs::metadata(path).is_ok_and(|meta| {
             let kind = meta.file_type();
             kind.is_socket() || kind.is_char_device() || kind.is_block_device() || kind.is_fifo()
         })
     };
-    if mount.kind == MountKind::Bind && holds_none(&mount.source) {
-        return Mount { kind: MountKind::Memory, source: String::new(), ..mount };
+    if mount.kind == MountedKind::Bind && holds_none(&mount.source) {
+        return Mounted { kind: MountedKind::Memory, source: String::new(), ..mount };
     }
     mount
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use ccci_core::abra::Abra;
 use ccci_core::names::RunId;
-use ccci_core::swarm::{Extra, Limits, Plan, Removal, Swarm, SwarmError, Undeployed, is_named_after};
+use ccci_core::swarm::{Extra, Limits, Removal, Swarm, SwarmError, ToRemove, Undeployed, is_named_after};
 use ccci_core::wait::{self, CancellationToken};
 use ccci_snap::{Engine, Job, Snapshot};
 
@@ -96,7 +96,7 @@ impl Tended<'_> {
                 by_abra(&abra, domain, world).await;
             }
         }
-        let plan = Plan { hurry: true, ..Plan::default() };
+        let plan = ToRemove { hurry: true, ..ToRemove::default() };
         let removal = self.swarm.remove_stack(&stack, &plan, &limits).await?;
         self.all_gone(&removal)?;
         let proof = watch.until_undeployed(&[], true, &limits, |_| {}).await?;

@@ -1,7 +1,7 @@
 //! The disk budget (T4): a run does not begin where it would fill a disk and fail for that.
 
 use ccci_core::alert::AlertKind;
-use ccci_core::disk::{Room, Size};
+use ccci_core::disk::{DiskSpace, Size};
 
 use super::claim::Run;
 use crate::kept::KeptApp;
@@ -21,7 +21,7 @@ pub(crate) fn check(run: &Run) -> Result<(), Trouble> {
     // An engine on another machine has its disk there.
     let engine = run.swarm.node().root.as_deref();
     for place in [Some(settings.state_dir.as_path()), engine].into_iter().flatten() {
-        let room = Room::at(place)?;
+        let room = DiskSpace::at(place)?;
         if let Some(what) = room.and_then(|room| room.too_little(settings.disk_free)) {
             let hint = hint(&run.world)?;
             let (kind, id) = (AlertKind::Disk, &run.record.run);

@@ -3,7 +3,7 @@
 use ccci_core::gate;
 use ccci_core::report::{Deploys, Teardown};
 use ccci_core::stage::{CheckResult, Outcome, StageName, Status};
-use ccci_core::verdict::{Found, Judgement, Stopped, judge};
+use ccci_core::verdict::{Evidence, Judgement, Stopped, judge};
 
 use super::course::AfterRun;
 use crate::kept::quick::Left;
@@ -72,7 +72,7 @@ impl Findings {
 
     fn judge_stopped(&self, stopped: Option<&Stopped>) -> Judgement {
         let open = self.left.as_ref().and_then(|left| left.open.as_ref()).map(Trouble::stopped);
-        judge(&Found {
+        judge(&Evidence {
             stages: &self.stages,
             checks: &self.checks,
             deploys: self.deploys.clone(),

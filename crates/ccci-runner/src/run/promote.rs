@@ -49,7 +49,7 @@ pub(crate) async fn after(
     let before = app.commit();
     let subject = &course.subject;
     let latest = subject.observed.tags.newest();
-    let due = rules::due(&rules::Candidate {
+    let due = rules::due(&rules::Applicant {
         enrolled: subject.room.is_enrolled(app.recipe(), &entered.run.world),
         mode: course.plan.mode,
         narrowed: request.narrowed(),

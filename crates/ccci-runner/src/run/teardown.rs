@@ -10,7 +10,7 @@ use ccci_core::event::Event;
 use ccci_core::orphans;
 use ccci_core::record::{OwnedApp, OwnedRealm, RecordState, RunRecord};
 use ccci_core::report::Teardown;
-use ccci_core::swarm::{Extra, Limits, Plan, Swarm, WaitFailure};
+use ccci_core::swarm::{Extra, Limits, Swarm, ToRemove, WaitFailure};
 use ccci_core::wait::{self, CancellationToken};
 
 use super::claim::Run;
@@ -161,7 +161,7 @@ impl Removal<'_> {
     ) -> Result<Vec<String>, WaitFailure> {
         let found = self.swarm.secrets_by_name(&app.stack).await?;
         let extra = Extra { secrets: [found.secrets, app.secrets.clone()].concat(), ..found };
-        let plan = Plan { extra, secrets: true, volumes: true, hurry: true, spare: shares.to_vec() };
+        let plan = ToRemove { extra, secrets: true, volumes: true, hurry: true, spare: shares.to_vec() };
         let mut removal = self.swarm.remove_stack(&app.stack, &plan, limits).await?;
         if unlocked(&mut removal, self.world).await {
             removal = self.swarm.remove_stack(&app.stack, &plan, limits).await?;

@@ -10,12 +10,14 @@ use super::tar::shape;
 use super::{Give, Keep, Source};
 use crate::digests;
 use crate::error::{At, Here as _, SnapError};
-use crate::extents::{Digester, Digests, each_run, map_end, map_head, map_run, read_run, write_at};
+use crate::extents::{
+    Digester, Digests, Readable, Run, each_run, map_end, map_head, map_run, read_run, write_at,
+};
 use crate::job::Job;
 use crate::manifest;
 use crate::plant::Planter;
 use crate::record::{Kind, Record};
-use crate::walk::{id, open_quietly, open_root};
+use crate::walk::{Id, id, open_quietly, open_root};
 
 /// Lets an empty file share the blocks of another; false when this pair cannot (for one: a file whose blocks must not
 /// be copied on write beside one whose blocks are).
@@ -74,7 +76,7 @@ impl Keep for Cloner {
                 return Ok(());
             }
             digester.run(offset, length);
-            read_run(job, source.file, offset, length, source.at, &mut self.buffer, |offset, data| {
+            read_run(job, source.readable(), Run { offset, length }, &mut self.buffer, |offset, data| {
                 digester.data(data);
                 write_at(&into, offset, data, self.planter.at())
             })
@@ -111,7 +113,7 @@ pub(crate) fn sync_tree(tree: &Path) -> Result<(), SnapError> {
 pub(super) struct CloneReader<'a> {
     tree: PathBuf,
     dir: OwnedFd,
-    parents: Vec<(u64, u64)>,
+    parents: Vec<Id>,
     entered: bool,
     prove: bool,
     /// Where digests go that the manifest does not have.
@@ -193,7 +195,8 @@ impl Give for CloneReader<'_> {
         let mut digester = Digester::new(&shape);
         let mut copy = |digester: &mut Digester, offset, length| {
             digester.run(offset, length);
-            read_run(job, &file, offset, length, at, &mut self.buffer, |offset, data| {
+            let readable = Readable { file: &file, at };
+            read_run(job, readable, Run { offset, length }, &mut self.buffer, |offset, data| {
                 digester.data(data);
                 match into {
                     Some((into, there)) if !shared => write_at(into, offset, data, there),

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::digests;
 use crate::error::{At, SnapError};
-use crate::extents::Digests;
+use crate::extents::{Digests, Readable};
 use crate::job::Job;
 use crate::manifest;
 use crate::method::Method;
@@ -19,6 +19,12 @@ pub(crate) struct Source<'a> {
     pub(crate) file: &'a OwnedFd,
     pub(crate) record: &'a Record,
     pub(crate) at: At<'a>,
+}
+
+impl Source<'_> {
+    pub(crate) fn readable(&self) -> Readable<'_> {
+        Readable { file: self.file, at: self.at }
+    }
 }
 
 /// A back end that takes a volume in: entries come in the order of a walk.

@@ -9,7 +9,9 @@ use ccci_core::atomic::PathContext as _;
 
 use super::{Give, Keep, Source};
 use crate::error::{At, SnapError};
-use crate::extents::{CHUNK, Digester, Digests, each_run, map_end, map_head, map_run, read_run, write_at};
+use crate::extents::{
+    CHUNK, Digester, Digests, Run, each_run, map_end, map_head, map_run, read_run, write_at,
+};
 use crate::job::Job;
 use crate::manifest;
 use crate::record::{Kind, Record, Shape};
@@ -93,7 +95,7 @@ impl Keep for TarWriter {
         let mut copy = |offset, length| {
             copied += length;
             digester.run(offset, length);
-            read_run(job, source.file, offset, length, source.at, &mut buffer, |_, data| {
+            read_run(job, source.readable(), Run { offset, length }, &mut buffer, |_, data| {
                 digester.data(data);
                 self.write(data)
             })
@@ -165,20 +167,20 @@ impl TarReader {
     fn copy_run(
         &mut self,
         job: &Job<'_>,
-        (offset, length): (u64, u64),
+        run: Run,
         entry: &[u8],
         digester: &mut Digester,
         into: Option<(&OwnedFd, At<'_>)>,
     ) -> Result<(), SnapError> {
-        digester.run(offset, length);
+        digester.run(run.offset, run.length);
         let mut done = 0;
-        while done < length {
+        while done < run.length {
             job.check()?;
-            let want = usize::try_from(length - done).unwrap_or(CHUNK).min(CHUNK);
+            let want = usize::try_from(run.length - done).unwrap_or(CHUNK).min(CHUNK);
             self.exactly(want, entry)?;
             digester.data(&self.buffer);
             if let Some((file, at)) = into {
-                write_at(file, offset + done, &self.buffer, at)?;
+                write_at(file, run.offset + done, &self.buffer, at)?;
             }
             done += want as u64;
         }
@@ -217,13 +219,13 @@ impl Give for TarReader {
             for _ in 0..shape.extents {
                 let (offset, length) = manifest.run()?;
                 runs += length;
-                self.copy_run(job, (offset, length), path, &mut digester, into)?;
+                self.copy_run(job, Run { offset, length }, path, &mut digester, into)?;
             }
             if runs != shape.data {
                 return Err(self.damaged(path, "its hole map does not add up"));
             }
         } else {
-            self.copy_run(job, (0, shape.size), path, &mut digester, into)?;
+            self.copy_run(job, Run { offset: 0, length: shape.size }, path, &mut digester, into)?;
         }
         self.expect(&[0; BLOCK][..padding(shape.data)], path, "what follows it is not what was written")?;
         Ok(manifest.digests(&shape)? == Some(digester.finish()))

@@ -6,7 +6,7 @@ use std::path::Path;
 use ccci_snap::{Job, Method, Point};
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{World, facts, run};
+use crate::world::{World, origin, run};
 
 /// Where the child finds what it shall do, and where it says how it went.
 const ORDER: &str = "order";
@@ -88,7 +88,7 @@ fn the_child() {
     let (proof, places) = (world.proof(), world.places(method));
     match words[0] {
         "capture" => {
-            let staged = world.store.capture(&job, &proof, &places, &facts("second")).unwrap();
+            let staged = world.store.capture(&job, &proof, &places, &origin("second")).unwrap();
             staged.publish(&job).unwrap();
         }
         "seal" => assert!(world.store.open().unwrap().seal(&job).unwrap()),

@@ -8,7 +8,7 @@ use ccci_snap::{Job, Method, Point, SnapError};
 use tokio_util::sync::CancellationToken;
 
 use crate::lister::{diff, list};
-use crate::world::{Fs, World, facts, sh};
+use crate::world::{Fs, World, origin, sh};
 
 const TREE: &str = "mkdir d; head -c 70000 /dev/urandom > d/a; head -c 70000 /dev/urandom > d/b; echo one > one; \
     echo two > two; touch -d 2020-01-01 one two d/a d/b; ln -s one l; setfattr -n user.x -v y one; \
@@ -190,7 +190,7 @@ fn a_full_disk_is_told_before_anything_is_begun() {
     sh(&world.root, "head -c 15M /dev/zero > filler");
     let before = list(&tree);
     let (proof, places) = (world.proof(), world.places(Method::Tar));
-    let error = world.store.capture(&job, &proof, &places, &facts("second")).unwrap_err();
+    let error = world.store.capture(&job, &proof, &places, &origin("second")).unwrap_err();
     assert!(matches!(error, SnapError::NoSpace { unit: "bytes", .. }), "{error}");
     let error = snapshot.restore(&job, &proof, &places).unwrap_err();
     assert!(matches!(error, SnapError::NoSpace { .. }), "{error}");
@@ -217,7 +217,7 @@ fn a_disk_that_fills_up_on_the_way_leaves_all_that_was() {
     };
     let job = Job::new(CancellationToken::new(), &fill);
     let (proof, places) = (world.proof(), world.places(Method::Tar));
-    let error = world.store.capture(&job, &proof, &places, &facts("second")).unwrap_err();
+    let error = world.store.capture(&job, &proof, &places, &origin("second")).unwrap_err();
     assert!(is_full(&error), "{error}");
     sh(&world.root, "rm filler");
     world.store.sweep().unwrap();
@@ -238,7 +238,7 @@ fn failure_10_what_the_proof_does_not_cover_is_neither_kept_nor_restored() {
     let job = Job::default();
     let other = crate::engine::proof(&["app_data".to_owned()]);
     let places = world.places(Method::Tar);
-    let error = world.store.capture(&job, &other, &places, &facts("second")).unwrap_err();
+    let error = world.store.capture(&job, &other, &places, &origin("second")).unwrap_err();
     assert!(matches!(error, SnapError::NotProved { .. }), "{error}");
     let error = snapshot.restore(&job, &other, &places).unwrap_err();
     assert!(matches!(error, SnapError::NotProved { .. }), "{error}");

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::kinds;
 use crate::lister::{diff, list, list_without};
-use crate::world::{facts, sh};
+use crate::world::{origin, sh};
 
 /// A stack with one volume on the lab's engine, taken away when the test is over.
 struct Live {
@@ -83,7 +83,7 @@ impl Live {
         let (proof, store) = (self.proof().await, Store::new(self.state.path().join("app")));
         blocking(move || {
             let job = Job::default();
-            store.capture(&job, &proof, &[place], &facts("live"))?.publish(&job)
+            store.capture(&job, &proof, &[place], &origin("live"))?.publish(&job)
         })
         .await
     }

@@ -6,12 +6,12 @@ use std::path::Path;
 use ccci_snap::{Job, Method, SnapError, Snapshot};
 
 use crate::lister::{diff, list};
-use crate::world::{Fs, World, facts, run, sh};
+use crate::world::{Fs, World, origin, run, sh};
 
 impl World {
     /// Why these volumes cannot be kept.
     fn refused(&self, method: Method) -> String {
-        let refused = self.store.capture(&Job::default(), &self.proof(), &self.places(method), &facts("no"));
+        let refused = self.store.capture(&Job::default(), &self.proof(), &self.places(method), &origin("no"));
         assert!(self.store.sweep().unwrap(), "what was begun is there to be swept");
         refused.unwrap_err().to_string()
     }

@@ -3,11 +3,11 @@
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use ccci_snap::{Job, Method, Need, Proof, Seen, Snapshot, StageState};
+use ccci_snap::{Job, Method, Need, Proof, Snapshot, StageState, StoreSeen};
 
 use crate::damage::SPOIL;
 use crate::lister::{diff, list};
-use crate::world::{Fs, World, facts, sh};
+use crate::world::{Fs, World, origin, sh};
 
 const TREE: &str = "mkdir d; yes ROTTEN-A | head -c 70000 > d/a; yes ROTTEN-B | head -c 70000 > d/b; \
     echo one > one; echo two > two; touch -d 2020-01-01 one two d/a d/b; ln -s one l; \
@@ -138,9 +138,9 @@ fn what_was_replaced_lies_beside_until_it_is_swept() {
     let job = Job::default();
     drop(world.keep(Method::Tar));
     let places = world.places(Method::Tar);
-    let staged = world.store.capture(&job, &world.proof(), &places, &facts("second")).unwrap();
+    let staged = world.store.capture(&job, &world.proof(), &places, &origin("second")).unwrap();
     assert_eq!(staged.exchange(&job).unwrap().env().unwrap(), b"second");
-    assert_eq!(world.store.look(), Seen { snapshot: true, staging: true });
+    assert_eq!(world.store.look(), StoreSeen { snapshot: true, staging: true });
     assert!(world.store.sweep().unwrap());
     assert_eq!(world.store.open().unwrap().env().unwrap(), b"second");
 }

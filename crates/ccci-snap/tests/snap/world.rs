@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ccci_core::swarm::Undeployed;
-use ccci_snap::{Facts, Job, Method, Place, Snapshot, Store};
+use ccci_snap::{Job, Method, Origin, Place, Snapshot, Store};
 
 use crate::engine::proof;
 
@@ -142,14 +142,14 @@ impl World {
     /// Keeps all volumes and publishes.
     pub(crate) fn keep(&self, method: Method) -> Snapshot {
         let job = Job::default();
-        let staged = self.store.capture(&job, &self.proof(), &self.places(method), &facts("first")).unwrap();
+        let staged = self.store.capture(&job, &self.proof(), &self.places(method), &origin("first")).unwrap();
         staged.publish(&job).unwrap()
     }
 }
 
 /// What a caller knows; `env` tells states apart.
-pub(crate) fn facts(env: &str) -> Facts {
-    Facts {
+pub(crate) fn origin(env: &str) -> Origin {
+    Origin {
         recipe: "app".parse().unwrap(),
         version: Some("1.2.3+4.5".parse().unwrap()),
         commit: "0123456789abcdef0123456789abcdef01234567".parse().unwrap(),

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ccci_core::secret::Secret;
 use reqwest::Url;
 
-use super::{Arrived, Browser, Fault, LoginError, Step, denied, nowhere};
+use super::{Arrived, Browser, Cause, LoginError, Step, denied, nowhere};
 use crate::http;
 use crate::oidc::{Issuer, Tokens};
 use crate::realm::{Client, User};
@@ -30,14 +30,14 @@ pub struct CodeLogin<'a> {
 pub async fn code_login(issuer: &Issuer, login: &CodeLogin<'_>) -> Result<(Tokens, Claims), LoginError> {
     let once = Once::draw(issuer)?;
     let lost =
-        |e| LoginError { step: Step::Start, fault: Fault::Http(e), seen: Box::new(nowhere(issuer.url())) };
+        |e| LoginError { step: Step::Start, cause: Cause::Http(e), seen: Box::new(nowhere(issuer.url())) };
     let start = once.authorize(issuer, login).map_err(lost)?;
     let back = http::address(login.redirect_uri).map_err(lost)?;
     let at = http::address(issuer.url()).map_err(lost)?;
     let mut browser = Browser::new(issuer.wire.clone(), at, Vec::new());
     match browser.through_the_form(start, login.user, Some(&back)).await? {
         Arrived::Stopped(url) => once.exchange(issuer, login, &browser, &url).await,
-        Arrived::Page(page) => Err(browser.fault(Step::Callback, &page.url, Fault::Foreign)),
+        Arrived::Page(page) => Err(browser.stopped(Step::Callback, &page.url, Cause::Foreign)),
     }
 }
 
@@ -53,8 +53,8 @@ impl Once {
         let draw = || {
             let mut bytes = [0; 32];
             getrandom::fill(&mut bytes).map(|()| URL_SAFE_NO_PAD.encode(bytes)).map_err(|e| {
-                let fault = Fault::Random { why: e.to_string() };
-                LoginError { step: Step::Start, fault, seen: Box::new(nowhere(issuer.url())) }
+                let cause = Cause::Random { why: e.to_string() };
+                LoginError { step: Step::Start, cause, seen: Box::new(nowhere(issuer.url())) }
             })
         };
         Ok(Self { state: draw()?, nonce: draw()?, verifier: Secret::new(draw()?) })
@@ -85,7 +85,7 @@ impl Once {
         browser: &Browser,
         back: &Url,
     ) -> Result<(Tokens, Claims), LoginError> {
-        let fail = |fault| browser.fault(Step::Callback, back, fault);
+        let fail = |cause| browser.stopped(Step::Callback, back, cause);
         let code = self.code(issuer, back).map_err(fail)?;
         let mut form = vec![
             ("grant_type", "authorization_code"),
@@ -97,32 +97,32 @@ impl Once {
         if login.pkce {
             form.push(("code_verifier", self.verifier.expose()));
         }
-        let fail = |fault| browser.fault(Step::Session, back, fault);
-        let tokens = issuer.tokens(&form, &login.user.name).await.map_err(|e| fail(Fault::Exchange(e)))?;
-        let missing = || fail(Fault::IdToken(TokenError::Claims { why: "there is no ID token".to_owned() }));
+        let fail = |cause| browser.stopped(Step::Session, back, cause);
+        let tokens = issuer.tokens(&form, &login.user.name).await.map_err(|e| fail(Cause::Exchange(e)))?;
+        let missing = || fail(Cause::IdToken(TokenError::Claims { why: "there is no ID token".to_owned() }));
         let id = tokens.id.as_ref().ok_or_else(missing)?;
         let claims = issuer.verify(id, Audience::Contains(&login.client.id)).await;
-        let claims = claims.map_err(|e| fail(Fault::Exchange(e)))?;
+        let claims = claims.map_err(|e| fail(Cause::Exchange(e)))?;
         if claims.text("nonce") != Some(&self.nonce) {
             let why = "its `nonce` is not the one that was sent".to_owned();
-            return Err(fail(Fault::IdToken(TokenError::Claims { why })));
+            return Err(fail(Cause::IdToken(TokenError::Claims { why })));
         }
         Ok((tokens, claims))
     }
 
     /// The code on the way back, if it answers this login.
-    fn code(&self, issuer: &Issuer, back: &Url) -> Result<Secret, Fault> {
+    fn code(&self, issuer: &Issuer, back: &Url) -> Result<Secret, Cause> {
         let get = |wanted: &str| back.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value);
         if get("state").as_deref() != Some(&self.state) {
-            return Err(Fault::BadReturn { what: "another state than the one that was sent" });
+            return Err(Cause::BadReturn { what: "another state than the one that was sent" });
         }
-        if let Some(fault) = denied(back) {
-            return Err(fault);
+        if let Some(cause) = denied(back) {
+            return Err(cause);
         }
         if get("iss").is_some_and(|iss| iss != issuer.url()) {
-            return Err(Fault::BadReturn { what: "the name of another issuer" });
+            return Err(Cause::BadReturn { what: "the name of another issuer" });
         }
-        let code = get("code").ok_or(Fault::BadReturn { what: "no code" })?;
+        let code = get("code").ok_or(Cause::BadReturn { what: "no code" })?;
         let code = Secret::new(code.into_owned());
         issuer.wire.redactor.learn(&code);
         Ok(code)

@@ -37,7 +37,7 @@ impl fmt::Display for Step {
 /// What the browser saw last. Clean of secrets; the values of queries are left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Seen {
+pub struct Ending {
     /// The address.
     pub url: String,
     /// The answer's status; none if it was not asked.
@@ -48,7 +48,7 @@ pub struct Seen {
     pub trail: Vec<String>,
 }
 
-impl fmt::Display for Seen {
+impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.url)?;
         if let Some(status) = self.status {
@@ -63,22 +63,22 @@ impl fmt::Display for Seen {
 
 /// A login that did not come about.
 #[derive(Debug, thiserror::Error)]
-#[error("{step}: {fault}; seen: {seen}")]
+#[error("{step}: {cause}; seen: {seen}")]
 #[non_exhaustive]
 pub struct LoginError {
     /// Where.
     pub step: Step,
     /// What is wrong.
     #[source]
-    pub fault: Fault,
+    pub cause: Cause,
     /// What was seen.
-    pub seen: Box<Seen>,
+    pub seen: Box<Ending>,
 }
 
 /// What is wrong with a step of a login.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Fault {
+pub enum Cause {
     /// The exchange did not come about.
     #[error("no answer: {0}")]
     Http(#[source] HttpError),

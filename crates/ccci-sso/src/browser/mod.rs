@@ -13,7 +13,7 @@ use reqwest::header::{ACCEPT, COOKIE, LOCATION, SET_COOKIE};
 use reqwest::{Method, Url};
 
 pub use code::{CodeLogin, code_login};
-pub use error::{Fault, LoginError, Seen, Step};
+pub use error::{Cause, Ending, LoginError, Step};
 
 use crate::http::{self, Answer, BODY_MAX, HttpError, Net, Wire};
 use crate::realm::User;
@@ -69,11 +69,11 @@ impl Session {
     async fn open(&mut self, path: &str, script: bool) -> Result<Page, LoginError> {
         let from = self.landing.url.clone();
         let url =
-            from.join(path).map_err(|_| self.browser.fault(Step::Session, &from, Fault::BadRedirect))?;
+            from.join(path).map_err(|_| self.browser.stopped(Step::Session, &from, Cause::BadRedirect))?;
         let to = Navigation { step: Step::Session, url, form: None, from: Some(from), stop_at: None, script };
         match self.browser.go(to).await? {
             Arrived::Page(page) => Ok(page),
-            Arrived::Stopped(url) => Err(self.browser.fault(Step::Session, &url, Fault::BadRedirect)),
+            Arrived::Stopped(url) => Err(self.browser.stopped(Step::Session, &url, Cause::BadRedirect)),
         }
     }
 
@@ -96,19 +96,19 @@ impl Session {
 
 /// Logs in at an app and ends there, with a cookie of its own.
 pub async fn login(net: &Net, login: &Login<'_>) -> Result<Session, LoginError> {
-    let lost = |fault| LoginError { step: Step::Start, fault, seen: Box::new(nowhere(login.start)) };
-    let start = http::address(login.start).map_err(|e| lost(Fault::Http(e)))?;
-    let issuer = http::address(login.issuer).map_err(|e| lost(Fault::Http(e)))?;
+    let lost = |cause| LoginError { step: Step::Start, cause, seen: Box::new(nowhere(login.start)) };
+    let start = http::address(login.start).map_err(|e| lost(Cause::Http(e)))?;
+    let issuer = http::address(login.issuer).map_err(|e| lost(Cause::Http(e)))?;
     let also = login.also.iter().map(|origin| http::address(origin));
-    let also: Vec<Url> = also.collect::<Result<_, _>>().map_err(|e| lost(Fault::Http(e)))?;
-    let wire = Wire::new(net).map_err(|e| lost(Fault::Http(e)))?;
+    let also: Vec<Url> = also.collect::<Result<_, _>>().map_err(|e| lost(Cause::Http(e)))?;
+    let wire = Wire::new(net).map_err(|e| lost(Cause::Http(e)))?;
     let mut browser = Browser::new(wire, issuer, [vec![start.clone()], also].concat());
     let landing = match browser.through_the_form(start, login.user, None).await? {
         Arrived::Page(page) => page,
-        Arrived::Stopped(url) => return Err(browser.fault(Step::Callback, &url, Fault::BadRedirect)),
+        Arrived::Stopped(url) => return Err(browser.stopped(Step::Callback, &url, Cause::BadRedirect)),
     };
     if browser.jar.of(&landing.url).is_empty() {
-        return Err(browser.fault(Step::Session, &landing.url, Fault::NoCookie));
+        return Err(browser.stopped(Step::Session, &landing.url, Cause::NoCookie));
     }
     Ok(Session { browser, landing })
 }
@@ -167,20 +167,20 @@ impl Browser {
         let at_issuer = same_host(&page.url, &self.issuer);
         if page.status >= 400 {
             let step = if at_issuer { Step::Form } else { Step::Start };
-            return Err(self.fault(step, &page.url, Fault::Status { message: self.message(&page) }));
+            return Err(self.stopped(step, &page.url, Cause::Status { message: self.message(&page) }));
         }
         if !at_issuer {
             let issuer = self.wire.shown(&self.issuer);
-            return Err(self.fault(Step::Start, &page.url, Fault::NotSent { issuer }));
+            return Err(self.stopped(Step::Start, &page.url, Cause::NotSent { issuer }));
         }
         let Some((form, fields)) = login_form(&page, user) else {
-            return Err(self.fault(Step::Form, &page.url, Fault::NoForm { message: self.message(&page) }));
+            return Err(self.stopped(Step::Form, &page.url, Cause::NoForm { message: self.message(&page) }));
         };
-        let fault = |browser: &Self, fault| browser.fault(Step::Form, &page.url, fault);
-        let action = page.url.join(&form.action).map_err(|_| fault(self, Fault::BadRedirect))?;
+        let cause = |browser: &Self, cause| browser.stopped(Step::Form, &page.url, cause);
+        let action = page.url.join(&form.action).map_err(|_| cause(self, Cause::BadRedirect))?;
         if !same_host(&action, &self.issuer) || !form.post {
             // The password goes to the issuer, in a body, or nowhere.
-            return Err(self.fault(Step::Form, &action, Fault::Foreign));
+            return Err(self.stopped(Step::Form, &action, Cause::Foreign));
         }
         let from = Some(page.url);
         let sent = Navigation {
@@ -202,23 +202,23 @@ impl Browser {
     fn judge(&self, page: &Page, user: &User) -> Result<(), LoginError> {
         if !same_host(&page.url, &self.issuer) {
             if page.status >= 400 {
-                let fault = Fault::Status { message: self.message(page) };
-                return Err(self.fault(Step::Callback, &page.url, fault));
+                let cause = Cause::Status { message: self.message(page) };
+                return Err(self.stopped(Step::Callback, &page.url, cause));
             }
             return Ok(());
         }
         if self.returned {
-            return Err(self.fault(Step::Callback, &page.url, Fault::SentAgain));
+            return Err(self.stopped(Step::Callback, &page.url, Cause::SentAgain));
         }
         let message = self.message(page);
-        let fault = if page.status < 400 && login_form(page, user).is_some() || page.status == 401 {
-            Fault::WrongCredentials { user: user.name.clone(), message }
+        let cause = if page.status < 400 && login_form(page, user).is_some() || page.status == 401 {
+            Cause::WrongCredentials { user: user.name.clone(), message }
         } else if page.status >= 400 {
-            Fault::Status { message }
+            Cause::Status { message }
         } else {
-            Fault::OtherPage { message }
+            Cause::OtherPage { message }
         };
-        Err(self.fault(Step::Credentials, &page.url, fault))
+        Err(self.stopped(Step::Credentials, &page.url, cause))
     }
 
     /// Follows a navigation to its end, within the app and the issuer.
@@ -236,22 +236,22 @@ impl Browser {
                 return Ok(Arrived::Stopped(url));
             }
             if !self.app.iter().chain([&self.issuer]).any(|known| same_host(known, &url)) {
-                return Err(self.fault(step, &url, Fault::Foreign));
+                return Err(self.stopped(step, &url, Cause::Foreign));
             }
-            if let Some(fault) = denied(&url).filter(|_| away) {
-                return Err(self.fault(step, &url, fault));
+            if let Some(cause) = denied(&url).filter(|_| away) {
+                return Err(self.stopped(step, &url, cause));
             }
             let fetched = self.fetch(&url, form.as_deref(), from.as_ref(), script).await;
-            let answer = fetched.map_err(|e| self.fault(step, &url, Fault::Http(e)))?;
+            let answer = fetched.map_err(|e| self.stopped(step, &url, Cause::Http(e)))?;
             let body = answer.text();
             self.last = Some((answer.status, http::title(&body)));
             if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
                 return Ok(Arrived::Page(Page { url, status: answer.status, body }));
             }
             let next = answer.headers.get(LOCATION).and_then(|to| url.join(to.to_str().ok()?).ok());
-            let next = next.ok_or_else(|| self.fault(step, &url, Fault::BadRedirect))?;
+            let next = next.ok_or_else(|| self.stopped(step, &url, Cause::BadRedirect))?;
             if self.trail.len() == REDIRECTS {
-                return Err(self.fault(step, &url, Fault::Loop { limit: REDIRECTS }));
+                return Err(self.stopped(step, &url, Cause::Loop { limit: REDIRECTS }));
             }
             self.trail.push(self.wire.shown(&url));
             if answer.status < 307 {
@@ -291,15 +291,15 @@ impl Browser {
         message.map(|message| http::short(&self.wire.redactor.clean(&message)))
     }
 
-    fn fault(&self, step: Step, url: &Url, fault: Fault) -> LoginError {
+    fn stopped(&self, step: Step, url: &Url, cause: Cause) -> LoginError {
         let (status, page) = match &self.last {
             Some((status, title)) => (Some(*status), self.wire.redactor.clean(title)),
             None => (None, String::new()),
         };
         LoginError {
             step,
-            fault,
-            seen: Box::new(Seen { url: self.wire.shown(url), status, page, trail: self.trail.clone() }),
+            cause,
+            seen: Box::new(Ending { url: self.wire.shown(url), status, page, trail: self.trail.clone() }),
         }
     }
 }
@@ -313,12 +313,12 @@ fn login_form(page: &Page, user: &User) -> Option<(Form, Vec<(String, String)>)>
 }
 
 /// The issuer's way to say no: back to the app, with an error's name.
-fn denied(url: &Url) -> Option<Fault> {
+fn denied(url: &Url) -> Option<Cause> {
     let get = |wanted: &str| {
         url.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| http::short(&value))
     };
     get("state")?;
-    Some(Fault::Denied { error: get("error")?, description: get("error_description") })
+    Some(Cause::Denied { error: get("error")?, description: get("error_description") })
 }
 
 /// One server: the same host and port, where the ports of http and https count as one, since apps lead from the
@@ -327,8 +327,8 @@ fn same_host(a: &Url, b: &Url) -> bool {
     a.host_str() == b.host_str() && a.port() == b.port() && matches!(a.scheme(), "http" | "https")
 }
 
-fn nowhere(url: &str) -> Seen {
-    Seen {
+fn nowhere(url: &str) -> Ending {
+    Ending {
         url: url.split('?').next().unwrap_or_default().to_owned(),
         status: None,
         page: String::new(),

@@ -1,13 +1,13 @@
 //! Logins through the form: at an app, by a client of our own, and every way in which they fail.
 
 use ccci_core::secret::Secret;
-use ccci_sso::browser::{CodeLogin, Fault, Login, LoginError, Session, Step, code_login, login};
+use ccci_sso::browser::{Cause, CodeLogin, Login, LoginError, Session, Step, code_login, login};
 use ccci_sso::{Issuer, Realm, RealmSpec, User};
 
 use crate::keycloak::{BACK, LoginFault, World, state_id};
 
-/// Whether a fault is the one that is due.
-type Fits = fn(&Fault) -> bool;
+/// Whether a cause is the one that is due.
+type Fits = fn(&Cause) -> bool;
 
 async fn realm(world: &World, pkce: bool) -> Realm {
     let (recipe, run) = ("docs".parse().unwrap(), "0a1b2c".parse().unwrap());
@@ -20,11 +20,11 @@ async fn at(world: &World, realm: &Realm, page: &str) -> Result<Session, LoginEr
     login(&world.net(), &Login { start: &start, issuer: &realm.issuer, user: &realm.user, also: &[] }).await
 }
 
-/// The error of a login at the app's page with this fault.
-async fn failing(fault: LoginFault, page: &str) -> LoginError {
+/// The error of a login at the app's page with this cause.
+async fn failing(cause: LoginFault, page: &str) -> LoginError {
     let world = World::start().await;
     let realm = realm(&world, false).await;
-    world.with(|f| f.login = fault);
+    world.with(|f| f.login = cause);
     let error = at(&world, &realm, page).await.unwrap_err();
     let shown = format!("{error} {error:?}");
     for secret in ["canary", realm.user.password.expose(), "s-1"] {
@@ -63,7 +63,7 @@ async fn a_wrong_password_is_told_with_the_pages_own_words() {
     realm.user.password = Secret::new("canary-wrong".to_owned());
     let error = at(&world, &realm, "login").await.unwrap_err();
     assert_eq!(error.step, Step::Credentials);
-    let Fault::WrongCredentials { user, message } = &error.fault else { panic!("{error}") };
+    let Cause::WrongCredentials { user, message } = &error.cause else { panic!("{error}") };
     assert_eq!((user.as_str(), message.as_deref()), ("tester", Some("Invalid username or password.")));
     assert!(!format!("{error} {error:?}").contains("canary-wrong"));
     assert_eq!(world.fake.count("POST /realms/docs-0a1b2c/login"), 1);
@@ -72,22 +72,22 @@ async fn a_wrong_password_is_told_with_the_pages_own_words() {
 #[tokio::test]
 async fn what_the_issuer_does_wrong_is_told_at_its_step() {
     let table: [(LoginFault, Step, Fits); 8] = [
-        (LoginFault::NoForm, Step::Form, |f| matches!(f, Fault::NoForm { message: None })),
+        (LoginFault::NoForm, Step::Form, |f| matches!(f, Cause::NoForm { message: None })),
         (
             LoginFault::ErrorPage,
             Step::Form,
-            |f| matches!(f, Fault::Status { message: Some(m) } if m == "Invalid parameter: redirect_uri"),
+            |f| matches!(f, Cause::Status { message: Some(m) } if m == "Invalid parameter: redirect_uri"),
         ),
-        (LoginFault::ForeignForm, Step::Form, |f| matches!(f, Fault::Foreign)),
-        (LoginFault::GetForm, Step::Form, |f| matches!(f, Fault::Foreign)),
-        (LoginFault::UpdatePassword, Step::Credentials, |f| matches!(f, Fault::OtherPage { .. })),
-        (LoginFault::NoLocation, Step::Credentials, |f| matches!(f, Fault::BadRedirect)),
-        (LoginFault::ForeignReturn, Step::Callback, |f| matches!(f, Fault::Foreign)),
-        (LoginFault::WrongState, Step::Callback, |f| matches!(f, Fault::Status { .. })),
+        (LoginFault::ForeignForm, Step::Form, |f| matches!(f, Cause::Foreign)),
+        (LoginFault::GetForm, Step::Form, |f| matches!(f, Cause::Foreign)),
+        (LoginFault::UpdatePassword, Step::Credentials, |f| matches!(f, Cause::OtherPage { .. })),
+        (LoginFault::NoLocation, Step::Credentials, |f| matches!(f, Cause::BadRedirect)),
+        (LoginFault::ForeignReturn, Step::Callback, |f| matches!(f, Cause::Foreign)),
+        (LoginFault::WrongState, Step::Callback, |f| matches!(f, Cause::Status { .. })),
     ];
-    for (fault, step, fits) in table {
-        let error = failing(fault, "login").await;
-        assert!(error.step == step && fits(&error.fault), "{fault:?}: {error:?}");
+    for (cause, step, fits) in table {
+        let error = failing(cause, "login").await;
+        assert!(error.step == step && fits(&error.cause), "{cause:?}: {error:?}");
     }
     let error = failing(LoginFault::Denied, "login").await;
     assert!(error.to_string().contains("answered the app with `access_denied` and says `No way`"), "{error}");
@@ -96,18 +96,18 @@ async fn what_the_issuer_does_wrong_is_told_at_its_step() {
 #[tokio::test]
 async fn what_the_app_does_wrong_is_told_at_its_step() {
     let error = failing(LoginFault::None, "welcome").await;
-    assert!(matches!(error.fault, Fault::NotSent { .. }), "{error}");
+    assert!(matches!(error.cause, Cause::NotSent { .. }), "{error}");
     assert!(error.seen.page.contains("Welcome"), "{error}");
     let error = failing(LoginFault::None, "broken").await;
     assert_eq!((error.step, error.seen.status), (Step::Start, Some(502)));
     let error = failing(LoginFault::None, "loop").await;
-    assert!(matches!(error.fault, Fault::Loop { limit: 20 }), "{error}");
+    assert!(matches!(error.cause, Cause::Loop { limit: 20 }), "{error}");
     assert_eq!(error.seen.trail.len(), 20);
     let error = failing(LoginFault::None, "elsewhere").await;
     assert_eq!(error.seen.url, "http://evil.test/realms/x?client_secret=…");
-    assert!(matches!(error.fault, Fault::Foreign) && error.seen.status.is_none(), "{error}");
+    assert!(matches!(error.cause, Cause::Foreign) && error.seen.status.is_none(), "{error}");
     let error = failing(LoginFault::LostCookie, "login").await;
-    assert!(matches!((error.step, &error.fault), (Step::Callback, Fault::SentAgain)), "{error}");
+    assert!(matches!((error.step, &error.cause), (Step::Callback, Cause::SentAgain)), "{error}");
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn a_callback_that_fails_and_an_app_without_a_session_are_told() {
     );
     world.with(|f| (f.callback, f.no_cookie) = (None, true));
     let error = at(&world, &realm, "login").await.unwrap_err();
-    assert!(matches!((error.step, &error.fault), (Step::Session, Fault::NoCookie)), "{error}");
+    assert!(matches!((error.step, &error.cause), (Step::Session, Cause::NoCookie)), "{error}");
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn a_server_that_is_gone_and_addresses_that_are_none_are_told() {
     for start in [format!("http://{free}/login?next=canary"), "nonsense?x=canary".to_owned()] {
         let login = Login { start: &start, issuer: "http://kc.lab.test/realms/x", user: &user, also: &[] };
         let error = super::browser::login(&crate::fake::net(), &login).await.unwrap_err();
-        assert!(matches!((error.step, &error.fault), (Step::Start, Fault::Http(_))), "{error}");
+        assert!(matches!((error.step, &error.cause), (Step::Start, Cause::Http(_))), "{error}");
         assert!(!error.seen.url.contains("canary"), "{error}");
     }
 }
@@ -164,20 +164,20 @@ async fn the_way_back_must_answer_this_login() {
     let world = World::start().await;
     let with_pkce = realm(&world, true).await;
     let error = by_code(&world, &with_pkce, false).await.unwrap_err();
-    assert!(matches!(&error.fault, Fault::Denied { error, .. } if error == "invalid_request"), "{error}");
+    assert!(matches!(&error.cause, Cause::Denied { error, .. } if error == "invalid_request"), "{error}");
 
     let table: [(LoginFault, Fits); 4] = [
-        (LoginFault::WrongState, |f| matches!(f, Fault::BadReturn { what } if what.contains("state"))),
-        (LoginFault::Denied, |f| matches!(f, Fault::Denied { error, .. } if error == "access_denied")),
-        (LoginFault::OtherNonce, |f| matches!(f, Fault::IdToken(_))),
-        (LoginFault::ForeignReturn, |f| matches!(f, Fault::Foreign)),
+        (LoginFault::WrongState, |f| matches!(f, Cause::BadReturn { what } if what.contains("state"))),
+        (LoginFault::Denied, |f| matches!(f, Cause::Denied { error, .. } if error == "access_denied")),
+        (LoginFault::OtherNonce, |f| matches!(f, Cause::IdToken(_))),
+        (LoginFault::ForeignReturn, |f| matches!(f, Cause::Foreign)),
     ];
-    for (fault, fits) in table {
+    for (cause, fits) in table {
         let world = World::start().await;
         let realm = realm(&world, false).await;
-        world.with(|f| f.login = fault);
+        world.with(|f| f.login = cause);
         let error = by_code(&world, &realm, true).await.unwrap_err();
-        assert!(fits(&error.fault), "{fault:?}: {error:?}");
+        assert!(fits(&error.cause), "{cause:?}: {error:?}");
         assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
     }
     let world = World::start().await;

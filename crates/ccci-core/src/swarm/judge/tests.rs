@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::swarm::facts::{Mode, Restart, TaskFacts, Update};
+use crate::swarm::facts::{Restart, ServiceMode, TaskFacts, Update};
 use crate::swarm::{Moved, NotMoved, moved};
 
 mod answers;
@@ -319,14 +319,14 @@ fn one_shots_and_limited_attempts_fail_for_certain() {
     // Done once is done, also when it may be started again after failures, and for a job.
     facts.tasks[0].state = TaskState::Complete;
     assert_eq!(on(seen(&[facts.clone()])), "converged");
-    facts.services[0].mode = Mode::Job(2);
+    facts.services[0].mode = ServiceMode::Job(2);
     assert_eq!(on(seen(&[facts])), "app: 1/2 done, no task yet");
 }
 
 #[test]
 fn a_half_update_is_certain_after_the_window() {
     let mut facts = recorded("before-update", 5);
-    facts.services[0].mode = Mode::Replicated(2);
+    facts.services[0].mode = ServiceMode::Replicated(2);
     facts.services[0].update = Some(update(UpdateState::Paused));
     let mut old = facts.tasks[0].clone();
     old.id = "old".into();

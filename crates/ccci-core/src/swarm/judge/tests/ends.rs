@@ -38,7 +38,7 @@ fn ended(restart: Restart) -> StackFacts {
 
 #[test]
 fn r15_a_routed_service_without_a_task_is_a_failure_by_itself() {
-    let none = |facts: StackFacts| with(facts, |facts| facts.services[0].mode = Mode::Replicated(0));
+    let none = |facts: StackFacts| with(facts, |facts| facts.services[0].mode = ServiceMode::Replicated(0));
     let up = two(10, 0, &[]);
     assert_eq!(
         on(seen(&[none(routed(up.clone()))])),
@@ -48,7 +48,7 @@ fn r15_a_routed_service_without_a_task_is_a_failure_by_itself() {
     assert_eq!(on(seen(&[none(up.clone())])), "converged");
     let global = |facts: StackFacts, fits: Option<u64>| {
         with(facts, |facts| {
-            facts.services[0].mode = Mode::Global;
+            facts.services[0].mode = ServiceMode::Global;
             facts.services[0].fits = fits;
             facts.services[0].template = json!({"Placement": {"Constraints": ["node.role==worker"]}});
         })
@@ -78,7 +78,7 @@ fn r15_a_server_that_ended_well_is_a_failure_where_it_is_routed() {
     assert!(on(seen(&[routed(ended(Restart::Any))])).starts_with("app: 0/1"));
     // One of two still serves.
     let one_left = with(routed(ended(Restart::OnFailure)), |facts| {
-        facts.services[0].mode = Mode::Replicated(2);
+        facts.services[0].mode = ServiceMode::Replicated(2);
         let mut other = facts.tasks[0].clone();
         (other.id, other.place) = ("other".into(), "2".into());
         (other.state, other.wanted) = (TaskState::Running, TaskState::Running);
