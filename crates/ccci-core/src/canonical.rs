@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::atomic::{self, PathContext as _, PathError};
 use crate::git::Commit;
-use crate::names::{AppDomain, AppLabel, BaseDomain, NameError, RecipeName, RunId};
+use crate::names::{AppDomain, AppLabel, BaseDomain, NameError, RecipeName, RunId, VolumeName};
 use crate::statefile::{self, StateError, StateFile};
 use crate::txn::Journal;
 use crate::version::RecipeVersion;
@@ -52,11 +52,11 @@ pub struct VolumeMark {
     /// Of idle volumes, by name: what tells the root directory, its inode and its birth. A volume that somebody has removed
     /// and made anew has another, and is not the known-good whatever its name. None of a volume whose files cannot be reached.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub roots: BTreeMap<String, String>,
+    pub roots: BTreeMap<VolumeName, String>,
     /// Of idle volumes, by name: the digest of the stamps of all entries. Nobody can set an entry's change time, so what was
     /// changed and given its old time and size again is seen too. None in a mark of before there were stamps.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub stamps: BTreeMap<String, String>,
+    pub stamps: BTreeMap<VolumeName, String>,
 }
 
 impl StateFile for VolumeMark {
@@ -95,12 +95,12 @@ impl VolumeMark {
     }
 
     /// That they are the known-good, these very ones, by their roots and by their stamps.
-    pub fn idle(roots: BTreeMap<String, String>, stamps: BTreeMap<String, String>) -> Self {
+    pub fn idle(roots: BTreeMap<VolumeName, String>, stamps: BTreeMap<VolumeName, String>) -> Self {
         Self { schema: Self::SCHEMA, status: VolumeStatus::Idle, run: None, roots, stamps }
     }
 
     /// Whether they are the known-good, seen by the roots that they have now.
-    pub fn is_idle(&self, roots: &BTreeMap<String, String>) -> bool {
+    pub fn is_idle(&self, roots: &BTreeMap<VolumeName, String>) -> bool {
         self.status == VolumeStatus::Idle && self.roots == *roots
     }
 }
@@ -208,7 +208,8 @@ mod tests {
 
     #[test]
     fn a_volume_that_was_made_anew_is_not_the_known_good_whatever_its_name() {
-        let roots = |root: &str| BTreeMap::from([("warm-blog_lab_test_content".to_owned(), root.to_owned())]);
+        let roots =
+            |root: &str| BTreeMap::from([("warm-blog_lab_test_content".parse().unwrap(), root.to_owned())]);
         let idle = VolumeMark::idle(roots("7, made at 1.5"), BTreeMap::new());
         assert!(idle.is_idle(&roots("7, made at 1.5")));
         assert!(!idle.is_idle(&roots("8, made at 1.5")) && !idle.is_idle(&BTreeMap::new()));

@@ -148,6 +148,60 @@ fn form(what: &'static str, text: &str, why: &'static str) -> NameError {
     NameError::Form { what, text: text.to_owned(), why }
 }
 
+name! {
+    /// The full name of a volume on an engine: `<stack>_<its name in the compose file>`, or a fixed one.
+    VolumeName
+}
+
+impl VolumeName {
+    /// A name that an engine gave: it has taken it, so it is one.
+    pub(crate) fn of_engine(name: String) -> Self {
+        Self(name)
+    }
+
+    /// Whether the name begins with the stack's: `<stack>_…`. One that does not is fixed, and every deploy has the same.
+    pub fn is_named_after(&self, stack: &StackName) -> bool {
+        self.0.strip_prefix(&stack.scoped("")).is_some_and(|rest| !rest.is_empty())
+    }
+}
+
+impl PartialEq<&str> for VolumeName {
+    fn eq(&self, text: &&str) -> bool {
+        self.0 == *text
+    }
+}
+
+impl PartialEq<String> for VolumeName {
+    fn eq(&self, text: &String) -> bool {
+        self.0 == *text
+    }
+}
+
+impl PartialEq<VolumeName> for String {
+    fn eq(&self, name: &VolumeName) -> bool {
+        *self == name.0
+    }
+}
+
+impl FromStr for VolumeName {
+    type Err = NameError;
+
+    /// What an engine takes: letters, digits, `_`, `.` and `-`, the first a letter or a digit.
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+        let sound = text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(allowed);
+        if sound {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NameError::Form {
+                what: "volume's name",
+                text: text.to_owned(),
+                why: "letters, digits, `_`, `.` and `-`, the first a letter or a digit",
+            })
+        }
+    }
+}
+
 impl FromStr for RecipeName {
     type Err = NameError;
 

@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         (Swarm::connect().await?, Limits::new(Duration::from_secs(30), CancellationToken::new()));
     let undeployed =
         swarm.watch(&domain.stack()).await?.until_undeployed(&[], false, &limits, |_| {}).await?;
-    let places = [Place::find(&Engine::connect().await?, &volume, &dir).await?];
+    let places = [Place::find(&Engine::connect().await?, &volume.parse()?, &dir).await?];
 
     // Copying is no work for the threads that wait.
     let done = tokio::task::spawn_blocking(move || {

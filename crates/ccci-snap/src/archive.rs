@@ -22,14 +22,14 @@ use crate::stream::Lasting;
 /// Keeps the stream below `volumes`.
 pub(crate) fn keep(place: &Place, volumes: &Path) -> Result<Sum, SnapError> {
     let away = place.away()?;
-    let path = Method::Archive.data(volumes, &place.volume);
-    let (digest, bytes) = away.wait(away.engine.download(&place.volume, &path))?;
+    let path = Method::Archive.data(volumes, place.volume.as_str());
+    let (digest, bytes) = away.wait(away.engine.download(place.volume.as_str(), &path))?;
     Ok(Sum { digest, bytes, entries: 0 })
 }
 
 /// Reads the kept stream and proves it.
 pub(crate) fn prove(volumes: &Path, volume: &VolumeMeta) -> Result<(), SnapError> {
-    let path = Method::Archive.data(volumes, &volume.name);
+    let path = Method::Archive.data(volumes, volume.name.as_str());
     proved::open(&path, &volume.digest).map(drop)
 }
 
@@ -41,7 +41,9 @@ pub(crate) fn rehearse(place: &Place, volumes: &Path, volume: &VolumeMeta) -> Re
         return Ok(());
     }
     let away = place.away()?;
-    away.wait(away.engine.rehearse(&volume.name, &Method::Archive.data(volumes, &volume.name)))
+    away.wait(
+        away.engine.rehearse(volume.name.as_str(), &Method::Archive.data(volumes, volume.name.as_str())),
+    )
 }
 
 /// Makes the volume anew from the stream, which was proved, and proves it by the stream that it then gives, but for
@@ -53,13 +55,13 @@ pub(crate) fn restore(
     volume: &VolumeMeta,
 ) -> Result<(), SnapError> {
     let away = place.away()?;
-    let path = Method::Archive.data(volumes, &volume.name);
+    let path = Method::Archive.data(volumes, volume.name.as_str());
     job.reach(Point::StreamBegun);
-    away.wait(away.engine.renew(&volume.name, &volume.like()))?;
+    away.wait(away.engine.renew(volume.name.as_str(), &volume.like()))?;
     job.reach(Point::StreamEmptied);
-    away.wait(away.engine.upload(&volume.name, &path))?;
+    away.wait(away.engine.upload(volume.name.as_str(), &path))?;
     let mut lasting = Lasting::default();
-    let (digest, _) = away.wait(away.engine.stream(&volume.name, |data| {
+    let (digest, _) = away.wait(away.engine.stream(volume.name.as_str(), |data| {
         lasting.update(data);
         Ok(())
     }))?;

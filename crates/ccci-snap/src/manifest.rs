@@ -148,9 +148,9 @@ impl Reader {
 
     /// The manifest of a kept volume, with the digests that were taken in the sealing.
     pub(crate) fn of(volume: &VolumeMeta, volumes: &Path) -> Result<Self, SnapError> {
-        let mut reader = Self::open(&manifest_path(volumes, &volume.name), &volume.digest)?;
+        let mut reader = Self::open(&manifest_path(volumes, volume.name.as_str()), &volume.digest)?;
         if let Some(digest) = &volume.digests {
-            reader.taken = Some(digests::Reader::open(&digests_path(volumes, &volume.name), digest)?);
+            reader.taken = Some(digests::Reader::open(&digests_path(volumes, volume.name.as_str()), digest)?);
         }
         Ok(reader)
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ccci_core::atomic;
 use ccci_core::git::Commit;
-use ccci_core::names::{AppDomain, RecipeName, StackName};
+use ccci_core::names::{AppDomain, RecipeName, StackName, VolumeName};
 use ccci_core::version::RecipeVersion;
 
 use crate::engine::VolumeFacts;
@@ -99,7 +99,7 @@ impl SecretMeta {
 #[non_exhaustive]
 pub struct VolumeMeta {
     /// The full name.
-    pub name: String,
+    pub name: VolumeName,
     /// How it is kept.
     pub method: Method,
     /// Bytes of data, holes not counted; of the stream, for `archive`.
@@ -153,12 +153,12 @@ impl VolumeMeta {
     /// What may lie below `volumes/` of it. Digests that `meta.json` does not name are of an interrupted sealing.
     pub(crate) fn names(&self) -> Vec<std::path::PathBuf> {
         let volumes = Path::new("");
-        let mut names = vec![self.method.data(volumes, &self.name)];
+        let mut names = vec![self.method.data(volumes, self.name.as_str())];
         if self.method != Method::Archive {
-            names.push(manifest_path(volumes, &self.name));
+            names.push(manifest_path(volumes, self.name.as_str()));
         }
         if self.method == Method::Clone {
-            names.push(digests_path(volumes, &self.name));
+            names.push(digests_path(volumes, self.name.as_str()));
         }
         names
     }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ccci_core::names::VolumeName;
 use ccci_core::swarm::{Lasting, Undeployed, lasting};
 
 use crate::engine::{Engine, VolumeFacts, change_times, out_of_reach};
@@ -13,7 +14,7 @@ use crate::space;
 /// A volume, and the way to its files.
 #[derive(Debug, Clone)]
 pub struct Place {
-    pub(crate) volume: String,
+    pub(crate) volume: VolumeName,
     /// Its root directory, `…/volumes/<volume>/_data`; of no meaning for a volume that cannot be reached.
     pub(crate) tree: PathBuf,
     pub(crate) method: Method,
@@ -40,26 +41,26 @@ impl Away {
 impl Place {
     /// A volume at this directory, to be kept for `store` by cloning where the two file systems let that be, which is
     /// tried, and as an archive elsewhere.
-    pub fn new(volume: &str, tree: impl Into<PathBuf>, store: &Path) -> Result<Self, SnapError> {
+    pub fn new(volume: &VolumeName, tree: impl Into<PathBuf>, store: &Path) -> Result<Self, SnapError> {
         let tree = tree.into();
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-        if volume.is_empty() || volume.starts_with('.') || volume.len() > 200 || !volume.chars().all(fits) {
-            return Err(SnapError::BadName { name: volume.to_owned() });
+        // Files of a snapshot are called after it, with an ending.
+        if volume.as_str().len() > 200 {
+            return Err(SnapError::BadName { name: volume.to_string() });
         }
         ccci_core::atomic::create_dir(store)?;
         let clones = space::clones(parent(&tree), store);
         let method = if clones { Method::Clone } else { Method::Tar };
         let facts = VolumeFacts { driver: "local".to_owned(), ..VolumeFacts::default() };
-        Ok(Self { volume: volume.to_owned(), tree, method, facts, away: None })
+        Ok(Self { volume: volume.clone(), tree, method, facts, away: None })
     }
 
     /// A volume of an engine. Where its files can be reached, which is proved, they are; elsewhere the engine's archive
     /// API is used, with what it loses. Capture and restore then wait for the engine, so they must not run on a thread
     /// of the runtime (`spawn_blocking` is the place).
-    pub async fn find(engine: &Engine, volume: &str, store: &Path) -> Result<Self, SnapError> {
-        let Some(facts) = engine.volume(volume).await? else {
+    pub async fn find(engine: &Engine, volume: &VolumeName, store: &Path) -> Result<Self, SnapError> {
+        let Some(facts) = engine.volume(volume.as_str()).await? else {
             return Err(SnapError::Unreachable {
-                volume: volume.to_owned(),
+                volume: volume.to_string(),
                 why: "it does not exist".to_owned(),
             });
         };
@@ -81,7 +82,7 @@ impl Place {
     }
 
     /// The volume's full name.
-    pub fn volume(&self) -> &str {
+    pub fn volume(&self) -> &VolumeName {
         &self.volume
     }
 
@@ -105,7 +106,7 @@ impl Place {
 
     pub(crate) fn away(&self) -> Result<&Away, SnapError> {
         self.away.as_ref().ok_or_else(|| SnapError::Unreachable {
-            volume: self.volume.clone(),
+            volume: self.volume.to_string(),
             why: "it was kept through an engine, and none was given".to_owned(),
         })
     }
@@ -128,7 +129,7 @@ impl Place {
                 )
             }
         };
-        Err(SnapError::Unreachable { volume: self.volume.clone(), why })
+        Err(SnapError::Unreachable { volume: self.volume.to_string(), why })
     }
 
     /// Refuses a volume that the proof does not cover.
@@ -136,6 +137,6 @@ impl Place {
         if proof.volumes().contains(&self.volume) {
             return Ok(());
         }
-        Err(SnapError::NotProved { volume: self.volume.clone(), stack: proof.stack().to_string() })
+        Err(SnapError::NotProved { volume: self.volume.to_string(), stack: proof.stack().to_string() })
     }
 }

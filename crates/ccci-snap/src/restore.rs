@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ccci_core::names::VolumeName;
 use ccci_core::swarm::Undeployed;
 
 use crate::archive;
@@ -24,11 +25,11 @@ use crate::store::Snapshot;
 #[non_exhaustive]
 pub struct Restored {
     /// Volumes whose copy was ready before.
-    pub ready: Vec<String>,
+    pub ready: Vec<VolumeName>,
     /// Volumes whose copy was made now.
-    pub copied: Vec<String>,
+    pub copied: Vec<VolumeName>,
     /// Volumes that an interrupted restore had exchanged and that nobody has changed since.
-    pub already: Vec<String>,
+    pub already: Vec<VolumeName>,
 }
 
 impl Snapshot {
@@ -72,7 +73,7 @@ impl Snapshot {
 
     /// The digest of the stamps of each volume as it is now, by name: of the same digest, nobody has changed anything since, not
     /// even with all times set back. Volumes that are kept as a stream of the engine are left out.
-    pub fn stamps(&self, job: &Job<'_>, places: &[Place]) -> Result<BTreeMap<String, String>, SnapError> {
+    pub fn stamps(&self, job: &Job<'_>, places: &[Place]) -> Result<BTreeMap<VolumeName, String>, SnapError> {
         let trees = self.pairs(places)?.into_iter().filter(|(_, v)| v.method != Method::Archive);
         trees.map(|(place, volume)| Ok((volume.name.clone(), check::stamps(job, &place.tree)?))).collect()
     }
@@ -190,7 +191,7 @@ impl Snapshot {
 
     /// Each volume of the snapshot with its place; an error when the two do not match.
     fn pairs<'a>(&'a self, places: &'a [Place]) -> Result<Vec<(&'a Place, &'a VolumeMeta)>, SnapError> {
-        let of = |name: &str| places.iter().find(|p| p.volume == name);
+        let of = |name: &VolumeName| places.iter().find(|p| p.volume == *name);
         let differ = |why: String| SnapError::Volumes { path: self.dir().to_owned(), why };
         if let Some(place) = places.iter().find(|p| self.meta().volumes.iter().all(|v| v.name != p.volume)) {
             return Err(differ(format!("it has no volume {}", place.volume)));
@@ -206,7 +207,7 @@ impl Snapshot {
             .find_map(|(p, v)| Some((p, p.out_of_reach().filter(|_| v.method != Method::Archive)?)));
         match lost {
             Some((place, why)) => {
-                Err(SnapError::Unreachable { volume: place.volume.clone(), why: why.to_owned() })
+                Err(SnapError::Unreachable { volume: place.volume.to_string(), why: why.to_owned() })
             }
             None => Ok(pairs),
         }
@@ -217,17 +218,17 @@ impl Snapshot {
     /// Makes those volumes of the snapshot that do not exist any more, or have another driver or other options than they were
     /// kept with, empty, with their driver, options and labels.
     /// A restore then fills them; it needs a proof that names them.
-    pub async fn make_missing(&self, engine: &Engine) -> Result<Vec<String>, SnapError> {
+    pub async fn make_missing(&self, engine: &Engine) -> Result<Vec<VolumeName>, SnapError> {
         let mut made = Vec::new();
         for volume in &self.meta().volumes {
-            let (there, like) = (engine.volume(&volume.name).await?, volume.like());
+            let (there, like) = (engine.volume(volume.name.as_str()).await?, volume.like());
             match there {
                 Some(there) if (&there.driver, &there.options) == (&like.driver, &like.options) => continue,
                 // Something else has its name, and holds nothing that was kept.
-                Some(_) => engine.remove(&volume.name).await?,
+                Some(_) => engine.remove(volume.name.as_str()).await?,
                 None => {}
             }
-            engine.make(&volume.name, &like).await?;
+            engine.make(volume.name.as_str(), &like).await?;
             made.push(volume.name.clone());
         }
         Ok(made)

@@ -60,9 +60,9 @@ impl Snapshot {
     fn take(&self, job: &Job<'_>, volume: &VolumeMeta) -> Result<String, SnapError> {
         self.unchanged(job, volume)?;
         let volumes = self.volumes();
-        let mut taken = digests::Writer::create(&digests_path(&volumes, &volume.name))?;
-        let give = give(volume.method, &volumes, &volume.name, true, Some(&mut taken))?;
-        let data = volume.method.data(&volumes, &volume.name);
+        let mut taken = digests::Writer::create(&digests_path(&volumes, volume.name.as_str()))?;
+        let give = give(volume.method, &volumes, volume.name.as_str(), true, Some(&mut taken))?;
+        let data = volume.method.data(&volumes, volume.name.as_str());
         let kept = fill::Kept { data: &data, manifest: Reader::of(volume, &volumes)?, give };
         fill::volume(job, kept, None, &mut Err)?;
         // Still what was cloned, so what was read is what was kept.

@@ -16,6 +16,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use ccci_core::atomic::{self, PathContext as _};
+use ccci_core::names::VolumeName;
 
 use crate::backend::{clone::sync_tree, give};
 use crate::check;
@@ -40,7 +41,7 @@ pub struct Mark {
     /// The form of this file.
     pub schema: u64,
     /// The volume.
-    pub volume: String,
+    pub volume: VolumeName,
     /// Of what it is a copy: the digest of the manifest; where a clone tree is kept, of manifest and stamps.
     pub manifest: String,
     /// The digest of its stamps.
@@ -153,8 +154,8 @@ impl<'a> Stage<'a> {
         let (tree, volumes) = (self.tree(), snapshot.volumes());
         // A clone tree is proved by its stamps, without reading it.
         snapshot.unchanged(job, volume)?;
-        let give = give(volume.method, &volumes, &volume.name, false, None)?;
-        let data = volume.method.data(&volumes, &volume.name);
+        let give = give(volume.method, &volumes, volume.name.as_str(), false, None)?;
+        let data = volume.method.data(&volumes, volume.name.as_str());
         let kept = fill::Kept { data: &data, manifest: Reader::of(volume, &volumes)?, give };
         fill::volume(job, kept, Some(&tree), &mut Err)?;
         sync_tree(&tree)?;
@@ -212,7 +213,7 @@ mod tests {
         let mark = |manifest: &str| {
             Some(Mark {
                 schema: SCHEMA,
-                volume: "v".to_owned(),
+                volume: "v".parse().unwrap(),
                 manifest: manifest.to_owned(),
                 stamps: String::new(),
                 root: 7,

@@ -182,14 +182,14 @@ impl Store {
 }
 
 fn keep(job: &Job<'_>, place: &Place, volumes: &Path) -> Result<VolumeMeta, SnapError> {
-    let name = &place.volume;
+    let name = place.volume.as_str();
     place.must_come_back()?;
     let sum = match place.method {
         Method::Archive => archive::keep(place, volumes)?,
         method => capture::volume(job, &place.tree, volumes, name, method)?,
     };
     let mut volume = VolumeMeta {
-        name: name.clone(),
+        name: place.volume.clone(),
         method: place.method,
         size: sum.bytes,
         files: sum.entries,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ccci_core::atomic::PathContext as _;
+use ccci_core::names::VolumeName;
 
 use crate::archive;
 use crate::backend::give;
@@ -41,7 +42,7 @@ pub struct Damage {
 #[non_exhaustive]
 pub struct Verified {
     /// Each volume, and what its data was compared with.
-    pub volumes: Vec<(String, Proof)>,
+    pub volumes: Vec<(VolumeName, Proof)>,
     /// All that is damaged: each file whose data is not what was written; where more than data differs, the first
     /// thing that does, for each volume.
     pub damaged: Vec<Damage>,
@@ -90,21 +91,21 @@ impl Snapshot {
                 Method::Archive => archive::prove(&volumes, volume),
                 _ => self.prove(job, volume, &mut found),
             };
-            found.note(Some(&volume.name), proved)?;
+            found.note(Some(volume.name.as_str()), proved)?;
         }
         Ok(found)
     }
 
     fn prove(&self, job: &Job<'_>, volume: &VolumeMeta, found: &mut Verified) -> Result<(), SnapError> {
         let volumes = self.volumes();
-        let data = volume.method.data(&volumes, &volume.name);
+        let data = volume.method.data(&volumes, volume.name.as_str());
         if let Some(stamps) = &volume.stamps
             && check::tree(job, &data, &mut Reader::of(volume, &volumes)?)? != *stamps
         {
             return Err(changed(&data));
         }
-        let give = give(volume.method, &volumes, &volume.name, true, None)?;
-        let mut note = |spoiled| found.note(Some(&volume.name), Err(spoiled));
+        let give = give(volume.method, &volumes, volume.name.as_str(), true, None)?;
+        let mut note = |spoiled| found.note(Some(volume.name.as_str()), Err(spoiled));
         let kept = fill::Kept { data: &data, manifest: Reader::of(volume, &volumes)?, give };
         fill::volume(job, kept, None, &mut note)
     }
@@ -113,7 +114,7 @@ impl Snapshot {
     pub(crate) fn unchanged(&self, job: &Job<'_>, volume: &VolumeMeta) -> Result<(), SnapError> {
         let Some(stamps) = &volume.stamps else { return Ok(()) };
         let volumes = self.volumes();
-        let data = volume.method.data(&volumes, &volume.name);
+        let data = volume.method.data(&volumes, volume.name.as_str());
         if check::stamps(job, &data)? == *stamps {
             return Ok(());
         }

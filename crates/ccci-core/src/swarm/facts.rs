@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::mounts::{Mounted, VolumeInfo};
-use crate::names::StackName;
+use crate::names::{StackName, VolumeName};
 
 /// Everything of one stack, seen at one moment.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -31,7 +31,7 @@ pub struct StackFacts {
     /// Configs with the stack's label.
     pub configs: Vec<Named>,
     /// Its volumes, by name: those with its label, and those of its name that have no label of any stack.
-    pub volumes: Vec<String>,
+    pub volumes: Vec<VolumeName>,
     /// All that its services and containers mount.
     #[serde(skip)]
     pub mounts: Vec<Mounted>,
@@ -142,7 +142,7 @@ pub struct ServiceFacts {
     /// Ids or names of the networks it is on.
     pub networks: Vec<String>,
     /// Names of the volumes it mounts.
-    pub volumes: Vec<String>,
+    pub volumes: Vec<VolumeName>,
 }
 
 /// The state of a task, in swarm's order.
@@ -245,9 +245,21 @@ pub struct ContainerFacts {
     /// The task it belongs to.
     pub task: Option<String>,
     /// The volumes it mounts, by name.
-    pub volumes: Vec<String>,
+    pub volumes: Vec<VolumeName>,
     /// Its addresses on its networks, while it runs.
     pub addresses: Vec<String>,
+}
+
+impl ContainerFacts {
+    /// Whether it mounts the volume of this name.
+    pub fn uses(&self, volume: &str) -> bool {
+        self.volumes.iter().any(|name| name.as_str() == volume)
+    }
+
+    /// The volumes that it mounts, for a message.
+    pub fn volumes_in_words(&self) -> String {
+        self.volumes.iter().map(VolumeName::as_str).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// The image that a service runs.
@@ -332,7 +344,7 @@ impl StackFacts {
         let tasks = self.tasks.iter().filter(|t| !self.is_forgotten(t));
         let tasks = tasks.map(|t| format!("task {} ({:?})", t.id, t.state));
         let containers = self.containers.iter().filter(|c| !helpers.contains(&c.id)).map(|c| {
-            let how = if c.of_stack { c.state.clone() } else { format!("uses {}", c.volumes.join(", ")) };
+            let how = if c.of_stack { c.state.clone() } else { format!("uses {}", c.volumes_in_words()) };
             format!("container {} ({how})", c.name)
         });
         let networks = self.networks.iter().map(|n| format!("network {}", n.name));

@@ -53,7 +53,7 @@ pub use history::{Failure, History};
 pub use holder::Thing;
 pub use images::moved_tags;
 pub use judge::{Progress, judge};
-pub use mounts::{Keeping, Lasting, Mounted, MountedKind, VolumeInfo, is_named_after, keeping, lasting};
+pub use mounts::{Keeping, Lasting, Mounted, MountedKind, VolumeInfo, keeping, lasting};
 pub use moved::{Moved, NotMoved, moved};
 pub use neighbours::Neighbour;
 pub use obstacle::{HostPort, Obstacle};

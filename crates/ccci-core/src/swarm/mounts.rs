@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::names::StackName;
+use crate::names::{StackName, VolumeName};
 
 /// What is behind a mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -54,7 +54,7 @@ pub struct Mounted {
 #[non_exhaustive]
 pub struct VolumeInfo {
     /// Its name.
-    pub name: String,
+    pub name: VolumeName,
     /// Its driver.
     pub driver: String,
     /// The driver's options.
@@ -69,14 +69,9 @@ impl VolumeInfo {
     pub fn is_of(&self, stack: &StackName) -> bool {
         match &self.stack {
             Some(label) => label == stack.as_str(),
-            None => is_named_after(stack, &self.name),
+            None => self.name.is_named_after(stack),
         }
     }
-}
-
-/// Whether a name begins with the stack's: `<stack>_…`. One that does not is fixed, and every deploy has the same.
-pub fn is_named_after(stack: &StackName, name: &str) -> bool {
-    name.strip_prefix(&stack.scoped("")).is_some_and(|rest| !rest.is_empty())
 }
 
 /// What becomes of a volume's content when its users are gone.
@@ -113,10 +108,10 @@ pub fn lasting(driver: &str, options: &BTreeMap<String, String>) -> Lasting {
 #[non_exhaustive]
 pub struct Keeping {
     /// Volumes that are kept, by name.
-    pub keep: Vec<String>,
+    pub keep: Vec<VolumeName>,
     /// Volumes that hold nothing once nobody uses them.
-    pub passing: Vec<String>,
-    /// Volumes that the recipe declares to be shared: never kept, restored or removed.
+    pub passing: Vec<VolumeName>,
+    /// Volumes and paths that the recipe declares to be shared: never kept, restored or removed.
     pub shared: Vec<String>,
     /// What is written to and cannot be kept, each as a sentence.
     pub lost: Vec<String>,
@@ -128,10 +123,11 @@ pub fn keeping(stack: &StackName, mounts: &[Mounted], volumes: &[VolumeInfo], sh
     let mut keep = BTreeSet::new();
     let (mut passing, mut shared, mut lost) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for mount in mounts {
+        let name = || VolumeName::of_engine(mount.source.clone());
         match fate(stack, mount, volumes, shares) {
-            Fate::Kept => drop(keep.insert(mount.source.clone())),
+            Fate::Kept => drop(keep.insert(name())),
             Fate::Passing if mount.source.is_empty() => {}
-            Fate::Passing => drop(passing.insert(mount.source.clone())),
+            Fate::Passing => drop(passing.insert(name())),
             Fate::Shared => drop(shared.insert(mount.source.clone())),
             Fate::Given => {}
             Fate::Lost(why) => drop(lost.insert(why)),
@@ -141,7 +137,7 @@ pub fn keeping(stack: &StackName, mounts: &[Mounted], volumes: &[VolumeInfo], sh
     let idle = volumes.iter().filter(|volume| {
         let mounted =
             mounts.iter().any(|mount| mount.kind == MountedKind::Volume && mount.source == volume.name);
-        !mounted && volume.is_of(stack) && is_named_after(stack, &volume.name)
+        !mounted && volume.is_of(stack) && volume.name.is_named_after(stack)
     });
     for volume in idle {
         match lasting(&volume.driver, &volume.options) {
@@ -149,8 +145,9 @@ pub fn keeping(stack: &StackName, mounts: &[Mounted], volumes: &[VolumeInfo], sh
             Lasting::WithUse | Lasting::Beyond(_) => drop(passing.insert(volume.name.clone())),
         }
     }
-    let listed = |set: BTreeSet<String>| set.into_iter().collect();
-    Keeping { keep: listed(keep), passing: listed(passing), shared: listed(shared), lost: listed(lost) }
+    let listed = |set: BTreeSet<VolumeName>| set.into_iter().collect();
+    let (shared, lost) = (shared.into_iter().collect(), lost.into_iter().collect());
+    Keeping { keep: listed(keep), passing: listed(passing), shared, lost }
 }
 
 /// What becomes of what is behind one mount.
@@ -169,7 +166,9 @@ fn fate(stack: &StackName, mount: &Mounted, volumes: &[VolumeInfo], shares: &[St
         MountedKind::Memory => Fate::Passing,
         MountedKind::Volume if is_nameless(source) => Fate::Passing,
         MountedKind::Volume | MountedKind::Bind if is_shared(source, shares) => Fate::Shared,
-        MountedKind::Volume if is_named_after(stack, source) => own(stack, mount, volumes, shares),
+        MountedKind::Volume if VolumeName::of_engine(source.clone()).is_named_after(stack) => {
+            own(stack, mount, volumes, shares)
+        }
         _ if !mount.writable => Fate::Given,
         MountedKind::Volume => Fate::Lost(format!(
             "the volume {source}, which `{service}` writes to, is not named after the app: whoever mounts it has the same data"
@@ -196,7 +195,7 @@ fn own(stack: &StackName, mount: &Mounted, volumes: &[VolumeInfo], shares: &[Str
     if let Some(node) = &mount.elsewhere {
         return Fate::Lost(format!("the volume {source} of `{service}` is on another node ({node})"));
     }
-    let Some(volume) = volumes.iter().find(|volume| volume.name == *source) else {
+    let Some(volume) = volumes.iter().find(|volume| *source == volume.name) else {
         return Fate::Lost(format!("the volume {source}, which `{service}` mounts, is not on this engine"));
     };
     if let Some(other) = volume.stack.as_ref().filter(|_| !volume.is_of(stack)) {
@@ -247,7 +246,7 @@ mod tests {
 
     fn volume(name: &str, label: Option<&str>, options: &[(&str, &str)]) -> VolumeInfo {
         VolumeInfo {
-            name: name.to_owned(),
+            name: name.parse().unwrap(),
             driver: "local".to_owned(),
             options: options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
             stack: label.map(str::to_owned),
@@ -357,7 +356,8 @@ mod tests {
             volume("warm-blog_lab_testing_x", None, &[]),
         ];
         let found = keeping(&stack(), &[], &volumes, &[]);
-        assert_eq!((found.keep, found.passing), (vec![name("old")], vec![name("bound")]));
+        let named = |short: &str| vec![name(short).parse().unwrap()];
+        assert_eq!((found.keep, found.passing), (named("old"), named("bound")));
         assert_eq!((found.lost, found.shared), (vec![], vec![]));
     }
 
@@ -399,17 +399,18 @@ mod tests {
             // What is kept is ours by name and by label, on this node, and can be brought back.
             for name in &found.keep {
                 let volume = volumes.iter().find(|volume| volume.name == *name).unwrap();
-                prop_assert!(is_named_after(&stack(), name) && volume.is_of(&stack()));
+                prop_assert!(name.is_named_after(&stack()) && volume.is_of(&stack()));
                 prop_assert_eq!(lasting(&volume.driver, &volume.options), Lasting::WithVolume);
             }
             for mount in mounts.iter().filter(|mount| mount.writable && mount.kind != MountedKind::Memory) {
-                let listed = [&found.keep, &found.passing, &found.shared].into_iter().any(|set| set.contains(&mount.source));
+                let named = [&found.keep, &found.passing].into_iter().flatten().any(|name| mount.source == *name);
+                let listed = named || found.shared.contains(&mount.source);
                 let told = !found.lost.is_empty();
                 let nameless = mount.kind == MountedKind::Volume && mount.source.is_empty();
                 prop_assert!(listed || told || nameless, "{:?} in {:?}", mount, found);
             }
             // What is shared is nothing else.
-            prop_assert!(found.shared.iter().all(|name| !found.keep.contains(name) && shares.contains(name)));
+            prop_assert!(found.shared.iter().all(|name| !found.keep.iter().any(|kept| *name == *kept) && shares.contains(name)));
         }
     }
 }

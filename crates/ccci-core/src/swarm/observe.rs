@@ -15,7 +15,7 @@ use super::facts::{
 use super::mounts::{Mounted, MountedKind, VolumeInfo};
 use super::placement::{self, SwarmNode};
 use super::{ENGINE_GRACE, RETRY_PAUSE, Swarm, SwarmError};
-use crate::names::StackName;
+use crate::names::{StackName, VolumeName};
 use crate::wait;
 
 /// The label by which Docker marks everything of a stack.
@@ -163,7 +163,8 @@ pub(crate) fn facts(stack: &StackName, at: Timestamp, answers: &Answers) -> Stac
     tasks.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
     let mut storage: Vec<VolumeInfo> = answers.volumes.iter().map(volume).collect();
     storage.sort_by(|a, b| a.name.cmp(&b.name));
-    let volumes: Vec<String> = storage.iter().filter(|v| v.is_of(stack)).map(|v| v.name.clone()).collect();
+    let volumes: Vec<VolumeName> =
+        storage.iter().filter(|v| v.is_of(stack)).map(|v| v.name.clone()).collect();
     let containers = answers.containers.iter().map(|c| container(stack, c));
     let containers: Vec<ContainerFacts> =
         containers.filter(|c| c.of_stack || c.volumes.iter().any(|v| volumes.contains(v))).collect();
@@ -194,7 +195,7 @@ pub(crate) fn facts(stack: &StackName, at: Timestamp, answers: &Answers) -> Stac
 
 fn volume(raw: &api::Volume) -> VolumeInfo {
     VolumeInfo {
-        name: raw.name.clone(),
+        name: VolumeName::of_engine(raw.name.clone()),
         driver: raw.driver.clone(),
         options: raw.options.clone().into_iter().collect(),
         stack: raw.labels.get(STACK_LABEL).cloned(),
@@ -345,7 +346,11 @@ fn service(raw: &api::Service, nodes: &[SwarmNode]) -> ServiceFacts {
         },
         max_attempts: count(policy.max_attempts),
         networks: networks.filter_map(|n| n.target.clone()).collect(),
-        volumes: mounts.filter(is_volume).filter_map(|m| m.source.clone()).collect(),
+        volumes: mounts
+            .filter(is_volume)
+            .filter_map(|m| m.source.clone())
+            .map(VolumeName::of_engine)
+            .collect(),
         secrets: container.secrets.iter().flatten().filter_map(|s| s.secret_name.clone()).collect(),
         configs: container.configs.iter().flatten().filter_map(|c| c.config_name.clone()).collect(),
         template,
@@ -459,7 +464,11 @@ fn container(stack: &StackName, raw: &api::ContainerSummary) -> ContainerFacts {
         health,
         of_stack: label(STACK_LABEL).as_deref() == Some(stack.as_str()),
         task: label(TASK_LABEL),
-        volumes: mounts.filter_map(|m| m.name.clone()).filter(|n| !n.is_empty()).collect(),
+        volumes: mounts
+            .filter_map(|m| m.name.clone())
+            .filter(|n| !n.is_empty())
+            .map(VolumeName::of_engine)
+            .collect(),
         addresses: addresses(raw),
     }
 }

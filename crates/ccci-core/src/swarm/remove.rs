@@ -11,7 +11,7 @@ use bollard::query_parameters as query;
 use super::facts::{Named, StackFacts};
 use super::watch::{Limits, WaitFailure};
 use super::{Swarm, SwarmError};
-use crate::names::StackName;
+use crate::names::{StackName, VolumeName};
 use crate::secret::Secret;
 
 /// What kind of thing swarm keeps.
@@ -67,7 +67,7 @@ pub struct Extra {
     /// Full names of configs.
     pub configs: Vec<String>,
     /// Full names of volumes.
-    pub volumes: Vec<String>,
+    pub volumes: Vec<VolumeName>,
 }
 
 /// What a stack has left on the swarm.
@@ -133,7 +133,7 @@ impl Removal {
     /// still go, or a container of the stack itself.
     fn patience(&self, facts: &StackFacts) -> Option<Duration> {
         let hopeless = |(item, _): &(Item, String)| {
-            let mut users = facts.containers.iter().filter(|c| c.volumes.contains(&item.name));
+            let mut users = facts.containers.iter().filter(|c| c.uses(&item.name));
             item.kind == Kind::Volume && users.all(|user| !user.of_stack)
         };
         if self.remaining.is_empty() || !self.remaining.iter().all(hopeless) {
@@ -309,7 +309,7 @@ impl Swarm {
             Kind::Secret => self.ask(&what, docker.delete_secret(&item.id)).await,
             Kind::Config => self.ask(&what, docker.delete_config(&item.id)).await,
             Kind::Volume => {
-                let user = facts.containers.iter().find(|c| c.volumes.contains(&item.name));
+                let user = facts.containers.iter().find(|c| c.uses(&item.name));
                 if let Some(user) = user {
                     let whose = if user.of_stack { "" } else { ", which is not of this stack," };
                     return Ok(Some(format!("container {}{whose} uses it", user.name)));
@@ -375,7 +375,7 @@ impl Swarm {
             let options = query::ListVolumesOptionsBuilder::default().build();
             let volumes = self.ask("the volumes", self.docker().list_volumes(Some(options))).await?;
             let names = volumes.volumes.unwrap_or_default().into_iter().map(|v| v.name);
-            let names = names.filter(|n| extra.volumes.contains(n));
+            let names = names.filter(|n| extra.volumes.iter().any(|wanted| n == wanted));
             items.extend(names.map(|name| Item { kind: Kind::Volume, id: name.clone(), name }));
         }
         Ok(items)
@@ -407,7 +407,7 @@ fn items_of(facts: &StackFacts) -> Vec<Item> {
     let networks = facts.networks.iter().map(|n| item(Kind::Network, &n.name, &n.id));
     let secrets = facts.secrets.iter().map(|s| item(Kind::Secret, &s.name, &s.id));
     let configs = facts.configs.iter().map(|c| item(Kind::Config, &c.name, &c.id));
-    let volumes = facts.volumes.iter().map(|v| item(Kind::Volume, v, v));
+    let volumes = facts.volumes.iter().map(|v| item(Kind::Volume, v.as_str(), v.as_str()));
     let mut items: Vec<Item> =
         services.chain(containers).chain(networks).chain(secrets).chain(configs).chain(volumes).collect();
     items.sort();

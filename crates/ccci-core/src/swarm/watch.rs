@@ -15,7 +15,7 @@ use super::history::History;
 use super::images::Sought;
 use super::judge::{Progress, judge};
 use super::{ENGINE_GRACE, RETRY_PAUSE, Swarm, SwarmError};
-use crate::names::StackName;
+use crate::names::{StackName, VolumeName};
 use crate::wait::{self, CancellationToken};
 
 /// The lists are read at least this often: event streams have been seen to fall silent.
@@ -122,7 +122,7 @@ pub struct Converged {
 #[derive(Debug)]
 pub struct Undeployed {
     stack: StackName,
-    volumes: Vec<String>,
+    volumes: Vec<VolumeName>,
 }
 
 impl Undeployed {
@@ -132,7 +132,7 @@ impl Undeployed {
     }
 
     /// The stack's volumes, by label or by name, which nobody used at that moment.
-    pub fn volumes(&self) -> &[String] {
+    pub fn volumes(&self) -> &[VolumeName] {
         &self.volumes
     }
 }

@@ -7,6 +7,7 @@ use ccci_core::canonical::Record;
 use ccci_core::envfile::EnvFile;
 use ccci_core::foreign;
 use ccci_core::manifest::{Manifest, SecretName};
+use ccci_core::names::VolumeName;
 use ccci_core::record::{RecordState, RunRecord};
 use ccci_core::statefile::StateError;
 use ccci_core::swarm::{Extra, Kind, Swarm};
@@ -244,7 +245,7 @@ impl KnownGood {
                 Some(_) => {}
             }
         }
-        let volumes: Vec<String> = meta.volumes.iter().map(|volume| volume.name.clone()).collect();
+        let volumes: Vec<VolumeName> = meta.volumes.iter().map(|volume| volume.name.clone()).collect();
         let names = Extra { volumes: volumes.clone(), ..Extra::default() };
         let there = swarm.existing(&names).await?;
         let there: BTreeSet<&str> =

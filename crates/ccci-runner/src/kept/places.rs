@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use ccci_core::names::VolumeName;
 use ccci_core::wait::CancellationToken;
 use ccci_snap::{Engine, Job, Method, Place, Snapshot};
 
@@ -14,7 +15,7 @@ use crate::session::trouble::Trouble;
 pub(super) struct Whereabouts {
     pub(super) places: Vec<Place>,
     /// By volume: what tells its root directory from another's. None of a volume whose files cannot be reached.
-    pub(super) roots: BTreeMap<String, String>,
+    pub(super) roots: BTreeMap<VolumeName, String>,
 }
 
 /// Where the volumes of a snapshot are.
@@ -37,7 +38,7 @@ pub(super) async fn places(
 
 /// Where these volumes are.
 pub(super) async fn places_of(
-    names: Vec<String>,
+    names: Vec<VolumeName>,
     engine: &Engine,
     app: &KeptApp,
 ) -> Result<Vec<Place>, Trouble> {
@@ -55,7 +56,7 @@ pub(super) async fn whereabouts(snapshot: &Snapshot, app: &KeptApp) -> Result<Wh
     }
     let engine = app.world.engine().await?;
     let places = places(snapshot, &engine, app).await?;
-    let roots = places.iter().filter_map(|place| Some((place.volume().to_owned(), place.root()?))).collect();
+    let roots = places.iter().filter_map(|place| Some((place.volume().clone(), place.root()?))).collect();
     Ok(Whereabouts { places, roots })
 }
 
@@ -64,7 +65,7 @@ pub(super) async fn stamps(
     snapshot: &Snapshot,
     places: Vec<Place>,
     app: &KeptApp,
-) -> Result<BTreeMap<String, String>, Trouble> {
+) -> Result<BTreeMap<VolumeName, String>, Trouble> {
     // The end of a transaction is not to be cut off by a signal: it has nothing left to undo.
     let (snapshot, never) = (snapshot.clone(), CancellationToken::new());
     Ok(app.world.beside(move |_| snapshot.stamps(&Job::new(never, &|_| {}), &places)).await??)

@@ -79,7 +79,7 @@ impl KnownGood {
             "the container {} does not belong to {} but uses its kept volumes ({}): remove it, then run ccci again",
             other.name,
             self.app.domain(),
-            other.volumes.join(", ")
+            other.volumes_in_words()
         )))
     }
 

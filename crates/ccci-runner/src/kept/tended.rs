@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use ccci_core::abra::Abra;
-use ccci_core::names::RunId;
-use ccci_core::swarm::{Extra, Limits, Removal, Swarm, SwarmError, ToRemove, Undeployed, is_named_after};
+use ccci_core::names::{RunId, VolumeName};
+use ccci_core::swarm::{Extra, Limits, Removal, Swarm, SwarmError, ToRemove, Undeployed};
 use ccci_core::wait::{self, CancellationToken};
 use ccci_snap::{Engine, Job, Snapshot};
 
@@ -110,7 +110,7 @@ impl Tended<'_> {
         let mut extra = self.swarm.secrets_by_name(&stack).await?;
         let listed = |name: &String| meta.secrets.iter().any(|secret| secret.full(&stack) == *name);
         extra.secrets.retain(|name| !listed(name));
-        let kept = |name: &&String| meta.volumes.iter().any(|v| v.name == **name);
+        let kept = |name: &&VolumeName| meta.volumes.iter().any(|v| v.name == **name);
         extra.volumes = proof.volumes().iter().filter(|name| !kept(name)).cloned().collect();
         self.remove(&extra).await?;
         self.app.world.points.reach(Point::ExtrasGone);
@@ -128,7 +128,7 @@ impl Tended<'_> {
     async fn remove(&self, names: &Extra) -> Result<Vec<String>, Trouble> {
         let stack = self.app.stack();
         // A volume of a fixed name is shared, whoever has made it.
-        let own = names.volumes.iter().filter(|name| is_named_after(&stack, name)).cloned().collect();
+        let own = names.volumes.iter().filter(|name| name.is_named_after(&stack)).cloned().collect();
         let names = &Extra { volumes: own, ..names.clone() };
         let mut removal = self.swarm.remove_exactly(&stack, names).await?;
         let mut gone = std::mem::take(&mut removal.removed);
@@ -172,7 +172,7 @@ impl Tended<'_> {
         // Before the proof, which must name them.
         let made = snapshot.make_missing(&engine).await?;
         if !made.is_empty() {
-            world.say(format!("made again, empty: {}", made.join(", ")));
+            world.say(format!("made again, empty: {}", in_words(&made)));
         }
         world.points.reach(Point::VolumesThere);
         let proof = self.undeploy_on(&engine).await?;
@@ -235,4 +235,9 @@ impl Tended<'_> {
             }
         }
     }
+}
+
+/// Names of volumes, for a message.
+fn in_words(names: &[VolumeName]) -> String {
+    names.iter().map(VolumeName::as_str).collect::<Vec<_>>().join(", ")
 }

@@ -152,7 +152,7 @@ fn copies_are_spoiled(fs: Fs, method: Method, spoil_snapshot: &str) {
         let restored = snapshot.restore(&job, &world.proof(), &places).unwrap();
         assert_eq!(
             (&*restored.copied, &*restored.ready),
-            (&["app_data".to_owned()][..], &["app_more".to_owned()][..])
+            (&["app_data".parse().unwrap()][..], &["app_more".parse().unwrap()][..])
         );
         assert_eq!(diff(&good, &list(&world.tree("app_data"))), [""; 0], "{spoil}");
         snapshot.sweep(&job, &places).unwrap();

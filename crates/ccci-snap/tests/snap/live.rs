@@ -72,7 +72,7 @@ impl Live {
     }
 
     async fn find(&self) -> Place {
-        Place::find(&self.engine, &self.volume, self.state.path()).await.unwrap()
+        Place::find(&self.engine, &self.volume.parse().unwrap(), self.state.path()).await.unwrap()
     }
 
     async fn keep(&self, place: Place) -> Snapshot {

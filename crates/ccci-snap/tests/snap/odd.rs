@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use ccci_core::names::VolumeName;
 use ccci_snap::{Job, Method, SnapError, Snapshot};
 
 use crate::lister::{diff, list};
@@ -163,7 +164,8 @@ fn r9_stamps_tell_a_change_that_sets_its_times_back() {
     sh(&world.tree("data"), "cp -p f ../times; echo evil > f; touch -r ../times f; rm ../times");
     assert_eq!(snapshot.differs(&job, &places).unwrap(), None, "sizes and times are the same");
     let after = snapshot.stamps(&job, &places).unwrap();
-    assert!(after["data"] != before["data"] && after["more"] == before["more"]);
+    let of = |name: &str| name.parse::<VolumeName>().unwrap();
+    assert!(after[&of("data")] != before[&of("data")] && after[&of("more")] == before[&of("more")]);
     world.back(&snapshot, Method::Tar).unwrap();
     assert_eq!(sh(&world.tree("data"), "cat f"), "good\n");
 }

@@ -41,10 +41,13 @@ fn what_a_bad_disk_does_is_found_once_the_snapshot_is_sealed() {
     let world = world(Fs::Xfs);
     let job = Job::default();
     let mut snapshot = world.keep(Method::Clone);
-    assert_eq!(snapshot.inspect(&job).unwrap().volumes, [("app_data".to_owned(), Proof::Stamps)]);
+    assert_eq!(snapshot.inspect(&job).unwrap().volumes, [("app_data".parse().unwrap(), Proof::Stamps)]);
     assert!(snapshot.seal(&job).unwrap() && snapshot.is_sealed());
     let found = snapshot.inspect(&job).unwrap();
-    assert_eq!((found.is_good(), &*found.volumes), (true, &[("app_data".to_owned(), Proof::Digests)][..]));
+    assert_eq!(
+        (found.is_good(), &*found.volumes),
+        (true, &[("app_data".parse().unwrap(), Proof::Digests)][..])
+    );
     rot(&world);
     let snapshot = world.store.open().unwrap();
     assert_eq!(damaged(&snapshot), ["`d/a`", "`d/b`"]);
@@ -148,7 +151,7 @@ fn what_was_replaced_lies_beside_until_it_is_swept() {
 fn state(snapshot: &Snapshot, world: &World, method: Method) -> (StageState, Need) {
     let places = world.places(method);
     let states = snapshot.copies(&places).unwrap();
-    assert_eq!((states.len(), &*states[0].0.name), (1, "app_data"));
+    assert_eq!((states.len(), states[0].0.name.as_str()), (1, "app_data"));
     (states[0].1, snapshot.stage_need(&places).unwrap())
 }
 

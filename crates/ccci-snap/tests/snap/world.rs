@@ -131,7 +131,8 @@ impl World {
     }
 
     pub(crate) fn places(&self, method: Method) -> Vec<Place> {
-        let place = |v: &String| Place::new(v, self.tree(v), &self.root).unwrap().by(method);
+        let place =
+            |v: &String| Place::new(&v.parse().unwrap(), self.tree(v), &self.root).unwrap().by(method);
         self.volumes.iter().map(place).collect()
     }
 
