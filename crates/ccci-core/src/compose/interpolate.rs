@@ -1,9 +1,7 @@
-//! `${VAR}` and its kin in a compose file's values, by the rules of the compose format.
+//! `${VAR}` and its kin in a compose file's values, as the parser of docker's stacks has them: no default inside a default,
+//! no `:+`. `docker compose` knows more, but no recipe is deployed by it.
 
 use std::collections::BTreeMap;
-
-/// How deep defaults may stand inside defaults.
-const DEPTH: usize = 16;
 
 /// A variable that cannot be replaced.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,10 +25,6 @@ pub enum InterpolateError {
 
 /// Replaces the variables of one text. One that is not set is empty, as it is for Docker.
 pub fn interpolate(text: &str, values: &BTreeMap<String, String>) -> Result<String, InterpolateError> {
-    replace(text, values, DEPTH)
-}
-
-fn replace(text: &str, values: &BTreeMap<String, String>, depth: usize) -> Result<String, InterpolateError> {
     let bad = || InterpolateError::Format { text: text.to_owned() };
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -41,10 +35,9 @@ fn replace(text: &str, values: &BTreeMap<String, String>, depth: usize) -> Resul
             out.push('$');
             rest = behind;
         } else if let Some(inner) = rest.strip_prefix('{') {
-            let end = closing(inner).ok_or_else(bad)?;
-            let depth = depth.checked_sub(1).ok_or_else(bad)?;
-            out.push_str(&braced(&inner[..end], values, depth)?);
-            rest = &inner[end + 1..];
+            let (inner, behind) = inner.split_once('}').ok_or_else(bad)?;
+            out.push_str(braced(inner, values)?);
+            rest = behind;
         } else {
             let name = name(rest);
             if name.is_empty() {
@@ -58,30 +51,31 @@ fn replace(text: &str, values: &BTreeMap<String, String>, depth: usize) -> Resul
     Ok(out)
 }
 
-/// What stands between the braces: a name, perhaps with `:-`, `-`, `:?`, `?`, `:+` or `+` and a text.
-fn braced(inner: &str, values: &BTreeMap<String, String>, depth: usize) -> Result<String, InterpolateError> {
-    let bad = || InterpolateError::Format { text: format!("${{{inner}}}") };
+/// What stands between the braces: a name, perhaps with `:-`, `-`, `:?` or `?` and a text.
+fn braced<'a>(inner: &'a str, values: &'a BTreeMap<String, String>) -> Result<&'a str, InterpolateError> {
     let name = name(inner);
-    let value = values.get(name);
     let rest = &inner[name.len()..];
-    if name.is_empty() {
-        return Err(bad());
+    let operator = rest.strip_prefix(':').unwrap_or(rest);
+    if name.is_empty() || !(rest.is_empty() || operator.starts_with(['-', '?'])) {
+        return Err(InterpolateError::Format { text: format!("${{{inner}}}") });
     }
-    if rest.is_empty() {
-        return Ok(value.cloned().unwrap_or_default());
-    }
-    let (colon, rest) = rest.strip_prefix(':').map_or((false, rest), |rest| (true, rest));
     // With the colon an empty value counts as none.
-    let value = value.filter(|v| !(colon && v.is_empty()));
-    let operator = rest.chars().next().ok_or_else(bad)?;
-    let word = &rest[operator.len_utf8()..];
-    match (operator, value) {
-        ('-' | '?', Some(value)) => Ok(value.clone()),
-        ('-', None) | ('+', Some(_)) => replace(word, values, depth),
-        ('+', None) => Ok(String::new()),
-        ('?', None) => Err(InterpolateError::Required { name: name.to_owned(), message: word.to_owned() }),
-        _ => Err(bad()),
+    let set = |name: &str, colon: bool| {
+        values.get(name).map(String::as_str).filter(|value| !(colon && value.is_empty()))
+    };
+    // In docker's order, and wherever in the text they stand: `${A:?set a sub-domain}` has a default, `domain`.
+    for operator in [":-", "-"] {
+        if let Some((name, default)) = inner.split_once(operator) {
+            return Ok(set(name, operator.len() == 2).unwrap_or(default));
+        }
     }
+    for operator in [":?", "?"] {
+        if let Some((name, message)) = inner.split_once(operator) {
+            let required = || InterpolateError::Required { name: name.into(), message: message.into() };
+            return set(name, operator.len() == 2).ok_or_else(required);
+        }
+    }
+    Ok(set(name, false).unwrap_or_default())
 }
 
 /// The last variable of a text, the default of another not counted.
@@ -93,7 +87,7 @@ pub(super) fn last_variable(text: &str) -> Option<&str> {
             rest = behind;
         } else if let Some(inner) = rest.strip_prefix('{') {
             last = Some(name(inner)).filter(|name| !name.is_empty()).or(last);
-            rest = &inner[closing(inner).unwrap_or(0)..];
+            rest = inner.split_once('}').map_or(inner, |(_, behind)| behind);
         } else {
             last = Some(name(rest)).filter(|name| !name.is_empty()).or(last);
         }
@@ -104,20 +98,4 @@ pub(super) fn last_variable(text: &str) -> Option<&str> {
 fn name(text: &str) -> &str {
     let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
     if text.starts_with(|c: char| c.is_ascii_digit()) { "" } else { &text[..end] }
-}
-
-/// The brace that closes the one before `text`.
-fn closing(text: &str) -> Option<usize> {
-    let mut open = 0_usize;
-    let mut before = ' ';
-    for (at, c) in text.char_indices() {
-        match c {
-            '{' if before == '$' => open += 1,
-            '}' if open == 0 => return Some(at),
-            '}' => open -= 1,
-            _ => {}
-        }
-        before = c;
-    }
-    None
 }

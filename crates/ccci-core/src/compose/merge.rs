@@ -1,13 +1,14 @@
-//! Compose files laid over each other: maps are merged, lists that mean a set are joined, commands are replaced.
+//! Compose files laid over each other as docker's stacks do it: maps are merged, lists are joined, also that of a health
+//! check's test, commands are replaced, and what is empty or false changes nothing.
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::interpolate::{InterpolateError, interpolate};
 
 /// Lists that are one thing and not a set of things.
-const REPLACED: &[&str] = &["command", "entrypoint", "test"];
+const REPLACED: &[&str] = &["command", "entrypoint"];
 /// Fields that may be written as a list of `key=value` or as a map.
 const PAIRS: &[&str] = &["labels", "environment"];
 
@@ -37,7 +38,7 @@ pub(super) fn fill(
     Ok(())
 }
 
-/// Turns the list form of labels and environment into the map form, at every depth.
+/// Turns the list form of labels and environment into the map form, at every depth; a test that is a text is a shell's.
 pub(super) fn normalise(value: &mut Value) {
     let Value::Object(map) = value else { return };
     for (key, item) in map.iter_mut() {
@@ -49,6 +50,14 @@ pub(super) fn normalise(value: &mut Value) {
                 (key.to_owned(), Value::from(value))
             });
             *item = Value::Object(pairs.collect::<Map<_, _>>());
+        }
+        match (key.as_str(), &mut *item) {
+            // Empty, which is a value that an earlier file's gives way to.
+            ("labels", Value::Object(labels)) => {
+                labels.values_mut().filter(|label| label.is_null()).for_each(|label| *label = "".into());
+            }
+            ("test", Value::String(text)) => *item = json!(["CMD-SHELL", text]),
+            _ => {}
         }
         normalise(item);
     }
@@ -67,16 +76,18 @@ pub(super) fn replace_entries(base: &mut Value, upper: &Value) {
     }
 }
 
-/// Lays `upper` over `base`.
+/// Lays `upper` over `base`, which both stand behind `key`.
 pub(super) fn over(base: &mut Value, upper: Value, key: &str) {
     match (base, upper) {
         // `app:` with nothing behind it changes nothing.
         (_, Value::Null) => {}
         (Value::Object(base), Value::Object(upper)) => {
-            for (key, value) in upper {
-                match base.get_mut(&key) {
-                    Some(below) => over(below, value, &key),
-                    None => drop(base.insert(key, value)),
+            for (inner, value) in upper {
+                match base.get_mut(&inner) {
+                    // Of these each is a value of its own, empty or not.
+                    Some(below) if PAIRS.contains(&key) => *below = value,
+                    Some(below) => over(below, value, &inner),
+                    None => drop(base.insert(inner, value)),
                 }
             }
         }
@@ -87,7 +98,17 @@ pub(super) fn over(base: &mut Value, upper: Value, key: &str) {
                 }
             }
         }
-        (base, upper) => *base = upper,
+        (base, upper) if !says_nothing(&upper) => *base = upper,
+        _ => {}
+    }
+}
+
+/// What docker takes for not said.
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        other => *other == Value::Bool(false),
     }
 }
 

@@ -314,12 +314,10 @@ fn service(value: &Value) -> Service {
 
 fn healthcheck(value: Option<&Value>) -> Healthcheck {
     let Some(value) = value.filter(|v| !v.is_null()) else { return Healthcheck::FromImage };
-    let test = value.get("test");
-    let none = |word: &Value| word.as_str() == Some("NONE");
-    let off = test.is_some_and(|t| none(t) || t.get(0).is_some_and(none));
+    let first = value.pointer("/test/0").and_then(Value::as_str);
     // A check that only changes the times keeps the image's test.
-    match (off || value.get("disable") == Some(&Value::Bool(true)), test) {
-        (true, _) => Healthcheck::Disabled,
+    match (value.get("disable") == Some(&Value::Bool(true)), first) {
+        (true, _) | (false, Some("NONE")) => Healthcheck::Disabled,
         (false, Some(_)) => Healthcheck::Given,
         (false, None) => Healthcheck::FromImage,
     }

@@ -68,15 +68,31 @@ fn every_form_of_a_variable_is_replaced() {
         ("${NO}|$NO", "|"),
         ("${NO:-x}${EMPTY:-x}${EMPTY-x}${A:-x}", "xxa"),
         ("${NO-x}${NO-}", "x"),
-        ("${NO:-${B}-${NO:-c}}", "b-c"),
-        ("${A:+yes}${EMPTY:+yes}${EMPTY+yes}${NO+yes}", "yesyes"),
+        // No default inside a default: it ends at the first brace, and is taken as it is.
+        ("${NO:-${B}-${NO:-c}}", "${B-c}"),
+        ("${NO:-$B}${NO:-a$$b}", "$Ba$$b"),
+        // Whichever of the operators stands in it first by docker's order, not the text's.
+        ("${A:?set a sub-domain}|${A-a:-b}|${NO-:x}|${NO:-a?b}", "domain|b|:x|a?b"),
         ("$$A $${A}", "$A ${A}"),
         ("${A:?gone} ${EMPTY?gone}", "a "),
         ("no variable", "no variable"),
     ] {
         assert_eq!(interpolate(text, &values).as_deref(), Ok(wanted), "{text}");
     }
-    for text in ["${", "${}", "$", "$1", "${A", "${A!b}", "${1}", "a$-b"] {
+    for text in [
+        "${",
+        "${}",
+        "$",
+        "$1",
+        "${A",
+        "${A!b}",
+        "${1}",
+        "a$-b",
+        "${A:+yes}",
+        "${A+yes}",
+        "${NO:=x}",
+        "${A.b}",
+    ] {
         assert!(matches!(interpolate(text, &values), Err(InterpolateError::Format { .. })), "{text}");
     }
     let error = interpolate("${EMPTY:?set it}", &values).unwrap_err();
@@ -116,7 +132,7 @@ fn a_later_file_is_laid_over_an_earlier_one() {
     let compose = compose(&[BASE, UPPER]);
     let app = &compose.services["app"];
     assert_eq!(app.mode, Mode::Replicated(2));
-    assert_eq!(app.healthcheck, Healthcheck::Disabled);
+    assert_eq!(app.healthcheck, Healthcheck::Given, "docker joins the two tests, and a text is a shell's");
     assert_eq!((app.labels["traefik.enable"].as_str(), app.labels["extra"].as_str()), ("false", "1"));
     assert!(app.labels.contains_key("caddy"), "a list below and a map above are one map");
     assert_eq!(app.volumes, ["content", "media"]);
@@ -155,6 +171,40 @@ fn what_stands_behind_a_chain_of_merge_keys_is_seen() {
     let (_, foreign, ..) = seen("{<<: *c, volumes: ['media:/media']}");
     assert_eq!(foreign, ["media"], "a volume that no file declares");
     assert_eq!(seen("{x-b: *b}"), (vec![], vec![], vec![], None), "an alias is no merge");
+}
+
+/// As `docker stack config` lays the same files over each other.
+#[test]
+fn what_is_empty_or_false_changes_nothing_and_tests_are_joined() {
+    let seen = |lower: &str, upper: &str| {
+        let [lower, upper] = [lower, upper].map(|it| format!("services: {{app: {{{it}}}}}\n"));
+        compose(&[&lower, &upper]).services["app"].clone()
+    };
+    for (lower, upper, wanted) in [
+        ("test: [NONE]", "interval: 5s", Healthcheck::Disabled),
+        ("test: NONE", "interval: 5s", Healthcheck::Given),
+        ("test: [CMD, a]", "test: [NONE]", Healthcheck::Given),
+        ("test: [CMD, a]", "test: []", Healthcheck::Given),
+        ("interval: 5s", "test: [CMD, a]", Healthcheck::Given),
+        ("test: [CMD, a]", "disable: true", Healthcheck::Disabled),
+        ("disable: true", "disable: false", Healthcheck::Disabled),
+        ("interval: 5s", "disable: false", Healthcheck::FromImage),
+    ] {
+        let [lower_check, upper_check] = [lower, upper].map(|it| format!("healthcheck: {{{it}}}"));
+        assert_eq!(seen(&lower_check, &upper_check).healthcheck, wanted, "{lower} below {upper}");
+    }
+    assert_eq!(seen("image: x", "image: ''").image.as_deref(), Some("x"));
+    assert_eq!(seen("deploy: {replicas: 3}", "deploy: {replicas: 0}").mode, Mode::Replicated(0));
+    let labels = |lower: &str, upper: &str| {
+        let [lower, upper] = [lower, upper].map(|it| format!("deploy: {{labels: {it}}}"));
+        seen(&lower, &upper)
+            .labels
+            .into_iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(labels("{a: 1, b: 2}", "{a: , c: ''}"), ["a=", "b=2", "c="]);
+    assert_eq!(labels("[a=1, b]", "[a]"), ["a=", "b="]);
 }
 
 #[test]

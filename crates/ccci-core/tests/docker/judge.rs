@@ -15,8 +15,22 @@ pub(crate) fn config(
     files: &[String],
     values: &BTreeMap<String, String>,
 ) -> Result<Value, String> {
+    ask(folder, files, values, &[])
+}
+
+/// The same with variables as they are written.
+pub(crate) fn raw(folder: &Path, files: &[String]) -> Result<Value, String> {
+    ask(folder, files, &BTreeMap::new(), &["--skip-interpolation"])
+}
+
+fn ask(
+    folder: &Path,
+    files: &[String],
+    values: &BTreeMap<String, String>,
+    more: &[&str],
+) -> Result<Value, String> {
     let mut docker = Command::new("docker");
-    docker.args(["stack", "config"]).current_dir(folder);
+    docker.args(["stack", "config"]).args(more).current_dir(folder);
     for file in files {
         docker.args(["-c", file]);
     }

@@ -3,5 +3,8 @@
 #![expect(clippy::disallowed_methods, reason = "tests write files and start programs themselves")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
 
+mod corpus;
+mod generated;
 mod judge;
+mod reading;
 mod yaml;

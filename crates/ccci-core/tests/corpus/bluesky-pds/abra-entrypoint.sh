@@ -1,0 +1,1 @@
+# abra-entrypoint.sh of bluesky-pds

@@ -1,0 +1,2 @@
+#!/usr/bin/env bash
+export PDS_ENTRYPOINT_VERSION=v4

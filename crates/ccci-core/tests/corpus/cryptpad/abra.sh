@@ -1,0 +1,1 @@
+export CONFIG_JS_VERSION=v6

@@ -1,0 +1,1 @@
+export DEFAULT_CONF_VERSION=v7

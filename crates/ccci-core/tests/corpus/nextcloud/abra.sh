@@ -1,0 +1,2 @@
+export FPM_TUNE_VERSION=v6
+export NGINX_CONF_VERSION=v7
