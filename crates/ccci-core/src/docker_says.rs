@@ -60,9 +60,15 @@ fn meanings(low: &str) -> impl Iterator<Item = Means> {
     IMAGE.iter().filter(move |(words, _)| low.contains(words)).map(|(_, means)| *means)
 }
 
-/// Whether a refusal, in lower case, is about an image that cannot be had.
+/// Whether a refusal, in lower case, is about an image that cannot be had. A registry that could not be asked says nothing
+/// of the image.
 pub(crate) fn speaks_of_an_image(low: &str) -> bool {
-    meanings(low).any(|means| means != Means::Malformed)
+    low.lines().any(|line| was_asked(line) && meanings(line).any(|means| means != Means::Malformed))
+}
+
+/// Whether a line, in lower case, is the registry's own answer.
+fn was_asked(line: &str) -> bool {
+    !NOT_ASKED.iter().any(|words| line.contains(words))
 }
 
 /// Whether the engine says that it does not have an image.
@@ -73,8 +79,7 @@ pub(crate) fn image_is_not_here(said: &str) -> bool {
 /// Whether a registry's own answer is that the image is not there, rather than that the registry could not be asked (R17).
 pub(crate) fn image_is_missing(image: &str, said: &str) -> bool {
     said.to_lowercase().lines().any(|line| {
-        let asked = !NOT_ASKED.iter().any(|words| line.contains(words));
-        asked
+        was_asked(line)
             && meanings(line).any(|means| match means {
                 Means::Unknown | Means::Malformed => true,
                 Means::NotFound => line.trim_end().ends_with(" not found"),
@@ -111,6 +116,19 @@ mod tests {
         for said in ["dial tcp: i/o timeout", "toomanyrequests: You have reached your pull rate limit", "EOF"]
         {
             assert!(!image_is_missing("x/y", said), "{said}");
+        }
+    }
+
+    /// R17: a refusal of abra that quotes a registry which could not be asked is not about the image.
+    #[test]
+    fn r17_a_refusal_that_quotes_a_registry_which_was_not_asked_is_not_the_recipes() {
+        assert!(speaks_of_an_image("failed to resolve reference \"ghcr.io/x:1\": ghcr.io/x:1: not found"));
+        for said in [
+            "failed to resolve reference \"ghcr.io/x:1\": unexpected status from head request: 429 toomanyrequests",
+            "failed to resolve reference \"ghcr.io/x:1\": net/http: tls handshake timeout",
+            "pull access denied for x/y: unauthorized: authentication required",
+        ] {
+            assert!(!speaks_of_an_image(said), "{said}");
         }
     }
 

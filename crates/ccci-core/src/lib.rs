@@ -53,7 +53,7 @@ pub mod clock;
 pub mod compose;
 pub mod deploy;
 pub mod disk;
-pub mod docker_says;
+mod docker_says;
 pub mod envfile;
 pub mod event;
 pub mod exec;

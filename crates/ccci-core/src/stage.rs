@@ -165,7 +165,7 @@ impl fmt::Display for StageName {
 
 /// A text that names no stage.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a stage: there are install, upgrade and custom")]
+#[error("`{text}` is not a stage: there are {}", StageName::ALL.map(StageName::as_str).join(", "))]
 pub struct StageError {
     /// The text as given.
     pub text: String,
@@ -333,4 +333,30 @@ pub struct CheckResult {
     pub seconds: f64,
     /// True when it was not tried because of an earlier result or an unmet need, not by the recipe's own word.
     pub gated: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_stages_holds_together() {
+        let table = [StageName::Install, StageName::Upgrade, StageName::Fresh, StageName::Custom];
+        assert!(table.is_sorted(), "a stage's place in a run is its place among the stages");
+        let planned: Vec<StageName> = table.into_iter().filter(|stage| stage.row().planned).collect();
+        assert_eq!(planned, StageName::ALL);
+        let with = |deed: Deed| table.into_iter().filter(|stage| stage.deed() == deed).collect::<Vec<_>>();
+        assert_eq!(with(Deed::Deploy), [StageName::ALL[0]], "one stage brings the app up, before all others");
+        assert_eq!(
+            with(Deed::Redeploy),
+            [StageName::MOVE],
+            "one stage moves it, and no other may be taken for it"
+        );
+        assert_eq!(with(Deed::DeployAnew), [StageName::ANEW]);
+        for stage in table {
+            assert_eq!(stage.checked_as().checked_as(), stage.checked_as());
+            let asked_for: Option<StageName> = stage.as_str().parse().ok();
+            assert_eq!(asked_for, Some(stage).filter(|_| stage.row().planned));
+        }
+    }
 }

@@ -19,9 +19,9 @@ impl Consumer for Lines {
 #[tokio::main]
 async fn main() -> Result<(), Trouble> {
     let recipe = std::env::args().nth(1).unwrap_or_else(|| "custom-html".to_owned());
-    let mut surroundings = Surroundings::read()?;
     // Checks in Rust run in the program `ccci`, which is built one folder above this one.
-    surroundings.exe = surroundings.exe.ancestors().nth(2).map(|dir| dir.join("ccci")).unwrap_or_default();
+    let ccci = std::env::current_exe()?.ancestors().nth(2).map(|dir| dir.join("ccci"));
+    let surroundings = Surroundings::read(ccci.unwrap_or_default())?;
     // The first Ctrl-C ends the run by its teardown.
     let session = Session::open(&surroundings, &Which::default(), Stop::listen()?).await?;
     let ended = session.run(&RunRequest::quick(&recipe)?, Lines).await?;

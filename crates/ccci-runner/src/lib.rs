@@ -14,15 +14,16 @@
 //! }
 //!
 //! # async fn run() -> Result<(), ccci_runner::Trouble> {
-//! let session = Session::open(&Surroundings::read()?, &Which::default(), Stop::listen()?).await?;
+//! let surroundings = Surroundings::read("/usr/bin/ccci".into())?;
+//! let session = Session::open(&surroundings, &Which::default(), Stop::listen()?).await?;
 //! let ended = session.run(&RunRequest::quick("custom-html")?, Lines).await?;
 //! println!("{:?}", ended.judgement.verdict);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Nothing of it is state of the process: several sessions, and several runs of one session, go side by side, and wait for
-//! each other's locks as two processes do. Version 0 of it promises no stability; what `ccci-core` reads and writes on disk
+//! Several sessions, and several runs of one session, go side by side in one process and wait for each other's locks as two
+//! processes do. A session's [`Stop`] ends all of its runs; one that is to be stopped by itself gets a session of its own. Version 0 of it promises no stability; what `ccci-core` reads and writes on disk
 //! does.
 //!
 //! The rooms, from top to bottom; an arrow only goes down: `cli → (this file) → care → run → kept → report → session`.
@@ -189,8 +190,13 @@ impl Session {
             locks.free();
             world.say(format!("record: {}", dir.display()));
         }
+        let unwritten = written.err().map(Trouble::from);
+        if let (Some(error), false) = (&unwritten, judgement.verdict == Verdict::Pass) {
+            // The verdict is the worse news; it keeps its code.
+            world.say(format!("the record could not be written: {error}"));
+        }
         let report = recorder.report(&world.redactor);
-        Ok(Ended { judgement, report, dir, unwritten: written.err().map(Trouble::from) })
+        Ok(Ended { judgement, report, dir, unwritten })
     }
 
     /// Makes a recipe's canonical: a full cold run of the newest release, which must end in a promotion.

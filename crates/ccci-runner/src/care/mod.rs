@@ -9,7 +9,7 @@ use ccci_core::names::{RecipeName, RunId};
 use ccci_core::swarm::Swarm;
 use ccci_core::txn::{Kind, Recovery};
 
-use crate::kept::carry_out::{Due, down as stay_down};
+use crate::kept::carry_out::Due;
 use crate::kept::known::{Kept, Untouchable};
 use crate::kept::recover::End;
 use crate::kept::tended::{Tended, Unfinished};
@@ -82,7 +82,7 @@ impl InHand {
         app.end_processes(&journal).await?;
         let known = app.opened().ok().flatten();
         let due = Due { rule: Recovery::Keep, known: known.as_ref(), run: &journal.run };
-        app.tended(&self.swarm).carry_out(due, stay_down).await?;
+        app.tended(&self.swarm).carry_out(due).await?;
         self.tidied().await?;
         Ok(format!("{} is down; its data is kept, and a run restores the known-good first", app.domain()))
     }
@@ -108,7 +108,7 @@ impl InHand {
         };
         app.begin(Kind::Drop, &run, None)?;
         let due = Due { rule: Recovery::Remove, known: None, run: &run };
-        app.tended(&self.swarm).carry_out(due, stay_down).await?;
+        app.tended(&self.swarm).carry_out(due).await?;
         self.tidied().await?;
         Ok(format!(
             "the canonical of {recipe} is gone; the next green cold run of the newest release makes another"
@@ -158,8 +158,8 @@ async fn brought_back(known: &KnownGood, id: &RunId, tended: Tended<'_>) -> Resu
     let app = &known.app;
     app.begin(Kind::Restore, id, None)?;
     let due = Due { rule: Recovery::Return, known: Some(known), run: id };
-    match tended.see_through(async || tended.carry_out(due, stay_down).await).await {
-        Ok(_) => Ok(()),
+    match tended.see_through(async || tended.bring(due).await).await {
+        Ok(brought) => tended.close(due, brought).await,
         Err(Unfinished::Open(why)) => Err(Trouble::infrastructure(app.still_open(&why))),
         Err(Unfinished::Failed(why)) => {
             Err(Trouble::restore_failed(app.not_restored(Some(known.name()), id, &why)))

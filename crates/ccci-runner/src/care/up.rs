@@ -7,7 +7,7 @@ use ccci_core::txn::{Kind, Recovery};
 
 use super::{InHand, brought_back};
 use crate::kept::KnownGood;
-use crate::kept::carry_out::{Due, down};
+use crate::kept::carry_out::Due;
 use crate::run::claim::{Claim, Entered, Run, Taken};
 use crate::run::enter::one_node;
 use crate::run::observe::{KnownRelease, Search};
@@ -41,7 +41,7 @@ pub(crate) async fn up(
     };
     // No run slot is taken: nothing is tested.
     let InHand { lock, swarm, .. } = hand;
-    let taken = Taken { slot: None, apps: Vec::new(), kept: Some(lock), provider, swarm };
+    let taken = Taken { slot: None, apps: Vec::new(), canonical: Some(lock), provider, swarm };
     let Entered { run, locks } = claim.enter(taken);
     let said = Box::pin(brought_up(&known, restore, room, &run)).await;
     locks.free();
@@ -67,7 +67,7 @@ async fn brought_up(known: &KnownGood, restore: bool, room: Room, run: &Run) -> 
         Err(why) => {
             let tended = app.tended_by(run.worker()).to_the_end();
             let due = Due { rule: Recovery::Keep, known: Some(known), run: id };
-            let left = tended.carry_out(due, down).await;
+            let left = tended.carry_out(due).await;
             teardown::undo(run).await;
             // Why it did not come up is what is to be mended.
             if let Err(left) = left {

@@ -18,7 +18,9 @@ use crate::session::trouble::Trouble;
 
 /// Carries out a command, or a run where there is none.
 pub(super) fn dispatch(command: Option<Command>, args: &RunArgs, global: &GlobalArgs) -> ExitCode {
-    let done = Surroundings::read().map_err(Trouble::from).and_then(|surroundings| {
+    let surroundings =
+        std::env::current_exe().map_err(not_set_up).and_then(|exe| Ok(Surroundings::read(exe)?));
+    let done = surroundings.and_then(|surroundings| {
         log(&surroundings);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let call = Call { global, surroundings: &surroundings };

@@ -80,12 +80,14 @@ fn terminal(json: Option<&JsonTarget>, call: Call<'_>, session: &Session, lost: 
 /// The exit code: that of the verdict, unless a pass could not be told.
 fn code_of(ended: Ended, lost: &Lost) -> Result<u8, Trouble> {
     let code = ended.judgement.exit_code;
-    let lost = || lost.take().map(|lost| Trouble::from(WriteError::from(lost)));
-    match ended.unwritten.or_else(lost) {
-        Some(error) if code == exit::PASS => Err(error),
-        Some(error) => {
+    if code == exit::PASS {
+        ended.unwritten.map_or(Ok(()), Err)?;
+    }
+    match lost.take() {
+        Some(lost) if code == exit::PASS => Err(WriteError::from(lost).into()),
+        Some(lost) => {
             // The verdict is the worse news; it keeps its code.
-            complain(&format!("the record could not be written: {error}"));
+            complain(&format!("the record could not be written: {lost}"));
             Ok(code)
         }
         None => Ok(code),

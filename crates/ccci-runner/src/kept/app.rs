@@ -181,8 +181,9 @@ impl KeptApp {
     }
 
     /// Removes the known-good and what belongs to it, on the disk.
-    pub(crate) fn forget(&self) -> Result<(), Trouble> {
-        self.store().remove()?;
+    pub(crate) async fn forget(&self) -> Result<(), Trouble> {
+        let store = self.store();
+        self.world.beside(move |_| store.remove()).await??;
         self.world.points.reach(Point::SnapshotGone);
         self.files.forget_record()?;
         self.world.points.reach(Point::RecordGone);
@@ -219,27 +220,31 @@ impl KeptApp {
         format!("{what}; {hint}")
     }
 
-    /// Raises an alert. One that cannot be written is said instead.
+    /// Raises an alert about it.
     pub(crate) fn raise(&self, news: &News<'_>) {
-        let world = &self.world;
-        let at = clock::now();
-        let alert = Alert {
-            schema: 1,
-            kind: news.kind,
-            app: self.label().clone(),
-            run: news.run.to_string(),
-            time: clock::rfc3339(at),
-            attempted: news.attempted.map(str::to_owned),
-            last_good: news.last_good.clone(),
-            recovered: news.kind == AlertKind::NotPromoted,
-            what: world.redactor.clean(news.what),
-            hint: world.redactor.clean(news.hint),
-        };
-        match alert.raise(&world.settings.state_dir, at) {
-            Ok(()) => world.points.reach(Point::AlertRaised),
-            Err(error) => {
-                world.say(format!("an alert could not be written: {error}; it says: {}", news.what));
-            }
+        raise(self.label(), news, &self.world);
+    }
+}
+
+/// Raises an alert about an app, whether or not anything of it can be kept. One that cannot be written is said instead.
+pub(crate) fn raise(app: &AppLabel, news: &News<'_>, world: &World) {
+    let at = clock::now();
+    let alert = Alert {
+        schema: 1,
+        kind: news.kind,
+        app: app.clone(),
+        run: news.run.to_string(),
+        time: clock::rfc3339(at),
+        attempted: news.attempted.map(str::to_owned),
+        last_good: news.last_good.clone(),
+        recovered: news.kind == AlertKind::NotPromoted,
+        what: world.redactor.clean(news.what),
+        hint: world.redactor.clean(news.hint),
+    };
+    match alert.raise(&world.settings.state_dir, at) {
+        Ok(()) => world.points.reach(Point::AlertRaised),
+        Err(error) => {
+            world.say(format!("an alert could not be written: {error}; it says: {}", news.what));
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The one executor of recoveries: what ends a transaction, whoever ends it - a start after a kill, a promotion that went
-//! wrong, a quick run that leaves, a person.
+//! wrong, a quick run that leaves, a person. What is due follows from `ccci_core::txn`.
 
 use ccci_core::alert::AlertKind;
 use ccci_core::names::{RecipeName, RunId};
@@ -12,7 +12,7 @@ use crate::session::trouble::Trouble;
 
 /// What the app is after a recovery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub(crate) enum Brought {
     /// A person has it up, and it stays so.
     Left,
     /// Down; its volumes are as they were, and no known-good.
@@ -35,59 +35,63 @@ pub(crate) struct Due<'a> {
     pub(crate) run: &'a RunId,
 }
 
-/// Nothing is done with the app any more before its transaction is closed: it stays down.
-pub(crate) async fn down() -> Result<(), Trouble> {
-    Ok(())
-}
-
 impl Tended<'_> {
-    /// Carries a recovery out and closes the transaction. `last` is done before that, once the app is what it is to be, where
-    /// something is kept or nothing is left: it may bring the app up again on its known-good, or tell somebody. All of it can
-    /// be begun again at any time.
-    pub(crate) async fn carry_out(
-        &self,
-        due: Due<'_>,
-        last: impl AsyncFnOnce() -> Result<(), Trouble>,
-    ) -> Result<Ended, Trouble> {
-        let Due { rule, known, run } = due;
+    /// Carries a recovery out and closes the transaction.
+    pub(crate) async fn carry_out(&self, due: Due<'_>) -> Result<Brought, Trouble> {
+        let brought = self.bring(due).await?;
+        self.close(due, brought).await?;
+        Ok(brought)
+    }
+
+    /// The way itself: the app is down, and what it is to be. It can be begun again at any time. The transaction stays open:
+    /// the caller may tell somebody, or bring the app up again on its known-good, before its end.
+    pub(crate) async fn bring(&self, due: Due<'_>) -> Result<Brought, Trouble> {
+        let Due { rule, known, .. } = due;
         match (rule, known) {
-            (Recovery::Leave, _) => Ok(Ended::Left),
+            (Recovery::Leave, _) => Ok(Brought::Left),
             (Recovery::Keep, _) => {
-                self.put_down(known.map(|known| &known.snapshot), run).await?;
-                Ok(Ended::Kept)
+                let proof = self.undeploy().await?;
+                if let Some(known) = known {
+                    self.remove_extras(&known.snapshot, &proof).await?;
+                }
+                Ok(Brought::Kept)
             }
             (Recovery::Return, Some(known)) => {
                 // The snapshot is the truth; a record that was not written any more follows from it.
                 self.app.derive_record(&known.record)?;
                 self.restore(known).await?;
-                last().await?;
-                known.end_idle().await?;
-                Ok(Ended::Returned)
+                Ok(Brought::Returned)
             }
             (Recovery::Remove, _) => {
                 let proof = self.undeploy().await?;
                 self.remove_all(&proof).await?;
-                self.app.forget()?;
-                last().await?;
-                self.app.close()?;
-                Ok(Ended::Removed)
+                self.app.forget().await?;
+                Ok(Brought::Removed)
             }
+            // Nothing can bring the volumes back, so they are left as they are.
             (Recovery::GiveUp | Recovery::Return, _) => {
-                self.give_up(run).await?;
-                Ok(Ended::GivenUp)
+                drop(self.undeploy().await?);
+                Ok(Brought::GivenUp)
             }
         }
     }
 
-    /// Takes the app down and leaves its volumes, which nothing can bring back.
-    pub(super) async fn give_up(&self, run: &RunId) -> Result<(), Trouble> {
-        drop(self.undeploy().await?);
-        let recipe = self.app.recipe();
-        let what = format!("the known-good of {recipe} is damaged, and its volumes were in use");
-        let kind = AlertKind::RestoreFailed;
-        let news = News { kind, run, attempted: None, last_good: None, what: &what, hint: WAY_OUT };
-        self.app.raise(&news);
-        self.app.end_dirty(run)
+    /// Closes the transaction of an app that is down: what its volumes are is written down first.
+    pub(crate) async fn close(&self, due: Due<'_>, brought: Brought) -> Result<(), Trouble> {
+        match (brought, due.known) {
+            (Brought::Left, _) => Ok(()),
+            (Brought::Returned, Some(known)) => known.end_idle().await,
+            (Brought::Removed, _) => self.app.close(),
+            (Brought::Kept | Brought::Returned, _) => self.app.end_dirty(due.run),
+            (Brought::GivenUp, _) => {
+                let recipe = self.app.recipe();
+                let what = format!("the known-good of {recipe} is damaged, and its volumes were in use");
+                let (kind, run) = (AlertKind::RestoreFailed, due.run);
+                let hint = WAY_OUT;
+                self.app.raise(&News { kind, run, attempted: None, last_good: None, what: &what, hint });
+                self.app.end_dirty(run)
+            }
+        }
     }
 }
 

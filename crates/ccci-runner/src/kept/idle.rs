@@ -1,6 +1,7 @@
 //! Whether kept volumes are the known-good, by a mark that only these very volumes, as they are, can satisfy (R9).
 
 use ccci_core::canonical::VolumeMark;
+use ccci_core::wait::CancellationToken;
 use ccci_snap::{Job, SnapError};
 
 use super::known::KnownGood;
@@ -11,7 +12,9 @@ impl KnownGood {
     /// Says that the volumes, as they are there now, are this known-good and closes the transaction.
     pub(super) async fn end_idle(&self) -> Result<(), Trouble> {
         let Whereabouts { places, roots } = whereabouts(&self.snapshot, &self.app).await?;
-        let stamps = stamps(&self.snapshot, places, &self.app).await?;
+        // Not to be cut off by a signal: there is nothing left to undo.
+        let never = CancellationToken::new();
+        let stamps = stamps(&self.snapshot, places, &self.app, never).await?;
         self.app.end_with(&VolumeMark::idle(roots, stamps))
     }
 
@@ -31,7 +34,7 @@ impl KnownGood {
         }
         let (places, cancel) = (there.places, world.stop.run.clone());
         if mark.stamps.len() == volumes {
-            let now = stamps(&snapshot, places.clone(), &self.app).await;
+            let now = stamps(&snapshot, places.clone(), &self.app, cancel.clone()).await;
             if now.is_ok_and(|now| now == mark.stamps) {
                 return Ok(true);
             }

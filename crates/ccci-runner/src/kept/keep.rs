@@ -56,7 +56,7 @@ impl Tended<'_> {
             return Err(Trouble::infrastructure(why));
         }
         let places = places_of(keeping.keep, &engine, app).await?;
-        let (store, cancel) = (app.store(), world.stop.run.clone());
+        let (store, cancel) = (app.store(), self.cancel.clone());
         let published = world.beside(move |reach| {
             let job = Job::new(cancel, reach);
             store.capture(&job, &proof, &places, &origin)?.publish(&job).map(|snapshot| (snapshot, proof))

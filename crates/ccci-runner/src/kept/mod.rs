@@ -4,6 +4,7 @@
 //! [`app`] is the object; [`tended`] is the same with an engine in hand, [`carry_out`] its one executor of recoveries.
 
 pub(crate) mod app;
+pub(crate) mod by_abra;
 pub(crate) mod carry_out;
 mod idle;
 pub(crate) mod keep;
@@ -14,7 +15,6 @@ pub(crate) mod quick;
 pub(crate) mod ready;
 pub(crate) mod recover;
 pub(crate) mod tended;
-pub(crate) mod undeploy;
 pub(crate) mod unlock;
 
 pub(crate) use app::KeptApp;

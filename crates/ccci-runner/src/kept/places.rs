@@ -60,13 +60,13 @@ pub(super) async fn whereabouts(snapshot: &Snapshot, app: &KeptApp) -> Result<Wh
     Ok(Whereabouts { places, roots })
 }
 
-/// The stamps of the volumes of a snapshot as they are now.
+/// The stamps of the volumes of a snapshot as they are now; the token ends the walk.
 pub(super) async fn stamps(
     snapshot: &Snapshot,
     places: Vec<Place>,
     app: &KeptApp,
+    cancel: CancellationToken,
 ) -> Result<BTreeMap<VolumeName, String>, Trouble> {
-    // The end of a transaction is not to be cut off by a signal: it has nothing left to undo.
-    let (snapshot, never) = (snapshot.clone(), CancellationToken::new());
-    Ok(app.world.beside(move |_| snapshot.stamps(&Job::new(never, &|_| {}), &places)).await??)
+    let snapshot = snapshot.clone();
+    Ok(app.world.beside(move |_| snapshot.stamps(&Job::new(cancel, &|_| {}), &places)).await??)
 }

@@ -7,7 +7,7 @@ use ccci_core::swarm::{ContainerFacts, RunningImage, StackFacts, Swarm, moved_ta
 use ccci_core::txn::{Kind, Recovery};
 use ccci_snap::Engine;
 
-use super::carry_out::{Due, Ended, down};
+use super::carry_out::{Brought, Due};
 use super::known::KnownGood;
 use super::mounted;
 use super::tended::{Unfinished, Worker};
@@ -109,8 +109,8 @@ impl KnownGood {
         let tended = self.app.tended_by(by).to_the_end();
         let rule = if passed { Recovery::Keep } else { Recovery::Return };
         let due = Due { rule, known: Some(self), run: by.run };
-        match tended.see_through(async || tended.carry_out(due, down).await).await {
-            Ok(ended) => Left { restored: ended == Ended::Returned, ..Left::default() },
+        match tended.see_through(async || tended.carry_out(due).await).await {
+            Ok(brought) => Left { restored: brought == Brought::Returned, ..Left::default() },
             // After a pass nothing was to be brought back, only to be taken down.
             Err(Unfinished::Failed(why)) if !passed => {
                 let failed = self.app.not_restored(Some(self.name()), by.run, &why);

@@ -10,7 +10,7 @@ use ccci_core::txn::{self as rules, Journal, Kind, Recovery, Seen};
 use ccci_snap::Job;
 
 use super::app::KeptApp;
-use super::carry_out::{Due, Ended, down, given_up};
+use super::carry_out::{Brought, Due, given_up};
 use super::known::KnownGood;
 use crate::session::points::Point;
 use crate::session::trouble::Trouble;
@@ -177,7 +177,7 @@ impl KeptApp {
         // Where nothing was kept, nobody waits long for it.
         let tended = if rule == Recovery::Remove { tended.not_waiting() } else { tended };
         let due = Due { rule, known: known.as_ref(), run };
-        let why = match tended.carry_out(due, down).await {
+        let why = match tended.carry_out(due).await {
             Ok(end) => return self.told(&died, end, known.as_ref()),
             Err(why) => why,
         };
@@ -189,8 +189,9 @@ impl KeptApp {
         match &known {
             // No later start could do it either: as for one whose `meta.json` is damaged.
             Some(known) if rule == Recovery::Return && known.is_damaged().await => {
-                match tended.give_up(run).await {
-                    Ok(()) => Told::new(End::NotRestored, format!("{died}: {why}; {}", given_up(recipe))),
+                let due = Due { rule: Recovery::GiveUp, ..due };
+                match tended.carry_out(due).await {
+                    Ok(_) => Told::new(End::NotRestored, format!("{died}: {why}; {}", given_up(recipe))),
                     Err(why) => left(why),
                 }
             }
@@ -202,14 +203,14 @@ impl KeptApp {
     }
 
     /// How a recovery ended, in a line.
-    fn told(&self, died: &str, ended: Ended, known: Option<&KnownGood>) -> Told {
+    fn told(&self, died: &str, brought: Brought, known: Option<&KnownGood>) -> Told {
         let name = known.map(KnownGood::name).unwrap_or_default();
-        let (end, words) = match ended {
-            Ended::Left => (End::Done, "it is up".to_owned()),
-            Ended::Kept => (End::Done, "it is down, and its data is kept".to_owned()),
-            Ended::Returned => (End::Done, format!("its known-good {name} is restored")),
-            Ended::Removed => (End::Done, "all of it is removed".to_owned()),
-            Ended::GivenUp => (End::NotRestored, given_up(self.recipe())),
+        let (end, words) = match brought {
+            Brought::Left => (End::Done, "it is up".to_owned()),
+            Brought::Kept => (End::Done, "it is down, and its data is kept".to_owned()),
+            Brought::Returned => (End::Done, format!("its known-good {name} is restored")),
+            Brought::Removed => (End::Done, "all of it is removed".to_owned()),
+            Brought::GivenUp => (End::NotRestored, given_up(self.recipe())),
         };
         Told::new(end, format!("{died}: {words}"))
     }

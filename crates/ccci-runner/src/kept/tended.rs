@@ -9,9 +9,9 @@ use ccci_core::wait::{self, CancellationToken};
 use ccci_snap::{Engine, Job, Snapshot};
 
 use super::app::KeptApp;
+use super::by_abra::{PATIENCE, RETRY, by_abra};
 use super::known::KnownGood;
 use super::places::places;
-use super::undeploy::{PATIENCE, RETRY, by_abra};
 use super::unlock::unlocked;
 use crate::session::points::Point;
 use crate::session::trouble::Trouble;
@@ -147,15 +147,6 @@ impl Tended<'_> {
                 Err(Trouble::infrastructure(format!("{item} of {} does not go: {why}", self.app.domain())))
             }
         }
-    }
-
-    /// Takes the app down, keeps its volumes as they are and closes the transaction: they are not the known-good any more.
-    pub(super) async fn put_down(&self, snapshot: Option<&Snapshot>, run: &RunId) -> Result<(), Trouble> {
-        let proof = self.undeploy().await?;
-        if let Some(snapshot) = snapshot {
-            self.remove_extras(snapshot, &proof).await?;
-        }
-        self.app.end_dirty(run)
     }
 
     /// Makes volumes that are not the known-good so before they are used, and says it.

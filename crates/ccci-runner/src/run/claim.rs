@@ -33,7 +33,7 @@ pub(crate) struct Run {
 pub(crate) struct Locks {
     pub(crate) provider: Option<Lock>,
     /// The recipe's canonical.
-    pub(crate) kept: Option<Lock>,
+    pub(crate) canonical: Option<Lock>,
     /// Apps of the run's own.
     pub(crate) apps: Vec<Lock>,
     /// A run slot; none where nothing is tested.
@@ -45,7 +45,7 @@ impl Locks {
     /// Frees the locks in the order of their taking, backwards; the apps' names are never used again, so their files go.
     pub(crate) fn free(self) {
         drop(self.provider);
-        drop(self.kept);
+        drop(self.canonical);
         for app in self.apps {
             app.retire().ok();
         }
@@ -172,10 +172,10 @@ impl Claim {
     pub(crate) fn enter(self, taken: Taken) -> Entered {
         let Self { dir, record, abra, world, lock } = self;
         world.points.reach(Point::Entered);
-        let Taken { slot, apps, kept, provider, swarm } = taken;
+        let Taken { slot, apps, canonical, provider, swarm } = taken;
         // abra deploys to the engine that is looked at, whatever this process was started with.
         let abra = Abra { docker_host: swarm.docker_host(), ..abra };
-        let locks = Locks { provider, kept, apps, slot, run: lock };
+        let locks = Locks { provider, canonical, apps, slot, run: lock };
         Entered { run: Run { dir, record, swarm, abra, world }, locks }
     }
 
@@ -200,7 +200,7 @@ pub(crate) struct Taken {
     /// Apps of the run's own.
     pub(crate) apps: Vec<Lock>,
     /// The recipe's canonical.
-    pub(crate) kept: Option<Lock>,
+    pub(crate) canonical: Option<Lock>,
     pub(crate) provider: Option<Lock>,
     pub(crate) swarm: Swarm,
 }
@@ -280,7 +280,7 @@ mod tests {
             abra.display()
         );
         let settings = ccci_core::yaml::parse(Path::new("ccci.yaml"), &text).unwrap();
-        let surroundings = crate::session::surroundings::Surroundings::read().unwrap();
+        let surroundings = crate::session::surroundings::Surroundings::of(dir.into(), "ccci".into());
         World::quiet(settings, &surroundings, crate::session::signals::Stop::listen().unwrap())
     }
 

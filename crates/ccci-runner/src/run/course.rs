@@ -84,7 +84,7 @@ pub(crate) struct Seen {
 impl Seen {
     /// The canonical whose lock this run has.
     pub(crate) fn held(&self, locks: &Locks) -> Option<&KeptApp> {
-        self.keeps.app().filter(|_| locks.kept.is_some())
+        self.keeps.app().filter(|_| locks.canonical.is_some())
     }
 }
 
@@ -94,7 +94,7 @@ pub(crate) struct Course {
     pub(crate) plan: Plan,
     pub(crate) keeps: Keeps,
     /// The known-good that a quick run works on.
-    pub(crate) kept: Option<KnownGood>,
+    pub(crate) known_good: Option<KnownGood>,
 }
 
 /// What became of the recipe's known-good.
@@ -113,10 +113,12 @@ impl AfterRun {
     }
 }
 
-/// A run that may begin.
-pub(crate) struct Admitted {
-    pub(crate) entered: Entered,
-    pub(crate) seen: Seen,
+/// A run that was asked for, once it is known whether it can be.
+pub(crate) enum Admitted {
+    /// It has its locks.
+    Run(Box<Entered>, Box<Seen>),
+    /// It was begun and could not come to be, for want of something of the server's.
+    NotBegun(Trouble),
 }
 
 /// Looks up what was asked for. Silent: its first word to anybody is that the run begins, or that it cannot.
@@ -148,14 +150,13 @@ pub(crate) async fn look(request: &RunRequest, claim: &Claim, room: Room) -> Res
     Ok(Seen { subject, keeps })
 }
 
-/// Lets a run begin, and tells it: the outer error is one of the request, of which nothing is left; the inner one is a run
-/// that could not come to be.
+/// Lets a run begin, and tells it. An error is one of the request: nothing of it is left.
 pub(crate) async fn admit(
     claim: Claim,
     seen: Result<Seen, Trouble>,
     took: Duration,
     request: &RunRequest,
-) -> Result<Result<Box<Admitted>, Trouble>, Trouble> {
+) -> Result<Admitted, Trouble> {
     if let Err(trouble) = &seen
         && trouble.is_of_the_request()
     {
@@ -179,18 +180,15 @@ pub(crate) async fn admit(
             });
             let (provider, patience) = (seen.subject.room.provider.is_some(), request.patience);
             let entered = enter(claim, Needs { provider, canonical, patience }).await;
-            entered.map(|entered| Box::new(Admitted { entered, seen }))
+            entered.map(|entered| Admitted::Run(Box::new(entered), Box::new(seen)))
         }
-        Err(trouble) => {
-            claim.withdraw()?;
-            Err(trouble)
-        }
+        Err(trouble) => Err(claim.withdraw().map_or_else(Trouble::from, |()| trouble)),
     };
     match admitted {
         Err(trouble) if trouble.is_busy() && !waits => Err(trouble),
         admitted => {
             events.send_all(after);
-            Ok(admitted)
+            Ok(admitted.unwrap_or_else(Admitted::NotBegun))
         }
     }
 }
@@ -203,21 +201,21 @@ pub(crate) async fn decide(
     request: &RunRequest,
 ) -> Result<Course, Trouble> {
     let Seen { mut subject, keeps } = seen;
-    let (mut kept, mut known) = (None, keeps.release(&subject.room, &run.world)?);
-    if let (true, Keeps::In(app), KnownRelease::Of { .. }) = (locks.kept.is_some(), &keeps, &known) {
+    let (mut known_good, mut known) = (None, keeps.release(&subject.room, &run.world)?);
+    if let (true, Keeps::In(app), KnownRelease::Of { .. }) = (locks.canonical.is_some(), &keeps, &known) {
         app.must_be_closed()?;
         if let Kept::Whole(found) = app.on_disk(&subject.room.manifest)? {
             let found = found.proved(&run.swarm).await?;
             known = release_of(&found);
-            kept = found.whole();
+            known_good = found.whole();
         }
     }
     subject.look_again(&known).await?;
     let plan = plan(&request.target.ask, &subject.observed)?;
-    let kept = kept.filter(|_| plan.mode == Mode::Quick);
+    let known_good = known_good.filter(|_| plan.mode == Mode::Quick);
     let own = || run.record.app.domain.clone();
-    subject.app.domain = kept.as_ref().map_or_else(own, |known| known.app.domain().clone());
-    Ok(Course { subject, plan, keeps, kept })
+    subject.app.domain = known_good.as_ref().map_or_else(own, |known| known.app.domain().clone());
+    Ok(Course { subject, plan, keeps, known_good })
 }
 
 fn release_of(found: &Kept) -> KnownRelease {
@@ -276,6 +274,6 @@ impl Course {
 /// Lets others have the canonical of a run that will not promote.
 pub(crate) fn let_go_of_what_is_not_promoted(locks: &mut Locks, request: &RunRequest) {
     if request.narrowed().is_some() {
-        locks.kept = None;
+        locks.canonical = None;
     }
 }

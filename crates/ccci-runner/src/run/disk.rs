@@ -2,10 +2,11 @@
 
 use ccci_core::alert::AlertKind;
 use ccci_core::disk::{DiskSpace, Size};
+use ccci_core::names::AppLabel;
 
 use super::claim::Run;
 use crate::kept::KeptApp;
-use crate::kept::app::News;
+use crate::kept::app::{News, raise};
 use crate::session::trouble::Trouble;
 use crate::session::world::World;
 
@@ -25,8 +26,8 @@ pub(crate) fn check(run: &Run) -> Result<(), Trouble> {
         if let Some(what) = room.and_then(|room| room.too_little(settings.disk_free)) {
             let hint = hint(&run.world)?;
             let (kind, id) = (AlertKind::Disk, &run.record.run);
-            let app = KeptApp::canonical(&run.record.recipe, &run.world)?;
-            app.raise(&News { kind, run: id, attempted: None, last_good: None, what: &what, hint: &hint });
+            let news = News { kind, run: id, attempted: None, last_good: None, what: &what, hint: &hint };
+            raise(&AppLabel::canonical(&run.record.recipe), &news, &run.world);
             return Err(Trouble::infrastructure(what).hint(hint));
         }
     }

@@ -59,13 +59,13 @@ impl Queue {
         }
         domains.extend(needs.canonical.map(|app| app.domain().clone()));
         domains.sort();
-        let (mut apps, mut kept) = (Vec::new(), None);
+        let (mut apps, mut canonical) = (Vec::new(), None);
         let rest = async {
             for domain in domains {
                 let path = [locks.join(format!("app-{domain}"))];
                 let lock = self.take(&format!("the app {domain}"), &path).await?;
                 if needs.canonical.is_some_and(|app| *app.domain() == domain) {
-                    kept = Some(lock);
+                    canonical = Some(lock);
                 } else {
                     apps.push(lock);
                 }
@@ -77,7 +77,7 @@ impl Queue {
             Ok((provider, swarm))
         };
         match rest.await {
-            Ok((provider, swarm)) => Ok(Taken { slot, apps, kept, provider, swarm }),
+            Ok((provider, swarm)) => Ok(Taken { slot, apps, canonical, provider, swarm }),
             Err(trouble) => {
                 for app in apps {
                     app.retire()?;
@@ -111,7 +111,7 @@ pub(crate) fn one_node(swarm: &Swarm) -> Result<(), Trouble> {
     }
     Err(Trouble::infrastructure(format!(
         "the swarm has {nodes} nodes, and ccci tests on a swarm of one: volumes, containers and images are each node's own, so an \
-         app's data could lie where this run does not see it, be neither kept nor restored, and stay behind. Test on a swarm of \
+         app's data could lie where this run does not see it, be neither canonical nor restored, and stay behind. Test on a swarm of \
          its own (`docker swarm init` on another machine); a node that is gone for good leaves with `docker node rm --force`"
     )))
 }

@@ -10,7 +10,7 @@ use ccci_core::event::Event;
 use ccci_core::verdict::Judgement;
 
 use super::claim::{Claim, Entered, Locks};
-use super::course::{self, AfterRun, Course, Seen};
+use super::course::{self, Admitted, AfterRun, Course, Seen};
 use super::findings::Findings;
 use super::room::Room;
 use super::stages::Start;
@@ -43,9 +43,8 @@ pub(crate) async fn run(request: &RunRequest, room: Room, world: &World) -> Resu
     let admitted = course::admit(claim, seen, begun.elapsed(), request).await?;
     let mut findings = Findings::default();
     let (judgement, place) = match admitted {
-        Ok(admitted) => {
-            let course::Admitted { mut entered, seen } = *admitted;
-            let passed = Box::pin(pass(&mut entered, seen, request, &mut findings)).await;
+        Admitted::Run(mut entered, seen) => {
+            let passed = Box::pin(pass(&mut entered, *seen, request, &mut findings)).await;
             findings.teardown = Some(teardown::told(&entered.run).await);
             let mut over = findings.judge(passed.as_ref().err(), world);
             let AfterRun { told, afterwards } = match (findings.left_behind.take(), passed) {
@@ -61,7 +60,7 @@ pub(crate) async fn run(request: &RunRequest, room: Room, world: &World) -> Resu
             world.events.send_all(told.map(Event::Canonical).into_iter().collect());
             (over, Some(Place { dir: entered.run.dir, locks: entered.locks, afterwards }))
         }
-        Err(trouble) => (findings.judge(Some(&trouble), world), None),
+        Admitted::NotBegun(trouble) => (findings.judge(Some(&trouble), world), None),
     };
     world.events.send(Event::Finished(judgement.clone(), clock::now()));
     Ok(Over { judgement, place })
@@ -85,7 +84,7 @@ async fn pass(
     findings.deploys.expected = course.plan.deploys;
     events.phase("lint", lint::record(run, &course.subject, &course.plan.head)).await;
     course.write_down_shares(run)?;
-    if let Some(known) = &course.kept {
+    if let Some(known) = &course.known_good {
         Box::pin(quick::pass(known, run, &course, request.stay, findings)).await?;
     } else {
         course::let_go_of_what_is_not_promoted(locks, request);

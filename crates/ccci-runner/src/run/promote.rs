@@ -22,7 +22,7 @@ use super::stages::{Live, Start};
 use super::stand::stand;
 use super::teardown;
 use crate::kept::app::News;
-use crate::kept::carry_out::{Due as Recover, Ended, given_up};
+use crate::kept::carry_out::{Brought, Due as Recover, given_up};
 use crate::kept::keep::ToKeep;
 use crate::kept::known::{Kept, PLACEHOLDER, placeholder_of, record_of};
 use crate::kept::tended::Unfinished;
@@ -66,7 +66,7 @@ pub(crate) async fn after(
             let promoted = promotion.carried_out(locks, request.patience.min(PATIENCE));
             let said = Box::pin(events.phase("promotion", promoted)).await;
             // What is not ours is nobody's to touch after the report.
-            if locks.kept.is_some() && !app.is_open() {
+            if locks.canonical.is_some() && !app.is_open() {
                 afterwards = app.on_disk(&subject.room.manifest).ok().and_then(Kept::whole);
             }
             Some(said.unwrap_or_else(|why| why.to_string()))
@@ -77,7 +77,7 @@ pub(crate) async fn after(
     let after = OnDisk::of(app);
     let Notes { removed, before: locked } = notes;
     // Read back from the disk, never concluded from what was meant (failure 2).
-    let promoted = locked.is_some_and(|before| after.taken.is_some() && after.taken != before.taken)
+    let promoted = locked.is_some_and(|before| after.snapshot.is_some() && after.snapshot != before.snapshot)
         && after.commit.as_ref() == Some(&course.plan.head);
     let reason = if promoted { None } else { reason };
     let told = Told { before, after: after.commit, promoted, restored: false, reason, removed };
@@ -98,12 +98,12 @@ struct OnDisk {
     /// As the record says.
     commit: Option<Commit>,
     /// What tells its snapshot from any other. None where record and snapshot do not belong together.
-    taken: Option<Taken>,
+    snapshot: Option<SnapshotId>,
 }
 
 /// A snapshot: of which commit, when it was taken, which is told in seconds, and with which secrets.
 #[derive(PartialEq)]
-struct Taken {
+struct SnapshotId {
     commit: Commit,
     time: String,
     secrets: Vec<SecretMeta>,
@@ -114,11 +114,11 @@ impl OnDisk {
         let record = app.record().ok().flatten();
         let snapshot = app.store().open().ok();
         let own = snapshot.filter(|snapshot| Some(record_of(snapshot)) == record);
-        let taken = own.map(|snapshot| {
+        let snapshot = own.map(|snapshot| {
             let meta = snapshot.meta().clone();
-            Taken { commit: meta.commit, time: meta.time, secrets: meta.secrets }
+            SnapshotId { commit: meta.commit, time: meta.time, secrets: meta.secrets }
         });
-        Self { commit: record.map(|record| record.commit), taken }
+        Self { commit: record.map(|record| record.commit), snapshot }
     }
 }
 
@@ -155,12 +155,12 @@ impl Promotion<'_> {
 
     /// Promotes, or says why not. Either way it is a sentence.
     async fn carried_out(mut self, locks: &mut Locks, patience: Duration) -> Result<String, Trouble> {
-        let lock = match locks.kept.take() {
+        let lock = match locks.canonical.take() {
             Some(lock) => lock,
             None => self.lock(patience).await?,
         };
         let done = Box::pin(self.locked()).await;
-        locks.kept = Some(lock);
+        locks.canonical = Some(lock);
         let done = done?;
         self.world().say(done.as_str());
         Ok(done)
@@ -228,7 +228,7 @@ impl Promotion<'_> {
         run.reopen()?;
         if kind == Kind::Seed {
             // What is not whole is given up first: whatever is in its place once the transaction is open has been made by it.
-            app.forget()?;
+            app.forget().await?;
         }
         app.begin(kind, &run.record.run, Some(&self.course.plan.head))?;
         match Box::pin(self.try_move(known)).await {
@@ -241,50 +241,50 @@ impl Promotion<'_> {
     /// Ends a promotion that went wrong: the old known-good is brought back, or what was made is removed where there is none.
     async fn taken_back(&self, kind: Kind, Broken { came_to, why }: Broken) -> Result<(), Trouble> {
         let (app, run, world) = (self.app, &self.run.record.run, self.world());
-        let and = |also: String| Trouble::infrastructure(format!("{why}; {also}"));
+        let and = |also: String| why.clone().and(also);
         // What was published is the known-good, even if what should follow was not done; and nothing is removed because of
         // what cannot be read today.
         let now = app.opened().map_err(|trouble| and(app.still_open(&trouble)))?;
         let rule = recovery(kind, Seen { snapshot: now.is_some(), up: false });
         // A capture that was not finished may have taken the room that a restore needs.
         app.swept().map_err(|trouble| and(app.still_open(&trouble)))?;
-        // It was published, and only its end was troubled.
-        let published = now.as_ref().is_some_and(|now| now.record.commit == self.course.plan.head);
-        // A stop that was asked for is no news to anybody.
-        let news = !published && world.stop.signal().is_none();
         let tended = app.tended_by(self.run.worker()).to_the_end().not_waiting();
         let due = Recover { rule, known: now.as_ref(), run };
-        let tell = async || {
-            if news {
-                self.alert(now.as_ref(), came_to, &why);
-            }
-            Ok(())
-        };
-        match tended.see_through(async || tended.carry_out(due, tell).await).await {
-            Ok(Ended::GivenUp) => Err(and(given_up(app.recipe()))),
-            Ok(_) if published => Ok(()),
-            Ok(_) => Err(why),
-            Err(Unfinished::Open(trouble)) => Err(and(app.still_open(&trouble))),
+        let brought = match tended.see_through(async || tended.bring(due).await).await {
+            Ok(brought) => brought,
+            Err(Unfinished::Open(trouble)) => return Err(and(app.still_open(&trouble))),
             // Nothing was kept that could be brought back: what is left is removed by the next start.
             Err(Unfinished::Failed(trouble)) if rule == Recovery::Remove => {
                 let still = and(format!("its app at {} could not be removed: {trouble}", app.domain()));
                 self.alert(None, came_to, &still);
-                Err(still)
+                return Err(still);
             }
             Err(Unfinished::Failed(trouble)) => {
-                Err(and(app.not_restored(now.as_ref().map(KnownGood::name), run, &trouble)))
+                return Err(and(app.not_restored(now.as_ref().map(KnownGood::name), run, &trouble)));
             }
+        };
+        // It was published, and only its end was troubled.
+        let published = now.as_ref().is_some_and(|now| now.record.commit == self.course.plan.head);
+        // A stop that was asked for is no news to anybody.
+        if brought != Brought::GivenUp && !published && !world.stop.is_asked() {
+            self.alert(now.as_ref(), came_to, &why);
+        }
+        tended.close(due, brought).await?;
+        match brought {
+            Brought::GivenUp => Err(and(given_up(app.recipe()))),
+            _ if published => Ok(()),
+            _ => Err(why),
         }
     }
 
     /// Ends a first promotion that has made nothing: what was in its way is still there, and is nobody's known-good.
     fn not_begun(&self, why: Trouble) -> Result<(), Trouble> {
-        if self.world().stop.signal().is_none() {
+        if !self.world().stop.is_asked() {
             self.alert(None, ComeTo::Leftovers, &why);
         }
         match self.app.withdraw() {
             Ok(()) => Err(why),
-            Err(error) => Err(Trouble::infrastructure(format!("{why}; {error}"))),
+            Err(error) => Err(why.and(error)),
         }
     }
 

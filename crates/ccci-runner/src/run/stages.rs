@@ -39,8 +39,8 @@ use super::observe::Subject;
 use super::overlay::{self, Bench, OverlayCheck};
 use super::scene::{DeployEnd, Mutation, Scene};
 use super::waiting::Waiting;
+use crate::kept::by_abra::by_abra;
 use crate::kept::quick::Outfit;
-use crate::kept::undeploy::by_abra;
 use crate::session::points::Point;
 use crate::session::trouble::Trouble;
 
@@ -56,7 +56,7 @@ pub(crate) struct Live<'a> {
     /// The sample of the commit that the env was made for.
     sample: Option<EnvFile>,
     /// Whether the app has been here before: then that its base does not stand says nothing of the recipe (R11).
-    kept: bool,
+    on_known_good: bool,
     /// What the known-good was when it was kept, where the app is that.
     was: Option<Outfit>,
     /// Whether there is anything of the app to look at.
@@ -94,7 +94,7 @@ impl<'a> Live<'a> {
             stack: subject.app.domain.stack(),
         };
         let prober = Arc::new(Prober::new(site, run.swarm.clone(), run.world.redactor.clone())?);
-        let (env, kept, was) = match start {
+        let (env, on_known_good, was) = match start {
             Start::Fresh => (None, false, None),
             Start::Kept(outfit) => (Some(outfit.env.clone()), true, Some(outfit)),
         };
@@ -106,7 +106,7 @@ impl<'a> Live<'a> {
             provided,
             env,
             sample: None,
-            kept,
+            on_known_good,
             was,
             deployed: false,
             stood: None,
@@ -431,6 +431,7 @@ impl<'a> Live<'a> {
             run_dir: self.run.dir.clone(),
             exe: self.run.world.exe.clone(),
             logs: self.run.logs(),
+            docker_host: self.run.swarm.docker_host(),
             redactor: self.run.world.redactor.clone(),
             cancel: self.run.world.stop.run.clone(),
         });

@@ -15,7 +15,7 @@ use ccci_core::wait::{self, CancellationToken};
 
 use super::claim::Run;
 use super::provider::Lookout;
-use crate::kept::undeploy::{PATIENCE, RETRY, by_abra};
+use crate::kept::by_abra::{PATIENCE, RETRY, by_abra};
 use crate::kept::unlock::unlocked;
 use crate::session::points::Point;
 use crate::session::trouble::Trouble;
@@ -52,7 +52,7 @@ pub(crate) async fn clear(run: &Run) -> Vec<String> {
     undeploy(&run.abra, &run.swarm, &record.app, world).await;
     let removal = Removal { swarm: &run.swarm, cancel: &world.stop.run, world };
     let mut left = removal.stack(&record.app, &record.shares).await.unwrap_or_else(|why| vec![why]);
-    left.extend(atomic::remove_dir(&run.secrets()).err().map(|error| error.to_string()));
+    left.extend(atomic::remove_tree(&run.secrets()).await.err().map(|error| error.to_string()));
     left
 }
 
@@ -108,7 +108,7 @@ impl Removal<'_> {
         }
         // abra's directory holds the env file and the private clone; logs and results stay.
         for part in ["abra", "scratch", "secrets", "sso"] {
-            if let Err(error) = atomic::remove_dir(&dir.join(part)) {
+            if let Err(error) = atomic::remove_tree(&dir.join(part)).await {
                 left.push(error.to_string());
             }
         }

@@ -1,5 +1,5 @@
 //! The floor that the rooms above stand on: what was asked for, of which server, and what every part of a run works with.
-//! Nothing in here knows of runs or kept apps.
+//! Nothing in here carries out a run or touches a kept app.
 
 #[cfg(feature = "lab")]
 pub(crate) mod lab;

@@ -34,7 +34,7 @@ macro_rules! points {
 points! {
     /// A run: it has its directory and its record, and no lock that others wait for.
     Claimed = "warm-claimed",
-    /// A run: it has its locks, nothing is changed.
+    /// A run, or `canonical up`: it has its locks, nothing is changed.
     Entered = "warm-entered",
     /// A transaction: the journal is on disk, nothing is changed.
     JournalOpen = "warm-journal-open",
@@ -88,7 +88,7 @@ points! {
     PromotionGreen = "warm-promotion-green",
     /// A promotion: the new known-good is in its place; the record is the old one.
     Published = "warm-published",
-    /// A promotion: the record follows.
+    /// The record follows from the snapshot: after a promotion's exchange, and before each restore.
     RecordWritten = "warm-record-written",
     /// An alert is on disk; the transaction it is about is open.
     AlertRaised = "warm-alert-raised",

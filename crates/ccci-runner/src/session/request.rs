@@ -80,7 +80,7 @@ impl RunRequest {
     pub(crate) fn staying(mut self) -> Self {
         self.stay = true;
         if self.target.ask.stages.is_empty() {
-            self.target.ask.stages.push(StageName::Install);
+            self.target.ask.stages.extend(StageName::ALL.into_iter().filter(|stage| stage.brings_up()));
         }
         self
     }

@@ -85,6 +85,11 @@ impl Stop {
         self.stay.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a stop was asked for, by a signal or by the token.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.run.is_cancelled()
+    }
+
     /// The first signal that asked for a stop, if there was one.
     pub(crate) fn signal(&self) -> Option<u8> {
         Some(self.number.load(Ordering::SeqCst)).filter(|n| *n != 0)

@@ -19,7 +19,8 @@ pub struct Surroundings {
     pub exe: PathBuf,
     /// The user's home.
     pub home: Option<PathBuf>,
-    /// `DOCKER_HOST`.
+    /// The engine: the address of its Unix socket, as `DOCKER_HOST` has it. None leaves it to the process's `DOCKER_HOST`,
+    /// else to the default socket.
     pub docker_host: Option<String>,
     /// `CCCI_LAB_DIR`: where the lab is.
     pub lab_dir: Option<PathBuf>,
@@ -35,7 +36,7 @@ pub struct Surroundings {
 /// Surroundings in which nothing can be done. Exit code 2.
 #[derive(Debug, thiserror::Error)]
 pub enum SurroundingsError {
-    /// The working directory, or this program, cannot be found.
+    /// The working directory cannot be found.
     #[error("the working directory cannot be read: {0}")]
     WorkingDirectory(#[source] std::io::Error),
     /// No folder with recipes' manifests is anywhere.
@@ -67,10 +68,12 @@ impl Surroundings {
 
     /// Reads them, once.
     ///
+    /// `exe` is the program `ccci`: it runs checks in Rust as its children, and is the lab's abra.
+    ///
     /// # Errors
-    /// The working directory or this program's path cannot be read.
+    /// The working directory cannot be read.
     #[expect(clippy::disallowed_methods, reason = "this is the edge that reads the environment")]
-    pub fn read() -> Result<Self, SurroundingsError> {
+    pub fn read(exe: PathBuf) -> Result<Self, SurroundingsError> {
         let var = |key: &str| std::env::var(key).ok().filter(|value| !value.is_empty());
         let colour_wanted = match (var("NO_COLOR"), var("CLICOLOR_FORCE")) {
             (Some(_), _) => Some(false),
@@ -79,7 +82,7 @@ impl Surroundings {
         };
         Ok(Self {
             dir: std::env::current_dir().map_err(SurroundingsError::WorkingDirectory)?,
-            exe: std::env::current_exe().map_err(SurroundingsError::WorkingDirectory)?,
+            exe,
             home: var("HOME").map(PathBuf::from),
             docker_host: var("DOCKER_HOST"),
             lab_dir: var("CCCI_LAB_DIR").map(PathBuf::from),
@@ -105,10 +108,5 @@ impl Surroundings {
             self.dir.ancestors().map(|dir| dir.join("recipes")).find(|dir| dir.join("_template").is_dir());
         let system = || Some(PathBuf::from(SYSTEM_RECIPES)).filter(|dir| dir.is_dir());
         near.or_else(system).ok_or(SurroundingsError::NoRecipes)
-    }
-
-    /// The engine's socket, where `DOCKER_HOST` names one. Any other address is left to the client.
-    pub(crate) fn docker_socket(&self) -> Option<PathBuf> {
-        self.docker_host.as_deref()?.strip_prefix("unix://").map(PathBuf::from)
     }
 }

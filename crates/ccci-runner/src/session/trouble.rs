@@ -83,6 +83,13 @@ impl Trouble {
         Self { kind, source: Arc::new(Within { what: what.into(), source }), hint }
     }
 
+    /// The same trouble, and what came of it, in a sentence.
+    #[must_use]
+    pub fn and(self, also: impl fmt::Display) -> Self {
+        let (kind, text) = (self.kind, format!("{self}; {also}"));
+        Self { kind, source: Arc::new(Within { what: text, source: self.source }), hint: None }
+    }
+
     /// The same with a way out.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
@@ -294,6 +301,11 @@ mod tests {
         assert_eq!(silent.to_string(), "cannot write the record: the disk is full");
         let quoting = Trouble::from(Odd::Quoting(Box::new(Odd::Silent(Box::new(Odd::Full)))));
         assert_eq!(quoting.to_string(), "cannot publish: cannot write the record: the disk is full");
+        let followed = quoting.clone().hint("make room").and("the next start restores it");
+        assert_eq!(
+            followed.to_string(),
+            "cannot publish: cannot write the record: the disk is full; make room; the next start restores it"
+        );
         let larger = quoting.within("the promotion ended").hint("make room");
         assert_eq!(
             larger.to_string(),

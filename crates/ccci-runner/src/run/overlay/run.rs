@@ -33,6 +33,8 @@ pub(crate) struct Bench {
     pub(crate) exe: PathBuf,
     /// Where the whole output of each goes.
     pub(crate) logs: PathBuf,
+    /// The engine that they ask, where it is not the one that they would ask anyway.
+    pub(crate) docker_host: Option<String>,
     /// Takes secrets out of what they print.
     pub(crate) redactor: Redactor,
     /// Ends them.
@@ -80,9 +82,10 @@ pub(super) async fn start(check: &OverlayCheck, bench: &Bench) -> Outcome {
 
 fn command(check: &OverlayCheck, bench: &Bench) -> Command {
     let command = orphans::marked(of_form(check, bench), Some(&bench.run_dir));
-    let variables = bench.facts.variables(check.stage, check.name.as_str());
+    let variables = bench.facts.variables(check.stage, check.name.as_str()).into_iter();
+    let host = bench.docker_host.iter().map(|host| ("DOCKER_HOST", host.clone().into()));
     variables
-        .into_iter()
+        .chain(host)
         .fold(command, |command, (name, value)| command.env(name, value))
         .redactor(bench.redactor.clone())
         .cancel(bench.cancel.clone())

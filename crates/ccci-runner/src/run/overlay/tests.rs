@@ -216,7 +216,15 @@ fn bench(dir: &Path) -> Bench {
         sso: None,
     };
     let (redactor, cancel) = (Redactor::default(), CancellationToken::new());
-    Bench { facts, run_dir: dir.to_owned(), exe: dir.join("check"), logs: dir.to_owned(), redactor, cancel }
+    Bench {
+        facts,
+        run_dir: dir.to_owned(),
+        exe: dir.join("check"),
+        logs: dir.to_owned(),
+        docker_host: None,
+        redactor,
+        cancel,
+    }
 }
 
 async fn outcome(text: &str) -> Outcome {

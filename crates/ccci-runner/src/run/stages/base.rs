@@ -130,7 +130,7 @@ impl Live<'_> {
     pub(super) fn spoken_of(&self, stage: StageName, mutation: &Mutation) -> Of {
         if !stage.brings_up() {
             Of::Change
-        } else if self.kept {
+        } else if self.on_known_good {
             Of::KnownGood
         } else if self.plan.base != self.plan.head {
             Of::Base(Arc::new(OlderBase::met(self.plan.base_name(), mutation)))

@@ -12,7 +12,7 @@ impl Live<'_> {
     pub(super) fn write_env(&mut self, stage: StageName) -> Result<(), DeployError> {
         let Subject { room, app, .. } = &self.subject;
         let files = self.subject.compose_files(&self.run.world.settings);
-        let at_base = self.kept && stage.brings_up();
+        let at_base = self.on_known_good && stage.brings_up();
         if stage.brings_up() {
             self.sample = Some(EnvFile::parse(&self.subject.sample()?)?);
         }
@@ -31,7 +31,7 @@ impl Live<'_> {
             }
             Some(mut env) => {
                 self.grow(&mut env, &fresh, &|text| self.run.world.say(text))?;
-                if self.kept {
+                if self.on_known_good {
                     // What the server and the recipe's author set today holds for the tested commit.
                     for (key, value) in self.subject.values(&self.run.world.settings, &brought) {
                         env.set(&key, &value)?;
