@@ -111,7 +111,7 @@ pub(crate) fn one_node(swarm: &Swarm) -> Result<(), Trouble> {
     }
     Err(Trouble::infrastructure(format!(
         "the swarm has {nodes} nodes, and ccci tests on a swarm of one: volumes, containers and images are each node's own, so an \
-         app's data could lie where this run does not see it, be neither canonical nor restored, and stay behind. Test on a swarm of \
+         app's data could lie where this run does not see it, be neither kept nor restored, and stay behind. Test on a swarm of \
          its own (`docker swarm init` on another machine); a node that is gone for good leaves with `docker node rm --force`"
     )))
 }
