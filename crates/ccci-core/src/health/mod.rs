@@ -4,6 +4,7 @@
 //! pauses, until the answer is right or the deadline passes. [`Prober::serves_after`] is the whole question after a
 //! deploy. A wrong answer is the recipe's; an engine that cannot be asked is not.
 
+mod again;
 mod http;
 mod redirect;
 mod serving;
@@ -24,7 +25,7 @@ use crate::manifest::{CommandProbe, Health, HttpProbe, Probe};
 use crate::names::StackName;
 use crate::secret::Redactor;
 use crate::swarm::{Swarm, SwarmError};
-use crate::wait::{self, Bounds, CancellationToken, Look, WaitError};
+use crate::wait;
 
 /// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -162,45 +163,6 @@ impl Prober {
         }
     }
 
-    /// Asks until the answer is right.
-    pub async fn wait(
-        &self,
-        probe: &Probe,
-        deadline: Duration,
-        cancel: &CancellationToken,
-    ) -> Result<(), ProbeFailure> {
-        let steady = Mutex::new(Steady::default());
-        let name = probe.to_string();
-        let bounds = Bounds { deadline, pause: PAUSE, cancel: cancel.clone() };
-        let looked = wait::until(&name, &bounds, || async {
-            match self.ask(probe).await {
-                Ok(Answer::Right) => Look::Ready(Ok(())),
-                Ok(Answer::Wrong { why, status }) => {
-                    lock(&steady).note(status);
-                    Look::NotYet(why)
-                }
-                Err(error) if moves(&error) || error.may_pass() => Look::NotYet(error.to_string()),
-                Err(error) => Look::Ready(Err(error)),
-            }
-        });
-        match looked.await {
-            Ok(done) => done.map_err(|error| for_good(probe, error)),
-            Err(WaitError::Cancelled { what }) => Err(ProbeFailure::Cancelled { probe: what }),
-            Err(WaitError::Deadline { what, after, last })
-                if matches!(probe, Probe::Http(_)) && lock(&steady).unreachable() =>
-            {
-                Err(ProbeFailure::Unreachable { probe: what, why: last, after: Some(after) })
-            }
-            Err(WaitError::Deadline { what, after, last }) => Err(ProbeFailure::Wrong {
-                probe: what,
-                why: last,
-                after: Some(after),
-                steady: lock(&steady).error(),
-                exchange: self.exchange_of(probe),
-            }),
-        }
-    }
-
     /// Asks the recipe's health page once.
     pub async fn serving(&self, health: &Health) -> Result<Option<Exchange>, ProbeFailure> {
         let (path, status) = (health.path.clone(), health.status.clone());
@@ -283,33 +245,6 @@ fn judge_http(probe: &HttpProbe, exchange: &Exchange, body: &str) -> Answer {
             Answer::Wrong { why, status: Some(status) }
         }
         _ => Answer::Right,
-    }
-}
-
-/// Whether the answers of a whole wait were one and the same server error.
-#[derive(Default)]
-struct Steady {
-    status: Option<u16>,
-    mixed: bool,
-    count: u32,
-}
-
-impl Steady {
-    fn note(&mut self, status: Option<u16>) {
-        self.mixed |= self.count > 0 && self.status != status;
-        self.status = status;
-        self.count += 1;
-    }
-
-    /// The last try had no status in return: whatever came before, nobody can say now what the app would answer.
-    fn unreachable(&self) -> bool {
-        self.count > 0 && self.status.is_none()
-    }
-
-    /// The gateway's own 502 to 504 only say that the app is not there yet.
-    fn error(&self) -> Option<u16> {
-        let status = self.status.filter(|s| *s >= 500 && !(502..=504).contains(s))?;
-        (!self.mixed && self.count > 1).then_some(status)
     }
 }
 

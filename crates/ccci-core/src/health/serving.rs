@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::again::Objection;
 use super::http::{Exchange, host_of};
-use super::{PAUSE, ProbeFailure, Prober};
+use super::{ProbeFailure, Prober};
 use crate::blame::Blame;
 use crate::deploy::{Deployed, Settled};
 use crate::manifest::{Health, HttpPath, HttpProbe, Probe};
 use crate::proxy::{Proxy, Routes, SharedName, shared_names};
 use crate::swarm::{Limits, Neighbour, ServiceFacts, StackFacts, SwarmError, TaskState, WaitFailure};
-use crate::wait::{self, CancellationToken};
+use crate::wait::CancellationToken;
 
 /// How many other sites are asked before Traefik is called blind.
 const OTHERS_ASKED: usize = 5;
@@ -169,16 +170,16 @@ struct Page<'a> {
 
 impl Page<'_> {
     /// What speaks against this exchange as an answer of the app, and whether that is final.
-    fn objection(&mut self, exchange: &Exchange) -> Option<(String, bool)> {
+    fn objection(&mut self, exchange: &Exchange) -> Option<Objection> {
         if exchange.status.is_none() || Nobody::of(exchange, self.host) != *self.nobody {
             self.since = None;
             return None;
         }
         let since = *self.since.get_or_insert_with(Instant::now);
-        Some((
-            "it is what Traefik answers for names that nobody has".to_owned(),
-            since.elapsed() >= self.believed,
-        ))
+        Some(Objection {
+            why: "it is what Traefik answers for names that nobody has".to_owned(),
+            is_final: since.elapsed() >= self.believed,
+        })
     }
 }
 
@@ -277,8 +278,8 @@ impl Prober {
         let nobody = self.nobody(&wanted.health.path).await;
         let mut page = Page { nobody: &nobody, host: &host, believed, since: None };
         let Health { path, status } = wanted.health.clone();
-        let probe = HttpProbe { path, status, text: None };
-        let asked = self.wait_for_page(&probe, wanted.patience, cancel, |e| page.objection(e)).await;
+        let probe = Probe::Http(HttpProbe { path, status, text: None });
+        let asked = self.wait_judged(&probe, wanted.patience, cancel, |e| page.objection(e)).await;
         let Err(failure) = asked else { return Ok(()) };
         let is_nobodys = page.since.is_some();
         if !is_nobodys {
@@ -322,51 +323,6 @@ impl Prober {
             (true, false) => {
                 let others = "none runs here".to_owned();
                 Unserved::NotRouted { why: asked_for(facts, &host), others, host }
-            }
-        }
-    }
-
-    /// Waits for a page whose status is right and to which nothing is objected. An objection that is final ends the wait.
-    async fn wait_for_page(
-        &self,
-        probe: &HttpProbe,
-        patience: Duration,
-        cancel: &CancellationToken,
-        mut objection: impl FnMut(&Exchange) -> Option<(String, bool)>,
-    ) -> Result<(), ProbeFailure> {
-        let mut steady = super::Steady::default();
-        let start = Instant::now();
-        let name = Probe::Http(probe.clone()).to_string();
-        loop {
-            let answer = tokio::select! {
-                answer = self.ask_http(probe) => answer,
-                () = cancel.cancelled() => return Err(ProbeFailure::Cancelled { probe: name }),
-            };
-            let exchange = self.last_exchange();
-            let objected = exchange.as_ref().and_then(&mut objection);
-            let (why, status, last) = match (answer, objected) {
-                (super::Answer::Right, None) => return Ok(()),
-                (super::Answer::Right, Some((why, last))) => {
-                    (why, exchange.as_ref().and_then(|e| e.status), last)
-                }
-                (super::Answer::Wrong { why, status }, Some((nobodys, last))) => {
-                    (format!("{why}; {nobodys}"), status, last)
-                }
-                (super::Answer::Wrong { why, status }, None) => (why, status, false),
-            };
-            steady.note(status);
-            if last || start.elapsed() >= patience {
-                let after = Some(start.elapsed());
-                return Err(if steady.unreachable() {
-                    ProbeFailure::Unreachable { probe: name, why, after }
-                } else {
-                    let exchange = exchange.map(Box::new);
-                    ProbeFailure::Wrong { probe: name, why, after, steady: steady.error(), exchange }
-                });
-            }
-            tokio::select! {
-                () = wait::pause(PAUSE) => {}
-                () = cancel.cancelled() => return Err(ProbeFailure::Cancelled { probe: name }),
             }
         }
     }
@@ -451,7 +407,8 @@ mod tests {
         let nobody = Nobody::of(&exchange(302, "see", Some("https://login.b/?rd=nobody-a.b")), "nobody-a.b");
         let mut page = Page { nobody: &nobody, host: "a.b", believed: Duration::ZERO, since: None };
         assert_eq!(
-            page.objection(&exchange(302, "see", Some("https://login.b/?rd=a.b"))).map(|(_, last)| last),
+            page.objection(&exchange(302, "see", Some("https://login.b/?rd=a.b")))
+                .map(|objection| objection.is_final),
             Some(true)
         );
         for own in [
@@ -496,7 +453,7 @@ mod tests {
         let nobody = Nobody::usual();
         let mut page = Page { nobody: &nobody, host: "a.b", believed: Duration::from_secs(60), since: None };
         let seen = exchange(404, TRAEFIK_404, None);
-        assert_eq!(page.objection(&seen).map(|(_, last)| last), Some(false));
+        assert_eq!(page.objection(&seen).map(|objection| objection.is_final), Some(false));
         assert_eq!(page.objection(&exchange(404, "no such page", None)), None, "a 404 of the app's own");
     }
 }

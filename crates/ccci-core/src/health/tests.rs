@@ -1,5 +1,6 @@
 //! Probes against small servers of our own on the loopback address.
 
+use super::again::Steady;
 use super::*;
 use crate::names::StackName;
 use crate::secret::Secret;
