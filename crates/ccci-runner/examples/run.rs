@@ -1,4 +1,5 @@
 //! Tests a recipe from another program, and prints what happens: `cargo run -p ccci-runner --example run custom-html`.
+#![expect(clippy::print_stdout, reason = "an example talks to its user")]
 
 use ccci_core::event::{Consumer, Event};
 use ccci_runner::{RunRequest, Session, Stop, Surroundings, Trouble, Which};

@@ -23,8 +23,8 @@
 //! ```
 //!
 //! Several sessions, and several runs of one session, go side by side in one process and wait for each other's locks as two
-//! processes do. A session's [`Stop`] ends all of its runs; one that is to be stopped by itself gets a session of its own. Version 0 of it promises no stability; what `ccci-core` reads and writes on disk
-//! does.
+//! processes do. A session's [`Stop`] ends all of its runs; one that is to be stopped by itself gets a session of its own.
+//! Version 0 of it promises no stability; what `ccci-core` reads and writes on disk does.
 //!
 //! The rooms, from top to bottom; an arrow only goes down: `cli → (this file) → care → run → kept → report → session`.
 

@@ -5,6 +5,7 @@
 
 mod given;
 mod interpolate;
+mod kind;
 mod merge;
 mod mount;
 mod outside;
@@ -24,10 +25,11 @@ use crate::yaml::{self, YamlError};
 
 pub use given::{given, unforeseen};
 pub use interpolate::{InterpolateError, interpolate};
+pub use kind::ReachKind;
 pub use mount::{Mount, MountKind};
 pub use outside::{Asked, Outside, Storage};
 pub use owner::Real;
-pub use reach::{At, Foreign, Ground, Reach, ReachKind, Shares, compared};
+pub use reach::{At, Foreign, Ground, Reach, Shares, compared};
 
 /// Compose files that cannot be read.
 #[derive(Debug, thiserror::Error)]

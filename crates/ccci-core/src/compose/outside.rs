@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::interpolate::last_variable;
+use super::kind::ReachKind;
 use super::merge::scalar;
 use super::mount::{self, Mount};
-use super::reach::ReachKind;
 
 /// What leads out, in the words of the files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

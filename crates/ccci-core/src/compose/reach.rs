@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::kind::ReachKind;
 use super::mount::{Mount, MountKind};
 use super::outside::{Asked, Storage};
 use super::owner::{Owner, Real, owner, writes};
@@ -17,62 +18,6 @@ use serde::{Deserialize, Serialize};
 const PROXY: &str = "proxy";
 /// Where the engine's own socket lies, unless somebody has put it elsewhere.
 const SOCKETS: [&str; 2] = ["/var/run/docker.sock", "/run/docker.sock"];
-
-/// What kind of thing is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ReachKind {
-    /// The Docker socket, or a folder with it: whoever has it may do anything on the machine.
-    DockerSocket,
-    /// `privileged`.
-    Privileged,
-    /// A namespace of the machine: its network, processes or memory.
-    Namespace,
-    /// A capability that containers do not have by themselves.
-    Capability,
-    /// A device.
-    Device,
-    /// A protection that is switched off.
-    Security,
-    /// A path of the machine.
-    Bind,
-    /// A volume that is not the stack's own.
-    Volume,
-    /// A file that does not come from the recipe's repository.
-    File,
-    /// A secret whose name is not the stack's.
-    Secret,
-    /// A config whose name is not the stack's.
-    Config,
-    /// A network that others are on.
-    Network,
-    /// A port of the machine.
-    Port,
-    /// Files that ccci could not read: nobody knows what they reach.
-    Unread,
-}
-
-impl ReachKind {
-    /// The kind as it stands in records and lines.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::DockerSocket => "docker-socket",
-            Self::Privileged => "privileged",
-            Self::Namespace => "namespace",
-            Self::Capability => "capability",
-            Self::Device => "device",
-            Self::Security => "security",
-            Self::Bind => "bind",
-            Self::Volume => "volume",
-            Self::File => "file",
-            Self::Secret => "secret",
-            Self::Config => "config",
-            Self::Network => "network",
-            Self::Port => "port",
-            Self::Unread => "unread",
-        }
-    }
-}
 
 /// One thing that an app reaches outside of itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -34,7 +34,7 @@ const CORE: House = House {
         &["atomic", "blame", "clock", "docker_says", "routes", "secret", "version", "wait", "yaml"],
     ],
     uses: &[],
-    known: Known { in_circles: &[("compose", &["outside", "owner", "reach"])], ..NONE },
+    known: NONE,
 };
 
 const SNAP: House = House {
