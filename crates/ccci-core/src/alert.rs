@@ -61,6 +61,9 @@ impl Alert {
     /// Writes it into `<state>/alerts/`. `at` names the file, so alerts sort by time; one of the same name is never
     /// written over. What a run has said is not said again by each start that tries to mend it, nor by each run that a full
     /// disk keeps from beginning.
+    ///
+    /// # Errors
+    /// Where the file system refuses.
     pub fn raise(&self, state_dir: &Path, at: jiff::Timestamp) -> Result<(), PathError> {
         let dir = state_dir.join("alerts");
         atomic::create_dir(&dir)?;

@@ -22,6 +22,9 @@ pub struct PathError {
 /// Gives an io result the path and the verb it belongs to.
 pub trait PathContext<T> {
     /// Names the path and what was tried on it.
+    ///
+    /// # Errors
+    /// The same error, with its path.
     fn path(self, action: &'static str, path: impl Into<PathBuf>) -> Result<T, PathError>;
 }
 
@@ -32,16 +35,25 @@ impl<T> PathContext<T> for io::Result<T> {
 }
 
 /// Replaces the file at `path` as a whole, durably, readable by all.
+///
+/// # Errors
+/// Where the file system refuses; the old content is there then.
 pub fn write(path: &Path, content: &[u8]) -> Result<(), PathError> {
     write_with_mode(path, content, 0o644)
 }
 
 /// Replaces the file at `path` as a whole, durably, readable by its owner only.
+///
+/// # Errors
+/// As for [`write()`].
 pub fn write_private(path: &Path, content: &[u8]) -> Result<(), PathError> {
     write_with_mode(path, content, 0o600)
 }
 
 /// Replaces the file at `path` as a whole, durably, with this mode.
+///
+/// # Errors
+/// As for [`write()`].
 pub fn write_with_mode(path: &Path, content: &[u8], mode: u32) -> Result<(), PathError> {
     staged(path, content, mode)?.persist(path).map_err(|e| e.error).path("replace", path)?;
     sync_dir(parent(path))
@@ -64,6 +76,9 @@ fn staged(path: &Path, content: &[u8], mode: u32) -> Result<tempfile::NamedTempF
 
 /// Makes the file at `path` as a whole, durably, readable by all; false, with nothing changed, when there is one. Of
 /// several processes that try at once, exactly one makes it.
+///
+/// # Errors
+/// Where the file system refuses.
 pub fn write_new(path: &Path, content: &[u8]) -> Result<bool, PathError> {
     let file = staged(path, content, 0o644)?;
     match file.persist_noclobber(path) {
@@ -74,6 +89,9 @@ pub fn write_new(path: &Path, content: &[u8]) -> Result<bool, PathError> {
 }
 
 /// Renames `from` to `to` on one file system, durably.
+///
+/// # Errors
+/// Where the file system refuses, as between two file systems.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that renames")]
 pub fn rename(from: &Path, to: &Path) -> Result<(), PathError> {
     fs::rename(from, to).path("rename", from)?;
@@ -82,6 +100,9 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), PathError> {
 
 /// Puts the directory `new` in the place of `path` in one step and removes what was there. At no instant is `path`
 /// missing or half there.
+///
+/// # Errors
+/// Where the file system refuses.
 pub fn replace_dir(new: &Path, path: &Path) -> Result<(), PathError> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     match renameat_with(CWD, new, CWD, path, RenameFlags::EXCHANGE) {
@@ -95,16 +116,25 @@ pub fn replace_dir(new: &Path, path: &Path) -> Result<(), PathError> {
 }
 
 /// Creates the directory and its parents; one that exists is fine.
+///
+/// # Errors
+/// Where the file system refuses.
 pub fn create_dir(path: &Path) -> Result<(), PathError> {
     fs::create_dir_all(path).path("create", path)
 }
 
 /// Removes a file; one that is not there is fine.
+///
+/// # Errors
+/// Where the file system refuses.
 pub fn remove_file(path: &Path) -> Result<(), PathError> {
     absent_is_fine(fs::remove_file(path)).path("remove", path)
 }
 
 /// Removes a file so that it stays removed; one that is not there is fine.
+///
+/// # Errors
+/// Where the file system refuses.
 pub fn remove_file_durably(path: &Path) -> Result<(), PathError> {
     match fs::remove_file(path) {
         Ok(()) => sync_dir(parent(path)),
@@ -113,11 +143,17 @@ pub fn remove_file_durably(path: &Path) -> Result<(), PathError> {
 }
 
 /// Removes a directory with all that is in it; one that is not there is fine. Symlinks are not followed.
+///
+/// # Errors
+/// Where the file system refuses; a part may be gone then.
 pub fn remove_dir(path: &Path) -> Result<(), PathError> {
     absent_is_fine(fs::remove_dir_all(path)).path("remove", path)
 }
 
 /// [`remove_dir`] for a tree that may be large, from a task: the threads that wait for others do not wait for the disk.
+///
+/// # Errors
+/// As for [`remove_dir`].
 pub async fn remove_tree(path: &Path) -> Result<(), PathError> {
     let tree = path.to_owned();
     match tokio::task::spawn_blocking(move || remove_dir(&tree)).await {
@@ -127,6 +163,9 @@ pub async fn remove_tree(path: &Path) -> Result<(), PathError> {
 }
 
 /// Removes a directory that is empty; one that is not, or is not there, stays as it is.
+///
+/// # Errors
+/// Where the file system refuses.
 pub fn remove_empty_dir(path: &Path) -> Result<(), PathError> {
     match fs::remove_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
@@ -135,6 +174,9 @@ pub fn remove_empty_dir(path: &Path) -> Result<(), PathError> {
 }
 
 /// Reads a text file, or `None` when it is not there.
+///
+/// # Errors
+/// Where the file cannot be read, or is no text.
 pub fn read_optional(path: &Path) -> Result<Option<String>, PathError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),

@@ -119,6 +119,9 @@ pub struct Canonical {
 
 impl Canonical {
     /// The canonical of this recipe on a server.
+    ///
+    /// # Errors
+    /// Where the recipe cannot have a canonical under this base domain (N2).
     pub fn of(recipe: &RecipeName, base: &BaseDomain, state_dir: &Path) -> Result<Self, NameError> {
         let label = AppLabel::canonical(recipe);
         let (domain, dir) = (AppDomain::canonical(recipe, base)?, state_dir.join(label.as_str()));
@@ -126,6 +129,9 @@ impl Canonical {
     }
 
     /// All of which something is in the state directory, by label.
+    ///
+    /// # Errors
+    /// Where the state directory cannot be read.
     pub fn all(base: &BaseDomain, state_dir: &Path) -> Result<Vec<Self>, PathError> {
         let entries = match std::fs::read_dir(state_dir) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -151,11 +157,17 @@ impl Canonical {
     }
 
     /// The record; `None` when there is none.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, is damaged, or is of a newer ccci.
     pub fn record(&self) -> Result<Option<Record>, StateError> {
         statefile::read(&self.dir.join("canonical.json"))
     }
 
     /// Writes the record, where it is not there as it should be. A record that is right keeps its file.
+    ///
+    /// # Errors
+    /// Where the file cannot be written, or is of a newer ccci.
     pub fn derive_record(&self, record: &Record) -> Result<bool, StateError> {
         if matches!(self.record(), Ok(Some(found)) if found == *record) {
             return Ok(false);
@@ -164,39 +176,60 @@ impl Canonical {
     }
 
     /// The mark of the volumes; `None` when there is none.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, is damaged, or is of a newer ccci.
     pub fn mark(&self) -> Result<Option<VolumeMark>, StateError> {
         statefile::read(&self.dir.join("volume.json"))
     }
 
     /// Marks the volumes. Also over a mark that cannot be read: whatever it said, "in use" and "dirty" are safe to say, and
     /// "idle" is said only of volumes that were just made so.
+    ///
+    /// # Errors
+    /// Where the file cannot be written.
     pub fn set_mark(&self, mark: &VolumeMark) -> Result<(), StateError> {
         statefile::replace(&self.dir.join("volume.json"), mark)
     }
 
     /// The open transaction; `None` when there is none. One that cannot be read is open too, and nobody knows what it is.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, is damaged, or is of a newer ccci.
     pub fn journal(&self) -> Result<Option<Journal>, StateError> {
         statefile::read(&self.dir.join("journal.json"))
     }
 
     /// Opens a transaction. It must be on disk before its first effect.
+    ///
+    /// # Errors
+    /// Where the file cannot be written: nothing may be begun then.
     pub fn open_journal(&self, journal: &Journal) -> Result<(), StateError> {
         atomic::create_dir(&self.dir)?;
         statefile::write(&self.dir.join("journal.json"), journal)
     }
 
     /// Ends the open transaction. Where nothing is kept any more, the directory goes too.
+    ///
+    /// # Errors
+    /// Where the file system refuses: the transaction is open then.
     pub fn close_journal(&self) -> Result<(), PathError> {
         atomic::remove_file_durably(&self.dir.join("journal.json"))?;
         atomic::remove_empty_dir(&self.dir)
     }
 
     /// Removes the record: there is no known-good any more.
+    ///
+    /// # Errors
+    /// Where the file system refuses.
     pub fn forget_record(&self) -> Result<(), PathError> {
         atomic::remove_file_durably(&self.dir.join("canonical.json"))
     }
 
     /// Removes the mark: there are no volumes any more.
+    ///
+    /// # Errors
+    /// Where the file system refuses.
     pub fn forget_mark(&self) -> Result<(), PathError> {
         atomic::remove_file_durably(&self.dir.join("volume.json"))
     }

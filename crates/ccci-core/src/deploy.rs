@@ -62,6 +62,9 @@ impl App {
     }
 
     /// Brings the checkout to this commit and checks that it is exactly what is to be deployed (R6).
+    ///
+    /// # Errors
+    /// Where git refuses, one of our files is in the recipe already, or the checkout has changes that nobody meant.
     pub async fn bring_to<'a>(&'a self, commit: &'a Commit) -> Result<Tree<'a>, DeployError> {
         let mut differing = self.checkout.checkout(commit).await?;
         for (name, from) in &self.added {
@@ -287,6 +290,9 @@ pub struct Deployed {
 }
 
 /// Deploys what lies in the checkout: images, secrets, then abra. Returns as soon as swarm has taken it.
+///
+/// # Errors
+/// [`DeployError::blame`] says whose it is, as far as that is known. Swarm may have taken a part of the stack by then.
 pub async fn apply(
     Tree { app, commit }: Tree<'_>,
     mode: &DeployMode,
@@ -333,6 +339,9 @@ async fn held(error: AbraError, stack: &StackName, swarm: &Swarm) -> DeployError
 
 /// Makes ready what a later [`apply`] of this tree will need: its images. The app's env file need not be written yet; these
 /// are its values. Only ahead of time: whatever is wrong is told by the deploy itself.
+///
+/// # Errors
+/// Where an image cannot be had.
 pub async fn prepare(
     Tree { app, .. }: Tree<'_>,
     values: &BTreeMap<String, String>,
@@ -376,6 +385,9 @@ impl Applied {
     }
 
     /// Waits until the stack has converged. Services that the deployed commit has no more are told, not waited for.
+    ///
+    /// # Errors
+    /// [`WaitFailure`] tells what is certainly the recipe's from what is this server's, the engine's, or only late.
     pub async fn settle(
         self,
         expect: &Expectation,
@@ -407,6 +419,9 @@ impl Settled {
 
     /// Runs something that needs the app, such as a probe, and goes on watching meanwhile: what becomes certain of the
     /// stack while it waits ends it early ([`Watch::guard`]).
+    ///
+    /// # Errors
+    /// Where the stack breaks for certain meanwhile, the engine is lost, or the wait is cancelled; what the work gives is its own.
     pub async fn guard<T>(
         &mut self,
         limits: &Limits,
@@ -419,6 +434,9 @@ impl Settled {
 impl Deployed {
     /// Whether the labels say that what runs is what was deployed: abra deploys whatever lies in the checkout, so
     /// only the labels know (failure 18, and an install that silently took another version).
+    ///
+    /// # Errors
+    /// What the labels say instead, in words.
     pub fn check_labels(&self, stack: &StackName) -> Result<(), String> {
         let label =
             |key: &str| self.after.facts.label(&format!("coop-cloud.{stack}.{key}")).map(str::to_owned);

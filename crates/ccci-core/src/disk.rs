@@ -87,6 +87,9 @@ pub struct DiskSpace {
 
 impl DiskSpace {
     /// What is free on the file system of this place.
+    ///
+    /// # Errors
+    /// Where the place is not there or cannot be asked.
     pub fn of(place: &Path) -> Result<Self, PathError> {
         let stat =
             rustix::fs::statvfs(place).map_err(std::io::Error::from).path("ask for the room on", place)?;
@@ -102,6 +105,9 @@ impl DiskSpace {
     }
 
     /// The same; `None` where there is no such place on this machine that we could look at: there we write nothing ourselves.
+    ///
+    /// # Errors
+    /// Where the place is there and cannot be asked.
     pub fn at(place: &Path) -> Result<Option<Self>, PathError> {
         match Self::of(place) {
             Ok(room) => Ok(Some(room)),

@@ -244,6 +244,9 @@ impl Command {
     }
 
     /// Runs it to its end and gives what it printed.
+    ///
+    /// # Errors
+    /// Where it cannot be started, is late or cancelled. A code other than 0 is no error: see [`Output::ok`].
     pub async fn run(&self) -> Result<Output, ExecError> {
         let start = Instant::now();
         let log = self.open_log()?;
@@ -302,6 +305,9 @@ impl Command {
     }
 
     /// Starts it detached: a process group of its own, nothing inherited, output to `log`. For daemons the lab owns.
+    ///
+    /// # Errors
+    /// Where the log cannot be opened, or the program not be started.
     pub fn start_detached(&self, log: &Path) -> Result<u32, ExecError> {
         let file = std::fs::OpenOptions::new()
             .create(true)

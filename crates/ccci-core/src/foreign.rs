@@ -47,6 +47,9 @@ pub fn bytes(text: &str) -> Vec<u8> {
 }
 
 /// Reads a file of others, or `None` where there is none. A byte order mark at its start is no part of its text.
+///
+/// # Errors
+/// Where it is there and cannot be read.
 pub fn read(path: &Path) -> Result<Option<String>, PathError> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(text(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes)))),

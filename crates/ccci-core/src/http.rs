@@ -81,6 +81,9 @@ impl Reach {
     }
 
     /// A client that can be given more: what is done with redirects, cookies, another deadline.
+    ///
+    /// # Errors
+    /// Where the authority's certificates cannot be used.
     pub fn builder(&self) -> Result<ClientBuilder, ClientError> {
         #[expect(clippy::disallowed_methods, reason = "this is the one place that makes HTTP clients")]
         let mut builder = Client::builder()
@@ -99,6 +102,9 @@ impl Reach {
 }
 
 /// The client that a builder makes.
+///
+/// # Errors
+/// Where the client refuses its settings.
 pub fn build(builder: ClientBuilder) -> Result<Client, ClientError> {
     builder.build().map_err(|error| ClientError::Refused { why: words(&error) })
 }

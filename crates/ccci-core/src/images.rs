@@ -46,6 +46,9 @@ pub enum ImageError {
 }
 
 /// Makes sure that every image is on the engine, pulling what is missing when that is allowed.
+///
+/// # Errors
+/// [`ImageError::Missing`] where there is no such image; else where the registry or the engine could not be asked, or the pull was cancelled.
 pub async fn provide(
     swarm: &Swarm,
     compose: &Compose,

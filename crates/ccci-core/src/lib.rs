@@ -43,6 +43,8 @@
 //! errors, records) is `#[non_exhaustive]`; what a caller must answer case by case (stages, verdicts, a stack's progress) is not, so that the
 //! compiler tells where a new case is to be met.
 
+#![warn(clippy::missing_errors_doc)]
+
 pub mod abra;
 pub mod address;
 pub mod alert;

@@ -75,6 +75,9 @@ pub struct Lock {
 
 impl Lock {
     /// Takes the lock if nobody holds it.
+    ///
+    /// # Errors
+    /// Where the file system refuses.
     pub fn try_take(path: &Path, holder: &Holder) -> Result<Option<Self>, PathError> {
         let Some(mut file) = locked(path, File::try_lock)? else { return Ok(None) };
         let text = serde_json::to_string(holder).map_err(std::io::Error::from).path("write", path)?;
@@ -84,12 +87,18 @@ impl Lock {
 
     /// Takes a share of the lock unless somebody has it alone. Any number of processes may have shares; the file does
     /// not name them, [`sharers`] does.
+    ///
+    /// # Errors
+    /// Where the file system refuses.
     pub fn try_share(path: &Path) -> Result<Option<Self>, PathError> {
         let file = locked(path, File::try_lock_shared)?;
         Ok(file.map(|file| Self { path: path.to_owned(), _file: file }))
     }
 
     /// Removes the lock's file while it is still held, then frees it: for names that are used once.
+    ///
+    /// # Errors
+    /// Where the file system refuses.
     pub fn retire(self) -> Result<(), PathError> {
         atomic::remove_file(&self.path)
     }
@@ -139,6 +148,9 @@ fn shared_by(locks: &str, inode: u64) -> Vec<u32> {
 }
 
 /// True when somebody holds the lock at `path`. A file that is not there is held by nobody.
+///
+/// # Errors
+/// Where the file system refuses.
 pub fn is_held(path: &Path) -> Result<bool, PathError> {
     match File::open(path) {
         Ok(file) => match file.try_lock_shared() {

@@ -336,6 +336,9 @@ impl RunId {
 
 impl AppDomain {
     /// The domain of a cold app: the first four letters of the recipe and the run (N1).
+    ///
+    /// # Errors
+    /// Where the domain would be none.
     pub fn cold(recipe: &RecipeName, run: &RunId, base: &BaseDomain) -> Result<Self, NameError> {
         format!("{}-{run}.{base}", Self::cold_head(recipe)).parse()
     }
@@ -347,11 +350,17 @@ impl AppDomain {
     }
 
     /// The stable domain `warm-<recipe>.<base>` of a canonical or a live-warm provider (N1).
+    ///
+    /// # Errors
+    /// Where the domain would be none.
     pub fn warm(recipe: &RecipeName, base: &BaseDomain) -> Result<Self, NameError> {
         format!("warm-{}.{base}", recipe.as_str().replace('_', "-")).parse()
     }
 
     /// The stable domain of a recipe's canonical (N1). Refused when its stack name would be cut (N2).
+    ///
+    /// # Errors
+    /// Where the recipe's name has a `_`, the domain would be none, or its stack's name would be cut.
     pub fn canonical(recipe: &RecipeName, base: &BaseDomain) -> Result<Self, NameError> {
         // A domain has no `_`, and with a `-` in its place two recipes could have one.
         if recipe.as_str().contains('_') {
@@ -391,6 +400,9 @@ impl StackName {
     }
 
     /// The swarm's name for a secret, refused when swarm would refuse it.
+    ///
+    /// # Errors
+    /// Where swarm would refuse the name.
     pub fn secret(&self, name: &str, version: &str) -> Result<String, NameError> {
         let name = format!("{}_{name}_{version}", self.0);
         if name.len() > SWARM_NAME_MAX { Err(NameError::SecretTooLong { name }) } else { Ok(name) }

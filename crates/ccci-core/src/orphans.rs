@@ -30,6 +30,9 @@ pub fn marked(command: Command, run_dir: Option<&Path>) -> Command {
 
 /// Kills every process of a run that is over and waits until they are gone; gives how many there were. Call it under
 /// the run's lock only.
+///
+/// # Errors
+/// Where the processes cannot be listed.
 pub async fn end(run_dir: &Path) -> Result<usize, PathError> {
     let run_dir = &std::fs::canonicalize(run_dir).path("find", run_dir)?;
     let mut ended = std::collections::BTreeSet::new();

@@ -226,6 +226,9 @@ impl Plan {
 }
 
 /// Makes the plan.
+///
+/// # Errors
+/// [`PlanError`] says what of the request cannot be done, and with what words it could.
 pub fn plan(ask: &Ask, seen: &Observed) -> Result<Plan, PlanError> {
     let (mode, fallback) = mode(ask.wish, seen)?;
     let candidate = match mode {
@@ -394,6 +397,9 @@ fn base_deploy(seen: &Observed, base: &Commit, version: Option<&RecipeVersion>) 
 
 /// The checks that are left by the stages that run and by what was asked for, in the order of R12. What prepares a
 /// chosen check comes with it: alone it would only look for what nobody wrote.
+///
+/// # Errors
+/// Where what was asked for leaves no check, or names none.
 pub fn choose(
     ask: &Ask,
     all: &[FoundCheck],

@@ -116,11 +116,17 @@ impl RunRecord {
     }
 
     /// Writes it durably into the run's directory.
+    ///
+    /// # Errors
+    /// Where the file system refuses.
     pub fn save(&self, run_dir: &Path) -> Result<(), RecordError> {
         statefile::write(&run_dir.join("run.json"), self)
     }
 
     /// Changes the record of the run in this directory. The file is the truth: what was written before stays.
+    ///
+    /// # Errors
+    /// Where the record is not there, is damaged or of a newer ccci, or cannot be written.
     pub fn amend(run_dir: &Path, change: impl FnOnce(&mut Self)) -> Result<(), RecordError> {
         let missing = || {
             let source = std::io::Error::from(std::io::ErrorKind::NotFound);
@@ -137,6 +143,9 @@ impl RunRecord {
     }
 
     /// Reads it; `None` when the directory has none, since nothing was created then.
+    ///
+    /// # Errors
+    /// Where the record is damaged, of a newer ccci, or cannot be read.
     pub fn load(run_dir: &Path) -> Result<Option<Self>, RecordError> {
         statefile::read(&run_dir.join("run.json"))
     }
@@ -148,6 +157,9 @@ pub fn lock_path(run_dir: &Path) -> PathBuf {
 }
 
 /// The directories of all runs, oldest first by what they wrote last.
+///
+/// # Errors
+/// Where the directory cannot be read.
 pub fn run_dirs(runs: &Path) -> Result<Vec<PathBuf>, PathError> {
     let entries = match std::fs::read_dir(runs) {
         Ok(entries) => entries,
@@ -184,6 +196,9 @@ pub struct Dead {
 }
 
 /// Whether the run in this directory is alive: its lock is held, or a person has what it made up.
+///
+/// # Errors
+/// Where the lock cannot be asked, or the record not be read.
 pub fn is_alive(run_dir: &Path) -> Result<bool, RecordError> {
     let up = || RunRecord::load(run_dir).map(|record| record.is_some_and(|r| r.state == RecordState::Up));
     Ok(lock::is_held(&lock_path(run_dir))? || up()?)
@@ -193,6 +208,9 @@ pub fn is_alive(run_dir: &Path) -> Result<bool, RecordError> {
 /// here. Runs whose lock is held are alive, however old they are.
 ///
 /// Records that cannot be read are given back beside them: nothing of theirs is touched.
+///
+/// # Errors
+/// Where the directory of runs cannot be read. What is wrong with a single one is told beside the others.
 pub fn find_dead(runs: &Path, me: &Holder) -> Result<(Vec<Dead>, Vec<RecordError>), RecordError> {
     let (mut dead, mut unreadable) = (Vec::new(), Vec::new());
     for dir in run_dirs(runs)? {
@@ -230,6 +248,9 @@ fn take_dead(dir: &Path, me: &Holder) -> Result<Option<Dead>, RecordError> {
 
 /// Removes the directories of the oldest finished runs, so that `keep` of them stay. Runs that are alive and runs that
 /// may have left something are not counted and not touched.
+///
+/// # Errors
+/// Where the file system refuses.
 pub fn prune(runs: &Path, keep: usize) -> Result<usize, RecordError> {
     let mut finished = Vec::new();
     for dir in run_dirs(runs)? {

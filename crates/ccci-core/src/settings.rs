@@ -198,6 +198,9 @@ pub enum SettingsError {
 
 impl Settings {
     /// Reads a settings file.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or names the line and column of what is unknown or wrong.
     pub fn load(path: &Path) -> Result<Self, SettingsError> {
         let text = std::fs::read_to_string(path).path("read", path)?;
         Ok(yaml::parse(path, &text)?)

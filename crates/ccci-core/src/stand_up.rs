@@ -122,6 +122,9 @@ pub enum StandUpError {
 }
 
 /// Clones the recipe afresh to where abra looks for it, brings it to the commit and makes the app's env.
+///
+/// # Errors
+/// Where the recipe cannot be cloned, has no release, or its env cannot be made.
 pub async fn prepare(order: &Order<'_>, git: &Git, abra: &Abra) -> Result<Prepared, StandUpError> {
     let dir = abra.recipe_dir(order.recipe);
     atomic::remove_tree(&dir).await?;
@@ -151,6 +154,9 @@ impl Prepared {
     }
 
     /// Brings the app up and waits until it serves. What runs there already is redeployed; secrets that are there stay.
+    ///
+    /// # Errors
+    /// [`StandUpError`] names the step that failed, and why.
     pub async fn stand_up(&self, tools: &Tools<'_>, standing: &Standing) -> Result<Deployed, StandUpError> {
         let domain = &self.app.domain;
         let refused = |source| StandUpError::Deploy { domain: domain.clone(), source };
@@ -174,6 +180,9 @@ impl Prepared {
 
 impl Standing {
     /// Asks once whether the app serves.
+    ///
+    /// # Errors
+    /// As for [`Prober::once`](crate::health::Prober::once).
     pub async fn serves(&self, swarm: &Swarm, redactor: &Redactor) -> Result<(), ProbeFailure> {
         self.prober(swarm, redactor)?.serving(&self.health).await.map(drop)
     }

@@ -53,6 +53,9 @@ struct Schema {
 }
 
 /// Reads a file; `None` when it is not there.
+///
+/// # Errors
+/// Where it cannot be read, is damaged, or is of a newer ccci.
 pub fn read<T: StateFile>(path: &Path) -> Result<Option<T>, StateError> {
     let form = |source| StateError::Form { path: path.to_owned(), what: T::WHAT, source };
     let text = match atomic::read_optional(path) {
@@ -72,6 +75,9 @@ pub fn read<T: StateFile>(path: &Path) -> Result<Option<T>, StateError> {
 }
 
 /// Replaces a file, durably. One of a newer ccci stays as it is, and that is an error.
+///
+/// # Errors
+/// Where it cannot be written, or one of a newer ccci is there.
 pub fn write<T: StateFile>(path: &Path, value: &T) -> Result<(), StateError> {
     if let Err(newer @ StateError::Newer { .. }) = read::<T>(path) {
         return Err(newer);
@@ -80,6 +86,9 @@ pub fn write<T: StateFile>(path: &Path, value: &T) -> Result<(), StateError> {
 }
 
 /// Replaces a file whatever is there, durably: for what is true from now on whoever said something else before.
+///
+/// # Errors
+/// Where it cannot be written.
 pub fn replace<T: StateFile>(path: &Path, value: &T) -> Result<(), StateError> {
     let form = |source| StateError::Form { path: path.to_owned(), what: T::WHAT, source };
     let mut text = serde_json::to_vec_pretty(value).map_err(form)?;

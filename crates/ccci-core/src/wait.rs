@@ -48,6 +48,9 @@ pub struct Bounds {
 }
 
 /// Looks until the condition holds.
+///
+/// # Errors
+/// [`WaitError`] says whether the deadline passed, and what was seen last, or whether the wait was cancelled.
 pub async fn until<T, S: Display, F, Fut>(what: &str, bounds: &Bounds, mut look: F) -> Result<T, WaitError>
 where
     F: FnMut() -> Fut,

@@ -25,6 +25,9 @@ fn place(at: Option<(usize, usize)>) -> String {
 }
 
 /// Reads a value of type `T` from the YAML text of a file of ours; `path` is named in errors.
+///
+/// # Errors
+/// Names the line and column of what is unknown, given twice, or of the wrong type.
 pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, YamlError> {
     serde_yaml::from_str(or_empty(text)).map_err(|error| {
         let at = error.location().map(|l| (l.line(), l.column()));
@@ -77,6 +80,9 @@ fn distance(a: &str, b: &str) -> usize {
 
 /// Reads a compose file into JSON as docker's parser reads it: merge keys (`<<`) applied, in chains too. Of several documents
 /// the first counts; what stands behind `---` is not even looked at.
+///
+/// # Errors
+/// Where the text is no YAML, or its merge keys cannot be applied.
 pub fn parse_merged(path: &Path, text: &str) -> Result<serde_json::Value, YamlError> {
     let options = serde_saphyr::options! {
         // `on` and `yes` are texts, `0444` is octal.
@@ -125,6 +131,9 @@ impl<T, E: std::fmt::Display, F: FnOnce(String) -> Result<T, E>> Visitor<'_> for
 }
 
 /// Writes a value as YAML text.
+///
+/// # Errors
+/// The reason, in words, where the value has no form as YAML.
 pub fn to_text<T: serde::Serialize>(value: &T) -> Result<String, String> {
     serde_yaml::to_string(value).map_err(|e| e.to_string())
 }

@@ -79,6 +79,9 @@ impl Engine {
     pub const HELPER: &str = "ccci-archive.";
 
     /// Connects to the engine behind this Unix socket.
+    ///
+    /// # Errors
+    /// Where nobody listens there, or what does is no engine.
     pub async fn connect_to(socket: &Path) -> Result<Self, SnapError> {
         let path = socket.display().to_string();
         let docker =
@@ -87,6 +90,9 @@ impl Engine {
     }
 
     /// Connects to the engine of `$DOCKER_HOST`, or to the default socket.
+    ///
+    /// # Errors
+    /// Where the address is none, nobody listens there, or what does is no engine.
     pub async fn connect() -> Result<Self, SnapError> {
         Self::start(Docker::connect_with_defaults().map(|d| d.with_timeout(STREAM_DEADLINE))).await
     }
@@ -257,6 +263,9 @@ impl Engine {
 
     /// Removes the helpers of a stack's volumes, which an interrupted capture or restore may have left, and what is with
     /// them. Call it before the stack is proved to be undeployed: a helper counts as a user of its volume.
+    ///
+    /// # Errors
+    /// Where the engine cannot be asked or refuses.
     pub async fn remove_helpers(&self, stack: &str) -> Result<(), SnapError> {
         let prefix = helper_name(&format!("{stack}_"));
         let filters = HashMap::from([("label", vec![format!("{}={}", HELPER.0, HELPER.1)])]);

@@ -44,6 +44,8 @@
 //! may change with a minor version before 1.0, and the changelog says so. Errors and points between steps grow, and are `#[non_exhaustive]`; the
 //! methods of keeping a volume are not, since a caller must know what each of them may lose.
 
+#![warn(clippy::missing_errors_doc)]
+
 mod archive;
 mod backend;
 mod capture;

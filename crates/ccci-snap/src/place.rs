@@ -41,6 +41,9 @@ impl Away {
 impl Place {
     /// A volume at this directory, to be kept for `store` by cloning where the two file systems let that be, which is
     /// tried, and as an archive elsewhere.
+    ///
+    /// # Errors
+    /// Where the directory or the store cannot be looked at.
     pub fn new(volume: &VolumeName, tree: impl Into<PathBuf>, store: &Path) -> Result<Self, SnapError> {
         let tree = tree.into();
         // Files of a snapshot are called after it, with an ending.
@@ -57,6 +60,9 @@ impl Place {
     /// A volume of an engine. Where its files can be reached, which is proved, they are; elsewhere the engine's archive
     /// API is used, with what it loses. Capture and restore then wait for the engine, so they must not run on a thread
     /// of the runtime (`spawn_blocking` is the place).
+    ///
+    /// # Errors
+    /// Where the engine has no such volume or cannot be asked, or the volume is of a kind that could not be brought back.
     pub async fn find(engine: &Engine, volume: &VolumeName, store: &Path) -> Result<Self, SnapError> {
         let Some(facts) = engine.volume(volume.as_str()).await? else {
             return Err(SnapError::Unreachable {

@@ -34,6 +34,9 @@ pub struct Restored {
 
 impl Snapshot {
     /// Makes the copies from which a later restore is one exchange a volume. One that is ready is kept.
+    ///
+    /// # Errors
+    /// [`SnapError::Damaged`] where the snapshot or a copy is not what was kept; else where a disk has no room or refuses, or the job is cancelled.
     pub fn stage(&self, job: &Job<'_>, places: &[Place]) -> Result<(), SnapError> {
         for (place, volume) in self.pairs(places)?.into_iter().filter(|(_, v)| v.method != Method::Archive) {
             let stage = Stage::of(place);
@@ -49,6 +52,9 @@ impl Snapshot {
 
     /// What lies beside each volume: whether its copy is ready, without proving it. A restore proves it before it uses
     /// it. Volumes that are kept as a stream of the engine have no copy and are left out.
+    ///
+    /// # Errors
+    /// Where a place is of no volume of the snapshot, or what lies beside a volume cannot be read.
     pub fn copies<'a>(&'a self, places: &'a [Place]) -> Result<Vec<(&'a VolumeMeta, StageState)>, SnapError> {
         let pairs = self.pairs(places)?.into_iter().filter(|(_, v)| v.method != Method::Archive);
         Ok(pairs.map(|(place, v)| (v, stage_state(&Stage::of(place).look(), &v.identity()))).collect())
@@ -56,6 +62,9 @@ impl Snapshot {
 
     /// Why a volume is not what was kept, by the first entry that differs in anything but its data, which is not read;
     /// `None` where none does. Volumes that are kept as a stream of the engine are not looked at.
+    ///
+    /// # Errors
+    /// Where the snapshot is damaged, a volume cannot be read, or the job is cancelled.
     pub fn differs(&self, job: &Job<'_>, places: &[Place]) -> Result<Option<String>, SnapError> {
         let volumes = self.volumes();
         for (place, volume) in self.pairs(places)?.into_iter().filter(|(_, v)| v.method != Method::Archive) {
@@ -73,12 +82,18 @@ impl Snapshot {
 
     /// The digest of the stamps of each volume as it is now, by name: of the same digest, nobody has changed anything since, not
     /// even with all times set back. Volumes that are kept as a stream of the engine are left out.
+    ///
+    /// # Errors
+    /// Where a volume cannot be read, or the job is cancelled.
     pub fn stamps(&self, job: &Job<'_>, places: &[Place]) -> Result<BTreeMap<VolumeName, String>, SnapError> {
         let trees = self.pairs(places)?.into_iter().filter(|(_, v)| v.method != Method::Archive);
         trees.map(|(place, volume)| Ok((volume.name.clone(), check::stamps(job, &place.tree)?))).collect()
     }
 
     /// What [`Snapshot::stage`] would need now, beside the volumes: the copies that are not ready.
+    ///
+    /// # Errors
+    /// As for [`Self::copies`].
     pub fn stage_need(&self, places: &[Place]) -> Result<Need, SnapError> {
         let missing = self.copies(places)?.into_iter().filter(|(_, state)| *state != StageState::Ready);
         Ok(Need::of_copies(missing.map(|(volume, _)| volume)))
@@ -87,6 +102,10 @@ impl Snapshot {
     /// Makes the volumes what they were when the snapshot was taken, entries added since removed. The copies are all
     /// made and proved before the first volume is touched; each volume changes in one step. What the volumes were is
     /// kept until [`Snapshot::sweep`]. Calling it again goes on where it ended.
+    ///
+    /// # Errors
+    /// [`SnapError::Damaged`] where the snapshot is not what was kept, and then no volume was touched; else where a place is not covered by the
+    /// proof, a disk has no room or refuses, or the job is cancelled.
     pub fn restore(
         &self,
         job: &Job<'_>,
@@ -146,6 +165,9 @@ impl Snapshot {
     }
 
     /// Removes what the volumes were before the restore, and any unfinished copy.
+    ///
+    /// # Errors
+    /// Where a disk refuses, or the job is cancelled; what is left goes by another call.
     pub fn sweep(&self, job: &Job<'_>, places: &[Place]) -> Result<(), SnapError> {
         for place in places.iter().filter(|p| p.out_of_reach().is_none()) {
             Stage::of(place).sweep(job)?;
@@ -155,6 +177,9 @@ impl Snapshot {
     }
 
     /// The same, but a copy that is ready for the next restore stays.
+    ///
+    /// # Errors
+    /// As for [`Self::sweep`].
     pub fn sweep_old(&self, job: &Job<'_>, places: &[Place]) -> Result<(), SnapError> {
         for (place, volume) in self.pairs(places)?.into_iter().filter(|(p, _)| p.out_of_reach().is_none()) {
             let stage = Stage::of(place);
@@ -218,6 +243,9 @@ impl Snapshot {
     /// Makes those volumes of the snapshot that do not exist any more, or have another driver or other options than they were
     /// kept with, empty, with their driver, options and labels.
     /// A restore then fills them; it needs a proof that names them.
+    ///
+    /// # Errors
+    /// Where the engine cannot be asked or refuses, or somebody uses the volume that is to be made anew.
     pub async fn make_missing(&self, engine: &Engine) -> Result<Vec<VolumeName>, SnapError> {
         let mut made = Vec::new();
         for volume in &self.meta().volumes {

@@ -32,6 +32,9 @@ impl Snapshot {
     /// Takes the digests of what was cloned; false when there was nothing to do. The volumes are not looked at, so the
     /// app may run; nobody else may work on the snapshot meanwhile. Killed on the way, it is done again. A tree that is
     /// not what was cloned is refused as damaged and not sealed.
+    ///
+    /// # Errors
+    /// [`SnapError::Damaged`] where what was cloned has changed since; else where the disk refuses, or the job is cancelled.
     pub fn seal(&mut self, job: &Job<'_>) -> Result<bool, SnapError> {
         if self.is_sealed() {
             return Ok(false);

@@ -91,6 +91,9 @@ impl Store {
     }
 
     /// The snapshot; an error when there is none or it is damaged.
+    ///
+    /// # Errors
+    /// [`SnapError::None`] where there is none, [`SnapError::Damaged`] where `meta.json` or the env is not what was written.
     pub fn open(&self) -> Result<Snapshot, SnapError> {
         let dir = self.snapshot_dir();
         match std::fs::symlink_metadata(&dir) {
@@ -113,6 +116,9 @@ impl Store {
 
     /// Removes what an interrupted operation left; true when there was something. A sealing that did not come to its
     /// end is done again by [`Snapshot::seal`].
+    ///
+    /// # Errors
+    /// Where the file system refuses.
     pub fn sweep(&self) -> Result<bool, SnapError> {
         let half = self.snapshot_dir().join(META_NEW);
         let was_sealing = half.exists();
@@ -127,6 +133,9 @@ impl Store {
     }
 
     /// Removes the snapshot: in one step it is not there any more, and what it was goes then. True when there was one.
+    ///
+    /// # Errors
+    /// Where the file system refuses.
     pub fn remove(&self) -> Result<bool, SnapError> {
         self.sweep()?;
         if !self.snapshot_dir().exists() {
@@ -138,6 +147,10 @@ impl Store {
 
     /// Keeps the volumes as they are. Nothing is seen of it before [`Staged::publish`]. What was cloned is not read: it
     /// is proved by its stamps until [`Snapshot::seal`] has taken its digests, when the app may run already.
+    ///
+    /// # Errors
+    /// Where a place is not covered by the proof, a volume changes meanwhile or cannot be read, a disk has no room or refuses, or the job is
+    /// cancelled. The snapshot that was there stays.
     pub fn capture(
         &self,
         job: &Job<'_>,
@@ -226,6 +239,9 @@ fn private_dir(path: &Path) -> Result<(), SnapError> {
 impl Staged {
     /// Puts it in its place in one step: before it, the old snapshot is the snapshot; after it, this one is. The old
     /// one is removed.
+    ///
+    /// # Errors
+    /// Where the file system refuses.
     pub fn publish(self, job: &Job<'_>) -> Result<Snapshot, SnapError> {
         let store = self.store.clone();
         let snapshot = self.exchange(job)?;
@@ -236,6 +252,9 @@ impl Staged {
 
     /// The same, but the old one stays beside it, as refuse, until [`Store::sweep`]: removing many files takes longer
     /// than cloning them, and may be done when the app runs again.
+    ///
+    /// # Errors
+    /// Where the file system refuses.
     pub fn exchange(self, job: &Job<'_>) -> Result<Snapshot, SnapError> {
         let dir = self.store.snapshot_dir();
         crate::exchange::into_place(&self.store.staging(), &dir)?;
@@ -261,11 +280,17 @@ impl Snapshot {
 
     /// The bytes that its files take on the disk, counted now. Blocks that a clone tree shares with the volume are
     /// counted too.
+    ///
+    /// # Errors
+    /// Where the file system refuses.
     pub fn on_disk(&self) -> Result<u64, SnapError> {
         Ok(space::Need::of(&self.dir)?.bytes)
     }
 
     /// The kept env, proved.
+    ///
+    /// # Errors
+    /// [`SnapError::Damaged`] where it is not what was written.
     pub fn env(&self) -> Result<Vec<u8>, SnapError> {
         use ccci_core::atomic::PathContext as _;
         let path = self.dir.join(ENV);

@@ -8,6 +8,9 @@ use crate::flags;
 impl Engine {
     /// Takes the flags of immutable and append-only files off all that a volume has, and says of how many entries. For a
     /// volume that nobody uses and that is ours to remove. An error names the command for whoever can do it.
+    ///
+    /// # Errors
+    /// Where the volume's files cannot be reached, or the disk refuses.
     pub async fn unlock(&self, volume: &str) -> Result<u64, SnapError> {
         let Some(facts) = self.volume(volume).await? else { return Ok(0) };
         if let Some(why) = out_of_reach(&facts, change_times(&facts.mountpoint)) {

@@ -69,6 +69,9 @@ impl Verified {
 impl Snapshot {
     /// Reads every byte and proves it against its digest, and that nothing is there that does not belong. The first
     /// damage is the error.
+    ///
+    /// # Errors
+    /// [`SnapError::Damaged`] with the first thing that is not what was kept; else where a disk does not read, or the job is cancelled.
     pub fn verify(&self, job: &Job<'_>) -> Result<(), SnapError> {
         match self.inspect(job)?.damaged.into_iter().next() {
             None => Ok(()),
@@ -77,6 +80,9 @@ impl Snapshot {
     }
 
     /// The same, and goes on behind what is damaged. An error is about something else: a disk that does not read.
+    ///
+    /// # Errors
+    /// Where a disk does not read, or the job is cancelled.
     pub fn inspect(&self, job: &Job<'_>) -> Result<Verified, SnapError> {
         let mut found = Verified::default();
         let volumes = self.volumes();

@@ -182,12 +182,18 @@ pub struct Keycloak {
 
 impl Keycloak {
     /// The Keycloak at this origin (`https://warm-keycloak.example.org`). Asks nothing yet.
+    ///
+    /// # Errors
+    /// Where no client can be made as `net` says, or the origin is no address.
     pub fn new(net: &Net, origin: &str, admin: AdminLogin) -> Result<Self, HttpError> {
         net.redactor.learn(&admin.password);
         Ok(Self { wire: Wire::new(net)?, origin: http::address(origin)?, admin, token: Mutex::new(None) })
     }
 
     /// Asks once, without a password, whether a Keycloak at this origin is healthy: it shows its realm `master`.
+    ///
+    /// # Errors
+    /// Where nobody answers, or something else than a healthy Keycloak does.
     pub async fn probe(net: &Net, origin: &str) -> Result<(), AdminError> {
         let wire = Wire::new(net)?;
         let url = below(&http::address(origin)?, &["realms", "master"]);
@@ -196,6 +202,9 @@ impl Keycloak {
     }
 
     /// Fetches a token: a Keycloak that is healthy is usable when this works (S4).
+    ///
+    /// # Errors
+    /// [`Unusable`] tells whether nothing healthy answers, or what answers gives no token.
     pub async fn login(&self) -> Result<(), Unusable> {
         let mut kept = self.token.lock().await;
         *kept = Some(self.fetch_token().await?);
@@ -213,6 +222,9 @@ impl Keycloak {
     }
 
     /// All realms with their attributes.
+    ///
+    /// # Errors
+    /// Where Keycloak does not answer, lets us not in, or answers with something else than a list.
     pub async fn realms(&self) -> Result<Vec<ListedRealm>, AdminError> {
         let answer = self.ask(Method::GET, &["admin", "realms"], None, LIST_MAX).await?;
         self.expect(&answer, &[200])?;
@@ -220,6 +232,9 @@ impl Keycloak {
     }
 
     /// One realm, if it is there.
+    ///
+    /// # Errors
+    /// Where Keycloak does not answer or lets us not in; a realm that is not there is none.
     pub async fn realm(&self, name: &RealmName) -> Result<Option<ListedRealm>, AdminError> {
         let answer = self.ask(Method::GET, &["admin", "realms", &name.to_string()], None, BODY_MAX).await?;
         self.expect(&answer, &[200, 404])?;
@@ -227,6 +242,9 @@ impl Keycloak {
     }
 
     /// Removes a run's realm; false if there was none. Asks nobody whose it is: see [`crate::reap`].
+    ///
+    /// # Errors
+    /// Where Keycloak does not answer or refuses; a realm that is not there is none.
     pub async fn delete_realm(&self, name: &RealmName) -> Result<bool, AdminError> {
         let mut race = Race::new();
         loop {

@@ -49,6 +49,8 @@
 //! What a realm is marked with is read by every later version, or a dead run's realm would stay for ever. The Rust items may change with a minor version
 //! before 1.0, and the changelog says so. Errors and what went wrong in a login grow with Keycloak, and are `#[non_exhaustive]`.
 
+#![warn(clippy::missing_errors_doc)]
+
 mod admin;
 pub mod browser;
 mod http;

@@ -119,6 +119,9 @@ pub struct Issuer {
 
 impl Issuer {
     /// Reads `<issuer>/.well-known/openid-configuration` and holds it to `issuer`, to the letter.
+    ///
+    /// # Errors
+    /// Where the document cannot be had, is none, or names another issuer.
     pub async fn discover(net: &Net, issuer: &str) -> Result<Self, OidcError> {
         let wire = Wire::new(net)?;
         let base = http::address(issuer)?;
@@ -159,6 +162,9 @@ impl Issuer {
     }
 
     /// A password grant: tokens for this user, asked for by this client.
+    ///
+    /// # Errors
+    /// Where the issuer cannot be asked, refuses the user or the client, or answers with something else than tokens.
     pub async fn password_grant(&self, client: &Client, user: &User) -> Result<Tokens, OidcError> {
         let form = [
             ("grant_type", "password"),
@@ -194,6 +200,9 @@ impl Issuer {
     /// Verifies a token: signature by the key it names, RS256, issuer, expiry, and whom it is for.
     ///
     /// An unknown key makes the key set be fetched again, once: keys are rotated.
+    ///
+    /// # Errors
+    /// Where the keys cannot be had, or the token's form, signature, issuer, expiry or audience is not as it should be.
     pub async fn verify(&self, token: &Secret, audience: Audience<'_>) -> Result<Claims, OidcError> {
         let wrong = |source| OidcError::Token { issuer: self.url.clone(), source };
         let id = token::key_id(token.expose()).map_err(wrong)?;

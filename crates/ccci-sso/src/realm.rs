@@ -123,6 +123,9 @@ impl Realm {
     /// Makes the realm with client and user by one import.
     ///
     /// After an error that [is open](AdminError::is_open) the realm may exist: [`Realm::sweep`] removes it.
+    ///
+    /// # Errors
+    /// Where no random values can be had, or Keycloak does not answer or refuses, as where there is a realm of this name.
     pub async fn create(keycloak: &Keycloak, spec: &RealmSpec) -> Result<Self, RealmError> {
         let name = spec.name();
         let client = Client { id: spec.recipe.to_string(), secret: draw(keycloak.redactor())? };
@@ -143,6 +146,9 @@ impl Realm {
     }
 
     /// Removes the realm. Closing twice does no harm.
+    ///
+    /// # Errors
+    /// Where Keycloak does not answer or refuses.
     pub async fn close(&self, keycloak: &Keycloak) -> Result<(), RealmError> {
         let gone = keycloak.delete_realm(&self.name).await.map_err(|e| admin(&self.name, "closed", e))?;
         tracing::debug!(realm = %self.name, gone, "realm closed");
@@ -151,6 +157,9 @@ impl Realm {
 
     /// Removes the realm of this name if it carries exactly this stamp: for a create whose answer was lost, and for a
     /// recorded run that died. False if there is none.
+    ///
+    /// # Errors
+    /// Where Keycloak does not answer or refuses; a realm with another stamp stays, and is no error.
     pub async fn sweep(keycloak: &Keycloak, name: &RealmName, stamp: &Stamp) -> Result<bool, RealmError> {
         let fail = |source| admin(name, "swept", source);
         let Some(found) = keycloak.realm(name).await.map_err(fail)? else { return Ok(false) };

@@ -117,6 +117,9 @@ impl Survey {
     /// Lists the realms, then asks which of the runs that they name are alive, and judges.
     ///
     /// `alive` is asked once for each run, after the listing; it should look at the run's lock.
+    ///
+    /// # Errors
+    /// Where Keycloak does not list its realms.
     pub async fn take<F>(keycloak: &Keycloak, state: &StateId, mut alive: F) -> Result<Self, AdminError>
     where
         F: FnMut(&RunId) -> bool,

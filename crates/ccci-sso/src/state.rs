@@ -41,6 +41,9 @@ pub enum StateIdError {
 
 impl StateId {
     /// The id of this state directory; made where there is none yet.
+    ///
+    /// # Errors
+    /// Where the file with the id cannot be read or made, or holds something else.
     pub fn of(state_dir: &Path) -> Result<Self, StateIdError> {
         let path = state_dir.join(FILE);
         if let Some(id) = read(&path)? {

@@ -108,6 +108,9 @@ impl Abra {
     ///
     /// `force` allows a pinned deploy over a deployed app. What was really deployed is for the labels to say: abra
     /// deploys whatever lies in the checkout.
+    ///
+    /// # Errors
+    /// [`AbraError::blame`] says whose the refusal is, as far as abra's words tell.
     pub async fn deploy(&self, domain: &AppDomain, mode: &DeployMode, force: bool) -> Result<(), AbraError> {
         let mut call = Call::new(&["app", "deploy"], self.deadlines.deploy).flags(&["-n", "-o", "-D", "-c"]);
         if *mode == DeployMode::Chaos {
@@ -124,6 +127,9 @@ impl Abra {
     }
 
     /// Takes the app down; volumes and secrets stay. abra returns before swarm is done, so look at the swarm after it.
+    ///
+    /// # Errors
+    /// Where abra cannot be run, is too slow, or refuses.
     pub async fn undeploy(&self, domain: &AppDomain) -> Result<(), AbraError> {
         let call = Call::new(&["app", "undeploy"], self.deadlines.change).flags(&["-n"]);
         self.call(call.arg(domain.as_str())).await.map(drop)
@@ -134,6 +140,9 @@ impl Abra {
     ///
     /// Give it a scratch clone whose `origin` is a local path: it fetches tags, and it reads every `compose*.yml`
     /// that lies there, tracked or not (failure 44).
+    ///
+    /// # Errors
+    /// Where abra cannot be run or read, or cannot read the recipe at all.
     pub async fn lint(&self, recipe: &RecipeName) -> Result<LintReport, AbraError> {
         let call = Call::new(&["recipe", "lint"], self.deadlines.lint).flags(&["-n"]).on_terminal();
         let output = self.call(call.arg(recipe.as_str())).await?;

@@ -28,6 +28,9 @@ pub struct SecretEntry {
 impl SecretEntry {
     /// Its full name in the swarm: what abra tells, else what the compose file says, else what abra makes of a name that the
     /// file does not give.
+    ///
+    /// # Errors
+    /// Where swarm would refuse the name.
     pub fn full(&self, stack: &StackName, compose: Option<&Compose>) -> Result<String, NameError> {
         let said = || Some(compose?.secrets.get(&self.name)?.swarm_name.clone());
         let told = self.swarm_name.clone().filter(|name| !name.is_empty()).or_else(said);
@@ -96,6 +99,9 @@ fn generated(row: &Value) -> Option<(String, String)> {
 
 impl Abra {
     /// The secrets the app's compose files name, and whether the swarm has each.
+    ///
+    /// # Errors
+    /// Where abra cannot be run, refuses, or its answer cannot be read.
     pub async fn secrets(&self, domain: &AppDomain) -> Result<Vec<SecretEntry>, AbraError> {
         let call = Call::new(&["app", "secret", "ls"], self.deadlines.query).flags(&["-n"]);
         let call = call.optional(&["-o", "-C"]).flags(&["-m"]).arg(domain.as_str());
@@ -112,6 +118,9 @@ impl Abra {
 
     /// Makes the secrets that the swarm does not have yet. Those marked `generate=false` stay missing: list again, or
     /// let the deploy say so.
+    ///
+    /// # Errors
+    /// Where abra cannot be run, refuses, or its answer cannot be read. Some of the secrets may then be made.
     pub async fn generate_secrets(&self, domain: &AppDomain) -> Result<Vec<GeneratedSecret>, AbraError> {
         // Asked to make what is all there, abra ends with code 1.
         if self.secrets(domain).await?.iter().all(|secret| secret.created) {
@@ -143,6 +152,9 @@ impl Abra {
 
     /// Puts one version of a secret into the swarm. The value travels in a file that only we can read, inside
     /// `ABRA_DIR`, removed afterwards; an existing version is [`AbraErrorKind::SecretExists`].
+    ///
+    /// # Errors
+    /// Where abra cannot be run or refuses, as where the version is there already.
     pub async fn insert_secret(
         &self,
         domain: &AppDomain,

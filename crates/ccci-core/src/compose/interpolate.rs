@@ -24,6 +24,9 @@ pub enum InterpolateError {
 }
 
 /// Replaces the variables of one text. One that is not set is empty, as it is for Docker.
+///
+/// # Errors
+/// Where a variable is required and not set, or its form is none that Docker reads.
 pub fn interpolate(text: &str, values: &BTreeMap<String, String>) -> Result<String, InterpolateError> {
     let bad = || InterpolateError::Format { text: text.to_owned() };
     let mut out = String::with_capacity(text.len());

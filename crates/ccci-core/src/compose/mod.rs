@@ -156,6 +156,9 @@ pub struct Compose {
 impl Compose {
     /// Reads and merges these files of the checkout. `values` is the app's expanded env; `STACK_NAME` and the exports
     /// of `abra.sh` are added here, as abra does.
+    ///
+    /// # Errors
+    /// Where a file cannot be read, is no compose file, or has a variable that is required and not set.
     pub fn load(
         checkout: &Path,
         files: &[String],
@@ -176,6 +179,9 @@ impl Compose {
     }
 
     /// Merges these texts, the later over the earlier. The paths are named in errors.
+    ///
+    /// # Errors
+    /// As for [`Self::load`].
     pub fn parse(
         texts: &[(PathBuf, String)],
         values: &BTreeMap<String, String>,
@@ -238,6 +244,9 @@ impl Compose {
     }
 
     /// Refuses a secret whose full name is longer than swarm allows (N2).
+    ///
+    /// # Errors
+    /// Names the first secret whose full name is too long.
     pub fn check_secret_names(&self) -> Result<(), NameError> {
         match self.secrets.values().find(|s| s.swarm_name.len() > SWARM_NAME_MAX) {
             Some(secret) => Err(NameError::SecretTooLong { name: secret.swarm_name.clone() }),
@@ -247,6 +256,9 @@ impl Compose {
 
     /// Refuses names that swarm would refuse in the middle of a deploy (N2). The stack's name is in most of them, so that
     /// they may fit at one domain and not at another.
+    ///
+    /// # Errors
+    /// Names the first thing whose full name is too long.
     pub fn check_names(&self, stack: &StackName) -> Result<(), NameError> {
         self.check_secret_names()?;
         let too_long = |(what, limit): (&'static str, usize), name: String| {

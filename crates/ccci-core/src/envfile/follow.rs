@@ -33,6 +33,9 @@ pub enum Followed {
 
 impl EnvFile {
     /// Gives `COMPOSE_FILE` the value of the head's sample, where the one that stands here is what the base's gave.
+    ///
+    /// # Errors
+    /// Where a value cannot stand in an env file.
     pub fn follow_compose_files(&mut self, files: ComposeFiles<'_>) -> Result<Followed, EnvFileError> {
         let values = self.expanded();
         let (base, head) = (named(files.base, &values)?, named(files.head, &values)?);

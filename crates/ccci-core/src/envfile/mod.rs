@@ -50,11 +50,17 @@ pub struct EnvFile {
 
 impl EnvFile {
     /// Reads an env file's text.
+    ///
+    /// # Errors
+    /// Names the first line that abra could not read.
     pub fn parse(text: &str) -> Result<Self, EnvFileError> {
         line::parse(text).map(|lines| Self { lines })
     }
 
     /// Reads the file at `path`; one that is not there is an error.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or a line of it could not be read by abra.
     pub fn read(path: &Path) -> Result<Self, EnvFileError> {
         use crate::atomic::PathContext as _;
         let bytes = std::fs::read(path).path("read", path)?;
@@ -62,6 +68,9 @@ impl EnvFile {
     }
 
     /// Replaces the file at `path`, readable by its owner only: values may be private.
+    ///
+    /// # Errors
+    /// Where the file system refuses.
     pub fn write(&self, path: &Path) -> Result<(), EnvFileError> {
         Ok(atomic::write_private(path, &foreign::bytes(&self.text()))?)
     }
@@ -114,6 +123,9 @@ impl EnvFile {
     /// Gives a key this very value; nothing in it will be expanded. A key that stands there is changed in its last
     /// place, and keeps its comment. One that is only commented out is brought back with the comment it carries, or a
     /// secret would lose its length. A new one is appended.
+    ///
+    /// # Errors
+    /// Where the key is none, or no quoting would keep the value as it is.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), EnvFileError> {
         if !line::is_key(key) {
             return Err(EnvFileError::BadKey { key: key.to_owned() });

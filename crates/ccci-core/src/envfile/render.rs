@@ -28,6 +28,9 @@ pub struct AppEnv<'a> {
 
 impl AppEnv<'_> {
     /// The env file, ready to be written.
+    ///
+    /// # Errors
+    /// Where the sample could not be read by abra, or a value cannot stand in an env file.
     pub fn render(&self) -> Result<EnvFile, EnvFileError> {
         let example = format!("{}.example.com", self.recipe);
         let mut env = EnvFile::parse(&self.sample.replace(&example, self.domain.as_str()))?;
@@ -45,6 +48,9 @@ impl AppEnv<'_> {
 impl EnvFile {
     /// Adds compose files to `COMPOSE_FILE`, each once and only where the checkout has it: an older release may not
     /// know a file that a newer one needs (failure 22). Gives what was added.
+    ///
+    /// # Errors
+    /// Where the value cannot stand in an env file.
     pub fn extend_compose_files(
         &mut self,
         checkout: &Path,

@@ -71,6 +71,9 @@ pub struct Checkout {
 impl Git {
     /// Clones `source` (a path or an address) into the new directory `dir`, with every branch and tag, nothing checked
     /// out. A source that cannot be cloned is [`GitError::Clone`], which is never the recipe's fault.
+    ///
+    /// # Errors
+    /// [`GitError::Clone`] where the source cannot be cloned; else where its address is not let in, or the directory cannot be made.
     pub async fn clone_into(&self, source: &str, dir: &Path) -> Result<Checkout, GitError> {
         check_source(source)?;
         let parent = dir.parent().unwrap_or(Path::new("."));
@@ -124,6 +127,9 @@ impl Checkout {
 
     /// Adds the fork of `--src` and fetches its branches and tags. From then on names are looked for in the fork only,
     /// so that `main` means the fork's `main`; release tags stay those of the clone's own source.
+    ///
+    /// # Errors
+    /// Where the fork cannot be read, or is no address that is let in.
     pub async fn add_fork(&mut self, source: &str) -> Result<(), GitError> {
         check_source(source)?;
         self.run(&["remote", "add", FORK, source]).await?;
@@ -156,6 +162,9 @@ impl Checkout {
 
     /// A scratch clone of this one at `commit`, with this clone as its `origin`, for a lint that nothing of the run
     /// shall touch (failure 44).
+    ///
+    /// # Errors
+    /// Where git or the file system refuses.
     pub async fn scratch(&self, dir: &Path, commit: &Commit) -> Result<Self, GitError> {
         let source = self.dir.to_string_lossy();
         let scratch = self.git.clone_into(&source, dir).await?;

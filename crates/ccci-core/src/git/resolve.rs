@@ -13,6 +13,9 @@ impl Checkout {
     /// A full commit name that no branch brought along is fetched, and so is a reference of the source's own that is
     /// neither branch nor tag, by its full name: `refs/pull/7/head`. What has two meanings is [`GitError::Ambiguous`],
     /// what has none is [`GitError::UnknownRef`]; both are bad input.
+    ///
+    /// # Errors
+    /// Where nothing has this name, two things have it, it is more than a name, or the source cannot be asked.
     pub async fn resolve(&self, reference: &str) -> Result<Commit, GitError> {
         check_ref(reference)?;
         let refs = self.refs().await?;
@@ -51,11 +54,17 @@ impl Checkout {
     }
 
     /// Whether the source has this commit, on a branch or by its name alone.
+    ///
+    /// # Errors
+    /// Where git cannot be run.
     pub async fn has(&self, commit: &Commit) -> Result<bool, GitError> {
         Ok(!self.commits_named(commit.as_str()).await?.is_empty())
     }
 
     /// The tip of the default branch, of the fork when there is one.
+    ///
+    /// # Errors
+    /// Where the source names no default branch, or git cannot be run.
     pub async fn default_branch_tip(&self) -> Result<Commit, GitError> {
         let head = format!("refs/remotes/{}/HEAD^{{commit}}", self.remote);
         match self.peel(&head).await? {

@@ -82,12 +82,18 @@ fn parse_tags(text: &str) -> Tags {
 
 impl Checkout {
     /// All tags of the clone's own source; those of a fork are no releases.
+    ///
+    /// # Errors
+    /// Where git refuses.
     pub async fn tags(&self) -> Result<Tags, GitError> {
         let format = "--format=%(refname:strip=2) %(objecttype) %(objectname) %(*objecttype) %(*objectname)";
         Ok(parse_tags(&self.run(&["for-each-ref", format, "refs/tags/"]).await?))
     }
 
     /// Of these tags the newest release older than `head`: see [`Tags::base_of`].
+    ///
+    /// # Errors
+    /// Where git refuses.
     pub async fn newest_older_than(&self, head: &Commit, tags: &Tags) -> Result<Option<Tag>, GitError> {
         let merged = format!("--merged={head}");
         let format = "--format=%(refname:strip=2) %(objecttype) %(objectname) %(*objecttype) %(*objectname)";
@@ -97,6 +103,9 @@ impl Checkout {
     }
 
     /// True when `older` is `newer` or one of its ancestors.
+    ///
+    /// # Errors
+    /// Where git refuses, as for a commit that the clone does not have.
     pub async fn is_ancestor(&self, older: &Commit, newer: &Commit) -> Result<bool, GitError> {
         let output = self.try_run(&["merge-base", "--is-ancestor", older.as_str(), newer.as_str()]).await?;
         match output.code {
@@ -107,6 +116,9 @@ impl Checkout {
     }
 
     /// The commit that is checked out.
+    ///
+    /// # Errors
+    /// Where nothing is checked out.
     pub async fn head(&self) -> Result<Commit, GitError> {
         parse(self.run(&["rev-parse", "--verify", "HEAD^{commit}"]).await?.trim_end())
     }

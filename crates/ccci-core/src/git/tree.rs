@@ -6,6 +6,9 @@ impl Checkout {
     /// Makes the working tree exactly this commit: changes are thrown away and untracked files removed, also those
     /// that an overlay left behind (failure 23). Gives the paths that differ from it all the same: none, unless somebody
     /// else works there too.
+    ///
+    /// # Errors
+    /// [`GitError::Elsewhere`] where somebody else moves the tree meanwhile; else where git refuses.
     pub async fn checkout(&self, commit: &Commit) -> Result<Vec<String>, GitError> {
         self.run(&["checkout", "--quiet", "--force", "--detach", commit.as_str(), "--"]).await?;
         let mut look = self.look(&["--ignored=matching"]).await?;
@@ -21,6 +24,9 @@ impl Checkout {
     }
 
     /// The paths that differ from the commit that is checked out, untracked ones included, sorted.
+    ///
+    /// # Errors
+    /// Where git refuses.
     pub async fn status(&self) -> Result<Vec<String>, GitError> {
         Ok(self.look(&[]).await?.differing)
     }

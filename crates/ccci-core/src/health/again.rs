@@ -24,6 +24,10 @@ struct Missed {
 
 impl Prober {
     /// Asks until the answer is right.
+    ///
+    /// # Errors
+    /// [`ProbeFailure::Wrong`] where the app's answer is not right until then, [`ProbeFailure::Unreachable`] where nobody answers; else where the
+    /// engine cannot be asked, or the wait is cancelled.
     pub async fn wait(
         &self,
         probe: &Probe,

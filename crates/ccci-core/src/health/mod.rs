@@ -122,6 +122,9 @@ fn wrong(why: impl Into<String>) -> Answer {
 
 impl Prober {
     /// A prober for one app. Reads the certificates of the lab's or the company's authority.
+    ///
+    /// # Errors
+    /// Where the authority's certificates cannot be read.
     pub fn new(site: Site, swarm: Swarm, redactor: Redactor) -> Result<Self, ProbeFailure> {
         let http = http::Http::new(&site, TRY_DEADLINE)?;
         Ok(Self { site, http, swarm, redactor, last: Mutex::new(None) })
@@ -133,6 +136,10 @@ impl Prober {
     }
 
     /// Asks once. A command whose container is just being replaced is asked a few times more (failure 35).
+    ///
+    /// # Errors
+    /// [`ProbeFailure::Wrong`] where the app's answer is not right, [`ProbeFailure::Unreachable`] where nobody answers; else where the engine cannot
+    /// be asked.
     pub async fn once(&self, probe: &Probe) -> Result<(), ProbeFailure> {
         let mut tries = 3;
         loop {
@@ -164,6 +171,9 @@ impl Prober {
     }
 
     /// Asks the recipe's health page once.
+    ///
+    /// # Errors
+    /// As for [`Self::once`].
     pub async fn serving(&self, health: &Health) -> Result<Option<Exchange>, ProbeFailure> {
         let (path, status) = (health.path.clone(), health.status.clone());
         self.once(&Probe::Http(HttpProbe { path, status, text: None })).await?;

@@ -186,6 +186,9 @@ impl Page<'_> {
 impl Prober {
     /// Waits until the app serves by way of what this deploy made: Traefik goes by it, the health page answers, and all
     /// `ready` probes hold. A service that breaks meanwhile ends it.
+    ///
+    /// # Errors
+    /// [`Unserved::blame`] says whose it is.
     pub async fn serves_after(
         &self,
         settled: &mut Settled,
@@ -220,6 +223,9 @@ impl Prober {
     }
 
     /// Whether an app that has served still does: its health page answers, as its own.
+    ///
+    /// # Errors
+    /// [`Unserved::blame`] says whose it is.
     pub async fn still_serves(
         &self,
         health: &Health,

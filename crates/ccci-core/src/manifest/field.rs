@@ -107,6 +107,9 @@ text! {
 }
 
 /// The rule for the name of a check below its stage: it becomes a part of a path and of a log's file name.
+///
+/// # Errors
+/// The rule that the name breaks, in words.
 pub fn check_name(text: &str) -> Result<(), String> {
     let form = text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c));

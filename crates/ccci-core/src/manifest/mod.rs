@@ -197,6 +197,9 @@ impl Manifest {
     }
 
     /// Reads a manifest from text; `path` is named in errors.
+    ///
+    /// # Errors
+    /// Names the line and column of what is unknown, given twice, of the wrong type, or not possible.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ManifestError> {
         let manifest: Self = yaml::parse(path, text)?;
         if manifest.schema.0 > SCHEMA || manifest.schema.0 == 0 {
@@ -217,6 +220,9 @@ impl Manifest {
     }
 
     /// Reads the `recipe.yaml` of a recipe's folder; without one, all is default.
+    ///
+    /// # Errors
+    /// As for [`Self::parse`], and where the file cannot be read.
     pub fn load(folder: &Path) -> Result<Self, ManifestError> {
         let path = folder.join(FILE);
         atomic::read_optional(&path)?.map_or_else(|| Ok(Self::default()), |text| Self::parse(&path, &text))

@@ -39,6 +39,9 @@ impl Api {
     }
 
     /// Whether Traefik goes by this reading.
+    ///
+    /// # Errors
+    /// Where the API cannot be asked, or answers with something else.
     pub async fn shows(&self, expected: &Reading) -> Result<bool, ApiError> {
         let failed = |error: reqwest::Error| ApiError { url: self.url.clone(), why: words(&error) };
         let answer = self.client.get(&self.url).send().await.and_then(reqwest::Response::error_for_status);

@@ -53,6 +53,9 @@ pub enum Noticed {
 
 impl Proxy {
     /// As a server's settings say.
+    ///
+    /// # Errors
+    /// Where no HTTP client can be made as the settings say.
     pub fn from_settings(settings: &Settings) -> Result<Self, ClientError> {
         let api = settings.proxy.api.as_ref().map(|url| Api::new(url, settings)).transpose()?;
         Ok(Self { refresh: settings.proxy.refresh(), api })

@@ -80,6 +80,9 @@ fn note(log: &ServiceLog) -> String {
 impl Swarm {
     /// Gathers tasks and logs of a stack. What cannot be had is noted, not an error: only a stack that cannot be
     /// looked at at all is.
+    ///
+    /// # Errors
+    /// Where the stack cannot be looked at.
     pub async fn diagnose(&self, stack: &StackName, redactor: &Redactor) -> Result<Diagnosis, SwarmError> {
         let facts = self.observe(stack).await?;
         let logs = facts.services.iter().map(|service| async {
@@ -97,6 +100,9 @@ impl Swarm {
     }
 
     /// The last lines of a service's log (full name or id), over all its tasks. Not redacted.
+    ///
+    /// # Errors
+    /// Where the engine cannot be asked or refuses.
     pub async fn last_log_lines(&self, service: &str, lines: usize) -> Result<Vec<String>, SwarmError> {
         match self.log(service, lines).await {
             (lines, Some(why)) if lines.is_empty() => {

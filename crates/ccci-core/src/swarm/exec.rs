@@ -29,6 +29,10 @@ impl Swarm {
     /// Runs a command in the newest running container of a service (its name within the stack). The arguments are
     /// seen by everybody on the machine: no secrets. A container that is just being replaced is an error of the
     /// `Refused` or `NoContainer` kind, and worth another try.
+    ///
+    /// # Errors
+    /// [`SwarmError::NoService`] and [`SwarmError::NoContainer`] where there is nothing to run it in; else where the engine cannot be asked, or the
+    /// command is late.
     pub async fn exec(
         &self,
         stack: &StackName,

@@ -29,6 +29,9 @@ impl fmt::Display for Thing {
 impl Swarm {
     /// The stack of the network, config, secret or service of this name: `None` where there is no such thing, and nothing
     /// inside where it is of no stack.
+    ///
+    /// # Errors
+    /// Where the engine cannot be asked or refuses.
     pub async fn stack_of(&self, thing: &Thing) -> Result<Option<Option<String>>, SwarmError> {
         let (docker, what) = (self.docker(), format!("for the {thing}"));
         let all: Vec<Labelled> = match thing.kind {

@@ -19,6 +19,9 @@ pub(super) enum Sought {
 
 impl Swarm {
     /// Whether the engine has this image, by name and tag or by digest.
+    ///
+    /// # Errors
+    /// Where the engine cannot be asked or refuses.
     pub async fn has_image(&self, image: &str) -> Result<bool, SwarmError> {
         let what = format!("for the image {image}");
         match self.ask(&what, self.docker().inspect_image(image)).await {

@@ -100,6 +100,9 @@ pub struct NodeFacts {
 
 impl Swarm {
     /// Connects to the engine of `$DOCKER_HOST`, as the Docker command does, or to the default socket.
+    ///
+    /// # Errors
+    /// Where nobody listens there, what does is no manager of a swarm, or answers too late.
     pub async fn connect() -> Result<Self, SwarmError> {
         let host = "DOCKER_HOST or the default socket";
         let docker =
@@ -108,6 +111,9 @@ impl Swarm {
     }
 
     /// Connects to the engine behind this Unix socket.
+    ///
+    /// # Errors
+    /// As for [`Self::connect`].
     pub async fn connect_to(socket: &Path) -> Result<Self, SwarmError> {
         let host = socket.display().to_string();
         let docker =
@@ -155,6 +161,9 @@ impl Swarm {
     }
 
     /// The names of all stacks on this swarm, ours and others', sorted.
+    ///
+    /// # Errors
+    /// Where the engine cannot be asked or refuses.
     pub async fn stacks(&self) -> Result<Vec<String>, SwarmError> {
         let options = bollard::query_parameters::ListServicesOptionsBuilder::default().build();
         let services =

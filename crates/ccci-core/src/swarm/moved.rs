@@ -59,6 +59,9 @@ pub enum NotMoved {
 
 /// Whether the stack moved to `commit` (the full hash) between two observations (R6). The second one is taken
 /// after convergence.
+///
+/// # Errors
+/// [`NotMoved`] says what stands in the place of the commit, or what has not moved.
 pub fn moved(before: &StackFacts, after: &StackFacts, commit: &str) -> Result<Moved, NotMoved> {
     let rolled = |u: &&Update| {
         matches!(

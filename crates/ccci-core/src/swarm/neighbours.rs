@@ -26,6 +26,9 @@ pub struct Neighbour {
 
 impl Swarm {
     /// All services of the swarm.
+    ///
+    /// # Errors
+    /// Where the engine cannot be asked or refuses.
     pub async fn neighbours(&self) -> Result<Vec<Neighbour>, SwarmError> {
         let options = query::ListServicesOptionsBuilder::default().build();
         let services =

@@ -59,6 +59,9 @@ pub(crate) fn of_stack(stack: &StackName) -> HashMap<String, Vec<String>> {
 
 impl Swarm {
     /// Everything of a stack at one moment: when a service changed between the lists, they are read again.
+    ///
+    /// # Errors
+    /// Where the engine cannot be asked or refuses.
     pub async fn observe(&self, stack: &StackName) -> Result<StackFacts, SwarmError> {
         let mut tries = 0;
         loop {
@@ -76,6 +79,9 @@ impl Swarm {
     }
 
     /// The same, where an engine that restarts is waited for, for some twenty seconds. `told` hears once that it is.
+    ///
+    /// # Errors
+    /// As for [`Self::observe`], once the patience is over.
     pub async fn observe_patiently(
         &self,
         stack: &StackName,

@@ -149,6 +149,9 @@ fn is_locked(why: &str) -> bool {
 
 impl Swarm {
     /// Everything that is there of a stack: by its label, and by the exact names in `extra`.
+    ///
+    /// # Errors
+    /// Where the engine cannot be asked or refuses.
     pub async fn inventory(&self, stack: &StackName, extra: &Extra) -> Result<Leftovers, SwarmError> {
         let facts = self.observe(stack).await?;
         let mut items = items_of(&facts);
@@ -161,6 +164,9 @@ impl Swarm {
     /// Secrets and configs whose name begins with `<stack>_`. abra's carry no label, so this is the only way to find
     /// them without a record. A name is no proof of ownership: call it only for a stack that our own record, our
     /// canonical domains or the run itself show to be ours.
+    ///
+    /// # Errors
+    /// Where the engine cannot be asked or refuses.
     pub async fn secrets_by_name(&self, stack: &StackName) -> Result<Extra, SwarmError> {
         let prefix = stack.scoped("");
         let ours = |names: Vec<Item>| -> Vec<String> {
@@ -174,6 +180,9 @@ impl Swarm {
     }
 
     /// Which secrets of exactly these full names there are, with their ids.
+    ///
+    /// # Errors
+    /// Where the engine cannot be asked or refuses.
     pub async fn secrets_of(&self, names: &[String]) -> Result<Vec<Named>, SwarmError> {
         if names.is_empty() {
             return Ok(Vec::new());
@@ -183,6 +192,9 @@ impl Swarm {
     }
 
     /// Puts a secret of this full name into the swarm; one that is there stays as it is.
+    ///
+    /// # Errors
+    /// Where the engine cannot be asked or refuses.
     pub async fn create_secret(&self, name: &str, value: &Secret) -> Result<(), SwarmError> {
         let spec = bollard::models::SecretSpec {
             name: Some(name.to_owned()),
@@ -197,12 +209,18 @@ impl Swarm {
     }
 
     /// Which of exactly these names are there.
+    ///
+    /// # Errors
+    /// Where the engine cannot be asked or refuses.
     pub async fn existing(&self, names: &Extra) -> Result<Leftovers, SwarmError> {
         Ok(Leftovers { items: self.named(names).await? })
     }
 
     /// Removes exactly these names and nothing else, whatever stack they are of; gives what went and what would not, with
     /// the engine's reason. For a stack that is undeployed: what is in use stays.
+    ///
+    /// # Errors
+    /// Where the engine cannot be asked or refuses.
     pub async fn remove_exactly(&self, stack: &StackName, names: &Extra) -> Result<Removal, SwarmError> {
         let facts = self.observe(stack).await?;
         let mut removal = Removal::default();
@@ -218,6 +236,9 @@ impl Swarm {
     /// Removes a stack's services, waits until its tasks are gone, and removes its networks and, where the plan says
     /// so, its secrets, configs and volumes. Only infrastructure and a cancel are errors: what cannot be removed in
     /// time is told in [`Removal::remaining`]. Calling it again goes on where it ended.
+    ///
+    /// # Errors
+    /// Where the engine is lost, the wait is late or cancelled. What would not go is no error: see [`Removal::remaining`].
     pub async fn remove_stack(
         &self,
         stack: &StackName,

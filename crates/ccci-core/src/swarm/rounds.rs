@@ -11,6 +11,9 @@ const USUAL: Duration = Duration::from_secs(30);
 
 impl Swarm {
     /// The interval of the slowest health check among the stack's containers; none where there is no health check.
+    ///
+    /// # Errors
+    /// Where the engine cannot be asked or refuses.
     pub async fn slowest_health_check(&self, facts: &StackFacts) -> Result<Option<Duration>, SwarmError> {
         let mut slowest = None;
         let checked = facts.containers.iter().filter(|c| c.of_stack && c.health != Health::None);

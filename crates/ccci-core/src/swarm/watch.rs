@@ -162,6 +162,9 @@ pub struct Watch {
 
 impl Swarm {
     /// Subscribes to a stack and looks at it once. What is there now is [`Watch::before`].
+    ///
+    /// # Errors
+    /// Where the engine cannot be asked or refuses.
     pub async fn watch(&self, stack: &StackName) -> Result<Watch, SwarmError> {
         let signals = Signals::subscribe(self, stack);
         let before = self.observe(stack).await?;
@@ -192,6 +195,9 @@ impl Watch {
 
     /// Waits until the stack is converged, certainly broken, or the deadline passes. `tell` hears what is waited for
     /// whenever that changes.
+    ///
+    /// # Errors
+    /// [`WaitFailure`] tells what is certainly the recipe's from what is this server's, the engine's, or only late.
     pub async fn until_converged(
         &mut self,
         expect: &Expectation,
@@ -225,6 +231,9 @@ impl Watch {
     /// Runs something that needs the converged stack, such as a probe, and goes on watching meanwhile: a crash loop
     /// that begins only then ends it early, once it is certain (R14). The work has bounds of its own: the limits' deadline
     /// is not looked at.
+    ///
+    /// # Errors
+    /// Where the stack breaks for certain meanwhile, the engine is lost, or the wait is cancelled; what the work gives is its own.
     pub async fn guard<T>(
         &mut self,
         expect: &Expectation,
@@ -257,6 +266,9 @@ impl Watch {
     /// Waits until nothing of the stack is left (V1). `helpers` are ids of our own containers that may use the
     /// volumes. With `hurry`, the stack's containers are stopped by us as soon as its services are gone, which spares
     /// swarm's two pauses of two seconds; each still gets its service's grace, and may hear the stop signal twice.
+    ///
+    /// # Errors
+    /// Where something is left at the deadline, others hold the volumes, the engine is lost, or the wait is cancelled.
     pub async fn until_undeployed(
         &mut self,
         helpers: &[String],
@@ -290,6 +302,9 @@ impl Watch {
     }
 
     /// Waits for the next event or, without one, for the safety net, and looks.
+    ///
+    /// # Errors
+    /// Where the engine is lost, or the wait is late or cancelled.
     pub async fn next(&mut self, limits: &Limits) -> Result<Sight, WaitFailure> {
         let pace = Pace::new(limits, "seen");
         let event = self.pause(&pace, None).await?;

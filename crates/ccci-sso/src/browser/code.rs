@@ -27,6 +27,9 @@ pub struct CodeLogin<'a> {
 }
 
 /// Logs in through the issuer's form and gives the tokens with the verified claims of the ID token.
+///
+/// # Errors
+/// Names the step at which the login ended, why, and what was seen there; a token that does not verify is such an end.
 pub async fn code_login(issuer: &Issuer, login: &CodeLogin<'_>) -> Result<(Tokens, Claims), LoginError> {
     let once = Once::draw(issuer)?;
     let lost =

@@ -57,11 +57,17 @@ pub struct Session {
 
 impl Session {
     /// Opens a path of the app as a person does. Any status is an answer.
+    ///
+    /// # Errors
+    /// Where the page cannot be had, or leads to other hosts than the app's and the issuer's.
     pub async fn get(&mut self, path: &str) -> Result<Page, LoginError> {
         self.open(path, false).await
     }
 
     /// Asks a path of the app as its page's script does, for JSON: such as the one that tells who is logged in.
+    ///
+    /// # Errors
+    /// As for [`Self::get`].
     pub async fn ask(&mut self, path: &str) -> Result<Page, LoginError> {
         self.open(path, true).await
     }
@@ -95,6 +101,9 @@ impl Session {
 }
 
 /// Logs in at an app and ends there, with a cookie of its own.
+///
+/// # Errors
+/// Names the step at which the login ended, why, and what was seen there.
 pub async fn login(net: &Net, login: &Login<'_>) -> Result<Session, LoginError> {
     let lost = |cause| LoginError { step: Step::Start, cause, seen: Box::new(nowhere(login.start)) };
     let start = http::address(login.start).map_err(|e| lost(Cause::Http(e)))?;
