@@ -16,7 +16,7 @@ fn killed_and_recovered(server: &Server, run: Flight) -> String {
     let (code, said) = server.recover();
     println!("{said}");
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains(&format!("run {id} of ")) && said.contains(" is removed"), "{said}");
+    assert!(said.contains(&format!("run {id} of ")) && said.contains(" are removed"), "{said}");
     assert_swept(&dir);
     assert_nothing_of(&stack);
     let (_, again) = server.recover();
@@ -103,7 +103,7 @@ fn failure_50_killed_with_an_upgrade_in_motion_and_the_next_run_cleans_up() {
     assert_eq!(next.code, Some(0));
     let id = dir.file_name().unwrap().to_str().unwrap();
     assert!(
-        next.said(&format!("run {id} of custom-html had died: what it left at cust-{id}.")),
+        next.said(&format!("run {id} of custom-html had died: its leftovers at cust-{id}.")),
         "{:?}",
         next.lines
     );

@@ -44,7 +44,7 @@ impl Guest {
         assert_eq!(landed.report["deploys"]["counted"], 1, "Keycloak is not deployed with the run");
         assert_eq!(landed.report["teardown"]["clean"], true);
         let told =
-            format!("the realm {doubtful} on warm-keycloak.lab.test is left alone: its name has the form");
+            format!("the realm {doubtful} on warm-keycloak.lab.test is left alone: named like a run's realm");
         assert!(landed.said(&told), "{:?}", landed.lines);
         assert_nothing_of(&stack);
     }

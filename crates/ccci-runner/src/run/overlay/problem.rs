@@ -9,7 +9,11 @@ use ccci_core::manifest::ManifestError;
 pub(crate) enum Problem {
     #[error(transparent)]
     Manifest(ManifestError),
-    #[error("{}: it is not part of this program: build ccci again (`cargo build -p ccci-runner`), with this folder in its `recipes` and, where recipes/Cargo.toml has a feature of its name, with that", path.display())]
+    #[error(
+        "{}: it is not part of this program: build ccci again (`cargo build -p ccci-runner`), with this folder in its `recipes` and, \
+         where recipes/Cargo.toml has a feature of its name, with that",
+        path.display()
+    )]
     NotCompiled { path: PathBuf },
     #[error("{}: it was changed after this program was built: build ccci again (`cargo build -p ccci-runner`)", path.display())]
     Stale { path: PathBuf },
