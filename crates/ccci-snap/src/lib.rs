@@ -21,7 +21,7 @@
 //! let limits = Limits::new(Duration::from_secs(60), CancellationToken::new());
 //! let mut watch = Swarm::connect().await?.watch(&"wiki_example_org".parse()?).await?;
 //! let undeployed = watch.until_undeployed(&[], false, &limits, |_| {}).await?;
-//! let places = [Place::find(&Engine::connect().await?, "wiki_example_org_data", dir).await?];
+//! let places = [Place::find(&Engine::connect().await?, &"wiki_example_org_data".parse()?, dir).await?];
 //!
 //! // Copying blocks: `tokio::task::spawn_blocking` is the place for it.
 //! let job = Job::default();
