@@ -131,7 +131,7 @@ impl Place {
             Lasting::WithUse => "it is memory, and is empty when nobody uses it".to_owned(),
             Lasting::Beyond(options) => {
                 format!(
-                    "it has driver options ({options}): what is in it outlives it, so it could not be brought back"
+                    "it has driver options ({options}): its content outlives it, so it could not be restored"
                 )
             }
         };

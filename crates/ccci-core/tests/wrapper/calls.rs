@@ -167,7 +167,7 @@ async fn failure_23_a_dirty_tree_is_told_as_ours_and_a_refused_file_as_the_recip
         ),
         ("docker28-network-proxy", Blame::Infrastructure, "this server has no network `proxy` in its swarm"),
         ("docker28-network-missing", Blame::Recipe, "the recipe takes the network `proxxy` from the server"),
-        ("docker28-network-taken", Blame::Infrastructure, "the network `shared_net` is there already"),
+        ("docker28-network-taken", Blame::Infrastructure, "the network `shared_net` already exists"),
         ("docker28-config-name-long", Blame::Recipe, "abra: failed to create config xxx"),
         ("docker28-memory", Blame::Recipe, "abra: failed to create service"),
         ("docker28-secret-missing", Blame::Recipe, "abra: service app: secret not found"),
