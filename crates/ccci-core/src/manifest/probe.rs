@@ -148,7 +148,10 @@ fn checked_command(command: CommandProbe) -> Result<CommandProbe, String> {
 impl fmt::Display for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Http(http) => write!(f, "GET {} gives {}", http.path.as_str(), http.status),
+            Self::Http(http) => {
+                write!(f, "GET {} gives {}", http.path.as_str(), http.status)?;
+                http.text.as_ref().map_or(Ok(()), |text| write!(f, " with `{}`", text))
+            }
             Self::Tcp(tcp) => {
                 write!(f, "{}:{} accepts", tcp.host.as_deref().unwrap_or("the app's domain"), tcp.port)
             }

@@ -121,7 +121,9 @@ fn judge(output: &Output, form: &Form, log: &str) -> Outcome {
 /// often show only one line.
 fn failure(output: &Output, log: &str) -> String {
     let (tail, ending, count) = (output.tail(LINES), output.ending(), output.line_count());
-    let Some(last) = tail.lines().last() else { return format!("{ending}, and it printed nothing") };
+    let Some(last) = tail.lines().last() else {
+        return format!("{ending}, and it printed nothing: let it say what it expected and what it saw");
+    };
     match count {
         1 => format!("{last}\n({ending}; logs/{log})"),
         _ if output.unlogged > 0 => {

@@ -248,10 +248,15 @@ async fn the_exit_code_is_the_verdict() {
         outcome("#!/bin/sh\necho odd\nexit 9\n").await,
         Outcome::Fail(format!("odd\n(exit 9; {LOG})"))
     );
-    assert_eq!(outcome("#!/bin/sh\nexit 3\n").await, Outcome::Fail("exit 3, and it printed nothing".into()));
+    assert_eq!(
+        outcome("#!/bin/sh\nexit 3\n").await,
+        Outcome::Fail("exit 3, and it printed nothing: let it say what it expected and what it saw".into())
+    );
     assert_eq!(
         outcome("#!/bin/sh\nkill -9 $$\n").await,
-        Outcome::Fail("killed by a signal, and it printed nothing".into())
+        Outcome::Fail(
+            "killed by a signal, and it printed nothing: let it say what it expected and what it saw".into()
+        )
     );
 }
 
