@@ -150,7 +150,7 @@ impl fmt::Display for Probe {
         match self {
             Self::Http(http) => {
                 write!(f, "GET {} gives {}", http.path.as_str(), http.status)?;
-                http.text.as_ref().map_or(Ok(()), |text| write!(f, " with `{}`", text))
+                http.text.as_ref().map_or(Ok(()), |text| write!(f, " with `{text}`"))
             }
             Self::Tcp(tcp) => {
                 write!(f, "{}:{} accepts", tcp.host.as_deref().unwrap_or("the app's domain"), tcp.port)
