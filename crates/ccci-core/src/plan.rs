@@ -274,6 +274,7 @@ pub fn promotion(seen: &Observed) -> Plan {
     let upgrade_skip = (base.commit == head).then(|| "the app is made anew".to_owned());
     let stages: Vec<StagePlan> = StageName::ALL
         .into_iter()
+        .filter(|stage| stage.row().in_promotion)
         .map(|stage| StagePlan { stage, skip: if stage.moves() { upgrade_skip.clone() } else { None } })
         .collect();
     let runs = |stage: StageName| stages.iter().any(|s| s.stage == stage && s.skip.is_none());

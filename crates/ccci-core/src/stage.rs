@@ -52,6 +52,9 @@ pub struct Row {
     pub word: &'static str,
     /// Whether a run is planned with it and `--stages` may ask for it. Any other comes in where the plan changes.
     pub planned: bool,
+    /// Whether a promotion passes it too (R8). Whatever puts something into the app must not: a known-good holds nothing
+    /// that a test has left there.
+    pub in_promotion: bool,
     /// What it does to the app.
     pub deed: Deed,
     /// At which commit the app stands before that.
@@ -89,6 +92,7 @@ impl StageName {
             Self::Install => Row {
                 word: "install",
                 planned: true,
+                in_promotion: true,
                 deed: Deed::Deploy,
                 before: Side::Base,
                 after: Side::Base,
@@ -98,6 +102,7 @@ impl StageName {
             Self::Upgrade => Row {
                 word: "upgrade",
                 planned: true,
+                in_promotion: true,
                 deed: Deed::Redeploy,
                 before: Side::Base,
                 after: Side::Head,
@@ -107,6 +112,7 @@ impl StageName {
             Self::Fresh => Row {
                 word: "fresh",
                 planned: false,
+                in_promotion: false,
                 deed: Deed::DeployAnew,
                 before: Side::Head,
                 after: Side::Head,
@@ -116,6 +122,7 @@ impl StageName {
             Self::Custom => Row {
                 word: "custom",
                 planned: true,
+                in_promotion: true,
                 deed: Deed::Look,
                 before: Side::Head,
                 after: Side::Head,
@@ -354,6 +361,10 @@ mod tests {
         );
         assert_eq!(with(Deed::DeployAnew), [StageName::ANEW]);
         for stage in table {
+            let Row { in_promotion, planned, .. } = stage.row();
+            assert!(planned || !in_promotion, "a promotion passes planned stages only");
+            let needed = stage.brings_up() || stage.moves();
+            assert!(in_promotion || !needed, "without it nothing comes to the commit that is kept");
             assert_eq!(stage.checked_as().checked_as(), stage.checked_as());
             let asked_for: Option<StageName> = stage.as_str().parse().ok();
             assert_eq!(asked_for, Some(stage).filter(|_| stage.row().planned));
