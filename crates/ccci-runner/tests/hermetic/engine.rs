@@ -6,6 +6,7 @@ mod deploy;
 mod state;
 mod view;
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +25,7 @@ pub(crate) struct Engine {
     socket: PathBuf,
     lost: Arc<AtomicBool>,
     hangs: Arc<AtomicBool>,
+    ended: Arc<AtomicBool>,
 }
 
 impl Engine {
@@ -32,7 +34,8 @@ impl Engine {
         let socket = root.join("docker.sock");
         let listener = UnixListener::bind(&socket).unwrap();
         let state = Arc::new(Mutex::new(State::new(root)));
-        let engine = Self { state, socket, lost: Arc::default(), hangs: Arc::default() };
+        let (lost, hangs, ended) = (Arc::default(), Arc::default(), Arc::default());
+        let engine = Self { state, socket, lost, hangs, ended };
         let served = engine.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -64,8 +67,9 @@ impl Engine {
         self.state.lock().unwrap()
     }
 
+    /// Whether it was ended. An engine that is lost has no socket either, and must listen when it comes back.
     fn stopped(&self) -> bool {
-        !self.socket.exists()
+        self.ended.load(Ordering::SeqCst)
     }
 
     /// Lets its threads end.
@@ -73,6 +77,7 @@ impl Engine {
         if self.lost.load(Ordering::SeqCst) {
             self.come_back();
         }
+        self.ended.store(true, Ordering::SeqCst);
         self.state().ears.clear();
         let wake = self.socket.with_extension("gone");
         std::fs::rename(&self.socket, &wake).unwrap();
@@ -234,4 +239,23 @@ impl Engine {
             Some((_, service)) => service.answers,
         }
     }
+}
+
+/// Who asks just when the engine goes is in its queue already.
+#[test]
+fn an_engine_that_was_asked_while_it_was_lost_answers_when_it_is_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::start(dir.path());
+    engine.lose();
+    let asked = |socket: &Path| {
+        let mut stream = UnixStream::connect(socket).unwrap();
+        stream.write_all(b"GET /info HTTP/1.1\r\nhost: d\r\n\r\n").unwrap();
+        let mut first = String::new();
+        drop(BufReader::new(stream).read_line(&mut first));
+        first
+    };
+    assert_eq!(asked(&engine.socket.with_extension("away")), "");
+    engine.come_back();
+    assert_eq!(asked(&engine.socket), "HTTP/1.1 200 X\r\n");
+    engine.stop();
 }

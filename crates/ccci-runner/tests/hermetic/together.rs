@@ -205,7 +205,8 @@ fn a_promotion_that_is_stopped_leaves_the_old_known_good() {
     assert!(ran.told("reason").contains("the next start restores it"), "{ran:#?}");
     assert_eq!((world.known_good(), world.alerts().len()), (kept.clone(), 0));
     world.engine.come_back();
-    assert_eq!(world.ccci(&["recover"]).code, Some(0));
+    let recovered = world.ccci(&["recover"]);
+    assert_eq!(recovered.code, Some(0), "{recovered:#?}");
     assert_eq!((world.known_good(), world.mark()), (kept, "idle".to_owned()));
     assert_eq!(world.cold().record["canonical"]["promoted"], true);
     assert_eq!(world.read(&warm("content"), "format").as_deref(), Some("3\n"));
