@@ -261,8 +261,7 @@ impl Keycloak {
     pub(crate) async fn import(&self, name: &RealmName, realm: &RealmWire<'_>) -> Result<(), AdminError> {
         let mut race = Race::new();
         loop {
-            let what = format!("the realm `{name}`");
-            let Err(error) = self.make(&["admin", "realms"], realm, what).await else { return Ok(()) };
+            let Err(error) = self.import_once(name, realm).await else { return Ok(()) };
             // An import is all or nothing: where the realm is not there, it may be sent again.
             if !race.lost(&error).await || !matches!(self.realm(name).await, Ok(None)) {
                 return Err(error);
@@ -270,11 +269,11 @@ impl Keycloak {
         }
     }
 
-    async fn make<T: Serialize>(&self, path: &[&str], body: &T, what: String) -> Result<(), AdminError> {
-        let body = serde_json::to_vec(body).map_err(|e| HttpError::Request { why: e.to_string() })?;
-        let answer = self.ask(Method::POST, path, Some(&body), BODY_MAX).await?;
+    async fn import_once(&self, name: &RealmName, realm: &RealmWire<'_>) -> Result<(), AdminError> {
+        let body = serde_json::to_vec(realm).map_err(|e| HttpError::Request { why: e.to_string() })?;
+        let answer = self.ask(Method::POST, &["admin", "realms"], Some(&body), BODY_MAX).await?;
         if answer.status == 409 {
-            return Err(AdminError::Exists { asked: answer.asked, what });
+            return Err(AdminError::Exists { asked: answer.asked, what: format!("the realm `{name}`") });
         }
         self.expect(&answer, &[201])
     }
@@ -342,7 +341,9 @@ impl Keycloak {
             ("username", &self.admin.user),
             ("password", self.admin.password.expose()),
         ];
-        let answer = self.wire.send(self.wire.request(Method::POST, &url).form(&form), BODY_MAX).await?;
+        // A second token changes nothing.
+        let make = || self.wire.request(Method::POST, &url).form(&form);
+        let answer = self.wire.send_again(make, BODY_MAX).await?;
         if matches!(answer.status, 400 | 401 | 403) {
             let why = answer.words(&self.wire.redactor);
             let (asked, status) = (answer.asked, answer.status);

@@ -73,6 +73,22 @@ async fn of_many_requests_with_an_old_token_one_fetches_the_new() {
     assert_eq!(world.fake.count(TOKEN), 2);
 }
 
+/// A connection that fails while a machine is busy is no reason to end a run; a wrong password is not tried again, lest
+/// a user is locked out.
+#[tokio::test]
+async fn a_token_is_asked_for_again_where_the_connection_failed_and_never_after_a_refusal() {
+    let world = World::start().await;
+    world.with(|f| f.no_token = 2);
+    world.keycloak().login().await.unwrap();
+    assert_eq!(world.fake.count(TOKEN), 3);
+    world.with(|f| f.refuse_admin = true);
+    assert!(world.keycloak().login().await.is_err());
+    assert_eq!(world.fake.count(TOKEN), 4);
+    world.with(|f| f.no_token = 9);
+    assert!(world.keycloak().login().await.is_err());
+    assert_eq!(world.fake.count(TOKEN), 7);
+}
+
 #[tokio::test]
 async fn a_keycloak_that_is_up_but_refuses_says_so_without_the_password() {
     let world = World::start().await;

@@ -73,6 +73,8 @@ pub(crate) struct Faults {
     pub(crate) expired: Vec<String>,
     /// The next so many requests of the admin API are answered 503 by a proxy.
     pub(crate) unavailable: usize,
+    /// The next so many connections that ask for an administrator's token end without an answer.
+    pub(crate) no_token: usize,
     /// Realms are imported, but the answer is lost.
     pub(crate) lose_answer: bool,
     /// The next so many imports and DELETEs are answered with this status, and nothing is done.
@@ -204,9 +206,14 @@ impl Server {
     }
 
     fn admin_token(&self, request: &Request) -> Reply {
+        let mut faults = self.faults.lock().unwrap();
+        if faults.no_token > 0 {
+            faults.no_token -= 1;
+            return Reply::Raw(Vec::new());
+        }
         let form = request.form();
         let right = value(&form, "password") == PASSWORD && value(&form, "client_id") == "admin-cli";
-        if self.faults.lock().unwrap().refuse_admin || !right {
+        if faults.refuse_admin || !right {
             let why = js!({ "error": "invalid_grant", "error_description": "Invalid user credentials" });
             return json(401, &why);
         }
