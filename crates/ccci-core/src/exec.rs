@@ -193,6 +193,15 @@ impl Command {
         self
     }
 
+    /// Has the program ask this engine, where one is named (`DOCKER_HOST`).
+    #[must_use]
+    pub fn docker_host(self, host: Option<&str>) -> Self {
+        match host {
+            Some(host) => self.env("DOCKER_HOST", host),
+            None => self,
+        }
+    }
+
     /// Sets the working directory.
     #[must_use]
     pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {

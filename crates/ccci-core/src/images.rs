@@ -68,7 +68,7 @@ pub async fn provide(
         progress(&format!("pulling {image}"));
         // The command, not the API: it knows the operator's registry credentials.
         let command = Command::new("docker").args(["pull", "--quiet"]).arg(&image);
-        let command = swarm.docker_host().into_iter().fold(command, |c, host| c.env("DOCKER_HOST", host));
+        let command = command.docker_host(swarm.docker_host().as_deref());
         let output = command.deadline(PULL_DEADLINE).cancel(cancel.clone()).run().await?;
         if !output.ok() {
             let said = output.tail(3);

@@ -193,11 +193,8 @@ impl FromStr for VolumeName {
         if sound {
             Ok(Self(text.to_owned()))
         } else {
-            Err(NameError::Form {
-                what: "volume's name",
-                text: text.to_owned(),
-                why: "letters, digits, `_`, `.` and `-`, the first a letter or a digit",
-            })
+            let why = "letters, digits, `_`, `.` and `-`, the first a letter or a digit";
+            Err(form("volume's name", text, why))
         }
     }
 }

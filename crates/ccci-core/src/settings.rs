@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::address::{Address, ApiUrl};
 use crate::atomic::{PathContext as _, PathError};
 use crate::disk::Size;
-use crate::names::{BaseDomain, RecipeName};
+use crate::names::{AppDomain, BaseDomain, RecipeName};
 use crate::yaml::{self, YamlError};
 
 /// Where the settings are looked for when nothing else is said.
@@ -219,6 +219,11 @@ impl Settings {
     /// The directory of the locks that several runs share.
     pub fn locks_dir(&self) -> PathBuf {
         self.state_dir.join("locks")
+    }
+
+    /// The lock of an app: who has it may deploy and remove what is at this domain.
+    pub fn app_lock(&self, domain: &AppDomain) -> PathBuf {
+        self.locks_dir().join(format!("app-{domain}"))
     }
 
     /// The lock of a provider that runs share: who uses it has a share, who may stop it has it alone (rule S6).

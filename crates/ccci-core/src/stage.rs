@@ -293,6 +293,11 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Whether it is nothing to go on with: it does not hold, or nobody could tell.
+    pub fn is_wrong(&self) -> bool {
+        matches!(self, Self::Fail(_) | Self::Inconclusive(_))
+    }
+
     /// The status this outcome is recorded with. What could not be judged is recorded as a skip, never as a pass.
     pub fn status(&self) -> Status {
         match self {

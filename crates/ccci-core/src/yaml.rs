@@ -58,24 +58,8 @@ fn near_miss(message: &str) -> Option<&str> {
         return None;
     }
     let given = quoted.next()?;
-    let near = quoted.map(|known| (distance(given, known), known)).min()?;
+    let near = quoted.map(|known| (strsim::levenshtein(given, known), known)).min()?;
     (near.0 <= 1 + given.len() / 4).then_some(near.1)
-}
-
-/// How many letters must be put in, taken out or changed to come from one word to the other.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut before = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let change = before + usize::from(x != *y);
-            before = row[j + 1];
-            row[j + 1] = change.min(before + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// Reads a compose file into JSON as docker's parser reads it: merge keys (`<<`) applied, in chains too. Of several documents

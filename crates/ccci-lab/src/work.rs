@@ -4,11 +4,11 @@
 use std::ffi::OsStr;
 use std::time::{Duration, Instant};
 
-use ccci_core::clock;
 use ccci_core::exec::{Command, ExecError, Output};
-use ccci_core::lock::{Holder, Lock, LockError, Wanted, take_any};
+use ccci_core::lock::{Lock, LockError, Wanted, take_any};
 use ccci_core::wait::CancellationToken;
 
+use crate::holders::someone;
 use crate::layout::LabLayout;
 
 /// How long one process of the lab waits for another that prepares the same thing.
@@ -107,12 +107,7 @@ impl<'a> Work<'a> {
 
     /// Takes one of the lab's own locks, waiting for another process that holds it.
     pub async fn lock(&self, name: &str) -> Result<Lock, LockError> {
-        let me = Holder {
-            run: format!("lab {name}"),
-            recipe: String::new(),
-            pid: std::process::id(),
-            since: clock::rfc3339(clock::now()),
-        };
+        let me = someone(&format!("lab {name}"));
         let what = format!("the lab's {name} lock");
         let paths = [self.layout.lock(name)];
         let wanted = Wanted { what: &what, paths: &paths, patience: PATIENCE, cancel: &self.cancel };

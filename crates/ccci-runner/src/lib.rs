@@ -154,25 +154,27 @@ impl Session {
         request: &RunRequest,
         consumer: impl Consumer + 'static,
     ) -> Result<Ended, Trouble> {
-        self.run_and(request, consumer, |_| Ok(())).await
+        let room = self.room(&request.target.recipe)?;
+        room.chosen(&request.target.ask)?;
+        self.run_in(room, request, consumer, |_| Ok(())).await
     }
 
-    /// The same; `hand_out` has the record as soon as it is there, before what is made ready for the next run.
-    pub(crate) async fn run_and(
+    /// The same, with the recipe's folder read and the request found possible in it. `hand_out` has the record as soon as it
+    /// is there, before what is made ready for the next run.
+    pub(crate) async fn run_in(
         &self,
+        room: Room,
         request: &RunRequest,
         consumer: impl Consumer + 'static,
         hand_out: impl FnOnce(&RunReport) -> Result<(), WriteError>,
     ) -> Result<Ended, Trouble> {
-        let room = self.room(&request.target.recipe)?;
-        room.chosen(&request.target.ask)?;
         let recorder = SharedRecorder::default();
         let events = self.events(vec![Box::new(recorder.clone()), Box::new(consumer)]);
         let world = self.world.heard_by(events);
         let Over { judgement, place } = Box::pin(pipeline::run(request, room, &world)).await?;
-        let report = recorder.report(&world.redactor);
-        let keep = |dir: &Path| recorder.report(&world.redactor).map_or(Ok(()), |r| files::keep(dir, &r));
-        let kept = place.as_ref().map_or(Ok(()), |place| keep(&place.dir));
+        let mut report = recorder.report(&world.redactor);
+        let keep = |dir: &Path, report: Option<&RunReport>| report.map_or(Ok(()), |it| files::keep(dir, it));
+        let kept = place.as_ref().map_or(Ok(()), |place| keep(&place.dir, report.as_ref()));
         // Also when it could not be kept here: whoever waits for the record shall have it.
         let mut written = report.as_ref().map_or(Ok(()), hand_out).and(kept);
         let dir = place.as_ref().map(|place| place.dir.clone());
@@ -184,7 +186,8 @@ impl Session {
             if let Some(known) = afterwards {
                 known.make_ready().await;
                 // The record has this phase too.
-                written = written.and(keep(&dir));
+                report = recorder.report(&world.redactor);
+                written = written.and(keep(&dir, report.as_ref()));
             }
             // Only now may others take the run for finished.
             locks.free();
@@ -195,7 +198,6 @@ impl Session {
             // The verdict is the worse news; it keeps its code.
             world.say(format!("the record could not be written: {error}"));
         }
-        let report = recorder.report(&world.redactor);
         Ok(Ended { judgement, report, dir, unwritten })
     }
 
@@ -216,12 +218,9 @@ impl Session {
         }
     }
 
-    /// What a run would do, and why. Touches no engine.
-    ///
-    /// # Errors
-    /// As [`Session::run`].
-    pub(crate) async fn outlook(&self, target: &Target) -> Result<Outlook, Trouble> {
-        run::outlook::outlook(target, self.room(&target.recipe)?, &self.world).await
+    /// What a run would do in the recipe's folder, and why. Touches no engine.
+    pub(crate) async fn outlook(&self, target: &Target, room: Room) -> Result<Outlook, Trouble> {
+        run::outlook::outlook(target, room, &self.world).await
     }
 
     /// Removes what dead runs have left, and says what it was. Runs that are alive are never touched.

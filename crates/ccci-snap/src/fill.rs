@@ -1,22 +1,39 @@
 //! One volume out of a snapshot: into a new tree, or only read and proved.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::backend::Give;
+use crate::backend::{Give, give};
+use crate::digests::Writer;
 use crate::error::{At, SnapError};
 use crate::job::Job;
 use crate::manifest::{Item, Reader};
+use crate::meta::VolumeMeta;
 use crate::plant::Planter;
 use crate::record::Kind;
 
 /// A kept volume, opened.
 pub(crate) struct Kept<'a> {
     /// Where its data lies.
-    pub(crate) data: &'a Path,
+    data: PathBuf,
     /// What it must be.
-    pub(crate) manifest: Reader,
+    manifest: Reader,
     /// What gives it back.
-    pub(crate) give: Box<dyn Give + 'a>,
+    give: Box<dyn Give + 'a>,
+}
+
+impl<'a> Kept<'a> {
+    /// Opens a volume kept below `volumes`; `prove` and `taken` as for [`give`].
+    pub(crate) fn open(
+        volume: &VolumeMeta,
+        volumes: &Path,
+        prove: bool,
+        taken: Option<&'a mut Writer>,
+    ) -> Result<Self, SnapError> {
+        let name = volume.name.as_str();
+        let give = give(volume.method, volumes, name, prove, taken)?;
+        let data = volume.method.data(volumes, name);
+        Ok(Self { data, manifest: Reader::of(volume, volumes)?, give })
+    }
 }
 
 /// Goes through all of a kept volume and proves what is read against its manifest; makes the tree where one is named.
@@ -58,7 +75,7 @@ pub(crate) fn volume(
                     }
                     (Kind::File(_), None) => {
                         let good = give.file(job, &record, &path, &mut manifest, None)?;
-                        judge(good, data, &path, spoiled)?;
+                        judge(good, &data, &path, spoiled)?;
                     }
                     (Kind::File(shape), Some(planter)) => {
                         let file = planter.file(&record)?;
@@ -69,7 +86,7 @@ pub(crate) fn volume(
                         }
                         let into = Some((&file, planter.at()));
                         let good = give.file(job, &record, &path, &mut manifest, into)?;
-                        judge(good, data, &path, spoiled)?;
+                        judge(good, &data, &path, spoiled)?;
                         planter.complete(&file, &record)?;
                     }
                     (_, planter) => {

@@ -12,13 +12,11 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use ccci_core::atomic::{self, PathContext as _};
 
-use crate::backend::give;
 use crate::digests;
 use crate::error::SnapError;
 use crate::exchange::sync_dir;
 use crate::fill;
 use crate::job::{Job, Point};
-use crate::manifest::Reader;
 use crate::meta::{META, META_NEW, VolumeMeta};
 use crate::method::digests_path;
 use crate::store::Snapshot;
@@ -64,9 +62,7 @@ impl Snapshot {
         self.unchanged(job, volume)?;
         let volumes = self.volumes();
         let mut taken = digests::Writer::create(&digests_path(&volumes, volume.name.as_str()))?;
-        let give = give(volume.method, &volumes, volume.name.as_str(), true, Some(&mut taken))?;
-        let data = volume.method.data(&volumes, volume.name.as_str());
-        let kept = fill::Kept { data: &data, manifest: Reader::of(volume, &volumes)?, give };
+        let kept = fill::Kept::open(volume, &volumes, true, Some(&mut taken))?;
         fill::volume(job, kept, None, &mut Err)?;
         // Still what was cloned, so what was read is what was kept.
         self.unchanged(job, volume)?;

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use ccci_core::atomic::{self, PathContext as _};
 use ccci_core::names::VolumeName;
 
-use crate::backend::{clone::sync_tree, give};
+use crate::backend::clone::sync_tree;
 use crate::check;
 use crate::error::SnapError;
 use crate::exchange::{parent, sync_dir};
@@ -154,9 +154,7 @@ impl<'a> Stage<'a> {
         let (tree, volumes) = (self.tree(), snapshot.volumes());
         // A clone tree is proved by its stamps, without reading it.
         snapshot.unchanged(job, volume)?;
-        let give = give(volume.method, &volumes, volume.name.as_str(), false, None)?;
-        let data = volume.method.data(&volumes, volume.name.as_str());
-        let kept = fill::Kept { data: &data, manifest: Reader::of(volume, &volumes)?, give };
+        let kept = fill::Kept::open(volume, &volumes, false, None)?;
         fill::volume(job, kept, Some(&tree), &mut Err)?;
         sync_tree(&tree)?;
         job.reach(Point::TreeStaged);

@@ -6,7 +6,6 @@ use ccci_core::atomic::PathContext as _;
 use ccci_core::names::VolumeName;
 
 use crate::archive;
-use crate::backend::give;
 use crate::check;
 use crate::error::SnapError;
 use crate::fill;
@@ -110,9 +109,8 @@ impl Snapshot {
         {
             return Err(changed(&data));
         }
-        let give = give(volume.method, &volumes, volume.name.as_str(), true, None)?;
+        let kept = fill::Kept::open(volume, &volumes, true, None)?;
         let mut note = |spoiled| found.note(Some(volume.name.as_str()), Err(spoiled));
-        let kept = fill::Kept { data: &data, manifest: Reader::of(volume, &volumes)?, give };
         fill::volume(job, kept, None, &mut note)
     }
 

@@ -111,9 +111,8 @@ impl Abra {
     }
 
     fn command(&self, call: &Call) -> Command {
-        let command = crate::orphans::marked(Command::new(&self.binary), self.run_dir.as_deref());
-        let host = self.docker_host.iter();
-        host.fold(command, |command, host| command.env("DOCKER_HOST", host))
+        crate::orphans::marked(Command::new(&self.binary), self.run_dir.as_deref())
+            .docker_host(self.docker_host.as_deref())
             .args(call.argv())
             .env("ABRA_DIR", &self.dir)
             // Tables are then printed without asking the terminal for its width.

@@ -12,10 +12,9 @@ use super::owner::{Owner, Real, owner, writes};
 use super::place::{Out, Place, place};
 use super::{Compose, Named};
 use crate::names::StackName;
+use crate::routes::PROXY_NETWORK;
 use serde::{Deserialize, Serialize};
 
-/// The network that every app shares with the proxy.
-const PROXY: &str = "proxy";
 /// Where the engine's own socket lies, unless somebody has put it elsewhere.
 const SOCKETS: [&str; 2] = ["/var/run/docker.sock", "/run/docker.sock"];
 
@@ -269,7 +268,7 @@ fn network(named: &Named, driver: &str, stack: &StackName) -> Option<(ReachKind,
     if !matches!(driver, "" | "overlay") {
         return Some((ReachKind::Network, format!("{name} (driver {driver})")));
     }
-    let common = named.external && name == PROXY;
+    let common = named.external && name == PROXY_NETWORK;
     (!common && !stack.owns(name)).then(|| (ReachKind::Network, name.to_owned()))
 }
 

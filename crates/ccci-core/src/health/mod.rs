@@ -22,8 +22,9 @@ use self::redirect::Lead;
 use crate::address::Address;
 use crate::http::ClientError;
 use crate::manifest::{CommandProbe, Health, HttpProbe, Probe};
-use crate::names::StackName;
+use crate::names::{AppDomain, StackName};
 use crate::secret::Redactor;
+use crate::settings::Settings;
 use crate::swarm::{Swarm, SwarmError};
 use crate::wait;
 
@@ -47,6 +48,18 @@ pub struct Site {
     pub ca_file: Option<PathBuf>,
     /// The app's stack, for commands in its services.
     pub stack: StackName,
+}
+
+impl Site {
+    /// The site of an app, on the server of these settings.
+    pub fn from_settings(settings: &Settings, domain: &AppDomain) -> Self {
+        Self {
+            origin: format!("https://{domain}"),
+            address: settings.address,
+            ca_file: settings.ca_file.clone(),
+            stack: domain.stack(),
+        }
+    }
 }
 
 /// Asks an app's probes.

@@ -62,7 +62,7 @@ async fn by_command(
     out: &mut (dyn Write + Send),
 ) -> Result<u8, Trouble> {
     match command {
-        None => stoppable(async |stop| run::run(args, call, stop).await).await,
+        None => stoppable(async |stop| run::run(args, call, stop, out).await).await,
         Some(Command::List(args)) => list::list(&args.recipe, call, out),
         Some(Command::Lint(args)) => lint::lint(&args.recipe, call, out),
         Some(Command::Plan(args)) => stoppable(async |stop| plan::plan(&args, call, stop, out).await).await,

@@ -34,9 +34,9 @@ pub(super) async fn plan(
     let quick = args.quick || call.surroundings.quick;
     target.ask.wish = if quick { Wish::Quick } else { Wish::Cold };
     // Found before anything is made for it.
-    Room::open(&call.recipes_dir()?, &target.recipe)?;
+    let room = Room::open(&call.recipes_dir()?, &target.recipe)?;
     let session = Box::pin(Session::to_plan(call.surroundings, &call.global.which(), stop)).await?;
-    let Outlook { plan, needs_provider, reaches, nothing_kept } = session.outlook(&target).await?;
+    let Outlook { plan, needs_provider, reaches, nothing_kept } = session.outlook(&target, room).await?;
     let none_kept = nothing_kept.map(|why| format!("keeps no known-good, even if the run passes: {why}"));
     let more: String =
         reached::lines(&reaches).into_iter().chain(none_kept).map(|line| line + "\n").collect();

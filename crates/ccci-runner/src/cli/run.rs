@@ -38,21 +38,27 @@ impl Classify for ArgsError {
 }
 
 /// Carries out what the arguments ask for and gives the exit code.
-pub(super) async fn run(args: &RunArgs, call: Call<'_>, stop: Stop) -> Result<u8, Trouble> {
+pub(super) async fn run(
+    args: &RunArgs,
+    call: Call<'_>,
+    stop: Stop,
+    out: &mut dyn Write,
+) -> Result<u8, Trouble> {
     let request = request(args, call.surroundings)?;
     let json = args.json.as_deref().map(json_target).transpose()?;
     let target = &request.target;
     let recipes = call.recipes_dir()?;
     if args.list {
-        return listed(|out| list::list_chosen(&target.recipe, &recipes, &target.ask, out));
+        return list::list_chosen(&target.recipe, &recipes, &target.ask, out);
     }
     // Everything that can be wrong in the arguments and the recipe's folder is found before the server is touched.
-    Room::open(&recipes, &target.recipe)?.chosen(&target.ask)?;
+    let room = Room::open(&recipes, &target.recipe)?;
+    room.chosen(&target.ask)?;
     let session = Box::pin(Session::open(call.surroundings, &call.global.which(), stop)).await?;
     let lost = Lost::default();
     let terminal = terminal(json.as_ref(), call, &session, &lost);
     let hand_out = |report: &_| json.as_ref().map_or(Ok(()), |target| files::hand_out(target, report));
-    let ended = Box::pin(session.run_and(&request, terminal, hand_out)).await?;
+    let ended = Box::pin(session.run_in(room, &request, terminal, hand_out)).await?;
     code_of(ended, &lost)
 }
 
@@ -92,15 +98,6 @@ fn code_of(ended: Ended, lost: &Lost) -> Result<u8, Trouble> {
         }
         None => Ok(code),
     }
-}
-
-/// Lists, and says so where the list could not be written.
-fn listed(list: impl FnOnce(&mut dyn Write) -> Result<u8, Trouble>) -> Result<u8, Trouble> {
-    let lost = Lost::default();
-    let mut out = Door::out(&lost);
-    let code = list(&mut out)?;
-    out.flush()?;
-    lost.take().map_or(Ok(code), |lost| Err(WriteError::from(lost).into()))
 }
 
 /// The request that the arguments make.

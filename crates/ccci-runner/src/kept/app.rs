@@ -109,7 +109,7 @@ impl KeptApp {
 
     /// Its lock.
     pub(crate) fn lock_path(&self) -> PathBuf {
-        self.world.settings.locks_dir().join(format!("app-{}", self.domain()))
+        self.world.settings.app_lock(self.domain())
     }
 
     /// Who has its lock, in words.

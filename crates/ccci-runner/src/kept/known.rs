@@ -193,10 +193,10 @@ impl KeptApp {
             Err(error) => return missing_or_lost(error),
         };
         let own = record.domain == *self.domain() && record.recipe == *self.recipe();
-        if record_of(&snapshot) != record || !own {
+        let known = KnownGood::of(self, snapshot);
+        if known.record != record || !own {
             return missing("record (it is not that of the snapshot)".to_owned());
         }
-        let known = KnownGood { app: self.clone(), snapshot, record };
         match known.env() {
             Ok(env) => match unwired(&env, manifest) {
                 None => Ok(Kept::Whole(Box::new(known))),

@@ -14,8 +14,7 @@ impl KnownGood {
     pub(crate) async fn make_ready(&self) {
         let world = &self.app.world;
         if let Err(why) = world.events.phase("make ready", self.try_make_ready()).await {
-            let stopped = world.stop.run.is_cancelled();
-            let why = if stopped { "the run was stopped".to_owned() } else { why.to_string() };
+            let why = if world.stop.is_asked() { "the run was stopped".to_owned() } else { why.to_string() };
             world.say(format!("no copy is ready, so the next restore will make one first: {why}"));
         }
     }

@@ -20,7 +20,7 @@ use ccci_sso::{Discovery, Issuer, Realm, RealmSpec, StateId};
 
 use super::claim::{Run, own_provider};
 use super::enter::check_empty;
-use super::observe::{Brought, Subject};
+use super::observe::{Brought, Subject, wired_version};
 use super::provider::{Lookout, ProviderState, REAPERS, SignOn, Surveyed, Usable};
 use crate::session::points::Point;
 use crate::session::trouble::Trouble;
@@ -164,12 +164,7 @@ async fn stand_up(run: &Run, manifest: &Manifest, domain: &AppDomain) -> Result<
         },
     };
     let standing = Standing {
-        site: Site {
-            origin: format!("https://{domain}"),
-            address: settings.address,
-            ca_file: settings.ca_file.clone(),
-            stack: domain.stack(),
-        },
+        site: Site::from_settings(settings, domain),
         health: manifest.health.clone(),
         proxy: Proxy::from_settings(settings)?,
         deploy: manifest.timeouts.deploy.duration(),
@@ -245,7 +240,7 @@ impl Wiring<'_> {
         let lines = sso.env.iter().map(|(key, template)| {
             (key.as_str().to_owned(), template.fill(|value| self.value(value, origin).to_owned()))
         });
-        let version = format!("r{run}");
+        let version = wired_version(run);
         let versions = sso.secrets.keys().map(|name| (name.clone(), version.clone()));
         let given = sso.secrets.iter().map(|(name, secret)| GivenSecret {
             name: name.as_str().to_owned(),

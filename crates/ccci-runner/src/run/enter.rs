@@ -62,7 +62,7 @@ impl Queue {
         let (mut apps, mut canonical) = (Vec::new(), None);
         let rest = async {
             for domain in domains {
-                let path = [locks.join(format!("app-{domain}"))];
+                let path = [settings.app_lock(&domain)];
                 let lock = self.take(&format!("the app {domain}"), &path).await?;
                 if needs.canonical.is_some_and(|app| *app.domain() == domain) {
                     canonical = Some(lock);

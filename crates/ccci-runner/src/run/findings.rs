@@ -60,8 +60,7 @@ impl Findings {
 
     /// Whether anything went wrong that a person will want to look into.
     pub(crate) fn troubled(&self) -> bool {
-        gate::counting_in_the_end(&self.checks)
-            .any(|c| matches!(c.outcome, Outcome::Fail(_) | Outcome::Inconclusive(_)))
+        gate::counting_in_the_end(&self.checks).any(|c| c.outcome.is_wrong())
     }
 
     /// The verdict. A signal explains whatever else went wrong after it.

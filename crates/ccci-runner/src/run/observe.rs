@@ -293,11 +293,16 @@ pub(crate) struct Brought {
     pub(crate) versions: BTreeMap<SecretName, String>,
 }
 
+/// The version of a secret that a run gives to the app.
+pub(crate) fn wired_version(run: &RunId) -> String {
+    format!("r{run}")
+}
+
 impl Brought {
     /// What stands for any run's: no realm is made for a look.
     pub(crate) fn wired(sso: &Sso) -> Self {
         // Any run's version of a wired secret has the same length.
-        let version = format!("r{}", RunId::from_bytes([0; 3]));
+        let version = wired_version(&RunId::from_bytes([0; 3]));
         let env = sso.env.keys().map(|key| (key.as_str().to_owned(), String::new()));
         let versions = sso.secrets.keys().map(|name| (name.clone(), version.clone()));
         Self { env: env.collect(), versions: versions.collect() }

@@ -57,7 +57,9 @@ pub(crate) async fn run(request: &RunRequest, room: Room, world: &World) -> Resu
                 }
                 (None, Err(_)) => AfterRun::default(),
             };
-            world.events.send_all(told.map(Event::Canonical).into_iter().collect());
+            if let Some(told) = told {
+                world.events.send(Event::Canonical(told));
+            }
             (over, Some(Place { dir: entered.run.dir, locks: entered.locks, afterwards }))
         }
         Admitted::NotBegun(trouble) => (findings.judge(Some(&trouble), world), None),

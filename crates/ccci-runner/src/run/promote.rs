@@ -81,7 +81,7 @@ pub(crate) async fn after(
         && after.commit.as_ref() == Some(&course.plan.head);
     let reason = if promoted { None } else { reason };
     let told = Told { before, after: after.commit, promoted, restored: false, reason, removed };
-    AfterRun { afterwards, ..AfterRun::of(told) }
+    AfterRun { told: Some(told), afterwards }
 }
 
 /// What a promotion leaves to be told.

@@ -215,9 +215,9 @@ impl<'a> Lookout<'a> {
 
     /// Judges every realm of a Keycloak that stays. A run whose lock cannot be looked at counts as alive, and is told.
     pub(crate) async fn survey(&self, usable: &Usable, state: &StateId) -> Result<Surveyed, Trouble> {
-        let (runs, mut unknown) = (self.world.settings.runs_dir(), Vec::new());
+        let mut unknown = Vec::new();
         let alive = |run: &RunId| {
-            record::is_alive(&runs.join(run.as_str())).unwrap_or_else(|error| {
+            record::is_alive(&self.world.run_dir(run)).unwrap_or_else(|error| {
                 unknown.push(format!("run {run} is taken for alive: {error}"));
                 true
             })

@@ -87,12 +87,7 @@ impl<'a> Live<'a> {
         start: Start,
     ) -> Result<Self, Trouble> {
         let settings = &run.world.settings;
-        let site = Site {
-            origin: format!("https://{}", subject.app.domain),
-            address: settings.address,
-            ca_file: settings.ca_file.clone(),
-            stack: subject.app.domain.stack(),
-        };
+        let site = Site::from_settings(settings, &subject.app.domain);
         let prober = Arc::new(Prober::new(site, run.swarm.clone(), run.world.redactor.clone())?);
         let (env, on_known_good, was) = match start {
             Start::Fresh => (None, false, None),

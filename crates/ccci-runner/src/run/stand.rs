@@ -3,7 +3,6 @@
 
 use ccci_core::plan::Plan;
 use ccci_core::report::Deploys;
-use ccci_core::stage::Outcome;
 use ccci_core::verdict::{Judgement, Verdict};
 
 use super::claim::Run;
@@ -39,8 +38,7 @@ pub(crate) async fn stand(
 
 /// The first thing that went wrong, in its own words.
 fn why_not(findings: &Findings, judged: &Judgement) -> String {
-    let wrong = |outcome: &Outcome| matches!(outcome, Outcome::Fail(_) | Outcome::Inconclusive(_));
-    let first = findings.checks.iter().find(|check| wrong(&check.outcome));
+    let first = findings.checks.iter().find(|check| check.outcome.is_wrong());
     let words = first.and_then(|check| {
         let line = check.outcome.reason()?.lines().next()?;
         Some(format!("{} at the canonical: {line}", check.name))

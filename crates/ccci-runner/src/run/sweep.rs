@@ -65,7 +65,7 @@ pub(crate) async fn sweep(
 fn retire_locks(record: &RunRecord, me: &Holder, world: &World) -> Result<(), PathError> {
     let own_provider = own_provider(record, world).ok();
     for domain in record.apps().map(|app| &app.domain).chain(&own_provider) {
-        let path = world.settings.locks_dir().join(format!("app-{domain}"));
+        let path = world.settings.app_lock(domain);
         if path.exists()
             && let Some(lock) = Lock::try_take(&path, me)?
         {

@@ -57,12 +57,12 @@ impl World {
 
     /// The same world, in which only what is said goes on to the record and the terminal.
     pub(crate) fn aside(&self) -> Self {
-        Self { events: self.events.talk_only(), ..self.clone() }
+        self.heard_by(self.events.talk_only())
     }
 
     /// The same world, of which nobody hears.
     pub(crate) fn silent(&self) -> Self {
-        Self { events: Events::default(), ..self.clone() }
+        self.heard_by(Events::default())
     }
 
     /// Says something worth hearing.

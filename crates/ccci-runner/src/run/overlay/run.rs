@@ -83,10 +83,9 @@ pub(super) async fn start(check: &OverlayCheck, bench: &Bench) -> Outcome {
 fn command(check: &OverlayCheck, bench: &Bench) -> Command {
     let command = orphans::marked(of_form(check, bench), Some(&bench.run_dir));
     let variables = bench.facts.variables(check.stage, check.name.as_str()).into_iter();
-    let host = bench.docker_host.iter().map(|host| ("DOCKER_HOST", host.clone().into()));
     variables
-        .chain(host)
         .fold(command, |command, (name, value)| command.env(name, value))
+        .docker_host(bench.docker_host.as_deref())
         .redactor(bench.redactor.clone())
         .cancel(bench.cancel.clone())
 }

@@ -141,8 +141,7 @@ impl Live<'_> {
 
     /// Turns to the tested commit by itself, where the plan knows how. What is to be seen of the base is kept.
     pub(super) async fn go_without_base(&mut self, end: &BaseEnd, findings: &mut Findings) {
-        let Some(plan) =
-            plan::without_base(&self.plan, end).filter(|_| !self.run.world.stop.run.is_cancelled())
+        let Some(plan) = plan::without_base(&self.plan, end).filter(|_| !self.run.world.stop.is_asked())
         else {
             return;
         };

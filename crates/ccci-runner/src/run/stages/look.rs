@@ -23,8 +23,7 @@ impl Live<'_> {
         else {
             return;
         };
-        let wrong = |outcome: &Outcome| matches!(outcome, Outcome::Fail(_) | Outcome::Inconclusive(_));
-        let green = !gate::counting(stage, &findings.checks).any(|check| wrong(&check.outcome));
+        let green = !gate::counting(stage, &findings.checks).any(|check| check.outcome.is_wrong());
         let soak = if self.is_last(stage) && green { self.soak().await } else { Ok(Duration::ZERO) };
         let scene = Scene { soak: soak.unwrap_or(soak::LONGEST), ..self.scene(stage, Mutation::None) };
         let mut check = of.generic(generic_check(check, stage, &Arc::new(scene)));
