@@ -2,6 +2,7 @@
 //! [`Applied::settle`]. Every divergence of such paths has become a defect elsewhere (failures 3, 7, 16, 17).
 //! [`crate::stand_up`] brings a whole app up by them.
 
+mod fast;
 mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use crate::atomic::{self, PathContext as _, PathError};
 use crate::blame::Blame;
 use crate::compose::{Compose, Foreign, Ground, Reach, Shares, unforeseen};
 use crate::envfile::{EnvFile, EnvFileError, compose_files};
+use crate::fast_health::Hastened;
 use crate::git::{Checkout, Commit, GitError};
 use crate::images::{self, ImageError};
 use crate::names::{AppDomain, NameError, RecipeName, StackName};
@@ -85,6 +87,9 @@ impl App {
     }
 }
 
+/// Who hears of something that a deploy finds.
+pub type Hears<'a, T> = &'a (dyn Fn(&[T]) + Sync);
+
 /// What a deploy works with.
 #[derive(Clone, Copy)]
 pub struct Tools<'a> {
@@ -103,7 +108,9 @@ pub struct Tools<'a> {
     /// Where the values of the app's secrets are kept for its checks, one private file each; none keeps no value.
     pub secrets_dir: Option<&'a Path>,
     /// Hears what the app reaches outside of itself, before it is deployed (R19).
-    pub reaches: &'a (dyn Fn(&[Reach]) + Sync),
+    pub reaches: Hears<'a, Reach>,
+    /// Lets slow health checks be asked more often, and hears which; none leaves them as they are.
+    pub hastened: Option<Hears<'a, Hastened>>,
     /// Writes down the swarm names of secrets *before* they are made.
     pub record: &'a (dyn Fn(&[String]) -> Result<(), PathError> + Sync),
 }
@@ -120,6 +127,7 @@ impl<'a> Tools<'a> {
             given: &[],
             secrets_dir: None,
             reaches: &|_| {},
+            hastened: None,
             record: &|_| Ok(()),
         }
     }
@@ -311,9 +319,17 @@ pub async fn apply(
     secrets::provide(&app.domain, compose.as_ref(), tools).await?;
     // Subscribed before the action: nothing that it causes can be missed.
     let watch = tools.swarm.watch(&stack).await?;
-    if let Err(error) = tools.abra.deploy(&app.domain, mode, false).await {
+    let laid = match &compose {
+        Some(compose) => fast::lay(app, compose, tools).await?,
+        None => None,
+    };
+    let mode = if laid.is_some() { &DeployMode::Chaos } else { mode };
+    let deployed = tools.abra.deploy(&app.domain, mode, false).await;
+    let taken_back = laid.map_or(Ok(()), fast::Laid::take_back);
+    if let Err(error) = deployed {
         return Err(held(error, &stack, tools.swarm).await);
     }
+    taken_back?;
     let declared = compose.as_ref().map(|compose| compose.services.keys().cloned().collect());
     let applied = Applied { watch, commit: commit.clone(), mode: mode.clone(), declared };
     applied.check_mounts(app, compose.as_ref(), tools).await?;

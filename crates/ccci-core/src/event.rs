@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::fast_health::Hastened;
 use crate::git::Commit;
 use crate::stage::{CheckKind, CheckName, CheckResult, StageName, Status};
 use crate::verdict::Judgement;
@@ -35,6 +36,8 @@ pub enum Event {
     Fault(String),
     /// What the app reaches outside of itself, before it is deployed.
     Reaches(Vec<Reached>),
+    /// Health checks that are asked more often than their recipe says.
+    Hastened(Vec<Hastened>),
     /// What really runs after a deploy.
     Images(Vec<Image>),
     /// A stage has begun.
@@ -87,6 +90,7 @@ impl Event {
             | Self::PhaseStarted(_)
             | Self::PhaseEnded { .. }
             | Self::Images(_)
+            | Self::Hastened(_)
             | Self::StageStarted(_) => {}
         }
     }

@@ -1,7 +1,9 @@
 //! What a run will do, decided before it does anything: request, facts and checks in, ordered steps with reasons out.
 //! Quick or cold is decided here and nowhere else. Pure; `ccci plan` prints it (rules R1, R2, R3, R5, R7, R12, R13).
 
+use crate::fast_health;
 use crate::git::{Commit, Tag, Tags, near};
+use crate::settings::FastHealth;
 use crate::stage::{CheckKind, CheckName, StageName};
 use crate::version::RecipeVersion;
 use crate::words::Mode;
@@ -142,6 +144,8 @@ pub struct Observed {
     pub tags: Tags,
     /// Why the checkout will not be what git knows: ccci's own compose overlay, or nothing.
     pub overlay_file: Option<String>,
+    /// In which runs of this recipe health checks are asked more often.
+    pub fast_health: FastHealth,
     /// Stages that the recipe declares as not applicable, with its reason.
     pub declared_skips: Vec<(StageName, String)>,
     /// All checks, generic and overlay.
@@ -183,6 +187,8 @@ pub struct Plan {
     pub base_version: Option<RecipeVersion>,
     /// How it is deployed.
     pub base_deploy: BaseDeploy,
+    /// Whether health checks are asked more often than the recipe says, at base and head alike.
+    pub fast_health: bool,
     /// The stages in order.
     pub stages: Vec<StagePlan>,
     /// The checks of the stages that run, in order.
@@ -312,7 +318,8 @@ impl Layout {
             mode,
             fallback: None,
             head_version: seen.tags.at(&head).map(|t| t.version.clone()),
-            base_deploy: base_deploy(seen, &base.commit, base.version.as_ref()),
+            base_deploy: base_deploy(seen, &base),
+            fast_health: fast_health::holds(seen.fast_health, mode),
             head,
             base: base.commit,
             base_version: base.version,
@@ -378,12 +385,12 @@ fn stage_skip(mode: Mode, ask: &Ask, seen: &Observed, stage: StageName) -> Optio
     declared(seen, stage).or_else(|| none.then(|| "the recipe has no release to upgrade from".to_owned()))
 }
 
-fn base_deploy(seen: &Observed, base: &Commit, version: Option<&RecipeVersion>) -> BaseDeploy {
-    let Some(version) = version else {
+fn base_deploy(seen: &Observed, base: &Release) -> BaseDeploy {
+    let Some(version) = &base.version else {
         return BaseDeploy::Chaos("the commit is no release".to_owned());
     };
     // abra deploys what a tag marks today, and a known-good is of what it marked then (N3).
-    if seen.tags.find(version).is_none_or(|tag| tag.commit != *base) {
+    if seen.tags.find(version).is_none_or(|tag| tag.commit != base.commit) {
         return BaseDeploy::Chaos(format!("the tag {version} does not mark its commit any more"));
     }
     if let Some(file) = &seen.overlay_file {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::rfc3339;
 use crate::event::{Consumer, Event, Started};
+use crate::fast_health::Hastened;
 use crate::git::Commit;
 use crate::stage::{CheckKind, CheckResult, StageName, Status};
 
@@ -43,6 +44,8 @@ pub struct RunReport {
     pub images: Vec<Image>,
     #[serde(default)]
     pub reaches: Option<Vec<Reached>>,
+    #[serde(default)]
+    pub fast_health: Vec<Hastened>,
     pub faults: Vec<String>,
     pub phases: Vec<Phase>,
     pub canonical: Canonical,
@@ -133,6 +136,7 @@ impl RunReport {
             stages: Vec::new(),
             images: Vec::new(),
             reaches: None,
+            fast_health: Vec::new(),
             faults: Vec::new(),
             phases: Vec::new(),
             canonical: Canonical::default(),
@@ -160,6 +164,11 @@ impl RunReport {
             Event::Linted(lint) => self.lint = Some(lint.clone()),
             Event::Images(images) => self.images.extend(images.iter().cloned()),
             Event::Reaches(reaches) => Reached::add(self.reaches.get_or_insert_default(), reaches),
+            Event::Hastened(all) => {
+                let known = |one: &&Hastened| !self.fast_health.contains(one);
+                let fresh: Vec<Hastened> = all.iter().filter(known).cloned().collect();
+                self.fast_health.extend(fresh);
+            }
             Event::Fault(text) => self.faults.push(text.clone()),
             Event::CheckEnded(result) => self.stage(result.stage).checks.push(Check::of(result)),
             Event::StageEnded { stage, status, reason } => {

@@ -62,6 +62,9 @@ pub struct Settings {
     /// Whether a copy of the known-good is made ready beside the volumes after a run (V5).
     #[serde(default)]
     pub fast_restore: FastRestore,
+    /// In which runs health checks are asked more often than their recipe says.
+    #[serde(default)]
+    pub fast_health: FastHealth,
     /// The recipes that may keep a known-good here, of those that are enrolled by their `recipe.yaml` (C2). Without the
     /// key, all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,6 +104,19 @@ pub enum FastRestore {
     #[default]
     Auto,
     /// Never: a restore copies.
+    Off,
+}
+
+/// In which runs of a server health checks are asked more often.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FastHealth {
+    /// In quick ones.
+    #[default]
+    Quick,
+    /// In all runs, promotions with them.
+    Always,
+    /// Never.
     Off,
 }
 

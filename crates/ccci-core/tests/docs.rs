@@ -7,6 +7,7 @@ use std::path::Path;
 use ccci_core::alert::{Alert, AlertKind};
 use ccci_core::canonical::{Record, VolumeMark, VolumeStatus};
 use ccci_core::compose::{At, ReachKind};
+use ccci_core::fast_health::Hastened;
 use ccci_core::report::{
     Canonical, Check, Dep, Deploys, Image, Lint, Mode, Phase, Reached, RunReport, Stage, Teardown, Version,
 };
@@ -82,6 +83,13 @@ fn record() -> RunReport {
             what: text(),
             at: At::Head,
         }]),
+        fast_health: vec![Hastened {
+            service: text(),
+            interval: 30.0,
+            retries: 3,
+            fast_interval: 1.0,
+            fast_retries: 90,
+        }],
         faults: vec![text()],
         phases: vec![Phase { name: text(), seconds: 0.5 }],
         canonical: Canonical {
@@ -148,6 +156,7 @@ fn settings() -> Settings {
         keep_runs: usual.keep_runs,
         disk_free: usual.disk_free,
         fast_restore: FastRestore::Off,
+        fast_health: usual.fast_health,
         enrolled: Some(vec!["x".parse().unwrap()]),
     }
 }

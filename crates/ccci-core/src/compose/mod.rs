@@ -21,6 +21,7 @@ use serde_json::{Map, Value};
 use crate::atomic::PathError;
 use crate::foreign;
 use crate::names::{NameError, SERVICE_NAME_MAX, SWARM_NAME_MAX, StackName};
+use crate::rhythm::Rhythm;
 use crate::yaml::{self, YamlError};
 
 pub use given::{given, unforeseen};
@@ -111,6 +112,8 @@ pub struct Service {
     pub image: Option<String>,
     /// Its health check.
     pub healthcheck: Healthcheck,
+    /// How often that is asked, as far as the files say it.
+    pub rhythm: Rhythm,
     /// How many tasks.
     pub mode: Mode,
     /// When tasks are started again.
@@ -139,6 +142,8 @@ pub struct Named {
 /// The merged files of one app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compose {
+    /// The format that the files name; none is docker's newest.
+    pub version: Option<String>,
     /// The services by name.
     pub services: BTreeMap<String, Service>,
     /// The secrets by name.
@@ -215,6 +220,7 @@ impl Compose {
             all.collect()
         };
         Self {
+            version: merged.get("version").map(merge::scalar),
             services: services.collect(),
             secrets: named("secrets"),
             configs: named("configs"),
@@ -308,6 +314,7 @@ fn service(value: &Value) -> Service {
     Service {
         image: value.get("image").and_then(Value::as_str).filter(|i| !i.is_empty()).map(str::to_owned),
         healthcheck: healthcheck(value.get("healthcheck")),
+        rhythm: Rhythm::said(value.get("healthcheck")),
         mode: mode(deploy),
         restart: match text(deploy.get("restart_policy").unwrap_or(&Value::Null), "condition").as_str() {
             "none" => Restart::Never,

@@ -127,6 +127,13 @@ pub const KEYS: &[KeyDoc] = &[
         "soak: 20",
         "time that the app must stand after its last deploy. Unset: two rounds of its slowest health check, 10 to 60 s. Quick runs: at most 5 s",
     ),
+    key(
+        "fast_health",
+        "`auto` or `off`",
+        "\"auto\"",
+        "fast_health: off",
+        "`off`: health checks keep their own times in quick runs too",
+    ),
     key("enrolled", "true or false", "false", "enrolled: true", "keep a known-good of this recipe"),
     key(
         "skip.upgrade",

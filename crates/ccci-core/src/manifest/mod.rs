@@ -100,12 +100,25 @@ pub struct Manifest {
     /// How long the app must have stood after its last deploy before a run can be green (R16); without it, by the app's
     /// own health checks.
     pub soak: Option<Soak>,
+    /// Whether its health checks may be asked more often in a run, where the server's settings say so.
+    pub fast_health: OwnClock,
     /// Whether the recipe keeps a known-good, and so is swept nightly.
     pub enrolled: bool,
     /// Stages that this recipe cannot have.
     pub skip: Skips,
     /// Checks that need no code: one shot each, by stage.
     pub probes: Probes,
+}
+
+/// Whether the health checks of a recipe may be asked more often than it says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OwnClock {
+    /// As the server's settings say.
+    #[default]
+    Auto,
+    /// Its health checks keep their own times in every run.
+    Off,
 }
 
 /// The `schema` key.

@@ -31,7 +31,15 @@ fn seen(head: u8, tags: Vec<Tag>) -> Observed {
     let tags = Tags { releases: tags, ..Tags::default() };
     let older = tags.base_of(&head, &merged).cloned();
     let cold = Candidate { head, older, known: Known::None("record".into()) };
-    Observed { quick: cold.clone(), cold, tags, overlay_file: None, declared_skips: Vec::new(), checks }
+    Observed {
+        quick: cold.clone(),
+        cold,
+        tags,
+        overlay_file: None,
+        fast_health: FastHealth::Off,
+        declared_skips: Vec::new(),
+        checks,
+    }
 }
 
 fn skip_of(plan: &Plan, stage: StageName) -> Option<&str> {

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use super::facts::Health;
 use super::{StackFacts, Swarm, SwarmError};
-
-/// Docker's own interval, where nobody says another.
-const USUAL: Duration = Duration::from_secs(30);
+use crate::rhythm::{Rhythm, USUAL_INTERVAL};
 
 impl Swarm {
     /// The interval of the slowest health check among the stack's containers; none where there is no health check.
@@ -27,10 +25,33 @@ impl Swarm {
                 Err(error) => return Err(error),
             };
             let check = inspected.config.and_then(|config| config.healthcheck);
-            let nanos = check.and_then(|check| check.interval).and_then(|n| u64::try_from(n).ok());
-            let interval = nanos.filter(|n| *n > 0).map_or(USUAL, Duration::from_nanos);
+            let interval = nanos(check.and_then(|check| check.interval)).unwrap_or(USUAL_INTERVAL);
             slowest = slowest.max(Some(interval));
         }
         Ok(slowest)
     }
+
+    /// How often the health check that an image brings asks; none where it brings none, or the engine has no such image.
+    ///
+    /// # Errors
+    /// Where the engine cannot be asked or refuses.
+    pub async fn image_rhythm(&self, image: &str) -> Result<Option<Rhythm>, SwarmError> {
+        let what = format!("for the health check of the image {image}");
+        let inspected = match self.ask(&what, self.docker().inspect_image(image)).await {
+            Ok(inspected) => inspected,
+            Err(error) if error.is_gone() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let check = inspected.config.and_then(|config| config.healthcheck);
+        let is_one = |test: &[String]| test.first().is_some_and(|word| word != "NONE");
+        Ok(check.filter(|check| check.test.as_deref().is_some_and(is_one)).map(|check| Rhythm {
+            interval: nanos(check.interval),
+            retries: check.retries.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0),
+        }))
+    }
+}
+
+/// A time as the engine tells it; zero stands for nothing said.
+fn nanos(told: Option<i64>) -> Option<Duration> {
+    told.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0).map(Duration::from_nanos)
 }

@@ -17,7 +17,7 @@ const CORE: House = House {
         // What is told of a run.
         &["report", "event"],
         // What is decided, from facts alone.
-        &["plan", "promote", "soak", "verdict", "gate"],
+        &["plan", "promote", "soak", "verdict", "gate", "fast_health"],
         // What stays on the disk.
         &["canonical", "txn", "record", "alert"],
         // The words of the record.
@@ -31,7 +31,7 @@ const CORE: House = House {
         // Names and stages, processes, locks, files of others.
         &["stage", "names", "address", "exec", "orphans", "lock", "statefile", "foreign", "visible", "disk"],
         // The ground.
-        &["atomic", "blame", "clock", "docker_says", "routes", "secret", "version", "wait", "yaml"],
+        &["atomic", "blame", "clock", "docker_says", "rhythm", "routes", "secret", "version", "wait", "yaml"],
     ],
     uses: &[],
     known: NONE,

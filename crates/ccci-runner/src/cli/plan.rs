@@ -63,6 +63,11 @@ fn text(plan: &Plan, needs_provider: bool) -> String {
         },
         format!("deploys: {}", plan.deploys),
     ];
+    if plan.fast_health {
+        lines.push(
+            "health checks that ask less often are asked every second, in base and tested commit".to_owned(),
+        );
+    }
     if needs_provider {
         lines.push(format!(
             "needs {PROVIDER}: a realm for the run on the live-warm one, or a {PROVIDER} deployed with the run (one deploy more)"

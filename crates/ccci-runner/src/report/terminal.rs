@@ -5,6 +5,7 @@
 use std::io::Write;
 
 use ccci_core::event::{Consumer, Event, Planned, Started};
+use ccci_core::fast_health::Hastened;
 use ccci_core::report::{Canonical, Dep, Deploys, Lint, Mode, Phase, Reached};
 use ccci_core::secret::Redactor;
 use ccci_core::stage::{CheckKind, CheckResult, Outcome, StageName, Status};
@@ -33,6 +34,7 @@ pub(crate) struct Terminal {
     /// Whether the tested commit was deployed by itself, after a base that does not stand.
     anew: bool,
     reaches: Vec<Reached>,
+    hastened: Vec<Hastened>,
 }
 
 #[derive(Clone, Copy)]
@@ -79,6 +81,7 @@ impl Terminal {
             deploys: None,
             anew: false,
             reaches: Vec::new(),
+            hastened: Vec::new(),
         }
     }
 
@@ -144,6 +147,16 @@ impl Terminal {
             self.say(&format!("reaches outside of itself: {}", crate::report::reached::line(&fresh)));
         }
         self.reaches.extend(fresh);
+    }
+
+    /// Which health checks are asked more often, in one line; each once.
+    fn hastened(&mut self, all: &[Hastened]) {
+        let fresh: Vec<Hastened> = all.iter().filter(|one| !self.hastened.contains(one)).cloned().collect();
+        if !fresh.is_empty() {
+            let each: Vec<String> = fresh.iter().map(Hastened::to_string).collect();
+            self.say(&format!("asks health checks more often in this run: {}", each.join("; ")));
+        }
+        self.hastened.extend(fresh);
     }
 
     fn stage_started(&mut self, stage: StageName) {
@@ -276,6 +289,7 @@ impl Consumer for Terminal {
             }
             Event::Linted(lint) => self.linted(lint),
             Event::Reaches(reaches) => self.reaches(reaches),
+            Event::Hastened(all) => self.hastened(all),
             Event::Fault(text) => self.faults.push(text.clone()),
             Event::StageStarted(stage) => self.stage_started(*stage),
             Event::CheckEnded(result) => self.check(result),

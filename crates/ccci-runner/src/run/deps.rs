@@ -159,6 +159,7 @@ async fn stand_up(run: &Run, manifest: &Manifest, domain: &AppDomain) -> Result<
         secrets_dir: None,
         given: &[],
         reaches: &|_| {},
+        hastened: None,
         record: &|names| {
             run.amend(|record| record.provider.iter_mut().for_each(|app| app.add_secrets(names)))
         },

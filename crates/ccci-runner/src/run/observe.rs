@@ -6,6 +6,7 @@ use std::path::Path;
 use ccci_core::compose::Compose;
 use ccci_core::deploy::{App, DeployError};
 use ccci_core::envfile::{AppEnv, EnvFile, compose_files};
+use ccci_core::fast_health;
 use ccci_core::foreign;
 use ccci_core::git::{Checkout, Commit, Git, GitError, Tags};
 use ccci_core::manifest::{SecretName, Sso};
@@ -73,6 +74,7 @@ impl Search<'_> {
             quick,
             tags,
             overlay_file: room.added.keys().next().cloned(),
+            fast_health: fast_health::allowed(self.settings.fast_health, room.manifest.fast_health),
             declared_skips,
             checks: room.all_checks(),
         };

@@ -15,6 +15,7 @@ use ccci_core::compose::{At, Reach};
 use ccci_core::deploy::{self, DeployError, GivenSecret, Settled, Tools};
 use ccci_core::envfile::EnvFile;
 use ccci_core::event::Event;
+use ccci_core::fast_health::Hastened;
 use ccci_core::gate::{self, Admission};
 use ccci_core::git::Commit;
 use ccci_core::health::{Prober, Site};
@@ -339,12 +340,14 @@ impl<'a> Live<'a> {
             let all = all.iter().map(|reach| Reached::new(reach.clone(), at));
             world.events.send(Event::Reaches(all.collect()));
         };
+        let hastened = |all: &[Hastened]| world.events.send(Event::Hastened(all.to_vec()));
         let progress = |text: &str| world.say(text);
         let secrets = run.secrets();
         let tools = Tools {
             secrets_dir: Some(&secrets),
             given: &given,
             reaches: &reaches,
+            hastened: self.plan.fast_health.then_some(&hastened),
             ..self.tools(&progress, &record)
         };
         let applied = deploy::apply(tree, mode, &tools).await;
@@ -366,6 +369,7 @@ impl<'a> Live<'a> {
             secrets_dir: None,
             given: &[],
             reaches: &|_| {},
+            hastened: None,
             record,
         }
     }

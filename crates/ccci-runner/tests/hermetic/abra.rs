@@ -226,6 +226,8 @@ impl App {
                 volumes: of_volumes.map(|mount| text(&mount["Source"])).collect(),
                 mounts,
                 binds: behaviour.binds(),
+                health: service["healthcheck"].clone(),
+                marks: service["labels"].clone(),
                 env: vec![format!("FAKE={}", behaviour.mark())],
             }
         });

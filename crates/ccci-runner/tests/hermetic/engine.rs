@@ -122,6 +122,15 @@ impl Engine {
         self.state().others = others;
     }
 
+    /// Interval and retries with which the service `app` of this stack was deployed, each time.
+    pub(crate) fn health_of(&self, stack: &str) -> Vec<String> {
+        let app = format!("{stack}_app");
+        let state = self.state();
+        let of = state.checks.iter().filter(|check| check[0] == app.as_str()).map(|check| &check[1]);
+        of.map(|check| format!("{} x {}", check["interval"].as_str().unwrap_or("-"), check["retries"]))
+            .collect()
+    }
+
     /// What was asked for and is not known here.
     pub(crate) fn unknown(&self) -> Vec<String> {
         self.state().unknown.clone()

@@ -19,6 +19,7 @@ mod damage;
 mod docker;
 mod engine;
 mod fakes;
+mod health;
 mod history;
 mod library;
 mod mounts;

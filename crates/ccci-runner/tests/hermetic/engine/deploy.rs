@@ -43,6 +43,10 @@ pub(crate) struct Wanted {
     pub(crate) binds: Vec<String>,
     /// All that it mounts, in the engine's words.
     pub(crate) mounts: Vec<Value>,
+    /// Its health check, in docker's words.
+    pub(crate) health: Value,
+    /// The labels of its containers, in docker's words.
+    pub(crate) marks: Value,
     /// Whatever else changes its tasks when it changes.
     pub(crate) env: Vec<String>,
 }
@@ -88,7 +92,7 @@ fn template(state: &State, deploy: &Deploy, wanted: &Wanted) -> Value {
     let networks = state.networks.iter().filter(|(_, n)| deploy.networks.contains(&n.name));
     json!({
         "ContainerSpec": {
-            "Image": wanted.image, "Env": wanted.env, "Mounts": mounts.collect::<Vec<_>>(),
+            "Image": wanted.image, "Env": wanted.env, "Healthcheck": wanted.health, "Labels": wanted.marks, "Mounts": mounts.collect::<Vec<_>>(),
             "Secrets": used(&deploy.secrets, &state.secrets, "Secret"),
             "Configs": used(&deploy.configs, &state.configs, "Config"),
         },
@@ -110,6 +114,7 @@ pub(super) fn apply(state: &mut State, deploy: &Deploy, behaviour: &Behaviour, d
             None => (state.id("service"), None),
         };
         let same = before.as_ref().is_some_and(|before| before.template == template);
+        state.checks.push(json!([name, wanted.health]));
         let service = Service {
             name: name.clone(),
             stack: deploy.stack.clone(),

@@ -83,6 +83,8 @@ pub(crate) struct State {
     /// What happened so far, and who wants to hear what happens next.
     pub(crate) events: Vec<Value>,
     pub(crate) ears: Vec<Sender<Value>>,
+    /// The service of each deploy so far, with its health check.
+    pub(crate) checks: Vec<Value>,
     /// Requests that were not understood.
     pub(crate) unknown: Vec<String>,
     made: u64,
