@@ -10,7 +10,7 @@ use ccci_core::deploy::Tools;
 use ccci_core::git::{Git, Tag};
 use ccci_core::health::Site;
 use ccci_core::lock::{self, Lock};
-use ccci_core::manifest::{Health, HttpPath, Statuses};
+use ccci_core::manifest::{Health, HttpPath};
 use ccci_core::names::{NameError, RecipeName};
 use ccci_core::proxy::Proxy;
 use ccci_core::secret::Redactor;
@@ -70,7 +70,7 @@ impl OwnApp {
             stack: self.domain.stack(),
         };
         let path = HttpPath::try_from(self.health.to_owned()).map_err(wrong)?;
-        let health = Health { path, status: Statuses::default() };
+        let health = Health { path, ..Health::default() };
         let proxy = Proxy::every(Duration::from_secs(u64::from(traefik::REFRESH)));
         Ok(Standing { site, health, proxy, deploy: self.patience, http: self.patience })
     }

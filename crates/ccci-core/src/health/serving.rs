@@ -31,9 +31,9 @@ const TRAEFIK_404: &str = "404 page not found\n";
 /// What is asked of an app before it counts as serving.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
-    /// Its health page.
+    /// Its health page, if it has one.
     pub health: &'a Health,
-    /// What else must hold.
+    /// What else must hold: all that there is to ask of an app without a page.
     pub ready: &'a [Probe],
     /// How long it may take, from when Traefik goes by the deploy.
     pub patience: Duration,
@@ -222,20 +222,33 @@ impl Prober {
         Some(Unserved::Outlived { service: old.name, host })
     }
 
-    /// Whether an app that has served still does: its health page answers, as its own.
+    /// Whether an app that has served still does: its health page answers, as its own. One that has no page is asked all that
+    /// it was asked before.
     ///
     /// # Errors
     /// [`Unserved::blame`] says whose it is.
     pub async fn still_serves(
         &self,
-        health: &Health,
-        patience: Duration,
+        wanted: &Wanted<'_>,
         cancel: &CancellationToken,
     ) -> Result<(), Unserved> {
+        if !wanted.health.page {
+            return self.ready(wanted, cancel).await;
+        }
         let facts = self.swarm.observe(&self.site.stack).await?;
         let neighbours = self.swarm.neighbours().await?;
-        let wanted = Wanted { health, ready: &[], patience };
-        self.page(&facts, &neighbours, NOBODY_FOR, &wanted, cancel).await
+        self.page(&facts, &neighbours, NOBODY_FOR, wanted, cancel).await
+    }
+
+    /// Waits until all `ready` probes hold, in one patience for all of them.
+    async fn ready(&self, wanted: &Wanted<'_>, cancel: &CancellationToken) -> Result<(), Unserved> {
+        let start = Instant::now();
+        for probe in wanted.ready {
+            // Never less than one honest try.
+            let left = wanted.patience.saturating_sub(start.elapsed()).max(Duration::from_secs(1));
+            self.wait(probe, left, cancel).await?;
+        }
+        Ok(())
     }
 
     async fn asked(
@@ -261,14 +274,12 @@ impl Prober {
         }
         // One patience for all of it, as recipe.yaml says.
         let start = Instant::now();
-        let believed = NOBODY_FOR.max(proxy.lag());
-        self.page(now, &neighbours, believed, wanted, cancel).await?;
-        for probe in wanted.ready {
-            // Never less than one honest try.
-            let left = wanted.patience.saturating_sub(start.elapsed()).max(Duration::from_secs(1));
-            self.wait(probe, left, cancel).await?;
+        if wanted.health.page {
+            let believed = NOBODY_FOR.max(proxy.lag());
+            self.page(now, &neighbours, believed, wanted, cancel).await?;
         }
-        Ok(())
+        let left = Wanted { patience: wanted.patience.saturating_sub(start.elapsed()), ..*wanted };
+        self.ready(&left, cancel).await
     }
 
     /// Waits for the health page, as the app's own answer.
@@ -283,7 +294,7 @@ impl Prober {
         let host = host_of(&self.site.origin).to_owned();
         let nobody = self.nobody(&wanted.health.path).await;
         let mut page = Page { nobody: &nobody, host: &host, believed, since: None };
-        let Health { path, status } = wanted.health.clone();
+        let Health { path, status, .. } = wanted.health.clone();
         let probe = Probe::Http(HttpProbe { path, status, text: None });
         let asked = self.wait_judged(&probe, wanted.patience, cancel, |e| page.objection(e)).await;
         let Err(failure) = asked else { return Ok(()) };

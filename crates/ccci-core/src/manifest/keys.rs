@@ -28,6 +28,13 @@ const fn key(
 /// Every key of the format.
 pub const KEYS: &[KeyDoc] = &[
     key("schema", "number", "1", "schema: 1", "format of the file"),
+    key(
+        "health.page",
+        "true or false",
+        "true",
+        "{health: {page: false}, ready: [{tcp: {port: 64738}}]}",
+        "`false`: the app has no web page; it serves when its `ready` probes hold, and they are asked again at the end",
+    ),
     key("health.path", "path", "\"/\"", "health: {path: /api/health}", "path of the health page"),
     key(
         "health.status",

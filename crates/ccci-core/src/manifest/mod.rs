@@ -62,6 +62,21 @@ pub enum ManifestError {
         /// The recipe.
         recipe: RecipeName,
     },
+    /// An app that has neither a page nor anything else to ask.
+    #[error(
+        "{}: `health: {{page: false}}` says that the app has no web page, and no `ready` probe says what it serves instead: add one, as \
+         `ready: [{{tcp: {{port: 64738, stable: 3}}}}]`", path.display()
+    )]
+    NothingServes {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A page that is described and denied.
+    #[error("{}: `health` has a `path` or a `status`, and `page: false` says that there is no page: take one of them out", path.display())]
+    NoSuchPage {
+        /// The file.
+        path: PathBuf,
+    },
     /// Wiring to a provider that the recipe does not ask for.
     #[error("{}: `sso` is given and `deps` has no `{PROVIDER}`: add `deps: [{PROVIDER}]`", path.display())]
     SsoWithoutDep {
@@ -133,13 +148,21 @@ impl Default for Schema {
 }
 
 /// How the app says over HTTPS that it is well.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Health {
+    /// Whether it has a page at its domain. An app without one serves when its `ready` probes hold.
+    pub page: bool,
     /// The path that is asked.
     pub path: HttpPath,
     /// The statuses that count as well.
     pub status: Statuses,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { page: true, path: HttpPath::default(), status: Statuses::default() }
+    }
 }
 
 /// How long things may take.
@@ -220,6 +243,15 @@ impl Manifest {
         }
         if let Some(recipe) = manifest.deps.iter().find(|dep| dep.as_str() != PROVIDER) {
             return Err(ManifestError::Dep { path: path.to_owned(), recipe: recipe.clone() });
+        }
+        if !manifest.health.page {
+            let path = path.to_owned();
+            if manifest.health != (Health { page: false, ..Health::default() }) {
+                return Err(ManifestError::NoSuchPage { path });
+            }
+            if manifest.ready.is_empty() {
+                return Err(ManifestError::NothingServes { path });
+            }
         }
         if manifest.sso != Sso::default() && !manifest.needs_provider() {
             return Err(ManifestError::SsoWithoutDep { path: path.to_owned() });

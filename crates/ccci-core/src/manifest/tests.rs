@@ -78,6 +78,12 @@ fn bad_input_is_refused_with_line_and_column() {
         ("sso: {redirect: ['/a#b']}", "recipe.yaml:1:18: ", "not a path of the app"),
         ("sso: {env: {A: '{secret}'}}", "recipe.yaml:1:16: ", "`{secret}` is nothing that a realm has"),
         ("sso: {secrets: {a: token}}", "recipe.yaml:1:20: ", "`token` is no secret of a realm"),
+        ("health: {page: false}", "recipe.yaml: ", "no `ready` probe says what it serves instead"),
+        (
+            "{health: {page: false, path: /x}, ready: [{tcp: {port: 1}}]}",
+            "recipe.yaml: ",
+            "`page: false` says that there is no page",
+        ),
         ("health: {status: []}", "recipe.yaml:1:", "nothing could ever pass"),
         ("health: {status: [20]}", "recipe.yaml:1:19: ", "`20` is not an HTTP status"),
         ("health: {path: login}", "recipe.yaml:1:16: ", "begins with `/`"),

@@ -49,3 +49,36 @@ fn r15_a_sound_change_passes_behind_a_slow_proxy_and_labels_only_wait_for_nothin
     assert!(seconds("install checks") >= 2.5, "a new stack is new to the proxy: {phases:?}");
     assert!(seconds("upgrade checks") < 2.5, "nothing that a proxy reads has changed: {phases:?}");
 }
+
+/// An app without a web page serves when its `ready` probes hold; its page is nobody's question, and what it serves instead is
+/// asked again at the end.
+#[test]
+fn an_app_without_a_page_serves_what_its_ready_probes_ask() {
+    let world = World::new(&["content"]);
+    let without = |port: u16| {
+        world.manifest(&format!(
+            "timeouts: {{deploy: 20, http: 1}}\nhealth: {{page: false}}\nready: [{{tcp: {{port: {port}}}}}]\n"
+        ));
+    };
+    let listen = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (open, closed) = (listen(), listen().local_addr().unwrap().port());
+    without(open.local_addr().unwrap().port());
+    let fresh = ["--recipe", "blog", "--ref", "answers-500"];
+    world.ccci(&fresh).assert(0, "pass");
+    world.manifest("timeouts: {deploy: 20, http: 1}\n");
+    world.ccci(&fresh).assert(1, "fail");
+    without(closed);
+    let ran = world.ccci(&["--recipe", "blog"]);
+    assert!(
+        ran.said().contains(&format!("the app's domain:{closed} accepts did not hold within 1 s")),
+        "{ran:#?}"
+    );
+    assert_ne!(ran.code, Some(0), "{ran:#?}");
+    // Taken once, and gone after that.
+    let once = listen();
+    without(once.local_addr().unwrap().port());
+    std::thread::spawn(move || once.accept().map(drop));
+    let ran = world.ccci(&["--recipe", "blog"]);
+    assert!(ran.check("install::serving").0 == "pass", "{ran:#?}");
+    assert!(ran.check("install::stands").1.contains("it served earlier and no longer does"), "{ran:#?}");
+}

@@ -155,7 +155,9 @@ pub(super) async fn stands(scene: Arc<Scene>) -> Outcome {
         if standing.status() != Status::Pass {
             return standing;
         }
-        let served = scene.prober.still_serves(&scene.manifest.health, STILL_SERVES, &scene.cancel).await;
+        let Manifest { health, ready, .. } = &scene.manifest;
+        let wanted = Wanted { health, ready, patience: STILL_SERVES };
+        let served = scene.prober.still_serves(&wanted, &scene.cancel).await;
         return match served {
             Ok(()) => standing,
             Err(failure) => match unserved(&failure) {
