@@ -20,6 +20,7 @@ mod reach;
 mod realms;
 mod safety;
 mod secrets;
+mod software;
 mod sso;
 mod standing;
 mod support;
