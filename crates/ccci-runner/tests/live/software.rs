@@ -70,3 +70,14 @@ fn calendars_and_contacts_survive_an_upgrade_and_a_change_that_forgets_their_vol
     }
     .proved();
 }
+
+#[test]
+fn a_site_survives_an_upgrade_and_a_change_that_calls_a_variable_by_another_name() {
+    Software {
+        recipe: "wordpress",
+        branch: "renamed-password",
+        failed: &["generic::upgrade::reconverged"],
+        words: &["service `app` crash-loops", "WORDPRESS_DB_PASSWORD_FILE names no password"],
+    }
+    .proved();
+}
