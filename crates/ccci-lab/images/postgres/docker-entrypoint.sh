@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the database in an empty directory, then runs the server as its own user.
+# Makes the database in an empty directory (with the options of POSTGRES_INITDB_ARGS), then runs the server as its own user.
 set -eu
 
 if [ "$1" != postgres ]; then
@@ -25,8 +25,9 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
   rm -rf "$new"
   pipe=$(mktemp)
   printf '%s' "$POSTGRES_PASSWORD" >"$pipe"
+  # shellcheck disable=SC2086 # words of a command
   initdb --pgdata="$new" --username="$user" --pwfile="$pipe" --auth-local=trust --auth-host=scram-sha-256 \
-    --encoding=UTF8 --locale=C.UTF-8
+    --encoding=UTF8 --locale=C.UTF-8 ${POSTGRES_INITDB_ARGS:-}
   rm "$pipe"
   echo "host all all all scram-sha-256" >>"$new/pg_hba.conf"
   if [ "$database" != postgres ]; then

@@ -81,3 +81,14 @@ fn a_site_survives_an_upgrade_and_a_change_that_calls_a_variable_by_another_name
     }
     .proved();
 }
+
+#[test]
+fn rooms_survive_an_upgrade_and_a_change_that_calls_the_server_by_another_name() {
+    Software {
+        recipe: "matrix-synapse",
+        branch: "renames-the-server",
+        failed: &["generic::upgrade::reconverged"],
+        words: &["service `app` crash-loops", "not native to"],
+    }
+    .proved();
+}
