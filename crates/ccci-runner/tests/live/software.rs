@@ -72,6 +72,17 @@ fn calendars_and_contacts_survive_an_upgrade_and_a_change_that_forgets_their_vol
 }
 
 #[test]
+fn rooms_to_talk_in_survive_an_upgrade_and_a_change_of_the_port_at_which_clients_look() {
+    Software {
+        recipe: "mumble",
+        branch: "another-port",
+        failed: &["generic::upgrade::serving"],
+        words: &["64738 accepts", "did not hold"],
+    }
+    .proved();
+}
+
+#[test]
 fn a_site_survives_an_upgrade_and_a_change_that_calls_a_variable_by_another_name() {
     Software {
         recipe: "wordpress",

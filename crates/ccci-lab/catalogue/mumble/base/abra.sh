@@ -1,0 +1,2 @@
+export CONFIG_VERSION=v1
+export ENTRYPOINT_VERSION=v1
