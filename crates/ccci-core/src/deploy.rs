@@ -205,7 +205,7 @@ pub enum DeployError {
     /// The app does not ask for a secret that it is given.
     #[error(
         "a value is given to the secret `{name}`, and the app asks for no secret of that name (it has {known}): compare \
-         `sso.secrets` in recipe.yaml with the `SECRET_…_VERSION` lines of .env.sample and the secrets of the compose files"
+         `secrets` and `sso.secrets` in recipe.yaml with the `SECRET_…_VERSION` lines of .env.sample and the secrets of the compose files"
     )]
     UnknownSecret {
         /// The secret.

@@ -31,6 +31,14 @@ impl Secret {
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
+
+    /// Whether a [`Redactor`] would take it out of texts: a shorter one might be a word of them.
+    pub fn is_searched_for(&self) -> bool {
+        self.expose().trim().len() >= SHORTEST
+    }
+
+    /// The fewest bytes that such a value has.
+    pub const SHORTEST: usize = SHORTEST;
 }
 
 impl fmt::Debug for Secret {

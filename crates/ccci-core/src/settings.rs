@@ -47,6 +47,9 @@ pub struct Settings {
     /// Keys set in each app's env file; a recipe's own `env` wins.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// The directory of this server with values for recipes: what `{server}/…` in a `recipe.yaml` stands for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values_dir: Option<PathBuf>,
     /// Whether images that the engine does not have are pulled before a deploy.
     #[serde(default = "default_pull")]
     pub pull: bool,

@@ -52,7 +52,7 @@ pub(crate) fn wanted(wildcard: &Wildcard) -> Result<Kept, NameError> {
     ];
     let given = |name: &str, value| GivenSecret {
         name: name.to_owned(),
-        version: version.clone(),
+        version: Some(version.clone()),
         value,
         required: true,
     };

@@ -13,8 +13,9 @@ use crate::secret::Secret;
 pub struct GivenSecret {
     /// Its name in the recipe: `ssl_key`.
     pub name: String,
-    /// The version under which it is put into the swarm. The app's env must ask for the same.
-    pub version: String,
+    /// The version under which it is put into the swarm. The app's env must ask for the same; none stands for whichever it
+    /// asks for.
+    pub version: Option<String>,
     /// Its value.
     pub value: Secret,
     /// Whether the app must ask for it. Where it need not, an older release may not know it yet.
@@ -47,6 +48,9 @@ pub(super) async fn provide(
     (tools.record)(&to_record(&listed, &stack))?;
     for (given, entry) in insert {
         insert_one(domain, given, entry, tools).await?;
+    }
+    // Also of one that is there already: whoever brings a value knows it.
+    for given in tools.given.iter().filter(|given| listed.iter().any(|entry| entry.name == given.name)) {
         keep(&given.name, &given.value, tools)?;
     }
     if generate {
@@ -90,12 +94,12 @@ async fn insert_one(
     entry: &SecretEntry,
     tools: &Tools<'_>,
 ) -> Result<(), DeployError> {
-    let usual = domain.stack().secret(&given.name, &given.version)?;
+    let usual = domain.stack().secret(&given.name, &entry.version)?;
     if let Some(name) = entry.swarm_name.as_deref().filter(|name| *name != usual) {
         tools.abra.redactor.learn(&given.value);
         return Ok(tools.swarm.create_secret(name, &given.value).await?);
     }
-    match tools.abra.insert_secret(domain, &given.name, &given.version, &given.value).await {
+    match tools.abra.insert_secret(domain, &given.name, &entry.version, &given.value).await {
         // Somebody was faster; what is there stays.
         Err(error) if matches!(error.kind, AbraErrorKind::SecretExists) => Ok(()),
         other => Ok(other?),
@@ -118,11 +122,11 @@ fn wanted<'a>(listed: &'a [SecretEntry], given: &'a [GivenSecret]) -> Result<Wan
             wanted.generate |= !entry.created;
             continue;
         };
-        if given.version != entry.version {
+        if let Some(version) = given.version.as_ref().filter(|version| **version != entry.version) {
             return Err(DeployError::OtherSecret {
                 name: entry.name.clone(),
                 asked: entry.version.clone(),
-                given: given.version.clone(),
+                given: version.clone(),
             });
         }
         if !entry.created {
@@ -154,7 +158,7 @@ mod tests {
             .iter()
             .map(|(name, version)| GivenSecret {
                 name: (*name).to_owned(),
-                version: (*version).to_owned(),
+                version: (!version.is_empty()).then(|| (*version).to_owned()),
                 value: Secret::new("value".to_owned()),
                 required: *name == "needed",
             })
@@ -204,6 +208,13 @@ mod tests {
         let error = decide(&[("db", "v1", true)], &[("needed", "r0a1b2c")]).unwrap_err();
         assert!(error.contains("`needed`") && error.contains("it has db"), "{error}");
         assert!(decide(&[("db", "v1", true)], &[("client", "r0a1b2c")]).is_ok(), "an older release");
+    }
+
+    #[test]
+    fn a_value_without_a_version_goes_under_the_one_that_the_app_asks_for() {
+        let insert = |listed| decide(listed, &[("smtp", "")]);
+        assert_eq!(insert(&[("smtp", "v7", false)]), Ok((vec!["smtp".to_owned()], false)));
+        assert_eq!(insert(&[("smtp", "v7", true)]), Ok((Vec::new(), false)), "it is kept as it is");
     }
 
     #[test]

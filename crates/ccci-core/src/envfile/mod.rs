@@ -120,6 +120,13 @@ impl EnvFile {
         self.entries().filter(|e| e.key == key).last().map(|e| e.options.as_str()).filter(|o| !o.is_empty())
     }
 
+    /// Whether abra makes a value for the secret whose version this key carries: always, unless `generate=false` stands
+    /// behind it.
+    pub fn generates(&self, key: &str) -> bool {
+        let options = self.options(key).unwrap_or_default();
+        !options.split([' ', '\t', ',']).any(|option| option == "generate=false")
+    }
+
     /// Gives a key this very value; nothing in it will be expanded. A key that stands there is changed in its last
     /// place, and keeps its comment. One that is only commented out is brought back with the comment it carries, or a
     /// secret would lose its length. A new one is appended.

@@ -158,3 +158,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn abra_makes_each_secret_but_those_that_say_otherwise() {
+    let env = env(
+        "A=v1\nB=v1 # length=8 generate=false\nC=v1 # generate=true\nD=v1 # charset=hex,generate=false\n",
+    );
+    let made: Vec<&str> =
+        ["A", "B", "C", "D", "NOT_THERE"].into_iter().filter(|key| env.generates(key)).collect();
+    assert_eq!(made, ["A", "C", "NOT_THERE"]);
+}

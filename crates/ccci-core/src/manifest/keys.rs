@@ -107,6 +107,13 @@ pub const KEYS: &[KeyDoc] = &[
         "secrets of the app that come from the realm; each run makes its own version",
     ),
     key(
+        "secrets",
+        "mapping of names to files",
+        "{}",
+        "secrets: {smtp_password: _test/smtp_password}",
+        "values of secrets with `generate=false`: files of this folder, or `{server}/…`",
+    ),
+    key(
         "env",
         "mapping of texts",
         "{}",

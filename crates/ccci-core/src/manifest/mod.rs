@@ -7,6 +7,7 @@
 mod field;
 mod keys;
 mod probe;
+mod source;
 mod sso;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use field::{EnvKey, HttpPath, ProbeName, Reason, Seconds, ShareName, Soak, Statuses, check_name};
 pub use keys::{KEYS, KeyDoc, PROBE_KEYS, table as keys_table};
 pub use probe::{CommandProbe, HttpProbe, Probe, TcpProbe};
+pub use source::ValueFile;
 pub use sso::{
     REALM_VALUES, RealmSecret, RealmValue, RedirectPath, SecretName, Sso, Template,
     table as realm_values_table,
@@ -77,6 +79,17 @@ pub enum ManifestError {
         /// The file.
         path: PathBuf,
     },
+    /// A secret with two values.
+    #[error(
+        "{}: the secret `{name}` stands in `secrets` and in `sso.secrets`: its value comes from a file or from the realm",
+        path.display()
+    )]
+    SecretTwice {
+        /// The file.
+        path: PathBuf,
+        /// The secret.
+        name: String,
+    },
     /// Wiring to a provider that the recipe does not ask for.
     #[error("{}: `sso` is given and `deps` has no `{PROVIDER}`: add `deps: [{PROVIDER}]`", path.display())]
     SsoWithoutDep {
@@ -103,6 +116,9 @@ pub struct Manifest {
     pub deps: Vec<RecipeName>,
     /// How the app learns of its realm, where it needs Keycloak.
     pub sso: Sso,
+    /// Secrets of the app that abra does not make, each with the file that holds its value.
+    #[serde(deserialize_with = "field::unique_map")]
+    pub secrets: BTreeMap<SecretName, ValueFile>,
     /// Settings put into the app's `.env` for every deploy.
     #[serde(deserialize_with = "field::unique_map")]
     pub env: BTreeMap<EnvKey, String>,
@@ -256,7 +272,15 @@ impl Manifest {
         if manifest.sso != Sso::default() && !manifest.needs_provider() {
             return Err(ManifestError::SsoWithoutDep { path: path.to_owned() });
         }
+        if let Some(name) = manifest.secrets.keys().find(|name| manifest.sso.secrets.contains_key(*name)) {
+            return Err(ManifestError::SecretTwice { path: path.to_owned(), name: name.as_str().to_owned() });
+        }
         Ok(manifest)
+    }
+
+    /// The files that hold values for the app.
+    pub fn value_files(&self) -> impl Iterator<Item = &ValueFile> {
+        self.secrets.values()
     }
 
     /// Whether the app needs a realm of Keycloak.

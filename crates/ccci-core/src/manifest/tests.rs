@@ -84,6 +84,13 @@ fn bad_input_is_refused_with_line_and_column() {
             "recipe.yaml: ",
             "`page: false` says that there is no page",
         ),
+        ("secrets: {a: ../b}", "recipe.yaml:1:14: ", "not a path below the recipe's folder"),
+        ("secrets: {A: b}", "recipe.yaml:1:11: ", "not the name of a secret"),
+        (
+            "{deps: [keycloak], sso: {secrets: {a: client_secret}}, secrets: {a: b}}",
+            "recipe.yaml: ",
+            "the secret `a` stands in `secrets` and in `sso.secrets`",
+        ),
         ("health: {status: []}", "recipe.yaml:1:", "nothing could ever pass"),
         ("health: {status: [20]}", "recipe.yaml:1:19: ", "`20` is not an HTTP status"),
         ("health: {path: login}", "recipe.yaml:1:16: ", "begins with `/`"),

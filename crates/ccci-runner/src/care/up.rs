@@ -95,6 +95,7 @@ async fn deployed(known: &KnownGood, room: Room, run: &Run) -> Result<String, Tr
         git: &run.world.git(Some(&run.dir)),
         clone: &run.abra.recipe_dir(recipe),
         settings: &run.world.settings,
+        redactor: &run.world.redactor,
     };
     let subject = search.subject(room, KnownRelease::Missing("it is only looked at".to_owned())).await?;
     let (plan, start) = (plan_of(&subject.observed), Start::Kept(known.outfit(&run.world)?));

@@ -132,6 +132,7 @@ pub(crate) async fn look(request: &RunRequest, claim: &Claim, room: Room) -> Res
         git: &world.git(Some(&claim.dir)),
         clone: &claim.clone_dir(),
         settings: &world.settings,
+        redactor: &world.redactor,
     };
     let mut subject = search.subject(room, known).await?;
     let keeps = keeps.if_it_fits(&subject, world);

@@ -245,7 +245,7 @@ impl Wiring<'_> {
         let versions = sso.secrets.keys().map(|name| (name.clone(), version.clone()));
         let given = sso.secrets.iter().map(|(name, secret)| GivenSecret {
             name: name.as_str().to_owned(),
-            version: version.clone(),
+            version: Some(version.clone()),
             value: match secret {
                 RealmSecret::ClientSecret => self.realm.client.secret.clone(),
                 RealmSecret::UserPassword => self.realm.user.password.clone(),

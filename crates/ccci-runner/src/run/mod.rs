@@ -1,5 +1,6 @@
 //! A run: [`pipeline`] is the sentence, [`course`] what it decides, the rest a file a word.
 
+pub(crate) mod asked;
 pub(crate) mod body;
 pub(crate) mod claim;
 pub(crate) mod course;
@@ -25,4 +26,5 @@ pub(crate) mod stages;
 pub(crate) mod stand;
 pub(crate) mod sweep;
 pub(crate) mod teardown;
+pub(crate) mod values;
 pub(crate) mod waiting;

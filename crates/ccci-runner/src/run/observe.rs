@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use ccci_core::compose::Compose;
 use ccci_core::deploy::{App, DeployError};
@@ -13,12 +14,14 @@ use ccci_core::manifest::{SecretName, Sso};
 use ccci_core::names::{AppDomain, NameError, RunId};
 use ccci_core::plan::{Candidate, Known, Observed};
 use ccci_core::report::Mode;
+use ccci_core::secret::Redactor;
 use ccci_core::settings::Settings;
 use ccci_core::stage::StageName;
 use ccci_core::version::RecipeVersion;
 
 use super::claim::Run;
 use super::room::Room;
+use super::values::Values;
 use crate::session::request::Target;
 use crate::session::trouble::Trouble;
 
@@ -26,6 +29,8 @@ use crate::session::trouble::Trouble;
 #[derive(Debug, Clone)]
 pub(crate) struct Subject {
     pub(crate) room: Room,
+    /// What files give to the app.
+    pub(crate) values: Arc<Values>,
     pub(crate) app: App,
     pub(crate) observed: Observed,
     /// The known-good that was compared with what is tested.
@@ -51,12 +56,17 @@ pub(crate) struct Search<'a> {
     /// Where the recipe's clone is to lie.
     pub(crate) clone: &'a Path,
     pub(crate) settings: &'a Settings,
+    /// Learns what is secret of what is read.
+    pub(crate) redactor: &'a Redactor,
 }
 
 impl Search<'_> {
     /// Clones the recipe and looks up what is tested.
     pub(crate) async fn subject(&self, room: Room, known: KnownRelease) -> Result<Subject, Trouble> {
         let target = self.target;
+        // First of all: what is wrong here waits for nothing, and what is secret is known before anything is said.
+        let server = self.settings.values_dir.as_deref();
+        let values = Arc::new(Values::read(&room.manifest, &room.folder, server, self.redactor)?);
         let checkout = self.cloned().await?;
         let tags = checkout.tags().await?;
         let tip = target.ask.wish.mode() == Mode::Quick;
@@ -85,8 +95,9 @@ impl Search<'_> {
             added: room.added.clone(),
             shares: room.manifest.shares(),
         };
-        let subject = Subject { room, app, observed, known };
+        let subject = Subject { room, values, app, observed, known };
         subject.check_names(self.settings).await?;
+        subject.check_given(self.settings)?;
         Ok(subject)
     }
 
@@ -276,13 +287,21 @@ impl Subject {
 
     /// The same for an app of the recipe at another domain, by the checkout as it lies.
     pub(crate) fn fits(&self, settings: &Settings, domain: &AppDomain) -> Result<(), NameError> {
-        let brought = Brought { env: BTreeMap::new(), ..Brought::wired(&self.room.manifest.sso) };
         let elsewhere = Self { app: App { domain: domain.clone(), ..self.app.clone() }, ..self.clone() };
-        let lines = elsewhere.brought(settings, &brought, None);
-        let Ok(env) = elsewhere.fresh_env(settings, &lines) else { return Ok(()) };
+        elsewhere.ahead(settings).map_or(Ok(()), |(_, compose)| compose.check_names(&domain.stack()))
+    }
+
+    /// The app's env and compose files, as far as they are known before anything is provided; none where they cannot be read.
+    pub(super) fn ahead(&self, settings: &Settings) -> Option<(EnvFile, Compose)> {
+        let brought = Brought { env: BTreeMap::new(), ..Brought::wired(&self.room.manifest.sso) };
+        let lines = self.brought(settings, &brought, None);
+        let mut env = self.fresh_env(settings, &lines).ok()?;
+        for (key, value) in &self.room.manifest.head_env {
+            env.set(key.as_str(), value).ok()?;
+        }
         let (values, checkout) = (env.expanded(), self.app.checkout.dir());
-        let compose = Compose::load(checkout, &compose_files(&values), &values, &domain.stack());
-        compose.map_or(Ok(()), |compose| compose.check_names(&domain.stack()))
+        let compose = Compose::load(checkout, &compose_files(&values), &values, &self.app.domain.stack());
+        Some((env, compose.ok()?))
     }
 }
 

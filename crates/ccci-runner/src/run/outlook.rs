@@ -32,7 +32,7 @@ pub(crate) async fn outlook(target: &Target, room: Room, world: &World) -> Resul
     let keeps = Keeps::of(&target.recipe, world);
     let known = keeps.release(&room, world)?;
     let (git, clone) = (&world.git(None), &dir.path().join("clone"));
-    let search = Search { target, domain: &domain, git, clone, settings };
+    let search = Search { target, domain: &domain, git, clone, settings, redactor: &world.redactor };
     let subject = search.subject(room, known).await?;
     let plan = plan(&target.ask, &subject.observed)?;
     let keeps = keeps.if_it_fits(&subject, world);

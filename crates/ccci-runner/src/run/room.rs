@@ -20,6 +20,8 @@ const OVERLAY_FILE: &str = "compose.ccci.yml";
 /// A recipe's folder, read.
 #[derive(Debug, Clone)]
 pub(crate) struct Room {
+    /// Where it is, or would be.
+    pub(crate) folder: PathBuf,
     /// What its author declares.
     pub(crate) manifest: Manifest,
     /// What is declared of the provider, where the recipe needs one.
@@ -70,7 +72,7 @@ impl Room {
         let file = folder.join(OVERLAY_FILE);
         let added =
             if file.is_file() { BTreeMap::from([(OVERLAY_FILE.to_owned(), file)]) } else { BTreeMap::new() };
-        Ok(Self { manifest, provider, checks, added })
+        Ok(Self { folder, manifest, provider, checks, added })
     }
 
     /// The checks of one stage that run before its mutation, or after it.

@@ -322,8 +322,8 @@ impl<'a> Live<'a> {
         self.run.world.points.reach(Point::BeforeDeploy);
         // The tested commit must take what it is given; the release before it may not know it yet.
         let required = commit == self.plan.head;
-        let given: Vec<GivenSecret> =
-            self.provided.given.iter().map(|given| GivenSecret { required, ..given.clone() }).collect();
+        let given = self.provided.given.iter().cloned().chain(self.subject.values.secrets());
+        let given: Vec<GivenSecret> = given.map(|given| GivenSecret { required, ..given }).collect();
         let (run, world) = (self.run, &self.run.world);
         // What is made for a canonical is found by its stack, which the journal names. What has another name is the run's.
         let (own, stack) = (app.domain == run.record.app.domain, app.domain.stack());

@@ -1,6 +1,7 @@
 //! An abra that is none. What ccci starts is a small shell script that hands its arguments over to this process and waits
 //! for the answer, so that nothing has to be installed and what a deploy does is done here, on the fake engine.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -40,26 +41,35 @@ const LINT: &str = "\
 pub(crate) struct Abra {
     dir: PathBuf,
     calls: Arc<Mutex<Vec<String>>>,
+    /// The app's env at each deploy.
+    envs: Arc<Mutex<Vec<BTreeMap<String, String>>>>,
 }
 
 impl Abra {
     /// Makes the script, and answers its calls until this is dropped.
     pub(crate) fn start(dir: &Path, engine: &Engine) -> Self {
         std::fs::create_dir(dir).unwrap();
-        let abra = Self { dir: dir.to_owned(), calls: Arc::default() };
+        let abra = Self { dir: dir.to_owned(), calls: Arc::default(), envs: Arc::default() };
         let pipe = dir.join("calls");
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         std::fs::write(abra.binary(), SHIM.replace("<dir>", &dir.display().to_string())).unwrap();
         std::fs::set_permissions(abra.binary(), std::fs::Permissions::from_mode(0o755)).unwrap();
         // Open for writing too: the pipe never ends.
         let calls = File::options().read(true).write(true).open(&pipe).unwrap();
-        let (noted, engine) = (Arc::clone(&abra.calls), engine.clone());
+        let (noted, envs, engine) = (Arc::clone(&abra.calls), Arc::clone(&abra.envs), engine.clone());
         std::thread::spawn(move || {
             for line in BufReader::new(calls).lines() {
                 let line = line.unwrap();
                 let words: Vec<String> = line.split('\t').map(str::to_owned).collect();
                 if words.len() < 2 {
                     return;
+                }
+                if let ["app", "deploy", rest @ ..] =
+                    words[2..].iter().map(String::as_str).collect::<Vec<_>>().as_slice()
+                {
+                    let domain = rest.iter().find(|word| !word.starts_with('-')).unwrap();
+                    let file = Path::new(&words[1]).join("servers/default").join(format!("{domain}.env"));
+                    envs.lock().unwrap().extend(docker::env(&file));
                 }
                 let (noted, engine) = (Arc::clone(&noted), engine.clone());
                 std::thread::spawn(move || answer(&words, &noted, &engine));
@@ -85,6 +95,11 @@ impl Abra {
         // Of a process that has ended and that nobody has waited for, only the number is left.
         let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
         (!line.is_empty()).then_some(id)
+    }
+
+    /// The app's env at each deploy so far.
+    pub(crate) fn deployed_with(&self) -> Vec<BTreeMap<String, String>> {
+        self.envs.lock().unwrap().clone()
     }
 
     /// The calls so far, as they were typed.
@@ -134,15 +149,16 @@ fn run(args: &[&str], home: &Path, engine: &Engine) -> Result<String, String> {
         }
         ["app", "secret", "generate", domain] => {
             let app = App::read(home, domain)?;
-            let made = app.secrets().into_iter().filter(|(_, _, full)| engine.make_secret(full));
+            let made = app.secrets().into_iter().filter(|(name, ..)| !app.is_by_hand(name));
+            let made = made.filter(|(_, _, full)| engine.make_secret(full));
             let rows: Vec<Value> = made
                 .map(|(name, _, full)| json!({"name": name, "value": format!("value-of-{full}")}))
                 .collect();
             Ok(Value::from(rows).to_string())
         }
-        ["app", "secret", "insert", domain, name, version, _file] => {
+        ["app", "secret", "insert", domain, name, version, file] => {
             let full = App::read(home, domain)?.stack.secret(name, version).unwrap();
-            let new = engine.make_secret(&full);
+            let new = engine.put_in(&full, std::fs::read_to_string(file).unwrap());
             if new { Ok(String::new()) } else { Err(format!("secret already exists: {full}")) }
         }
         ["app", "deploy", domain, version @ ..] => {
@@ -161,17 +177,26 @@ fn run(args: &[&str], home: &Path, engine: &Engine) -> Result<String, String> {
 struct App {
     stack: StackName,
     recipe: Stack,
+    /// The text of its env.
+    env: String,
 }
 
 impl App {
     fn read(home: &Path, domain: &str) -> Result<Self, String> {
-        let env = docker::env(&home.join("servers/default").join(format!("{domain}.env")));
-        let env = env.ok_or_else(|| format!("cannot find app with name '{domain}'"))?;
+        let file = home.join("servers/default").join(format!("{domain}.env"));
+        let text = std::fs::read(&file).unwrap_or_default();
+        let env = docker::env(&file).ok_or_else(|| format!("cannot find app with name '{domain}'"))?;
         let stack = domain.parse::<AppDomain>().unwrap().stack();
         let checkout = home.join("recipes").join(env["TYPE"].split(':').next().unwrap_or_default());
         let recipe = Stack::read(&checkout, &env, stack.as_str());
         let recipe = recipe.map_err(|error| format!("unable to validate recipe: {error}"))?;
-        Ok(Self { stack, recipe })
+        Ok(Self { stack, recipe, env: String::from_utf8_lossy(&text).into_owned() })
+    }
+
+    /// Whether abra leaves a secret to a person: so says the line of its version.
+    fn is_by_hand(&self, secret: &str) -> bool {
+        let line = format!("{}=", self.recipe.variable(secret).unwrap_or_default());
+        self.env.lines().any(|l| l.starts_with(&line) && l.contains("generate=false"))
     }
 
     /// Name, version and full name of each secret that abra makes.

@@ -117,6 +117,12 @@ impl Stack {
         self.raw["secrets"][secret]["name"].as_str().is_some_and(|name| name.contains('$'))
     }
 
+    /// The variable in a secret's name, before variables are replaced.
+    pub(crate) fn variable(&self, secret: &str) -> Option<&str> {
+        let name = self.raw["secrets"][secret]["name"].as_str()?;
+        name.rsplit_once("${")?.1.split(['}', ':', '-']).next()
+    }
+
     /// The mounts of a service in the engine's words.
     pub(crate) fn mounts(&self, service: &Value) -> Vec<Value> {
         service["volumes"].as_array().into_iter().flatten().map(|mount| self.mount(mount)).collect()

@@ -167,6 +167,20 @@ impl Engine {
         new
     }
 
+    /// Puts in a secret of this value; false when there is one.
+    pub(crate) fn put_in(&self, name: &str, value: String) -> bool {
+        let new = self.make_secret(name);
+        if new {
+            self.state().put_in.insert(name.to_owned(), value);
+        }
+        new
+    }
+
+    /// What was put in as a secret: plain by abra, in base64 by whoever asked the engine.
+    pub(crate) fn was_put_in(&self, name: &str) -> Option<String> {
+        self.state().put_in.get(name).cloned()
+    }
+
     /// Loses a secret, as nobody but a person would.
     pub(crate) fn lose_secret(&self, name: &str) {
         self.state().secrets.retain(|_, secret| secret.name != name);

@@ -11,6 +11,7 @@ mod base;
 mod begun;
 mod behaviour;
 mod bounds;
+mod brought;
 mod budget;
 mod cold;
 mod commands;

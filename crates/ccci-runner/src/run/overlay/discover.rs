@@ -107,7 +107,9 @@ impl Finder<'_> {
         let known = KNOWN.iter().any(|known| file.path == Path::new(known));
         // Modules of the overlay; its hash covers them.
         let module = self.folder.source_hash.is_some() && file.path.extension().is_some_and(|e| e == "rs");
-        if known || module {
+        // What recipe.yaml names is read by that name.
+        let named = self.manifest.value_files().any(|it| it.in_folder() == Some(file.path.as_path()));
+        if known || module || named {
             return;
         }
         let parts: Vec<String> = file.path.iter().map(|p| p.to_string_lossy().into_owned()).collect();

@@ -17,6 +17,7 @@ use ccci_core::manifest::{Manifest, Probe};
 use ccci_core::names::RecipeName;
 use ccci_core::stage::{CheckName, StageName};
 
+use super::values::Values;
 use folder::Folder;
 pub(crate) use problem::Problem;
 pub(crate) use run::{Bench, ready};
@@ -100,7 +101,11 @@ pub(crate) fn inspect(
     let folder = read(folder)?;
     let compiled = ccci_recipes::overlay(recipe.as_str());
     let (checks, mut problems) = match Manifest::load(&folder.path) {
-        Ok(manifest) => discover::discover(recipe, &folder, &manifest, compiled),
+        Ok(manifest) => {
+            let (checks, mut problems) = discover::discover(recipe, &folder, &manifest, compiled);
+            problems.extend(Values::findings(&manifest, &folder.path).into_iter().map(Problem::Value));
+            (checks, problems)
+        }
         // Without its manifest, what the rest is measured by is not known: more findings would mislead.
         Err(error) => (Vec::new(), vec![Problem::Manifest(error)]),
     };

@@ -4,11 +4,15 @@ use std::path::PathBuf;
 
 use ccci_core::manifest::ManifestError;
 
+use super::super::values::ValueError;
+
 /// One thing that is wrong with a recipe's folder.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Problem {
     #[error(transparent)]
     Manifest(ManifestError),
+    #[error(transparent)]
+    Value(ValueError),
     #[error(
         "{}: it is not part of this program: build ccci again (`cargo build -p ccci-runner`), with this folder in its `recipes` and, \
          where recipes/Cargo.toml has a feature of its name, with that",

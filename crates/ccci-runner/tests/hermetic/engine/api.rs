@@ -142,6 +142,7 @@ fn make_secret(state: &mut State, body: &[u8]) -> Reply {
         return refused((409, format!("secret {name} already exists")));
     }
     let id = state.make("secret", name, Labels::new());
+    state.put_in.insert(name.to_owned(), asked["Data"].as_str().unwrap().to_owned());
     Reply::Json(201, json!({"ID": id}))
 }
 

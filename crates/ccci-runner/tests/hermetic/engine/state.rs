@@ -68,6 +68,8 @@ pub(crate) struct State {
     pub(crate) tasks: BTreeMap<String, Task>,
     pub(crate) networks: BTreeMap<String, Named>,
     pub(crate) secrets: BTreeMap<String, Named>,
+    /// What was put in as a secret, by its full name: plain by abra, in base64 by whoever asks the engine.
+    pub(crate) put_in: BTreeMap<String, String>,
     pub(crate) configs: BTreeMap<String, Named>,
     pub(crate) volumes: BTreeMap<String, Labels>,
     /// How many nodes the swarm has beside this one.
