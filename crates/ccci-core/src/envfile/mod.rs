@@ -151,6 +151,15 @@ impl EnvFile {
         Ok(())
     }
 
+    /// What stands there by the number of its first line: a key with its value as it stands, or a text that is no assignment.
+    pub fn numbered(&self) -> impl Iterator<Item = (usize, Result<(&str, &str), &str>)> {
+        self.lines.iter().scan(1, |next, line| {
+            let number = *next;
+            *next += line.raw().split('\n').count();
+            Some((number, line.entry().map(|e| (e.key.as_str(), e.value.as_str())).ok_or_else(|| line.raw())))
+        })
+    }
+
     /// Adds the keys of `sample` that are not set here, as their lines stand there, and gives their names. Values that
     /// are set are not touched; a commented-out line of an added key goes, so that none can be taken for it.
     pub fn merge_missing(&mut self, sample: &Self) -> Vec<String> {

@@ -114,6 +114,13 @@ pub const KEYS: &[KeyDoc] = &[
         "values of secrets with `generate=false`: files of this folder, or `{server}/…`",
     ),
     key(
+        "env_file",
+        "file, or list of files",
+        "[]",
+        "env_file: [smtp.env, \"{server}/blog.env\"]",
+        "lines of the app's `.env`, at every deploy, from files of this folder or `{server}/…`; `env` wins",
+    ),
+    key(
         "env",
         "mapping of texts",
         "{}",

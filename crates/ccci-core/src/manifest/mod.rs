@@ -6,6 +6,7 @@
 
 mod field;
 mod keys;
+mod lines;
 mod probe;
 mod source;
 mod sso;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use field::{EnvKey, HttpPath, ProbeName, Reason, Seconds, ShareName, Soak, Statuses, check_name};
 pub use keys::{KEYS, KeyDoc, PROBE_KEYS, table as keys_table};
+pub use lines::{BadLine, env_lines};
 pub use probe::{CommandProbe, HttpProbe, Probe, TcpProbe};
 pub use source::ValueFile;
 pub use sso::{
@@ -119,6 +121,9 @@ pub struct Manifest {
     /// Secrets of the app that abra does not make, each with the file that holds its value.
     #[serde(deserialize_with = "field::unique_map")]
     pub secrets: BTreeMap<SecretName, ValueFile>,
+    /// Files with lines of the app's `.env` for every deploy; one or several, the later over the earlier.
+    #[serde(deserialize_with = "source::one_or_more")]
+    pub env_file: Vec<ValueFile>,
     /// Settings put into the app's `.env` for every deploy.
     #[serde(deserialize_with = "field::unique_map")]
     pub env: BTreeMap<EnvKey, String>,
@@ -280,7 +285,7 @@ impl Manifest {
 
     /// The files that hold values for the app.
     pub fn value_files(&self) -> impl Iterator<Item = &ValueFile> {
-        self.secrets.values()
+        self.secrets.values().chain(&self.env_file)
     }
 
     /// Whether the app needs a realm of Keycloak.

@@ -1,8 +1,10 @@
 //! Files that hold values for an app: what a recipe's author names, and where that is.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::field::text;
 
@@ -38,6 +40,36 @@ impl ValueFile {
             None => Some(folder.join(self.as_str())),
         }
     }
+}
+
+/// Reads one file, or a list of them.
+pub(super) fn one_or_more<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<ValueFile>, D::Error> {
+    struct Files;
+
+    impl<'de> Visitor<'de> for Files {
+        type Value = Vec<ValueFile>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a file or a list of files")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+            ValueFile::try_from(text.to_owned()).map(|file| vec![file]).map_err(E::custom)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut all: Vec<ValueFile> = Vec::new();
+            while let Some(file) = list.next_element()? {
+                if all.contains(&file) {
+                    return Err(A::Error::custom(format!("`{}` stands twice", file.as_str())));
+                }
+                all.push(file);
+            }
+            Ok(all)
+        }
+    }
+
+    source.deserialize_any(Files)
 }
 
 #[cfg(test)]

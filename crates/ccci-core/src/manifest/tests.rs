@@ -85,6 +85,10 @@ fn bad_input_is_refused_with_line_and_column() {
             "`page: false` says that there is no page",
         ),
         ("secrets: {a: ../b}", "recipe.yaml:1:14: ", "not a path below the recipe's folder"),
+        ("env_file: /etc/x", "recipe.yaml:1:11: ", "not a path below the recipe's folder"),
+        ("env_file: [a, ../b]", "recipe.yaml:1:15: ", "not a path below the recipe's folder"),
+        ("env_file: [a, a]", "recipe.yaml:1:", "`a` stands twice"),
+        ("env_file: {a: b}", "recipe.yaml:1:11: ", "expected a file or a list of files"),
         ("secrets: {A: b}", "recipe.yaml:1:11: ", "not the name of a secret"),
         (
             "{deps: [keycloak], sso: {secrets: {a: client_secret}}, secrets: {a: b}}",
@@ -112,6 +116,15 @@ fn bad_input_is_refused_with_line_and_column() {
         .map(|(text, place, words, error)| format!("{text:?}: {error:?}, not {place:?} … {words:?}"))
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn one_file_of_lines_is_a_list_of_one() {
+    let files = |text: &str| -> Vec<String> {
+        parse(text).unwrap().env_file.into_iter().map(|file| file.as_str().to_owned()).collect()
+    };
+    assert_eq!(files("env_file: smtp.env"), ["smtp.env"]);
+    assert_eq!(files("env_file: [smtp.env, '{server}/blog.env']"), ["smtp.env", "{server}/blog.env"]);
 }
 
 /// Failures 41 and 57: a manifest holds values and no code, and what stands behind the front is asked by more probes.

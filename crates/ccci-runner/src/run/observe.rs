@@ -30,7 +30,7 @@ use crate::session::trouble::Trouble;
 pub(crate) struct Subject {
     pub(crate) room: Room,
     /// What files give to the app.
-    pub(crate) values: Arc<Values>,
+    pub(crate) from_files: Arc<Values>,
     pub(crate) app: App,
     pub(crate) observed: Observed,
     /// The known-good that was compared with what is tested.
@@ -66,7 +66,7 @@ impl Search<'_> {
         let target = self.target;
         // First of all: what is wrong here waits for nothing, and what is secret is known before anything is said.
         let server = self.settings.values_dir.as_deref();
-        let values = Arc::new(Values::read(&room.manifest, &room.folder, server, self.redactor)?);
+        let from_files = Arc::new(Values::read(&room.manifest, &room.folder, server, self.redactor)?);
         let checkout = self.cloned().await?;
         let tags = checkout.tags().await?;
         let tip = target.ask.wish.mode() == Mode::Quick;
@@ -95,7 +95,7 @@ impl Search<'_> {
             added: room.added.clone(),
             shares: room.manifest.shares(),
         };
-        let subject = Subject { room, values, app, observed, known };
+        let subject = Subject { room, from_files, app, observed, known };
         subject.check_names(self.settings).await?;
         subject.check_given(self.settings)?;
         Ok(subject)
@@ -213,7 +213,8 @@ impl Subject {
         Ok(Self { app, ..self.clone() })
     }
 
-    /// The values that are set over those of a recipe's sample: the server's, the recipe's, then what was provided.
+    /// The values that are set over those of a recipe's sample: the server's, the recipe's from files, those of its
+    /// recipe.yaml, then what was provided.
     pub(crate) fn values(
         &self,
         settings: &Settings,
@@ -221,7 +222,8 @@ impl Subject {
     ) -> BTreeMap<String, String> {
         let own = self.room.manifest.env.iter().map(|(k, v)| (k.as_str().to_owned(), v.clone()));
         let wired = provided.iter().map(|(key, value)| (key.clone(), value.clone()));
-        settings.env.clone().into_iter().chain(own).chain(wired).collect()
+        let files = self.from_files.env.clone();
+        settings.env.clone().into_iter().chain(files).chain(own).chain(wired).collect()
     }
 
     /// The compose files that are added to the app's own: those of the settings, then ours.

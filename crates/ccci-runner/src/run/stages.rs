@@ -322,7 +322,7 @@ impl<'a> Live<'a> {
         self.run.world.points.reach(Point::BeforeDeploy);
         // The tested commit must take what it is given; the release before it may not know it yet.
         let required = commit == self.plan.head;
-        let given = self.provided.given.iter().cloned().chain(self.subject.values.secrets());
+        let given = self.provided.given.iter().cloned().chain(self.subject.from_files.secrets());
         let given: Vec<GivenSecret> = given.map(|given| GivenSecret { required, ..given }).collect();
         let (run, world) = (self.run, &self.run.world);
         // What is made for a canonical is found by its stack, which the journal names. What has another name is the run's.

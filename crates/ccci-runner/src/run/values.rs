@@ -1,11 +1,12 @@
 //! The values that files give to an app: read once, here, from where recipe.yaml says. A value is learned by the redactor
 //! before anything else sees it, and no error has any of it.
 
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use ccci_core::deploy::GivenSecret;
-use ccci_core::manifest::{Manifest, SecretName, ValueFile};
+use ccci_core::manifest::{BadLine, Manifest, SecretName, ValueFile, env_lines};
 use ccci_core::secret::{Redactor, Secret};
 use ccci_core::verdict::TroubleKind;
 
@@ -18,6 +19,8 @@ const LARGEST: usize = 500 * 1000;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Values {
     secrets: Vec<(SecretName, Secret)>,
+    /// Lines of the app's env.
+    pub(crate) env: BTreeMap<String, String>,
 }
 
 /// The server's directory of values.
@@ -48,6 +51,8 @@ pub(crate) enum ValueError {
     NotText { path: PathBuf, key: String },
     #[error("{}: `{key}` names it, and it has more than the {LARGEST} bytes that swarm takes", path.display())]
     TooLarge { path: PathBuf, key: String },
+    #[error("{}: {bad}; `env_file` names it", path.display())]
+    Line { path: PathBuf, bad: BadLine },
     #[error(
         "{}: the value of `{key}` is shorter than {} bytes, so it could not be taken out of what is printed: make it longer",
         path.display(), Secret::SHORTEST
@@ -94,6 +99,12 @@ impl Values {
                 Err(error) => errors.push(error),
             }
         }
+        for file in &manifest.env_file {
+            match place.lines(file) {
+                Ok(lines) => values.env.extend(lines),
+                Err(error) => errors.push(error),
+            }
+        }
         (values, errors)
     }
 
@@ -129,6 +140,16 @@ impl Place<'_> {
             return Err(ValueError::TooShort { path, key });
         }
         Ok(Some(value))
+    }
+
+    /// The lines of a file, of which there is at least one; none where it is the server's, and that is not asked.
+    fn lines(self, file: &ValueFile) -> Result<BTreeMap<String, String>, ValueError> {
+        let Some((path, text)) = self.text(file, "env_file")? else { return Ok(BTreeMap::new()) };
+        match env_lines(&text) {
+            Ok(lines) if lines.is_empty() => Err(ValueError::Empty { path, key: "env_file".to_owned() }),
+            Ok(lines) => Ok(lines.into_iter().map(|(key, value)| (key.into(), value)).collect()),
+            Err(bad) => Err(ValueError::Line { path, bad }),
+        }
     }
 
     /// The whole text of a file, and where that is.

@@ -187,3 +187,77 @@ fn a_secret_that_cannot_be_brought_is_refused_by_plan_and_run_with_nothing_made(
     world.manifest("enrolled: true\n");
     assert_eq!(world.ccci(&["lint", "blog"]).code, Some(2), "a file that nobody names is a finding");
 }
+
+/// What the app is deployed with, at its last deploy so far.
+fn last_env(world: &World) -> std::collections::BTreeMap<String, String> {
+    world.abra.deployed_with().pop().unwrap()
+}
+
+#[test]
+fn lines_from_files_stand_between_the_sample_and_env_in_every_kind_of_run() {
+    let world = World::bringing(MANIFEST);
+    std::fs::write(
+        world.path("recipes/blog/mail.env"),
+        "# lines\nSMTP_HOST=one.test\nSMTP_PORT=25\nSECRET_ADMIN_PASSWORD_VERSION=v9\n",
+    )
+    .unwrap();
+    std::fs::write(world.path("values/blog/more.env"), "SMTP_HOST=two.test\nSMTP_USER=me\n").unwrap();
+    world.manifest(&format!(
+        "{MANIFEST}env_file: [mail.env, '{{server}}/blog/more.env']\nenv: {{SMTP_PORT: '587'}}\n"
+    ));
+    let wanted = [
+        ("SMTP_HOST", "two.test"),
+        ("SMTP_PORT", "587"),
+        ("SMTP_USER", "me"),
+        ("SECRET_ADMIN_PASSWORD_VERSION", "v9"),
+    ];
+    let has_all = |what: &str| {
+        let env = last_env(&world);
+        for (key, value) in wanted {
+            assert_eq!(env.get(key).map(String::as_str), Some(value), "{what}: {env:?}");
+        }
+    };
+    let cold = world.ccci(&["--recipe", "blog"]);
+    cold.assert(0, "pass");
+    assert_eq!(cold.record["canonical"]["promoted"], true, "{cold:#?}");
+    has_all("the canonical");
+    assert!(
+        world.abra.deployed_with().iter().all(|env| env["SMTP_HOST"] == "two.test"),
+        "also the base, which has no such key"
+    );
+    history::branch(
+        &world.path("git/blog.git"),
+        "good",
+        &asking("1.2.0+3", "run: echo good >> $content/log\n"),
+    );
+    // What the file says today holds for the tested commit; the known-good is what it was.
+    std::fs::write(world.path("values/blog/more.env"), "SMTP_HOST=three.test\nSMTP_USER=me\n").unwrap();
+    let before = world.abra.deployed_with().len();
+    world.quick(Some("good")).assert(0, "pass");
+    let hosts: Vec<String> =
+        world.abra.deployed_with()[before..].iter().map(|env| env["SMTP_HOST"].clone()).collect();
+    assert_eq!(hosts, ["two.test", "three.test"]);
+}
+
+#[test]
+fn a_file_of_lines_that_is_none_is_refused_with_its_line() {
+    let world = World::bringing(MANIFEST);
+    world.manifest(&format!("{MANIFEST}env_file: mail.env\n"));
+    for (text, words) in [
+        (None, "blog/mail.env: `env_file` names it, and there is no such file"),
+        (Some("# nothing\n"), "blog/mail.env: `env_file` names it, and it is empty"),
+        (Some("A=1\nhush hush\n"), "blog/mail.env: line 2: it is not `KEY=value`"),
+        (Some("A=1\nDOMAIN=hush\n"), "blog/mail.env: line 2: `DOMAIN` is set by ccci itself"),
+    ] {
+        if let Some(text) = text {
+            std::fs::write(world.path("recipes/blog/mail.env"), text).unwrap();
+        }
+        for words_of in [&["lint", "blog"][..], &["plan", "blog"], &["--recipe", "blog"]] {
+            let ran = world.ccci(words_of);
+            assert_eq!(ran.code, Some(2), "{text:?}: {ran:#?}");
+            assert!(ran.said().contains(words) && !ran.said().contains("hush"), "{text:?}: {}", ran.said());
+        }
+    }
+    std::fs::write(world.path("recipes/blog/mail.env"), "A=1\n").unwrap();
+    assert_eq!(world.ccci(&["lint", "blog"]).code, Some(0));
+}
