@@ -25,6 +25,9 @@ pub const CLIENT_SECRET: &str = "client_secret";
 /// See [`CLIENT_SECRET`].
 pub const USER_PASSWORD: &str = "user_password";
 
+/// The variable that a hook is given beside those of a check: the file for its lines, empty at first.
+pub const ENV_FILE: &str = "CCCI_ENV_FILE";
+
 /// One variable of a check's environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variable {

@@ -196,6 +196,16 @@ pub enum DeployError {
         /// The version under which the value comes.
         given: String,
     },
+    /// A hook of the recipe's author has failed, or has written what no env takes.
+    #[error("{}: {why}", hook.display())]
+    Hook {
+        /// The hook.
+        hook: PathBuf,
+        /// What went wrong.
+        why: String,
+        /// Whose fault that is.
+        blame: Blame,
+    },
     /// The app's env file cannot be read.
     #[error(transparent)]
     Env(#[from] EnvFileError),
@@ -243,6 +253,7 @@ impl DeployError {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Abra(error) => error.blame(),
+            Self::Hook { blame, .. } => *blame,
             Self::Env(EnvFileError::Path(_)) => Blame::Infrastructure,
             Self::Image(ImageError::Missing { .. })
             | Self::Name(_)

@@ -7,7 +7,7 @@ use ccci_core::names::RecipeName;
 use ccci_core::verdict::exit;
 
 use super::call::Call;
-use crate::run::overlay;
+use crate::run::overlay::{self, Own};
 use crate::run::room::RoomError;
 use crate::session::trouble::Trouble;
 
@@ -19,9 +19,9 @@ pub(super) fn lint(recipe: &str, call: Call<'_>, out: &mut dyn Write) -> Result<
 fn lint_in(recipes: &Path, recipe: &str, out: &mut dyn Write) -> Result<u8, Trouble> {
     let recipe: RecipeName = recipe.parse()?;
     let folder = recipes.join(recipe.as_str());
-    let (checks, problems) = overlay::inspect(&recipe, &folder).map_err(RoomError::from)?;
+    let (own, problems) = overlay::inspect(&recipe, &folder).map_err(RoomError::from)?;
     let (last, code) = match (problems.len(), overlay::absent(recipes, &recipe)) {
-        (0, None) => (format!("{recipe}: no findings; overlay checks: {}", checks.len()), exit::PASS),
+        (0, None) => (format!("{recipe}: no findings; {}", counted(&own)), exit::PASS),
         // A name that is nearly another's is a slip, and "no findings" for it would be a lie.
         (_, Some(absent)) if !absent.near.is_empty() => (format!("{recipe}: {absent}"), exit::USAGE),
         (_, Some(absent)) => (format!("{recipe}: {absent}"), exit::PASS),
@@ -32,6 +32,12 @@ fn lint_in(recipes: &Path, recipe: &str, out: &mut dyn Write) -> Result<u8, Trou
     // A reader that has seen enough (`| head`) is no error.
     out.write_all((lines.collect::<Vec<_>>().join("\n") + "\n").as_bytes()).ok();
     Ok(code)
+}
+
+/// How many checks there are, and how many hooks where there are any.
+fn counted(own: &Own) -> String {
+    let checks = format!("overlay checks: {}", own.checks.len());
+    if own.hooks.is_empty() { checks } else { format!("{checks}; hooks: {}", own.hooks.len()) }
 }
 
 #[cfg(test)]
@@ -80,7 +86,7 @@ mod tests {
         assert_eq!(code, 2);
         insta::assert_snapshot!(text, @r"
         blog/install/a.sh: it is not an executable file: `chmod +x` it, or let its name begin with `_` if it is not a check
-        blog/notes.txt: not a folder or file that ccci reads: checks go into install, upgrade or custom; names with a leading `_` are ignored
+        blog/notes.txt: not a folder or file that ccci reads: checks go into install, upgrade or custom, hooks into hooks; names with a leading `_` are ignored
         blog/install/b: it has no first line `#!…` and is no program: it cannot be started
         blog/install/c: its first line ends like a Windows file's (CRLF), so it cannot be started: save it with plain line ends
         blog/install/d: its first line names `/no/such/interpreter`, and there is no such program here

@@ -10,7 +10,7 @@ use ccci_core::stage::{CheckKind, StageName};
 use ccci_core::verdict::exit;
 
 use super::call::Call;
-use crate::run::overlay;
+use crate::run::overlay::{self, Hook, When};
 use crate::run::room::Room;
 use crate::session::trouble::Trouble;
 
@@ -34,6 +34,7 @@ pub(super) fn list_chosen(
     let note = overlay::absent(recipes, recipe).map(|absent| format!("{recipe}: {absent}\n"));
     // What cannot be written is told by whoever opened the stream.
     out.write_all(note.unwrap_or_default().as_bytes()).ok();
+    out.write_all(hook_lines(&room.hooks).concat().as_bytes()).ok();
     out.write_all(text(&chosen, skipped).as_bytes()).ok();
     Ok(exit::PASS)
 }
@@ -55,6 +56,16 @@ fn text<'a>(checks: &[FoundCheck], skipped: impl Fn(StageName) -> Option<&'a str
     let generic = checks.iter().filter(|c| c.kind == CheckKind::Generic).count();
     writeln!(text, "{} checks: {generic} generic, {} overlay", checks.len(), checks.len() - generic).ok();
     text
+}
+
+/// The hooks, as `ccci list` and `ccci plan` print them.
+pub(super) fn hook_lines(hooks: &[Hook]) -> Vec<String> {
+    let of = |when: When| hooks.iter().filter(move |hook| hook.when == when);
+    let lines = |when: When| {
+        let head = of(when).next().map(|_| format!("{}\n", when.words()));
+        head.into_iter().chain(of(when).map(|hook| format!("  hook     {}\n", hook.name)))
+    };
+    When::ALL.into_iter().flat_map(lines).collect()
 }
 
 /// One check, as `ccci list` and `ccci plan` print it.

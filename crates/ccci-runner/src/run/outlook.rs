@@ -6,6 +6,7 @@ use ccci_core::report::Reached;
 
 use super::course::Keeps;
 use super::observe::Search;
+use super::overlay::Hook;
 use super::reach;
 use super::room::Room;
 use crate::session::request::Target;
@@ -17,6 +18,8 @@ use crate::session::world::World;
 pub(crate) struct Outlook {
     pub(crate) plan: Plan,
     pub(crate) needs_provider: bool,
+    /// What runs before the deploys.
+    pub(crate) hooks: Vec<Hook>,
     /// What base and head reach outside of the app.
     pub(crate) reaches: Vec<Reached>,
     /// Why an enrolled recipe can keep no known-good here.
@@ -39,6 +42,7 @@ pub(crate) async fn outlook(target: &Target, room: Room, world: &World) -> Resul
     let enrolled = subject.room.is_enrolled(&target.recipe, world);
     Ok(Outlook {
         needs_provider: subject.room.provider.is_some(),
+        hooks: subject.room.hooks.clone(),
         reaches: reach::of(&plan, &subject, settings).await,
         nothing_kept: keeps.why_not().filter(|_| enrolled).map(str::to_owned),
         plan,

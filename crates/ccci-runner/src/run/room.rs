@@ -10,7 +10,7 @@ use ccci_core::stage::{CheckKind, StageName};
 use ccci_core::verdict::TroubleKind;
 
 use super::generic;
-use super::overlay::{self, OverlayCheck, OverlayError};
+use super::overlay::{self, Hook, OverlayCheck, OverlayError, Own};
 use crate::session::trouble::Classify;
 use crate::session::world::World;
 
@@ -28,6 +28,8 @@ pub(crate) struct Room {
     pub(crate) provider: Option<Manifest>,
     /// Its own checks.
     pub(crate) checks: Vec<OverlayCheck>,
+    /// What runs before its deploys.
+    pub(crate) hooks: Vec<Hook>,
     /// Files that go into every checkout: name there → where it is taken from.
     pub(crate) added: BTreeMap<String, PathBuf>,
 }
@@ -68,11 +70,11 @@ impl Room {
         }
         let provider =
             manifest.needs_provider().then(|| Manifest::load(&recipes.join(PROVIDER))).transpose()?;
-        let checks = overlay::discover(recipe, &folder, &manifest)?;
+        let Own { checks, hooks } = overlay::discover(recipe, &folder, &manifest)?;
         let file = folder.join(OVERLAY_FILE);
         let added =
             if file.is_file() { BTreeMap::from([(OVERLAY_FILE.to_owned(), file)]) } else { BTreeMap::new() };
-        Ok(Self { folder, manifest, provider, checks, added })
+        Ok(Self { folder, manifest, provider, checks, hooks, added })
     }
 
     /// The checks of one stage that run before its mutation, or after it.

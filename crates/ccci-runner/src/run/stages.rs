@@ -2,6 +2,7 @@
 
 mod base;
 mod env;
+mod hooks;
 mod look;
 
 use std::collections::BTreeMap;
@@ -317,6 +318,8 @@ impl<'a> Live<'a> {
     async fn apply(&mut self, stage: StageName, mode: &DeployMode) -> Result<deploy::Applied, DeployError> {
         let (app, side) = (self.subject.app.clone(), stage.row().after);
         let commit = self.commit(side).clone();
+        // First: whatever they do, the checkout is looked at after them.
+        self.hooks(stage).await?;
         let tree = app.bring_to(&commit).await?;
         self.write_env(stage)?;
         self.run.world.points.reach(Point::BeforeDeploy);
@@ -425,7 +428,17 @@ impl<'a> Live<'a> {
 
     /// The overlay checks of a stage that the plan has: those before its mutation, or those after it.
     fn overlay(&self, stage: StageName, before: bool) -> Vec<HarnessCheck> {
-        let bench = Arc::new(Bench {
+        let bench = Arc::new(self.bench(stage, before));
+        let planned = |check: &&OverlayCheck| {
+            self.plan.checks_of(stage, CheckKind::Overlay).any(|planned| planned.name == check.name)
+        };
+        let chosen = self.subject.room.of(stage.checked_as(), before).filter(planned);
+        chosen.map(|check| overlay::ready(check, &bench, &self.prober, &self.provided.ready)).collect()
+    }
+
+    /// What processes of the recipe's author run with.
+    fn bench(&self, stage: StageName, before: bool) -> Bench {
+        Bench {
             facts: self.facts(stage, before),
             run_dir: self.run.dir.clone(),
             exe: self.run.world.exe.clone(),
@@ -433,12 +446,7 @@ impl<'a> Live<'a> {
             docker_host: self.run.swarm.docker_host(),
             redactor: self.run.world.redactor.clone(),
             cancel: self.run.world.stop.run.clone(),
-        });
-        let planned = |check: &&OverlayCheck| {
-            self.plan.checks_of(stage, CheckKind::Overlay).any(|planned| planned.name == check.name)
-        };
-        let chosen = self.subject.room.of(stage.checked_as(), before).filter(planned);
-        chosen.map(|check| overlay::ready(check, &bench, &self.prober, &self.provided.ready)).collect()
+        }
     }
 
     /// What a check is told. Before the upgrade, what is deployed is still the base.

@@ -22,6 +22,7 @@ mod engine;
 mod fakes;
 mod health;
 mod history;
+mod hooks;
 mod library;
 mod mounts;
 mod promotion;

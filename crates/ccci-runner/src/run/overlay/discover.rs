@@ -9,12 +9,14 @@ use ccci_core::stage::{CheckName, StageName};
 use ccci_recipes::CompiledOverlay;
 
 use super::folder::{File, Folder};
-use super::{Form, OverlayCheck, Problem};
+use super::{Form, Hook, OverlayCheck, Own, Problem, When};
 
 /// The folder below a stage's with what runs before its mutation.
 const BEFORE: &str = "before";
 /// The file with checks in Rust.
 const OVERLAY: &str = "overlay.rs";
+/// The folder with what runs before deploys.
+const HOOKS: &str = "hooks";
 /// Files that are no checks but have a meaning.
 const KNOWN: &[&str] = &[manifest::FILE, OVERLAY, "compose.ccci.yml"];
 
@@ -24,8 +26,9 @@ pub(super) fn discover(
     folder: &Folder,
     manifest: &Manifest,
     compiled: Option<&CompiledOverlay>,
-) -> (Vec<OverlayCheck>, Vec<Problem>) {
-    let mut finder = Finder { recipe, folder, manifest, found: Vec::new(), problems: Vec::new() };
+) -> (Own, Vec<Problem>) {
+    let (found, hooks, problems) = (Vec::new(), Vec::new(), Vec::new());
+    let mut finder = Finder { recipe, folder, manifest, found, hooks, problems };
     finder.probes();
     finder.rust(compiled);
     for file in &folder.files {
@@ -49,6 +52,7 @@ struct Finder<'a> {
     folder: &'a Folder,
     manifest: &'a Manifest,
     found: Vec<Found>,
+    hooks: Vec<Hook>,
     problems: Vec<Problem>,
 }
 
@@ -116,6 +120,9 @@ impl Finder<'_> {
         let Some((stage, below)) = parts.split_first().filter(|(_, below)| !below.is_empty()) else {
             return self.problems.push(Problem::Unknown { path });
         };
+        if stage == HOOKS {
+            return self.hook(below, file.executable, path);
+        }
         let Ok(stage) = stage.parse::<StageName>() else {
             return self.problems.push(Problem::Unknown { path });
         };
@@ -126,6 +133,25 @@ impl Finder<'_> {
             return self.problems.push(Problem::NotExecutable { path });
         }
         self.executable(stage, below, path);
+    }
+
+    fn hook(&mut self, below: &[String], executable: bool, path: PathBuf) {
+        let when = |folder: &String| When::ALL.into_iter().find(|when| when.folder() == folder);
+        let (Some(when), [folder, last]) = (below.first().and_then(when), below) else {
+            return self.problems.push(Problem::HookFolder { path });
+        };
+        if !executable {
+            return self.problems.push(Problem::NotExecutable { path });
+        }
+        let stem = last.rsplit_once('.').map_or(last.as_str(), |(stem, _)| stem);
+        if let Err(why) = check_name(stem) {
+            return self.problems.push(Problem::Name { path, why });
+        }
+        let name = format!("{}::{HOOKS}::{folder}::{stem}", self.recipe);
+        if let Some(other) = self.hooks.iter().find(|hook| hook.name == name) {
+            return self.problems.push(Problem::Duplicate { path, other: other.path.clone(), name });
+        }
+        self.hooks.push(Hook { name, when, path, deadline: self.manifest.timeouts.check() });
     }
 
     fn executable(&mut self, stage: StageName, below: &[String], path: PathBuf) {
@@ -146,7 +172,7 @@ impl Finder<'_> {
     }
 
     /// Looks at all checks together and brings them into order.
-    fn finish(mut self) -> (Vec<OverlayCheck>, Vec<Problem>) {
+    fn finish(mut self) -> (Own, Vec<Problem>) {
         let mut seen: BTreeMap<&CheckName, &PathBuf> = BTreeMap::new();
         for (check, path) in &self.found {
             if let Some(other) = seen.insert(&check.name, path) {
@@ -165,6 +191,7 @@ impl Finder<'_> {
         let mut checks: Vec<OverlayCheck> = self.found.into_iter().map(|(check, _)| check).collect();
         // Stable: within a stage, what was found first stays first.
         checks.sort_by_key(|c| (c.stage, !c.before));
-        (checks, self.problems)
+        self.hooks.sort_by(|a, b| (a.when, &a.name).cmp(&(b.when, &b.name)));
+        (Own { checks, hooks: self.hooks }, self.problems)
     }
 }

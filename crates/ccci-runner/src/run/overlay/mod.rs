@@ -5,6 +5,7 @@
 
 mod discover;
 mod folder;
+mod hook;
 mod problem;
 mod run;
 
@@ -19,6 +20,7 @@ use ccci_core::stage::{CheckName, StageName};
 
 use super::values::Values;
 use folder::Folder;
+pub(crate) use hook::{Hook, When};
 pub(crate) use problem::Problem;
 pub(crate) use run::{Bench, ready};
 
@@ -37,6 +39,15 @@ pub(crate) struct OverlayCheck {
     pub(crate) deadline: Duration,
     /// The dependencies it needs.
     pub(crate) requires_deps: Vec<String>,
+}
+
+/// What a recipe's author has beside its manifest.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Own {
+    /// The checks, in the order in which they run.
+    pub(crate) checks: Vec<OverlayCheck>,
+    /// The hooks, likewise.
+    pub(crate) hooks: Vec<Hook>,
 }
 
 /// What an overlay check is.
@@ -76,41 +87,34 @@ fn and_more(recipe: &RecipeName, more: usize) -> String {
     }
 }
 
-/// Finds the checks of a recipe: by stage, what runs before the mutation first; then probes, Rust, executables.
+/// Finds hooks and checks of a recipe: by stage, what runs before the mutation first; then probes, Rust, executables.
 /// A recipe without a folder has none. Anything in the folder that cannot be understood is an error.
-pub(crate) fn discover(
-    recipe: &RecipeName,
-    folder: &Path,
-    manifest: &Manifest,
-) -> Result<Vec<OverlayCheck>, OverlayError> {
+pub(crate) fn discover(recipe: &RecipeName, folder: &Path, manifest: &Manifest) -> Result<Own, OverlayError> {
     let folder = read(folder)?;
     let compiled = ccci_recipes::overlay(recipe.as_str());
-    let (checks, problems) = discover::discover(recipe, &folder, manifest, compiled);
+    let (own, problems) = discover::discover(recipe, &folder, manifest, compiled);
     let more = problems.len().saturating_sub(1);
     match problems.into_iter().next() {
         Some(first) => Err(OverlayError::Problems { recipe: recipe.clone(), first: Box::new(first), more }),
-        None => Ok(checks),
+        None => Ok(own),
     }
 }
 
-/// What `ccci lint` looks at: the checks as far as they were understood, and everything that is wrong.
-pub(crate) fn inspect(
-    recipe: &RecipeName,
-    folder: &Path,
-) -> Result<(Vec<OverlayCheck>, Vec<Problem>), OverlayError> {
+/// What `ccci lint` looks at: hooks and checks as far as they were understood, and everything that is wrong.
+pub(crate) fn inspect(recipe: &RecipeName, folder: &Path) -> Result<(Own, Vec<Problem>), OverlayError> {
     let folder = read(folder)?;
     let compiled = ccci_recipes::overlay(recipe.as_str());
-    let (checks, mut problems) = match Manifest::load(&folder.path) {
+    let (own, mut problems) = match Manifest::load(&folder.path) {
         Ok(manifest) => {
-            let (checks, mut problems) = discover::discover(recipe, &folder, &manifest, compiled);
+            let (own, mut problems) = discover::discover(recipe, &folder, &manifest, compiled);
             problems.extend(Values::findings(&manifest, &folder.path).into_iter().map(Problem::Value));
-            (checks, problems)
+            (own, problems)
         }
         // Without its manifest, what the rest is measured by is not known: more findings would mislead.
-        Err(error) => (Vec::new(), vec![Problem::Manifest(error)]),
+        Err(error) => (Own::default(), vec![Problem::Manifest(error)]),
     };
     problems.extend(folder.bad_first_lines()?);
-    Ok((checks, problems))
+    Ok((own, problems))
 }
 
 /// That a recipe has no folder here, and which folder may have been meant. Any name could be a recipe's, so this is no

@@ -27,15 +27,17 @@ pub(crate) enum Problem {
     NotExecutable { path: PathBuf },
     #[error("{}: {why}", path.display())]
     Name { path: PathBuf, why: String },
-    #[error("{}: there are two checks of the name {name}, here and in {}", path.display(), other.display())]
+    #[error("{}: there are two of the name {name}, here and in {}", path.display(), other.display())]
     Duplicate { path: PathBuf, other: PathBuf, name: String },
     #[error("{}: nothing is deployed before the install stage, so nothing can run there", path.display())]
     BeforeInstall { path: PathBuf },
     #[error("{}: unknown folder `{folder}`: a stage's folder has executables and the folder `before`; names with a leading `_` are ignored", path.display())]
     Folder { path: PathBuf, folder: String },
+    #[error("{}: hooks are executables in hooks/before-deploy and hooks/before-upgrade, and those folders have no others in them", path.display())]
+    HookFolder { path: PathBuf },
     #[error("{}: the timeout of {check} is below one second", path.display())]
     NoTime { path: PathBuf, check: String },
-    #[error("{}: not a folder or file that ccci reads: checks go into install, upgrade or custom; names with a leading `_` are ignored", path.display())]
+    #[error("{}: not a folder or file that ccci reads: checks go into install, upgrade or custom, hooks into hooks; names with a leading `_` are ignored", path.display())]
     Unknown { path: PathBuf },
     #[error("{}: {check} requires {dep}, which recipe.yaml does not list under `deps`", path.display())]
     UndeclaredDep { path: PathBuf, check: String, dep: String },

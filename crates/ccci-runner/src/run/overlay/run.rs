@@ -10,7 +10,7 @@ use ccci_core::manifest::Probe;
 use ccci_core::names::RecipeName;
 use ccci_core::orphans;
 use ccci_core::secret::Redactor;
-use ccci_core::stage::{CheckKind, Outcome};
+use ccci_core::stage::{CheckKind, Outcome, StageName};
 use ccci_core::wait::CancellationToken;
 use ccci_recipes::{Facts, protocol};
 
@@ -20,7 +20,7 @@ use super::{Form, OverlayCheck};
 /// How much longer than the check's own deadline the harness waits: a process is first asked to end.
 const GRACE: Duration = Duration::from_secs(15);
 /// How many of a failed check's last lines are told.
-const LINES: usize = 20;
+pub(super) const LINES: usize = 20;
 
 /// What the checks of one stage run with.
 #[derive(Debug, Clone)]
@@ -81,8 +81,13 @@ pub(super) async fn start(check: &OverlayCheck, bench: &Bench) -> Outcome {
 }
 
 fn command(check: &OverlayCheck, bench: &Bench) -> Command {
-    let command = orphans::marked(of_form(check, bench), Some(&bench.run_dir));
-    let variables = bench.facts.variables(check.stage, check.name.as_str()).into_iter();
+    for_author(of_form(check, bench), bench, check.stage, check.name.as_str())
+}
+
+/// A process of a recipe's author, known to be the run's, that is told what the protocol has.
+pub(super) fn for_author(command: Command, bench: &Bench, stage: StageName, name: &str) -> Command {
+    let command = orphans::marked(command, Some(&bench.run_dir));
+    let variables = bench.facts.variables(stage, name).into_iter();
     variables
         .fold(command, |command, (name, value)| command.env(name, value))
         .docker_host(bench.docker_host.as_deref())
@@ -118,7 +123,7 @@ fn judge(output: &Output, form: &Form, log: &str) -> Outcome {
 
 /// The message of a failed check. Its last line comes first: that is where a program says what was wrong, and reports
 /// often show only one line.
-fn failure(output: &Output, log: &str) -> String {
+pub(super) fn failure(output: &Output, log: &str) -> String {
     let (tail, ending, count) = (output.tail(LINES), output.ending(), output.line_count());
     let Some(last) = tail.lines().last() else {
         return format!("{ending}, and it printed nothing: let it say what it expected and what it saw");
@@ -136,7 +141,7 @@ fn failure(output: &Output, log: &str) -> String {
 }
 
 /// Where what a check printed can be read.
-fn whereabouts(unlogged: u64, log: &str) -> String {
+pub(super) fn whereabouts(unlogged: u64, log: &str) -> String {
     match unlogged {
         0 => format!("all are in logs/{log}"),
         _ => format!(

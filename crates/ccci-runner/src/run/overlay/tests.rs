@@ -29,7 +29,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 fn look(dir: &tempfile::TempDir, compiled: Option<&CompiledOverlay>) -> (Vec<OverlayCheck>, Vec<String>) {
     let path = dir.path().join("blog");
     let manifest = Manifest::load(&path).unwrap();
-    let (checks, problems) =
+    let (Own { checks, .. }, problems) =
         discover::discover(&recipe(), &Folder::read(&path).unwrap(), &manifest, compiled);
     let root = format!("{}/", dir.path().display());
     (checks, problems.iter().map(|p| p.to_string().replace(&root, "")).collect())
@@ -114,11 +114,11 @@ fn whatever_cannot_be_understood_is_a_problem() {
         (&[("install/before/x.sh*", "")], "blog/install/before/x.sh: nothing is deployed before"),
         (
             &[("install/a.sh*", ""), ("install/a.py*", "")],
-            "blog/install/a.sh: there are two checks of the name blog::install::a, here and in blog/install/a.py",
+            "blog/install/a.sh: there are two of the name blog::install::a, here and in blog/install/a.py",
         ),
         (
             &[("recipe.yaml", "probes: {custom: {a: {http: {}}}}"), ("custom/a.sh*", "")],
-            "blog/custom/a.sh: there are two checks of the name blog::custom::a, here and in blog/recipe.yaml",
+            "blog/custom/a.sh: there are two of the name blog::custom::a, here and in blog/recipe.yaml",
         ),
         (
             &[("recipe.yaml", "skip: {upgrade: no migration}"), ("upgrade/a.sh*", "")],
@@ -372,7 +372,7 @@ fn a_copy_of_the_template_is_sound_and_shows_each_form() {
     let manifest = Manifest::load(&template).unwrap();
     let read = Folder::read(&template).unwrap();
     let compiled = ccci_recipes::overlay("_template").unwrap();
-    let (checks, found) = discover::discover(&recipe(), &read, &manifest, Some(compiled));
+    let (Own { checks, .. }, found) = discover::discover(&recipe(), &read, &manifest, Some(compiled));
     assert!(found.is_empty() && read.bad_first_lines().unwrap().is_empty(), "{found:?}");
     let has = |form: fn(&Form) -> bool| checks.iter().any(|c| form(&c.form));
     assert!(has(|f| matches!(f, Form::Rust)) && has(|f| matches!(f, Form::Executable(_))));

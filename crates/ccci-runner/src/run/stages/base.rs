@@ -128,7 +128,7 @@ impl Of {
 impl Live<'_> {
     /// Of whom the checks of a stage speak after this mutation.
     pub(super) fn spoken_of(&self, stage: StageName, mutation: &Mutation) -> Of {
-        if !stage.brings_up() {
+        if !stage.brings_up() || mutation.is_the_authors() {
             Of::Change
         } else if self.on_known_good {
             Of::KnownGood

@@ -31,11 +31,11 @@ impl Live<'_> {
             }
             Some(mut env) => {
                 self.grow(&mut env, &fresh, &|text| self.run.world.say(text))?;
-                if self.on_known_good {
-                    // What the server and the recipe's author set today holds for the tested commit.
-                    for (key, value) in self.subject.values(&self.run.world.settings, &brought) {
-                        env.set(&key, &value)?;
-                    }
+                // What is brought holds, and where the env was kept, what the server and the recipe's author set today.
+                let today =
+                    self.on_known_good.then(|| self.subject.values(&self.run.world.settings, &brought));
+                for (key, value) in today.as_ref().unwrap_or(&brought) {
+                    env.set(key, value)?;
                 }
                 env.extend_compose_files(checkout, &files)?;
                 env
