@@ -1,11 +1,13 @@
 //! The API of Docs as its pages use it: a session from a real login, and answers that can be told.
 
 use ccci_core::secret::Secret;
+use ccci_sso::browser::Session;
 use reqwest::header::{CONTENT_TYPE, COOKIE, LOCATION, ORIGIN, REFERER};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, RequestBuilder, Url};
 use serde_json::{Value, json};
 
+use crate::ContextError;
 use crate::prelude::*;
 
 /// Where a login begins.
@@ -118,7 +120,18 @@ impl Docs {
     /// Logs the realm's user in as a browser does, and sees that the app knows of it: Docs sends people back to its
     /// front page also after a login that it did not accept.
     pub(super) async fn login(context: &Context) -> Result<Self, Stop> {
-        let mut session = match context.login(LOGIN).await {
+        let docs = Self::entered(context, context.login(LOGIN).await).await?;
+        context.save(KEPT, &json!([docs.cookies.expose(), docs.csrf.expose()]).to_string())?;
+        Ok(docs)
+    }
+
+    /// The same for the realm's second user.
+    pub(super) async fn login_other(context: &Context) -> Result<Self, Stop> {
+        Self::entered(context, context.login_other(LOGIN).await).await
+    }
+
+    async fn entered(context: &Context, session: Result<Session, ContextError>) -> Result<Self, Stop> {
+        let mut session = match session {
             Ok(session) => session,
             Err(why) => return Err(Stop::fail(format!("{why}{}", last_error(context).await))),
         };
@@ -139,7 +152,6 @@ impl Docs {
         let cookies = session.cookie_header(&Url::parse(&context.url("/"))?).ok_or_else(|| none(SESSION))?;
         session.cookie(SESSION).ok_or_else(|| none(SESSION))?;
         let csrf = session.cookie(CSRF).ok_or_else(|| none(CSRF))?;
-        context.save(KEPT, &json!([cookies.expose(), csrf.expose()]).to_string())?;
         Ok(Self::with(context, cookies, csrf))
     }
 

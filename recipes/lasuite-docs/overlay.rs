@@ -29,6 +29,8 @@ pub fn checks(set: &mut Checks) {
     set.check(Stage::Custom, "attachment-needs-a-login", keeps::an_attachment_needs_a_login)
         .requires_deps(["keycloak"]);
     set.check(Stage::Custom, "edits-are-shared", together::edits_are_shared).requires_deps(["keycloak"]);
+    set.check(Stage::Custom, "foreign-documents-are-closed", together::foreign_documents_are_closed)
+        .requires_deps(["keycloak"]);
     set.check(Stage::Custom, "foreign-rooms-are-closed", together::foreign_rooms_are_closed)
         .requires_deps(["keycloak"]);
     set.check(Stage::Custom, "titles-are-indexed", together::titles_are_indexed).requires_deps(["keycloak"]);

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use ccci_core::wait::{self, Bounds, CancellationToken, Look};
 
+use reqwest::Method;
+use serde_json::json;
+
 use super::api::{self, Docs};
 use super::room::{self, Knock, Room};
 use crate::prelude::*;
@@ -33,6 +36,31 @@ async fn enter(context: &Context, docs: &Docs, id: &str) -> Result<Box<Room>, St
              COLLABORATION_BACKEND_BASE_URL"
         ))),
     }
+}
+
+/// What belongs to another user is closed: to read, to change, and its room; and is nothing of the reader's own list.
+pub(super) async fn foreign_documents_are_closed(context: Context) -> Checked {
+    let (docs, other) = (Docs::open(&context).await?, Docs::login_other(&context).await?);
+    let made = other.create("Somebody else's").await?;
+    let (id, path) = (api::id(&made), api::document(api::id(&made)));
+    // That the way is open to its owner: else every refusal below would prove nothing.
+    other.get(&path).await?.expect(200, "its owner cannot read a document; look at the service `backend`")?;
+    enter(&context, &other, id).await?;
+    let hint = "a document of another user must be closed; look at the service `backend`";
+    for answer in
+        [docs.get(&path).await?, docs.send(Method::PATCH, &path, &json!({"title": "Mine now"})).await?]
+    {
+        let (asked, seen) = (&answer.asked, answer.status);
+        ensure!(matches!(seen, 403 | 404), "{asked} gives {seen} to somebody else, not 403 or 404; {hint}");
+    }
+    if let Knock::In(_) = room::knock(&context, Some(&docs), id).await? {
+        return Err(Stop::fail(format!(
+            "somebody else is let into the room of document {id}: look at `y-provider`"
+        )));
+    }
+    let still = other.get(&path).await?.json(200, hint)?;
+    ensure!(still["title"] == "Somebody else's", "the title was changed by another user: {}", still["title"]);
+    Ok(())
 }
 
 /// A room opens for those who may see its document, and for nobody else.

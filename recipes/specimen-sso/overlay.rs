@@ -2,6 +2,7 @@
 //! know who they are, also after an upgrade.
 
 use ccci_sso::browser::Page;
+use ccci_sso::{Audience, Claims};
 
 use crate::prelude::*;
 
@@ -10,6 +11,10 @@ pub fn checks(set: &mut Checks) {
     set.check(Stage::Install, "nobody-without-a-login", nobody_is_known);
     set.check(Stage::Install, "login", a_login_ends_at_the_app).requires_deps(["keycloak"]);
     set.check(Stage::Upgrade, "nobody-without-a-login", nobody_is_known);
+    set.check(Stage::Custom, "tokens-say-who-and-for-whom", tokens_say_who_and_for_whom)
+        .requires_deps(["keycloak"]);
+    set.check(Stage::Custom, "somebody-else-is-somebody-else", somebody_else_is_somebody_else)
+        .requires_deps(["keycloak"]);
     set.check(Stage::Upgrade, "login", a_login_ends_at_the_app).requires_deps(["keycloak"]);
 }
 
@@ -33,6 +38,46 @@ async fn a_login_ends_at_the_app(context: Context) -> Checked {
     ensure!(me.status == 200, "/me gives {} after the login, not 200", me.status);
     let said = email_of(&me)?;
     ensure!(said.as_deref() == Some(email.as_str()), "/me names {said:?} after the login of {email}");
+    Ok(())
+}
+
+/// Audience, groups and roles are in the tokens of the first user; the second has neither group nor role.
+async fn tokens_say_who_and_for_whom(context: Context) -> Checked {
+    let sso = context.sso()?;
+    let issuer = sso.discover().await?;
+    let api = format!("{}-api", sso.client.id);
+    for (user, groups, roles) in [(&sso.user, &["editors"][..], &["librarian"][..]), (&sso.other, &[], &[])] {
+        let tokens = issuer.password_grant(&sso.client, user).await?;
+        let claims = issuer.verify(&tokens.access, Audience::Contains(&api)).await?;
+        let name = &user.name;
+        ensure!(
+            claims.text("email") == Some(&user.email),
+            "the token of {name} is not theirs: {:?}",
+            claims.text("email")
+        );
+        let (in_groups, has_roles) = (list(&claims, "groups"), list(&claims, "roles"));
+        ensure!(in_groups == groups, "`groups` of {name} has {in_groups:?}, not {groups:?}");
+        ensure!(has_roles == roles, "`roles` of {name} has {has_roles:?}, not {roles:?}");
+    }
+    Ok(())
+}
+
+/// A claim that is a list of texts; empty where there is none.
+fn list<'a>(claims: &'a Claims, name: &str) -> Vec<&'a str> {
+    let all = claims.get(name).and_then(|claim| claim.as_array());
+    all.into_iter().flatten().filter_map(|one| one.as_str()).collect()
+}
+
+async fn somebody_else_is_somebody_else(context: Context) -> Checked {
+    let sso = context.sso()?;
+    let mut session = context.login_other("/login").await?;
+    let said = email_of(&session.ask("/me").await?)?;
+    ensure!(
+        said.as_deref() == Some(sso.other.email.as_str()),
+        "/me names {said:?} after the login of {}",
+        sso.other.email
+    );
+    ensure!(sso.other.email != sso.user.email, "the realm's users have one address");
     Ok(())
 }
 

@@ -183,6 +183,12 @@ impl Context {
     pub async fn login(&self, path: &str) -> Result<Session, ContextError> {
         Ok(self.sso()?.login(&self.url(path)).await?)
     }
+
+    /// The same for the realm's second user, to whom nothing of the first one's belongs.
+    pub async fn login_other(&self, path: &str) -> Result<Session, ContextError> {
+        let sso = self.sso()?;
+        Ok(sso.login_as(&sso.other, &self.url(path)).await?)
+    }
 }
 
 /// The output of a command that ended with 0. An empty answer of one that failed must not pass for data.
@@ -270,9 +276,11 @@ mod tests {
         context.facts.sso = Some(crate::protocol::tests::sso(dir.path()));
         atomic::write_private(&dir.path().join("client_secret"), b"hidden-one").unwrap();
         atomic::write_private(&dir.path().join("user_password"), b"hidden-two").unwrap();
+        atomic::write_private(&dir.path().join("other_password"), b"hidden-three").unwrap();
         let sso = context.sso().unwrap();
         assert_eq!((sso.client.id.as_str(), sso.client.secret.expose()), ("custom-html", "hidden-one"));
         assert_eq!((sso.user.name.as_str(), sso.user.password.expose()), ("tester", "hidden-two"));
+        assert_eq!((sso.other.name.as_str(), sso.other.password.expose()), ("stranger", "hidden-three"));
         assert!(!format!("{sso:?}").contains("hidden"));
     }
 

@@ -24,6 +24,8 @@ pub const NOT_HERE: u8 = 70;
 pub const CLIENT_SECRET: &str = "client_secret";
 /// See [`CLIENT_SECRET`].
 pub const USER_PASSWORD: &str = "user_password";
+/// See [`CLIENT_SECRET`].
+pub const OTHER_PASSWORD: &str = "other_password";
 
 /// The variable that a hook is given beside those of a check: the file for its lines, empty at first.
 pub const ENV_FILE: &str = "CCCI_ENV_FILE";
@@ -81,7 +83,13 @@ pub const VARIABLES: &[Variable] = &[
     variable("CCCI_SSO_CLIENT_ID", SSO, "the id of the app's client"),
     variable("CCCI_SSO_USER", SSO, "the name of the user who can log in"),
     variable("CCCI_SSO_EMAIL", SSO, "the user's e-mail address"),
-    variable("CCCI_SSO_DIR", SSO, "a directory with the files `client_secret` and `user_password`"),
+    variable("CCCI_SSO_OTHER_USER", SSO, "the name of a second user, in no group and without a role"),
+    variable("CCCI_SSO_OTHER_EMAIL", SSO, "the second user's e-mail address"),
+    variable(
+        "CCCI_SSO_DIR",
+        SSO,
+        "a directory with the files `client_secret`, `user_password` and `other_password`",
+    ),
 ];
 
 /// The variables as a Markdown table, as it stands in `docs/recipes.md`.
@@ -157,7 +165,11 @@ pub struct SsoFacts {
     pub user: String,
     /// The user's e-mail address.
     pub email: String,
-    /// The directory with [`CLIENT_SECRET`] and [`USER_PASSWORD`].
+    /// The second user's name.
+    pub other_user: String,
+    /// The second user's e-mail address.
+    pub other_email: String,
+    /// The directory with [`CLIENT_SECRET`], [`USER_PASSWORD`] and [`OTHER_PASSWORD`].
     pub dir: PathBuf,
 }
 
@@ -198,6 +210,8 @@ impl Facts {
             sso(|s| s.client_id.clone().into()),
             sso(|s| s.user.clone().into()),
             sso(|s| s.email.clone().into()),
+            sso(|s| s.other_user.clone().into()),
+            sso(|s| s.other_email.clone().into()),
             sso(|s| s.dir.clone().into_os_string()),
         ];
         VARIABLES.iter().zip(all).filter_map(|(v, value)| value.map(|value| (v.name, value))).collect()
@@ -241,6 +255,8 @@ impl SsoFacts {
             client_id: text("CCCI_SSO_CLIENT_ID")?,
             user: text("CCCI_SSO_USER")?,
             email: text("CCCI_SSO_EMAIL")?,
+            other_user: text("CCCI_SSO_OTHER_USER")?,
+            other_email: text("CCCI_SSO_OTHER_EMAIL")?,
             dir: text("CCCI_SSO_DIR")?.into(),
         })
     }
@@ -265,6 +281,8 @@ pub(crate) mod tests {
             client_id: "custom-html".into(),
             user: "tester".into(),
             email: "tester-0a1b2c@example.org".into(),
+            other_user: "stranger".into(),
+            other_email: "stranger-0a1b2c@example.org".into(),
             dir: dir.to_owned(),
         }
     }

@@ -5,9 +5,9 @@ use ccci_core::secret::Secret;
 use ccci_sso::browser::{self, Login, LoginError, Session};
 use ccci_sso::{Client, Issuer, Net, OidcError, User};
 
-use crate::protocol::{CLIENT_SECRET, Facts, SsoFacts, USER_PASSWORD};
+use crate::protocol::{CLIENT_SECRET, Facts, OTHER_PASSWORD, SsoFacts, USER_PASSWORD};
 
-/// Single sign-on of one run: its realm with one client, which is the app, and one user.
+/// Single sign-on of one run: its realm with one client, which is the app, and two users.
 #[derive(Debug, Clone)]
 pub struct Sso {
     /// The realm's name.
@@ -20,6 +20,8 @@ pub struct Sso {
     pub client: Client,
     /// The user who can log in.
     pub user: User,
+    /// Somebody else, in no group and without a role.
+    pub other: User,
     net: Net,
 }
 
@@ -37,6 +39,11 @@ impl Sso {
             provider: sso.provider.clone(),
             client: Client { id: sso.client_id.clone(), secret: secret(CLIENT_SECRET)? },
             user: User { name: sso.user.clone(), email: sso.email.clone(), password: secret(USER_PASSWORD)? },
+            other: User {
+                name: sso.other_user.clone(),
+                email: sso.other_email.clone(),
+                password: secret(OTHER_PASSWORD)?,
+            },
             net,
         })
     }
@@ -48,8 +55,12 @@ impl Sso {
 
     /// Logs the user in as a browser does, from this address of the app: redirects, cookies, Keycloak's form, and back.
     pub async fn login(&self, start: &str) -> Result<Session, LoginError> {
-        let login = Login { start, issuer: &self.issuer, user: &self.user, also: &[] };
-        browser::login(&self.net, &login).await
+        self.login_as(&self.user, start).await
+    }
+
+    /// The same for one of the realm's users.
+    pub async fn login_as(&self, user: &User, start: &str) -> Result<Session, LoginError> {
+        browser::login(&self.net, &Login { start, issuer: &self.issuer, user, also: &[] }).await
     }
 
     /// How servers are reached, for a check that asks Keycloak by itself.

@@ -129,6 +129,29 @@ pub(crate) struct ClientWire<'a> {
     pub(crate) standard_flow_enabled: bool,
     pub(crate) direct_access_grants_enabled: bool,
     pub(crate) attributes: BTreeMap<&'static str, &'static str>,
+    pub(crate) protocol_mappers: Vec<MapperWire<'a>>,
+}
+
+/// What a token says of its user, or of whom it is for, as Keycloak wants it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MapperWire<'a> {
+    pub(crate) name: String,
+    pub(crate) protocol: &'static str,
+    pub(crate) protocol_mapper: &'static str,
+    pub(crate) config: BTreeMap<&'static str, &'a str>,
+}
+
+/// A group, as Keycloak wants it.
+#[derive(Serialize)]
+pub(crate) struct GroupWire<'a> {
+    pub(crate) name: &'a str,
+}
+
+/// A realm's own roles, as Keycloak wants them.
+#[derive(Serialize)]
+pub(crate) struct RolesWire<'a> {
+    pub(crate) realm: Vec<GroupWire<'a>>,
 }
 
 /// A user, as Keycloak wants it.
@@ -143,6 +166,9 @@ pub(crate) struct UserWire<'a> {
     pub(crate) email_verified: bool,
     pub(crate) enabled: bool,
     pub(crate) credentials: [CredentialWire<'a>; 1],
+    /// Paths of groups, from `/`.
+    pub(crate) groups: Vec<String>,
+    pub(crate) realm_roles: &'a [String],
 }
 
 /// A password, as Keycloak wants it.
@@ -163,7 +189,12 @@ pub(crate) struct RealmWire<'a> {
     pub(crate) default_signature_algorithm: &'static str,
     pub(crate) attributes: BTreeMap<&'static str, &'a str>,
     pub(crate) clients: [ClientWire<'a>; 1],
-    pub(crate) users: [UserWire<'a>; 1],
+    pub(crate) users: [UserWire<'a>; 2],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) groups: Vec<GroupWire<'a>>,
+    // A realm without roles of its own is left to make its usual ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) roles: Option<RolesWire<'a>>,
 }
 
 #[derive(Deserialize)]

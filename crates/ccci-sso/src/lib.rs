@@ -1,4 +1,4 @@
-//! Keycloak for test runs: a realm per run with one client and one user, and proofs that a login through it works.
+//! Keycloak for test runs: a realm per run with one client and two users, and proofs that a login through it works.
 //!
 //! [`Keycloak`] is the door to the admin API. A [`Realm`] is created, used and closed; [`reap::Survey`] finds what
 //! dead runs left. [`Issuer`] holds the proofs of OpenID Connect (discovery, password grant, signed tokens), and

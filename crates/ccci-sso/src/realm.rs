@@ -1,16 +1,18 @@
-//! The life of one run's realm: created with its client and user in one request, used, closed.
+//! The life of one run's realm: created with its client and users in one request, used, closed.
 //!
 //! The realm's name follows from recipe and run, so a caller can write it down before anything is made. What a
 //! create whose answer was lost left behind goes with [`Realm::sweep`], which looks at the stamp first.
 
-use std::collections::BTreeMap;
+mod import;
+
 use std::fmt;
 
 use ccci_core::names::{RecipeName, RunId};
 use ccci_core::secret::{Redactor, Secret};
 
-use crate::admin::{AdminError, ClientWire, CredentialWire, Keycloak, RealmWire, UserWire};
+use crate::admin::{AdminError, Keycloak};
 use crate::name::{Mark, RealmName, Stamp, StateId};
+use import::{People, realm_wire};
 
 /// What a realm is to have.
 #[derive(Debug, Clone)]
@@ -25,6 +27,12 @@ pub struct RealmSpec {
     pub redirect_uris: Vec<String>,
     /// Origins from which a page's script may ask Keycloak.
     pub web_origins: Vec<String>,
+    /// Whom tokens are for (`aud`), beside whom they name anyway.
+    pub audience: Vec<String>,
+    /// Groups that the first user is in: the claim `groups`.
+    pub groups: Vec<String>,
+    /// Roles that the first user has: the claim `roles`.
+    pub roles: Vec<String>,
     /// Whether Keycloak refuses a login without a PKCE challenge (S256).
     pub pkce: bool,
 }
@@ -39,6 +47,9 @@ impl RealmSpec {
             state: state.clone(),
             redirect_uris: vec![format!("{origin}/*")],
             web_origins: vec![origin.to_owned()],
+            audience: Vec::new(),
+            groups: Vec::new(),
+            roles: Vec::new(),
             pkce: false,
         }
     }
@@ -105,7 +116,7 @@ pub enum RealmError {
     },
 }
 
-/// A realm with one client and one user.
+/// A realm with one client and two users.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Realm {
@@ -117,10 +128,12 @@ pub struct Realm {
     pub client: Client,
     /// The user who logs in.
     pub user: User,
+    /// Somebody else, in no group and without a role: what is the first one's must be closed to them.
+    pub other: User,
 }
 
 impl Realm {
-    /// Makes the realm with client and user by one import.
+    /// Makes the realm with client and users by one import.
     ///
     /// After an error that [is open](AdminError::is_open) the realm may exist: [`Realm::sweep`] removes it.
     ///
@@ -129,20 +142,15 @@ impl Realm {
     pub async fn create(keycloak: &Keycloak, spec: &RealmSpec) -> Result<Self, RealmError> {
         let name = spec.name();
         let client = Client { id: spec.recipe.to_string(), secret: draw(keycloak.redactor())? };
-        let email = address_of("tester", &name);
-        let user = User { name: "tester".to_owned(), email, password: draw(keycloak.redactor())? };
+        let (user, other) = (somebody("tester", &name, keycloak)?, somebody("stranger", &name, keycloak)?);
         let stamp = spec.stamp();
-        let import = RealmWire {
-            realm: name.to_string(),
-            enabled: true,
-            default_signature_algorithm: "RS256",
-            attributes: stamp.attributes(),
-            clients: [client_wire(spec, &client)],
-            users: [user_wire(&user)],
-        };
-        keycloak.import(&name, &import).await.map_err(|source| admin(&name, "created", source))?;
+        let people = People { client: &client, user: &user, other: &other };
+        keycloak
+            .import(&name, &realm_wire(spec, &people, &stamp))
+            .await
+            .map_err(|source| admin(&name, "created", source))?;
         tracing::debug!(realm = %name, "realm created");
-        Ok(Self { issuer: keycloak.issuer(&name), name, client, user })
+        Ok(Self { issuer: keycloak.issuer(&name), name, client, user, other })
     }
 
     /// Removes the realm. Closing twice does no harm.
@@ -180,6 +188,11 @@ fn admin(realm: &RealmName, done: &'static str, source: AdminError) -> RealmErro
     RealmError::Admin { realm: realm.clone(), done, source: Box::new(source) }
 }
 
+fn somebody(name: &str, realm: &RealmName, keycloak: &Keycloak) -> Result<User, RealmError> {
+    let (email, password) = (address_of(name, realm), draw(keycloak.redactor())?);
+    Ok(User { name: name.to_owned(), email, password })
+}
+
 /// An address of a user in a realm. Only the run is in it: a recipe's name may hold what a mail address may not.
 fn address_of(user: &str, realm: &RealmName) -> String {
     format!("{user}-{}@example.org", realm.run())
@@ -195,35 +208,4 @@ fn draw(redactor: &Redactor) -> Result<Secret, RealmError> {
     let secret = Secret::new(format!("{:032x}{:032x}", half()?, half()?));
     redactor.learn(&secret);
     Ok(secret)
-}
-
-fn client_wire<'a>(spec: &'a RealmSpec, client: &'a Client) -> ClientWire<'a> {
-    let mut attributes = BTreeMap::from([("post.logout.redirect.uris", "+")]);
-    if spec.pkce {
-        attributes.insert("pkce.code.challenge.method", "S256");
-    }
-    ClientWire {
-        client_id: &client.id,
-        secret: client.secret.expose(),
-        redirect_uris: &spec.redirect_uris,
-        web_origins: &spec.web_origins,
-        protocol: "openid-connect",
-        enabled: true,
-        public_client: false,
-        standard_flow_enabled: true,
-        direct_access_grants_enabled: true,
-        attributes,
-    }
-}
-
-fn user_wire(user: &User) -> UserWire<'_> {
-    UserWire {
-        username: &user.name,
-        email: &user.email,
-        first_name: "Test",
-        last_name: "User",
-        email_verified: true,
-        enabled: true,
-        credentials: [CredentialWire { r#type: "password", value: user.password.expose(), temporary: false }],
-    }
 }

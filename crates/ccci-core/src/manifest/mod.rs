@@ -23,8 +23,8 @@ pub use lines::{BadLine, env_lines};
 pub use probe::{CommandProbe, HttpProbe, Probe, TcpProbe};
 pub use source::ValueFile;
 pub use sso::{
-    REALM_VALUES, RealmSecret, RealmValue, RedirectPath, SecretName, Sso, Template,
-    table as realm_values_table,
+    GrantName, Origin, REALM_VALUES, RealmSecret, RealmValue, RedirectPath, SecretName, Sso, Template,
+    TokenAudience, table as realm_values_table,
 };
 
 use crate::atomic::{self, PathError};

@@ -15,8 +15,18 @@ use crate::yaml::Checked;
 pub struct Sso {
     /// Paths of the app to which a login may return; `*` at the end stands for anything.
     pub redirect: Vec<RedirectPath>,
+    /// Origins beside the app's own to whose `redirect` paths a login may return.
+    pub origins: Vec<Origin>,
     /// Whether a login without a PKCE challenge is refused.
     pub pkce: bool,
+    /// Whom tokens are for (`aud`), beside whom they name anyway.
+    pub audience: Vec<TokenAudience>,
+    /// Groups of the realm, which the first user is in; a token has them as `groups`.
+    #[serde(deserialize_with = "field::unique_list")]
+    pub groups: Vec<GrantName>,
+    /// Roles of the realm, which the first user has; a token has them as `roles`.
+    #[serde(deserialize_with = "field::unique_list")]
+    pub roles: Vec<GrantName>,
     /// Lines of the app's `.env`.
     #[serde(deserialize_with = "field::unique_map")]
     pub env: BTreeMap<EnvKey, Template>,
@@ -28,7 +38,16 @@ pub struct Sso {
 impl Default for Sso {
     fn default() -> Self {
         let anywhere = RedirectPath("/*".to_owned());
-        Self { redirect: vec![anywhere], pkce: false, env: BTreeMap::new(), secrets: BTreeMap::new() }
+        Self {
+            redirect: vec![anywhere],
+            origins: Vec::new(),
+            pkce: false,
+            audience: Vec::new(),
+            groups: Vec::new(),
+            roles: Vec::new(),
+            env: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+        }
     }
 }
 
@@ -67,6 +86,8 @@ pub enum RealmValue {
     Email,
     /// `https://` and the app's own domain.
     Origin,
+    /// The app's own domain.
+    Domain,
 }
 
 /// Every value with its name in braces, in the order of the documentation.
@@ -87,6 +108,7 @@ pub const REALM_VALUES: &[(&str, RealmValue, &str)] = &[
     ("user", RealmValue::User, "the name of the realm's user"),
     ("email", RealmValue::Email, "the user's e-mail address"),
     ("origin", RealmValue::Origin, "`https://` and the app's own domain"),
+    ("domain", RealmValue::Domain, "the app's own domain"),
 ];
 
 /// The values as a Markdown table, as it stands in `docs/recipes.md`.
@@ -138,6 +160,32 @@ impl Template {
     }
 }
 
+impl Template {
+    /// One that has none but these values.
+    fn only(text: String, known: &[RealmValue]) -> Result<Self, String> {
+        let template = Self::try_from(text)?;
+        let other = template.0.iter().find_map(|piece| match piece {
+            Piece::Value(value) => (!known.contains(value)).then_some(*value),
+            Piece::Text(_) => None,
+        });
+        match other {
+            None => Ok(template),
+            Some(other) => {
+                let names = |wanted: &dyn Fn(RealmValue) -> bool| -> Vec<String> {
+                    let all = REALM_VALUES.iter().filter(|(_, value, _)| wanted(*value));
+                    all.map(|(name, ..)| format!("`{{{name}}}`")).collect()
+                };
+                let (other, known) = (names(&|value| value == other), names(&|value| known.contains(&value)));
+                Err(format!(
+                    "{} is not known yet where this is needed; here may stand {}",
+                    other.join(""),
+                    known.join(", ")
+                ))
+            }
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Template {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         source.deserialize_str(Checked("a text", Self::try_from))
@@ -177,6 +225,76 @@ impl fmt::Display for Template {
 impl From<Template> for String {
     fn from(template: Template) -> Self {
         template.to_string()
+    }
+}
+
+/// A template of what is known before there is a realm.
+macro_rules! early {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $known:expr, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+        #[serde(into = "String")]
+        pub struct $type(Template);
+
+        impl $type {
+            /// The text, with each name replaced by what `value` gives for it.
+            pub fn fill(&self, value: impl Fn(RealmValue) -> String) -> String {
+                self.0.fill(value)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+                source.deserialize_str(Checked($what, |text: String| {
+                    let template = Template::only(text.clone(), $known)?;
+                    let check: fn(&str) -> bool = $check;
+                    // Any app's domain has the form of this one.
+                    if check(&template.fill(|_| "a.example.org".to_owned())) {
+                        Ok(Self(template))
+                    } else {
+                        Err(format!("`{text}` is not {}", $what))
+                    }
+                }))
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(value: $type) -> Self {
+                value.0.to_string()
+            }
+        }
+    };
+}
+
+early! {
+    /// An origin: scheme and host, with a port or without. Its host may be made with `{domain}`.
+    Origin, "an origin (`https://www.{domain}`)", &[RealmValue::Domain], |text| {
+        let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+        let (name, port) = host.split_once(':').unwrap_or((host, "443"));
+        let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c);
+        !name.is_empty() && name.chars().all(letters) && port.parse::<u16>().is_ok()
+    }
+}
+
+early! {
+    /// Whom a token is for: the client's id, an address, any word.
+    TokenAudience, "an audience", &[RealmValue::ClientId, RealmValue::Origin, RealmValue::Domain], |text| {
+        !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+    }
+}
+
+field::text! {
+    /// The name of a group or a role.
+    GrantName, |text| {
+        let letters = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let fine = !text.is_empty() && text.len() <= 60 && text.chars().all(letters);
+        if fine { Ok(()) } else { Err(format!("`{text}` is not the name of a group or a role: letters, digits, `-`, `_` and `.`")) }
+    }
+}
+
+impl fmt::Display for GrantName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -76,6 +76,17 @@ fn bad_input_is_refused_with_line_and_column() {
         ("sso: {pkce: true}", "recipe.yaml: ", "add `deps: [keycloak]`"),
         ("sso: {redirect: ['/a*b']}", "recipe.yaml:1:18: ", "at its end only"),
         ("sso: {redirect: ['/a#b']}", "recipe.yaml:1:18: ", "not a path of the app"),
+        ("sso: {origins: ['https://a/b']}", "recipe.yaml:1:17: ", "`https://a/b` is not an origin"),
+        ("sso: {origins: ['ftp://a.example']}", "recipe.yaml:1:17: ", "not an origin"),
+        ("sso: {origins: ['https://{issuer}']}", "recipe.yaml:1:17: ", "`{issuer}` is not known yet"),
+        ("sso: {audience: ['two words']}", "recipe.yaml:1:18: ", "not an audience"),
+        (
+            "sso: {audience: ['{token_endpoint}']}",
+            "recipe.yaml:1:18: ",
+            "here may stand `{client_id}`, `{origin}`, `{domain}`",
+        ),
+        ("sso: {groups: ['/a']}", "recipe.yaml:1:16: ", "not the name of a group or a role"),
+        ("sso: {roles: [a, a]}", "recipe.yaml:1:", "`a` stands twice"),
         ("sso: {env: {A: '{secret}'}}", "recipe.yaml:1:16: ", "`{secret}` is nothing that a realm has"),
         ("sso: {secrets: {a: token}}", "recipe.yaml:1:20: ", "`token` is no secret of a realm"),
         ("health: {page: false}", "recipe.yaml: ", "no `ready` probe says what it serves instead"),
@@ -116,6 +127,17 @@ fn bad_input_is_refused_with_line_and_column() {
         .map(|(text, place, words, error)| format!("{text:?}: {error:?}, not {place:?} … {words:?}"))
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn origins_and_audiences_are_filled_with_what_is_known_early() {
+    let text = "{deps: [keycloak], sso: {origins: ['https://www.{domain}', 'http://localhost:4180'], audience: ['{client_id}', '{origin}/api', account]}}";
+    let sso = parse(text).unwrap().sso;
+    let value = |value| format!("{value:?}").to_lowercase();
+    let origins: Vec<String> = sso.origins.iter().map(|it| it.fill(value)).collect();
+    let audience: Vec<String> = sso.audience.iter().map(|it| it.fill(value)).collect();
+    assert_eq!(origins, ["https://www.domain", "http://localhost:4180"]);
+    assert_eq!(audience, ["clientid", "origin/api", "account"]);
 }
 
 #[test]

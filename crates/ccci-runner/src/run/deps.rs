@@ -8,14 +8,14 @@ use ccci_core::atomic::{self, PathError};
 use ccci_core::deploy::{GivenSecret, Tools};
 use ccci_core::event::Event;
 use ccci_core::health::Site;
-use ccci_core::manifest::{Manifest, PROVIDER, RealmSecret, RealmValue, Sso};
+use ccci_core::manifest::{GrantName, Manifest, PROVIDER, RealmSecret, RealmValue, Sso};
 use ccci_core::names::{AppDomain, RecipeName, RunId};
 use ccci_core::proxy::Proxy;
 use ccci_core::record::{OwnedApp, OwnedRealm};
 use ccci_core::report::{Dep, Deploys};
 use ccci_core::stand_up::{self, Order, Standing};
 use ccci_recipes::SsoFacts;
-use ccci_recipes::protocol::{CLIENT_SECRET, USER_PASSWORD};
+use ccci_recipes::protocol::{CLIENT_SECRET, OTHER_PASSWORD, USER_PASSWORD};
 use ccci_sso::{Discovery, Issuer, Realm, RealmSpec, StateId};
 
 use super::claim::{Run, own_provider};
@@ -179,8 +179,33 @@ async fn stand_up(run: &Run, manifest: &Manifest, domain: &AppDomain) -> Result<
 fn spec(run: &Run, sso: &Sso, state: &StateId, origin: &str) -> RealmSpec {
     let record = &run.record;
     let usual = RealmSpec::for_app(&record.recipe, &record.run, state, origin);
-    let redirect_uris = sso.redirect.iter().map(|path| format!("{origin}{}", path.as_str())).collect();
-    RealmSpec { redirect_uris, pkce: sso.pkce, ..usual }
+    // Known before there is a realm.
+    let early = |value: RealmValue| match value {
+        RealmValue::ClientId => record.recipe.to_string(),
+        RealmValue::Domain => domain_of(origin).to_owned(),
+        _ => origin.to_owned(),
+    };
+    let others = sso.origins.iter().map(|other| other.fill(early));
+    let origins: Vec<String> = std::iter::once(origin.to_owned()).chain(others).collect();
+    let paths = |origin: &String| {
+        let all = sso.redirect.iter().map(|path| format!("{origin}{}", path.as_str()));
+        all.collect::<Vec<_>>()
+    };
+    let names = |all: &[GrantName]| all.iter().map(ToString::to_string).collect();
+    RealmSpec {
+        redirect_uris: origins.iter().flat_map(paths).collect(),
+        web_origins: origins,
+        audience: sso.audience.iter().map(|audience| audience.fill(early)).collect(),
+        groups: names(&sso.groups),
+        roles: names(&sso.roles),
+        pkce: sso.pkce,
+        ..usual
+    }
+}
+
+/// The app's domain, of its origin.
+fn domain_of(origin: &str) -> &str {
+    origin.trim_start_matches("https://")
 }
 
 /// Removes realms that dead runs of this server left and that no record names any more, and tells of doubtful ones. A
@@ -213,7 +238,12 @@ async fn reap(usable: &Usable, state: &StateId, lookout: Lookout<'_>) {
 fn facts(run: &Run, realm: &Realm, provider: &AppDomain) -> Result<SsoFacts, PathError> {
     let dir = run.sso();
     atomic::create_dir(&dir)?;
-    for (name, secret) in [(CLIENT_SECRET, &realm.client.secret), (USER_PASSWORD, &realm.user.password)] {
+    let secrets = [
+        (CLIENT_SECRET, &realm.client.secret),
+        (USER_PASSWORD, &realm.user.password),
+        (OTHER_PASSWORD, &realm.other.password),
+    ];
+    for (name, secret) in secrets {
         atomic::write_private(&dir.join(name), secret.expose().as_bytes())?;
     }
     Ok(SsoFacts {
@@ -223,6 +253,8 @@ fn facts(run: &Run, realm: &Realm, provider: &AppDomain) -> Result<SsoFacts, Pat
         client_id: realm.client.id.clone(),
         user: realm.user.name.clone(),
         email: realm.user.email.clone(),
+        other_user: realm.other.name.clone(),
+        other_email: realm.other.email.clone(),
         dir,
     })
 }
@@ -271,6 +303,7 @@ impl Wiring<'_> {
             RealmValue::User => &facts.user,
             RealmValue::Email => &facts.email,
             RealmValue::Origin => origin,
+            RealmValue::Domain => domain_of(origin),
         }
     }
 }

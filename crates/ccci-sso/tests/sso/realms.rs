@@ -41,9 +41,48 @@ async fn a_realm_is_made_with_client_and_user_by_one_request_and_closed_twice() 
     assert_eq!(made["clients"][0]["attributes"]["pkce.code.challenge.method"], "S256");
     assert_eq!(made["users"][0]["credentials"][0]["temporary"], false);
     assert_eq!(made["users"][0]["lastName"], "User");
+    // Nothing that was not asked for: a realm without roles of its own makes its usual ones.
+    assert_eq!((&made["roles"], &made["groups"]), (&js!(null), &js!(null)));
+    assert_eq!(made["clients"][0]["protocolMappers"], js!([]));
 
     realm.close(&keycloak).await.unwrap();
     assert_eq!(world.realms(), ["master"]);
+    realm.close(&keycloak).await.unwrap();
+}
+
+#[tokio::test]
+async fn groups_and_roles_are_the_first_users_and_tokens_name_them_and_their_audience() {
+    let world = World::start().await;
+    let keycloak = world.keycloak();
+    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    let spec = RealmSpec {
+        redirect_uris: names(&["http://app.lab.test/*", "http://www.app.lab.test/*"]),
+        audience: names(&["docs-api"]),
+        groups: names(&["editors", "readers"]),
+        roles: names(&["librarian"]),
+        ..spec("0a1b2c")
+    };
+    let realm = Realm::create(&keycloak, &spec).await.unwrap();
+    assert_eq!((realm.user.name.as_str(), realm.other.name.as_str()), ("tester", "stranger"));
+    assert_ne!(realm.user.password.expose(), realm.other.password.expose());
+    let made = world.realm("docs-0a1b2c");
+    assert_eq!(made["groups"], js!([{ "name": "editors" }, { "name": "readers" }]));
+    assert_eq!(made["roles"], js!({ "realm": [{ "name": "librarian" }] }));
+    assert_eq!(made["users"][0]["groups"], js!(["/editors", "/readers"]));
+    assert_eq!(made["users"][0]["realmRoles"], js!(["librarian"]));
+    assert_eq!((&made["users"][1]["groups"], &made["users"][1]["realmRoles"]), (&js!([]), &js!([])));
+    assert_eq!(made["users"][1]["email"], realm.other.email);
+    let mappers = made["clients"][0]["protocolMappers"].as_array().unwrap();
+    let kinds: Vec<&str> = mappers.iter().map(|mapper| mapper["protocolMapper"].as_str().unwrap()).collect();
+    let wanted = ["oidc-audience-mapper", "oidc-group-membership-mapper", "oidc-usermodel-realm-role-mapper"];
+    assert_eq!(kinds, wanted);
+    assert_eq!(mappers[0]["config"]["included.custom.audience"], "docs-api");
+    assert_eq!(
+        (&mappers[1]["config"]["claim.name"], &mappers[2]["config"]["claim.name"]),
+        (&js!("groups"), &js!("roles"))
+    );
+    assert!(mappers.iter().all(|mapper| mapper["config"]["access.token.claim"] == "true"), "{mappers:?}");
+    assert_eq!(made["clients"][0]["redirectUris"][1], "http://www.app.lab.test/*");
     realm.close(&keycloak).await.unwrap();
 }
 
