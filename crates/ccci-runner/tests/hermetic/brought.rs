@@ -261,3 +261,54 @@ fn a_file_of_lines_that_is_none_is_refused_with_its_line() {
     std::fs::write(world.path("recipes/blog/mail.env"), "A=1\n").unwrap();
     assert_eq!(world.ccci(&["lint", "blog"]).code, Some(0));
 }
+
+/// All of it in one app: a secret under a name of its own, one for which abra makes no value, an external volume of its own, a
+/// line from a file and one from a hook. Whatever is done with it is done as with any other.
+#[test]
+fn an_app_that_needs_all_of_it_is_promoted_used_and_brought_back() {
+    let world = World::bringing(MANIFEST);
+    let needing = |tag: &str, behaviour: &str| {
+        let mut files = asking(tag, behaviour);
+        for (from, to) in [
+            ("volumes: [content:/content]", "volumes: [content:/content, files:/files]"),
+            (
+                "volumes:\n  content:",
+                "volumes:\n  files:\n    external: true\n    name: ${STACK_NAME}_uploads\n  content:",
+            ),
+        ] {
+            assert_eq!(files[0].1.matches(from).count(), 1, "{from}: {}", files[0].1);
+            files[0].1 = files[0].1.replace(from, to);
+        }
+        files
+    };
+    let (repository, first) =
+        (world.path("git/blog.git"), "run: test -e $files/post || echo first > $files/post\n");
+    history::publish(&repository, "1.3.0+4", &needing("1.3.0+4", first));
+    std::fs::write(world.path("recipes/blog/_values/lines.env"), "FROM_FILE=yes\n").unwrap();
+    world.manifest(&format!("{MANIFEST}env_file: _values/lines.env\n"));
+    world.overlay("hooks/before-deploy", "asks", "echo FROM_HOOK=$CCCI_RECIPE > \"$CCCI_ENV_FILE\"");
+    let cold = world.ccci(&["--recipe", "blog"]);
+    cold.assert(0, "pass");
+    assert_eq!(cold.record["canonical"]["promoted"], true, "{cold:#?}");
+    assert_eq!(cold.record["teardown"]["clean"], true, "{cold:#?}");
+    let volume = "warm-blog_ci_test_uploads";
+    assert_eq!(world.read(volume, "post").as_deref(), Some("first\n"));
+    let kept = (world.known_good(), world.engine.has());
+    history::branch(&repository, "good", &needing("1.3.0+4", "run: echo good >> $content/log\n"));
+    let ruins = "run: rm -rf ${files:?}/*\nrun: rm -rf ${content:?}/*\ndies: app\n";
+    history::branch(&repository, "ruins", &needing("1.3.0+4", ruins));
+    world.quick(Some("good")).assert(0, "pass");
+    let failed = world.quick(Some("ruins"));
+    failed.assert(1, "fail");
+    assert_eq!(failed.record["canonical"]["restored"], true, "{failed:#?}");
+    assert_eq!(world.read(volume, "post").as_deref(), Some("first\n"));
+    assert_eq!((world.known_good(), world.engine.has()), kept);
+    let envs = world.abra.deployed_with();
+    assert!(envs.len() >= 7, "base, head, promotion, and twice base and head: {}", envs.len());
+    assert!(envs.iter().all(|env| env["FROM_FILE"] == "yes" && env["FROM_HOOK"] == "blog"), "{envs:?}");
+    world.quick(Some("good")).assert(0, "pass");
+    assert_eq!(world.ccci(&["canonical", "up", "blog"]).code, Some(0));
+    assert_eq!(world.ccci(&["canonical", "down", "blog"]).code, Some(0));
+    assert_eq!(world.ccci(&["canonical", "drop", "blog"]).code, Some(0));
+    world.assert_nothing_left();
+}

@@ -8,6 +8,7 @@ mod alone;
 mod base;
 mod blame;
 mod bounds;
+mod brought;
 mod browser;
 mod canonical;
 mod docs;

@@ -190,6 +190,18 @@ fn a_generated_secret_is_in_no_log_record_output_or_argument_list() {
     assert!(!leaky_run("custom-html", "adds-things").secrets.is_empty(), "the run had no secret");
 }
 
+/// What a file gives: an account at a mail server, which abra does not make. The check sees it, and nobody else does.
+#[test]
+fn no_secret_from_a_file_is_in_any_log_record_output_or_argument_list_or_in_what_is_kept() {
+    let outside = Outside::new("specimen-brings", |_, dir| own_recipes(dir));
+    let kept = Kept::new("specimen-brings", "").with_recipes(&outside.recipes);
+    kept.seed();
+    let ran = leaks(&kept.server, outside.leak(), &["--quick"]);
+    assert!(ran.secrets.iter().any(|(name, _)| name == "mail_account"), "the check was given it");
+    assert!(ran.evidence.0.iter().any(|(place, _)| place.ends_with("/snapshot/env")), "it was searched");
+    kept.assert_at_rest();
+}
+
 /// What single sign-on brings: the client's secret and the user's password, made for the run; the password of
 /// Keycloak's administrator, which the run only reads; and tokens, whose first part says in base64 that they are some.
 #[test]
@@ -219,7 +231,7 @@ impl Leaky {
     /// Nothing of the run's client and user, of the administrator, and no token.
     fn has_nothing_of_sign_on(&self, server: &Server) {
         let Self { evidence, secrets } = self;
-        for name in ["client_secret", "user_password"] {
+        for name in ["client_secret", "user_password", "other_password"] {
             assert!(secrets.iter().any(|(known, _)| known == name), "the run had no {name}");
         }
         let admin = Provider::of(server).password;

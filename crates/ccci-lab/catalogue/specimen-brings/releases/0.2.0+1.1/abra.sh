@@ -1,0 +1,1 @@
+export APP_SH_VERSION=v2
