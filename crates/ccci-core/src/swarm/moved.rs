@@ -6,6 +6,9 @@ use serde_json::Value;
 use super::facts::{ServiceFacts, StackFacts, Update, UpdateState};
 use super::standing::not_of_new_spec;
 
+/// The service that abra gives the values of the app's env, and its own mark among them.
+const MARKED: &str = "app";
+
 /// How an upgrade moved the stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Moved {
@@ -79,13 +82,13 @@ pub fn moved(before: &StackFacts, after: &StackFacts, commit: &str) -> Result<Mo
     let mut changed = Vec::new();
     for service in &after.services {
         let old = before.services.iter().find(|s| s.name == service.name);
-        let same = |template: fn(&ServiceFacts) -> Value| {
+        let same = |template: fn(&ServiceFacts, &StackFacts) -> Value| {
             old.is_some_and(|old| {
-                template(old) == template(service)
+                template(old, before) == template(service, after)
                     && (&old.endpoint, old.mode) == (&service.endpoint, service.mode)
             })
         };
-        if same(|s| s.template.clone()) {
+        if same(|s, _| s.template.clone()) {
             continue;
         }
         if let Some(why) = not_of_new_spec(service, after) {
@@ -98,18 +101,30 @@ pub fn moved(before: &StackFacts, after: &StackFacts, commit: &str) -> Result<Mo
     Ok(if changed.is_empty() { Moved::LabelsOnly } else { Moved::Services(changed) })
 }
 
-/// A task template without abra's own mark: in the app's environment, `TYPE` names the deployed commit. That value differs
-/// after each deploy and starts the app anew, and says nothing of what the change moved.
-fn without_mark(service: &ServiceFacts) -> Value {
+/// A task template without abra's own mark: in the environment of service `app`, `TYPE` (or `RECIPE`) names the version that was
+/// deployed, under chaos the commit. That value differs after each deploy and starts the app anew, and says nothing of what the
+/// change moved. A value that does not name the version which the labels of this very deploy name is the recipe's own.
+fn without_mark(service: &ServiceFacts, facts: &StackFacts) -> Value {
     let mut template = service.template.clone();
+    if facts.short(service) != MARKED {
+        return template;
+    }
+    let label = |name: &str| service.labels.get(&format!("coop-cloud.{}.{name}", facts.stack));
+    let Some(version) = label("chaos-version").or_else(|| label("version")) else { return template };
     let env = template.pointer_mut("/ContainerSpec/Env").and_then(Value::as_array_mut);
     for entry in env.into_iter().flatten() {
-        let marked = entry.as_str().filter(|text| text.starts_with("TYPE=") || text.starts_with("RECIPE="));
-        if let Some((recipe, _version)) = marked.and_then(|text| text.split_once(':')) {
-            *entry = recipe.into();
+        if let Some(bare) = entry.as_str().and_then(|text| unmarked(text, version)) {
+            *entry = bare.into();
         }
     }
     template
+}
+
+/// `TYPE=wiki` of `TYPE=wiki:<version>`, and `TYPE=` where the version stands alone; none for anything else.
+fn unmarked(entry: &str, version: &str) -> Option<String> {
+    let (key, value) = entry.split_once('=').filter(|(key, _)| matches!(*key, "TYPE" | "RECIPE"))?;
+    let recipe = value.strip_suffix(version)?;
+    (recipe.is_empty() || recipe.ends_with(':')).then(|| format!("{key}={recipe}"))
 }
 
 /// Every service that carries abra's chaos label must name the tested commit, and one must.

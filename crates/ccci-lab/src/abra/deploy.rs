@@ -1,9 +1,8 @@
 //! `app deploy`, `app upgrade`, `app rollback`: choose the version, check it out, lint, look for the secrets, lay one
 //! generated file over the recipe's compose files, hand them to docker, wait, write the version down.
 //!
-//! A choice of the stand-in: the recipe's value that service `app` gets in its environment (`TYPE`) carries, under
-//! chaos, the version label of the compose file and not the chaos version. So a commit that changes a README alone
-//! changes labels alone, and no task is replaced.
+//! The recipe's value that service `app` gets in its environment (`TYPE`) carries the version that is deployed, under chaos
+//! the commit. So every deploy of another commit replaces its task, be it of a README alone.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,7 +16,7 @@ use ccci_core::foreign;
 use serde_yaml::{Mapping, Value};
 
 use super::cli::{Call, Verb};
-use super::compose::{self, Compose};
+use super::compose::{self, Compose, Service};
 use super::convergence::{self, Before};
 use super::docker;
 use super::envfile::EnvFile;
@@ -237,24 +236,39 @@ fn overlay(
     ]);
     let own = service.labels.get(&label(app, "version")).cloned();
     let shown = if chaos { own } else { Some(version.to_owned()) };
-    labels.extend(shown.clone().map(|v| (label(app, "version"), v)));
+    let mark = match &shown {
+        Some(own) if !world.on(Behaviour::ChaosMark) => own,
+        _ => version,
+    };
+    let environment = environment(world, app, service, values, mark);
+    labels.extend(shown.map(|v| (label(app, "version"), v)));
     if chaos {
         labels.insert(label(app, "chaos-version"), version.to_owned());
-    }
-    let mut environment = BTreeMap::new();
-    if world.on(Behaviour::ExposeEnv) {
-        let unset = values.iter().filter(|(key, _)| !service.environment.contains(*key));
-        environment.extend(unset.map(|(key, value)| {
-            let is_recipe = key == "TYPE" || key == "RECIPE";
-            let value = if is_recipe { shown.as_ref().unwrap_or(&app.recipe) } else { value };
-            (key.clone(), value.clone())
-        }));
     }
     let deploy = Mapping::from_iter([(Value::from("labels"), mapping(labels))]);
     let body = [(Value::from("environment"), mapping(environment)), (Value::from("deploy"), deploy.into())];
     let services = Mapping::from_iter([(Value::from("app"), Mapping::from_iter(body).into())]);
     let version = compose.version.clone().map(|v| (Value::from("version"), Value::from(v)));
     Some(version.into_iter().chain([(Value::from("services"), services.into())]).collect())
+}
+
+/// The app's values for service `app`, which keeps those that it sets itself; the recipe's carries the deployed version.
+fn environment(
+    world: &World,
+    app: &App,
+    service: &Service,
+    values: &BTreeMap<String, String>,
+    version: &str,
+) -> BTreeMap<String, String> {
+    if !world.on(Behaviour::ExposeEnv) {
+        return BTreeMap::new();
+    }
+    let unset = values.iter().filter(|(key, _)| !service.environment.contains(*key));
+    let shown = |key: &str, value: &String| match key {
+        "TYPE" | "RECIPE" => format!("{}:{version}", app.recipe),
+        _ => value.clone(),
+    };
+    unset.map(|(key, value)| (key.clone(), shown(key, value))).collect()
 }
 
 /// As a YAML mapping, with `$` doubled: docker replaces variables in this file too.

@@ -55,6 +55,7 @@ behaviours! {
     StackCut, "stack-cut", "stack names are not cut at 45 characters";
     SelfReference, "self-reference", "`$KEY` in an app's file is not replaced";
     ExposeEnv, "expose-env", "the app's values are not given to service `app`";
+    ChaosMark, "chaos-mark", "under chaos `TYPE` of service `app` carries the compose file's version, not the commit";
     AbraShExports, "abra-sh-exports", "exports of abra.sh are not used";
     SchemaFirst, "schema-first", "a variable in a health check's duration is accepted";
     ConvergeWait, "converge-wait", "deploy returns at once, as with `-c`";

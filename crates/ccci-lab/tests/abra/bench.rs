@@ -27,7 +27,19 @@ pub const QUICK: &[&str] = &["app", "deploy", "-n", "-o", "-D", "-c"];
 
 /// Why a case is red.
 #[derive(Debug)]
-pub struct Red(pub String);
+pub enum Red {
+    /// abra does something else than the case says.
+    Differs(String),
+    /// What the case needs before it can ask did not come about: it tells nothing of what it asks.
+    Cannot(String),
+}
+
+impl Red {
+    pub fn words(&self) -> &str {
+        let (Self::Differs(words) | Self::Cannot(words)) = self;
+        words
+    }
+}
 
 /// How a case ends.
 pub type Outcome = Result<(), Red>;
@@ -37,7 +49,7 @@ pub type Outcome = Result<(), Red>;
 macro_rules! ensure {
     ($holds:expr, $($words:tt)+) => {
         if !$holds {
-            return Err($crate::bench::Red(format!($($words)+)));
+            return Err($crate::bench::Red::Differs(format!($($words)+)));
         }
     };
 }
@@ -61,6 +73,11 @@ impl Said {
         Ok(())
     }
 
+    /// It ended with 0, as what a case needs before it can ask.
+    pub fn prepared(&self) -> Outcome {
+        self.good().map_err(|red| Red::Cannot(red.words().to_owned()))
+    }
+
     /// It ended with 1 and a FATA line with these words.
     pub fn fata(&self, words: &str) -> Outcome {
         ensure!(self.code == Some(1), "`{}` ended with {:?}, not 1:\n{}", self.line, self.code, self.all());
@@ -74,7 +91,7 @@ impl Said {
         let start = self.out.lines().position(|l| l.starts_with(['{', '[']));
         let text: Vec<&str> = self.out.lines().skip(start.unwrap_or_default()).collect();
         serde_json::from_str(&text.join("\n"))
-            .map_err(|e| Red(format!("`{}` gave no JSON ({e}):\n{}", self.line, self.all())))
+            .map_err(|e| Red::Differs(format!("`{}` gave no JSON ({e}):\n{}", self.line, self.all())))
     }
 }
 

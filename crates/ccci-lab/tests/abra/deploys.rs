@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
-use crate::bench::{Bench, NEW, OLD, Outcome, RUN};
+use serde_json::Value;
+
+use crate::bench::{Bench, NEW, OLD, Outcome, RUN, Red};
 
 pub fn second_pinned_deploy_needs_force(b: &Bench) -> Outcome {
-    b.deploy(&["DOMAIN", OLD]).good()?;
+    b.deploy(&["DOMAIN", OLD]).prepared()?;
     b.deploy(&["DOMAIN", OLD]).fata("is already deployed")?;
     b.deploy(&["-f", "DOMAIN", OLD]).good()?;
     b.deploy(&["-C", "DOMAIN"]).good()
@@ -49,7 +51,7 @@ pub fn env_file_refers_to_itself(b: &Bench) -> Outcome {
 
 pub fn app_values_reach_service_app(b: &Bench) -> Outcome {
     b.app("GREETING=hello\nOWN=from the app\n");
-    b.deploy(&["DOMAIN", NEW]).good()?;
+    b.deploy(&["DOMAIN", NEW]).prepared()?;
     let env = b.environment();
     ensure!(env.iter().any(|e| e == "GREETING=hello"), "no GREETING: {env:?}");
     ensure!(env.iter().any(|e| e == "OWN=from the recipe"), "the recipe's own value is not kept: {env:?}");
@@ -59,21 +61,67 @@ pub fn app_values_reach_service_app(b: &Bench) -> Outcome {
 }
 
 pub fn abra_sh_exports_are_used(b: &Bench) -> Outcome {
-    b.deploy(&["-C", "DOMAIN"]).good()?;
+    b.deploy(&["-C", "DOMAIN"]).prepared()?;
     let note = b.service("app", "/Spec/Labels")["abrac.note"].clone();
     ensure!(note == "v7", "the export of abra.sh is not used: {note}");
     Ok(())
 }
 
-pub fn readme_commit_replaces_no_task(b: &Bench) -> Outcome {
-    b.deploy(&["-C", "DOMAIN"]).good()?;
+/// The recipe's value that service `app` was given.
+fn kind(b: &Bench) -> String {
+    let env = b.environment();
+    env.iter().find_map(|e| e.strip_prefix("TYPE=")).unwrap_or_default().to_owned()
+}
+
+/// A chaos deploy, a commit of the README alone, and another chaos deploy: the task's template before.
+fn over_a_readme(b: &Bench) -> Result<Value, Red> {
+    b.deploy(&["-C", "DOMAIN"]).prepared()?;
     let before = b.service("app", "/Spec/TaskTemplate");
-    let version = b.label("chaos-version");
     b.write("README.md", "other words\n");
     b.commit(None);
-    b.deploy(&["-C", "DOMAIN"]).good()?;
-    ensure!(b.label("chaos-version") != version, "the label names the old commit");
-    ensure!(b.service("app", "/Spec/TaskTemplate") == before, "the task changed with a README");
+    b.deploy(&["-C", "DOMAIN"]).prepared()?;
+    Ok(before)
+}
+
+pub fn chaos_gives_app_the_commit(b: &Bench) -> Outcome {
+    over_a_readme(b)?;
+    let commit = b.git(&["rev-parse", "HEAD"])[..8].to_owned();
+    ensure!(kind(b).ends_with(&commit), "TYPE of `app` is `{}`, the commit {commit}", kind(b));
+    Ok(())
+}
+
+pub fn the_mark_has_the_recipe_in_front(b: &Bench) -> Outcome {
+    b.deploy(&["-C", "DOMAIN"]).prepared()?;
+    let commit = b.git(&["rev-parse", "HEAD"])[..8].to_owned();
+    ensure!(kind(b) == format!("abrac:{commit}"), "under chaos TYPE of `app` is `{}`", kind(b));
+    b.deploy(&["-f", "DOMAIN", OLD]).prepared()?;
+    ensure!(kind(b) == format!("abrac:{OLD}"), "pinned it is `{}`", kind(b));
+    Ok(())
+}
+
+pub fn readme_commit_replaces_the_task_of_app(b: &Bench) -> Outcome {
+    let before = over_a_readme(b)?;
+    let after = b.service("app", "/Spec/TaskTemplate");
+    ensure!(after != before, "the task stayed over a change of the README");
+    let rest = |mut template: Value| {
+        template["ForceUpdate"].take();
+        if let Some(env) = template["ContainerSpec"]["Env"].as_array_mut() {
+            env.retain(|e| !e.as_str().unwrap_or_default().starts_with("TYPE="));
+        }
+        template
+    };
+    ensure!(rest(after.clone()) == rest(before), "more than TYPE changed with a README: {after}");
+    Ok(())
+}
+
+pub fn a_recipes_own_type_is_kept(b: &Bench) -> Outcome {
+    b.write(
+        "compose.extra.yml",
+        "version: \"3.8\"\nservices:\n  app:\n    environment: [TYPE=of the recipe]\n",
+    );
+    b.app("COMPOSE_FILE=compose.yml:compose.extra.yml\n");
+    b.deploy(&["-C", "DOMAIN"]).prepared()?;
+    ensure!(kind(b) == "of the recipe", "TYPE of `app` is `{}`", kind(b));
     Ok(())
 }
 
@@ -133,7 +181,7 @@ pub fn rollback_by_swarm_is_a_failed_deploy(b: &Bench) -> Outcome {
     };
     b.app("COMPOSE_FILE=compose.yml:compose.slow.yml\nREPLICAS=1\n");
     b.write("compose.slow.yml", &overlay("[\"/bin/busybox\", \"sleep\", \"1000\"]"));
-    b.abra(&["app", "deploy", "-n", "-o", "-D", "-C", "DOMAIN"]).good()?;
+    b.abra(&["app", "deploy", "-n", "-o", "-D", "-C", "DOMAIN"]).prepared()?;
     b.write("compose.slow.yml", &overlay("[\"/bin/busybox\", \"false\"]"));
     b.abra(&["app", "deploy", "-n", "-o", "-D", "-C", "DOMAIN"]).fata("deploy failed")?;
     ensure!(b.left("service").len() == 1, "the stack did not stay: {:?}", b.left("service"));

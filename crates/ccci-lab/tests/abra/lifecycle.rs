@@ -9,8 +9,8 @@ const SECRETS: &str = "COMPOSE_FILE=compose.yml:compose.secrets.yml\nSECRET_FIRS
 
 pub fn undeploy_leaves_volumes_and_secrets(b: &Bench) -> Outcome {
     b.app(SECRETS);
-    b.abra(&["app", "secret", "generate", "-n", "-o", "-C", "-m", "-a", "DOMAIN"]).good()?;
-    b.abra(&["app", "deploy", "-n", "-o", "-D", "-C", "DOMAIN"]).good()?;
+    b.abra(&["app", "secret", "generate", "-n", "-o", "-C", "-m", "-a", "DOMAIN"]).prepared()?;
+    b.abra(&["app", "deploy", "-n", "-o", "-D", "-C", "DOMAIN"]).prepared()?;
     b.abra(&["app", "undeploy", "-n", "DOMAIN"]).good()?;
     b.gone()?;
     ensure!(b.left("volume") == [format!("{}_data", b.stack)], "volumes: {:?}", b.left("volume"));
@@ -20,7 +20,7 @@ pub fn undeploy_leaves_volumes_and_secrets(b: &Bench) -> Outcome {
 
 pub fn undeploy_returns_before_swarm_is_done(b: &Bench) -> Outcome {
     b.app("COMPOSE_FILE=compose.yml:compose.stubborn.yml\nREPLICAS=1\n");
-    b.abra(&["app", "deploy", "-n", "-o", "-D", "-C", "DOMAIN"]).good()?;
+    b.abra(&["app", "deploy", "-n", "-o", "-D", "-C", "DOMAIN"]).prepared()?;
     b.abra(&["app", "undeploy", "-n", "DOMAIN"]).good()?;
     ensure!(!b.containers().is_empty(), "nothing was left when undeploy returned");
     b.gone()
@@ -64,7 +64,7 @@ pub fn list_with_status_tells_what_runs(b: &Bench) -> Outcome {
     for key in ["status", "version", "chaos", "chaosVersion", "upgrade"] {
         ensure!(app[key] == "unknown", "{key} of an app that is not deployed: {app}");
     }
-    b.deploy(&["-C", "DOMAIN"]).good()?;
+    b.deploy(&["-C", "DOMAIN"]).prepared()?;
     let app = listed(b, &["-S", "-s", "default"])?;
     let commit = b.git(&["rev-parse", "HEAD"])[..8].to_owned();
     ensure!(app["status"] == "deployed" && app["chaos"] == "true", "{app}");
@@ -73,10 +73,10 @@ pub fn list_with_status_tells_what_runs(b: &Bench) -> Outcome {
 }
 
 pub fn list_names_newer_releases(b: &Bench) -> Outcome {
-    b.deploy(&["DOMAIN", OLD]).good()?;
+    b.deploy(&["DOMAIN", OLD]).prepared()?;
     let app = listed(b, &["-S"])?;
     ensure!(app["version"] == OLD && app["chaos"] == "false" && app["upgrade"] == NEW, "{app}");
-    b.deploy(&["-f", "DOMAIN", NEW]).good()?;
+    b.deploy(&["-f", "DOMAIN", NEW]).prepared()?;
     let app = listed(b, &["-S"])?;
     ensure!(app["upgrade"] == "latest", "{app}");
     Ok(())
@@ -84,7 +84,7 @@ pub fn list_names_newer_releases(b: &Bench) -> Outcome {
 
 pub fn ps_tells_each_service(b: &Bench) -> Outcome {
     b.app("COMPOSE_FILE=compose.yml:compose.extra.yml\nREPLICAS=1\n");
-    b.abra(&["app", "deploy", "-n", "-o", "-D", "-C", "DOMAIN"]).good()?;
+    b.abra(&["app", "deploy", "-n", "-o", "-D", "-C", "DOMAIN"]).prepared()?;
     let said = b.abra(&["app", "ps", "-n", "-m", "DOMAIN"]);
     said.good()?;
     let all = said.json()?;
@@ -116,9 +116,9 @@ pub fn new_needs_a_domain(b: &Bench) -> Outcome {
 
 pub fn remove_takes_volumes_secrets_and_file(b: &Bench) -> Outcome {
     b.app(SECRETS);
-    b.abra(&["app", "secret", "generate", "-n", "-o", "-C", "-m", "-a", "DOMAIN"]).good()?;
-    b.abra(&["app", "deploy", "-n", "-o", "-D", "-C", "DOMAIN"]).good()?;
-    b.abra(&["app", "undeploy", "-n", "DOMAIN"]).good()?;
+    b.abra(&["app", "secret", "generate", "-n", "-o", "-C", "-m", "-a", "DOMAIN"]).prepared()?;
+    b.abra(&["app", "deploy", "-n", "-o", "-D", "-C", "DOMAIN"]).prepared()?;
+    b.abra(&["app", "undeploy", "-n", "DOMAIN"]).prepared()?;
     b.gone()?;
     b.abra(&["app", "rm", "-n", "DOMAIN"]).good()?;
     ensure!(b.left("volume").is_empty(), "volumes: {:?}", b.left("volume"));

@@ -70,7 +70,7 @@ pub fn commented_option_is_lost(b: &Bench) -> Outcome {
 
 pub fn generating_nothing_ends_with_one(b: &Bench) -> Outcome {
     b.app(TWO);
-    generate(b, &["-a", "DOMAIN"]).good()?;
+    generate(b, &["-a", "DOMAIN"]).prepared()?;
     let again = generate(b, &["-a", "DOMAIN"]);
     ensure!(again.code == Some(1), "the second call ended with {:?}:\n{}", again.code, again.all());
     ensure!(again.all().contains("no secrets generated"), "it says:\n{}", again.all());
@@ -87,7 +87,7 @@ pub fn one_secret_by_name(b: &Bench) -> Outcome {
 
 pub fn list_says_what_is_there(b: &Bench) -> Outcome {
     b.app(TWO);
-    generate(b, &["DOMAIN", "second", "v2"]).good()?;
+    generate(b, &["DOMAIN", "second", "v2"]).prepared()?;
     let said = b.abra(&["app", "secret", "ls", "-n", "-o", "-C", "-m", "DOMAIN"]);
     said.good()?;
     let list = said.json()?;
@@ -95,7 +95,7 @@ pub fn list_says_what_is_there(b: &Bench) -> Outcome {
     ensure!(objects.len() == 2, "{list}");
     for (name, version, there) in [("first", "v1", "false"), ("second", "v2", "true")] {
         let object = objects.iter().find(|o| o["name"] == name);
-        let object = object.ok_or_else(|| Red(format!("no {name}: {list}")))?;
+        let object = object.ok_or_else(|| Red::Differs(format!("no {name}: {list}")))?;
         ensure!(object["version"] == version, "{list}");
         ensure!(object["generatedname"] == format!("{}_{name}_{version}", b.stack), "{list}");
         ensure!(object["createdonserver"] == there, "{list}");
@@ -120,13 +120,13 @@ pub fn insert_does_not_replace(b: &Bench) -> Outcome {
     let file = file.display().to_string();
     let insert =
         || b.abra(&["app", "secret", "insert", "-n", "-o", "-C", "-f", "DOMAIN", "hand", "v1", &file]);
-    insert().good()?;
+    insert().prepared()?;
     insert().fata("AlreadyExists")
 }
 
 pub fn removed_by_name(b: &Bench) -> Outcome {
     b.app(TWO);
-    generate(b, &["-a", "DOMAIN"]).good()?;
+    generate(b, &["-a", "DOMAIN"]).prepared()?;
     b.abra(&["app", "secret", "rm", "-n", "-o", "-C", "DOMAIN", "first"]).good()?;
     ensure!(b.secrets() == [format!("{}_second_v2", b.stack)], "{:?}", b.secrets());
     Ok(())

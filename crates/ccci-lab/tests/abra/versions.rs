@@ -28,13 +28,13 @@ pub fn pinned_deploy_sets_labels(b: &Bench) -> Outcome {
 }
 
 pub fn pinned_deploy_writes_the_version(b: &Bench) -> Outcome {
-    b.deploy(&["DOMAIN", OLD]).good()?;
+    b.deploy(&["DOMAIN", OLD]).prepared()?;
     ensure!(b.kind() == format!("abrac:{OLD}"), "TYPE is `{}`", b.kind());
     Ok(())
 }
 
 pub fn chaos_keeps_the_version_label(b: &Bench) -> Outcome {
-    b.deploy(&["-C", "DOMAIN"]).good()?;
+    b.deploy(&["-C", "DOMAIN"]).prepared()?;
     runs(b, NEW)?;
     ensure!(b.label("chaos") == "true", "chaos label is `{}`", b.label("chaos"));
     ensure!(b.label("chaos-version") == head(b), "chaos-version is `{}`", b.label("chaos-version"));
@@ -42,14 +42,14 @@ pub fn chaos_keeps_the_version_label(b: &Bench) -> Outcome {
 }
 
 pub fn chaos_writes_the_commit(b: &Bench) -> Outcome {
-    b.deploy(&["-C", "DOMAIN"]).good()?;
+    b.deploy(&["-C", "DOMAIN"]).prepared()?;
     ensure!(b.kind() == format!("abrac:{}", head(b)), "TYPE is `{}`", b.kind());
     Ok(())
 }
 
 pub fn chaos_of_a_dirty_tree_has_plus_u(b: &Bench) -> Outcome {
     b.write("untracked.txt", "one file that git does not know is enough\n");
-    b.deploy(&["-C", "DOMAIN"]).good()?;
+    b.deploy(&["-C", "DOMAIN"]).prepared()?;
     ensure!(
         b.label("chaos-version") == format!("{}+U", head(b)),
         "chaos-version is `{}`",
@@ -122,7 +122,7 @@ pub fn version_of_the_env_file_comes_first(b: &Bench) -> Outcome {
 }
 
 pub fn running_version_is_kept_without_a_word(b: &Bench) -> Outcome {
-    b.deploy(&["DOMAIN", OLD]).good()?;
+    b.deploy(&["DOMAIN", OLD]).prepared()?;
     b.app("");
     b.deploy(&["-f", "DOMAIN"]).good()?;
     runs(b, OLD)
@@ -135,7 +135,7 @@ pub fn unsaved_version_needs_chaos(b: &Bench) -> Outcome {
 }
 
 pub fn upgrade_and_rollback_to_a_version(b: &Bench) -> Outcome {
-    b.deploy(&["DOMAIN", OLD]).good()?;
+    b.deploy(&["DOMAIN", OLD]).prepared()?;
     b.abra(&["app", "upgrade", "-n", "-o", "-D", "-c", "DOMAIN", NEW]).good()?;
     runs(b, NEW)?;
     ensure!(b.kind() == format!("abrac:{NEW}"), "TYPE is `{}`", b.kind());

@@ -253,7 +253,10 @@ impl App {
                 binds: behaviour.binds(),
                 health: service["healthcheck"].clone(),
                 marks: service["labels"].clone(),
-                env: vec![format!("FAKE={}", behaviour.mark())],
+                env: [format!("FAKE={}", behaviour.mark())]
+                    .into_iter()
+                    .chain(self.mark(name, service, &label.1))
+                    .collect(),
             }
         });
         Deploy {
@@ -264,6 +267,13 @@ impl App {
             secrets: full(recipe.all("secrets")),
             volumes: recipe.all("volumes").into_iter().map(|v| (v.key, v.full, !v.external)).collect(),
         }
+    }
+
+    /// abra's own mark, which makes every deploy of another commit start service `app` anew; a value of the recipe's own stays.
+    fn mark(&self, name: &str, service: &Value, version: &str) -> Option<String> {
+        let recipe = self.recipe.checkout().file_name()?.to_string_lossy();
+        let own = service["environment"].get("TYPE").is_some();
+        (name == "app" && !own).then(|| format!("TYPE={recipe}:{version}"))
     }
 
     /// The short commit of the checkout, with abra's mark where it holds files that git does not know.

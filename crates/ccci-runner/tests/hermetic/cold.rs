@@ -54,6 +54,26 @@ fn each_branch_gets_its_verdict_and_leaves_nothing() {
     }
 }
 
+/// A1: abra gives `app` the deployed commit, so that a change of the README starts it a second time. An app that does not
+/// survive that fails, whatever the change says of itself; under the same change a sound one passes (`readme` above).
+#[test]
+fn a1_a_change_of_the_readme_fails_where_the_app_does_not_survive_a_second_start() {
+    let world = World::new(&["content"]);
+    world.manifest(KEEPS_NOTHING);
+    let once = "run: mkdir $content/started\n";
+    world.publish("1.2.0+3", once);
+    world.branch_at("1.2.0+3", "words", once);
+    let ran = world.ccci(&["--recipe", "blog", "--ref", "words"]);
+    ran.assert(1, "fail");
+    assert_eq!(ran.record["version"]["base"], "1.2.0+3", "{ran:#?}");
+    for good in ["install::converged", "install::serving", "upgrade::deployed"] {
+        assert_eq!(ran.check(good).0, "pass", "{good}: {ran:#?}");
+    }
+    let (status, reason) = ran.check("upgrade::reconverged");
+    assert_eq!((status.as_str(), reason.contains("used up its 3 attempts")), ("fail", true), "{ran:#?}");
+    world.assert_nothing_left();
+}
+
 /// The fake engine is not quicker than the program can bear: tasks and containers that outlive their service are
 /// waited for.
 #[test]

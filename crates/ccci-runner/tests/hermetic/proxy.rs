@@ -37,17 +37,20 @@ fn r15_without_the_wait_the_same_change_would_be_green() {
     );
 }
 
-/// Near misses: a sound change behind the same proxy, and one that changes nothing that a proxy reads, which waits for nothing.
+/// Near misses: sound changes behind the same proxy. One of the README alone is waited for too, since abra's mark in the env of
+/// `app` has replaced its task, and the one before it may still answer.
 #[test]
-fn r15_a_sound_change_passes_behind_a_slow_proxy_and_labels_only_wait_for_nothing() {
+fn r15_a_sound_change_passes_behind_a_slow_proxy_and_is_waited_for() {
     tested("good", "1").assert(0, "pass");
     let ran = tested("readme", "1");
     ran.assert(0, "pass");
+    assert_eq!(ran.check("upgrade::moved").1, "labels only", "{ran:#?}");
     let phases = ran.record["phases"].as_array().unwrap();
     let seconds =
         |name: &str| phases.iter().find(|p| p["name"] == name).unwrap()["seconds"].as_f64().unwrap();
-    assert!(seconds("install checks") >= 2.5, "a new stack is new to the proxy: {phases:?}");
-    assert!(seconds("upgrade checks") < 2.5, "nothing that a proxy reads has changed: {phases:?}");
+    for phase in ["install checks", "upgrade checks"] {
+        assert!(seconds(phase) >= 2.5, "{phase}: the proxy's next reading was not waited for: {phases:?}");
+    }
 }
 
 /// An app without a web page serves when its `ready` probes hold; its page is nobody's question, and what it serves instead is

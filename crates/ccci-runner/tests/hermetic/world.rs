@@ -119,7 +119,12 @@ proxy: {{refresh: 0}}
 
     /// Makes a branch whose software behaves like this.
     pub(crate) fn branch(&self, name: &str, behaviour: &str) {
-        history::branch(&self.path("git/blog.git"), name, &self.files("1.1.0+2", behaviour));
+        self.branch_at("1.1.0+2", name, behaviour);
+    }
+
+    /// The same with the compose file of this release.
+    pub(crate) fn branch_at(&self, tag: &str, name: &str, behaviour: &str) {
+        history::branch(&self.path("git/blog.git"), name, &self.files(tag, behaviour));
     }
 
     /// Puts another history in the place of the recipe's: the same releases, and none of the commits.

@@ -138,19 +138,63 @@ fn a_service_that_the_commit_drops_is_told_and_not_judged() {
 /// is told without it, and the new task must run all the same.
 #[test]
 fn r6_abras_own_mark_in_the_env_is_no_change_of_the_app() {
-    let marked = |commit: &str, more: &str| {
-        with(recorded("before-update", 5), |facts| {
-            let env = json!([format!("TYPE=wiki:{commit}+U"), format!("MORE={more}"), "DOMAIN=x"]);
-            facts.services[0].template["ContainerSpec"]["Env"] = env;
-            let key = format!("coop-cloud.{}.chaos-version", facts.stack);
-            facts.services[0].labels.insert(key, commit.to_owned());
+    let (before, full) = (marked("11111111", "TYPE=wiki:11111111"), format!("22222222{}", "0".repeat(32)));
+    let after = |version: &str, kind: &str| moved(&before, &marked(version, kind), &full);
+    let app = || Ok(Moved::Services(vec!["app".into()]));
+    assert_eq!(after("22222222", "TYPE=wiki:22222222"), Ok(Moved::LabelsOnly));
+    assert_eq!(after("22222222+U", "TYPE=wiki:22222222+U"), Ok(Moved::LabelsOnly));
+    // The recipe in front of it is no mark, nor is a version that this deploy's labels do not name.
+    assert_eq!(after("22222222", "TYPE=other:22222222"), app());
+    assert_eq!(after("22222222", "TYPE=wiki:33333333"), app());
+    assert_eq!(after("22222222", "TYPE=wiki22222222"), app());
+    // Whether the recipe stands in front of it, abra's source leaves open.
+    let alone = marked("11111111", "RECIPE=11111111");
+    assert_eq!(moved(&alone, &marked("22222222", "RECIPE=22222222"), &full), Ok(Moved::LabelsOnly));
+    let pinned = with(marked("", "TYPE=wiki:1.0.0+2"), |facts| {
+        let key = |name: &str| format!("coop-cloud.{}.{name}", facts.stack);
+        facts.services[0].labels.remove(&key("chaos-version"));
+        facts.services[0].labels.insert(key("version"), "1.0.0+2".into());
+    });
+    assert_eq!(moved(&pinned, &marked("22222222", "TYPE=wiki:22222222"), &full), Ok(Moved::LabelsOnly));
+    let old = with(marked("22222222", "TYPE=wiki:22222222"), |facts| facts.tasks[0].current = false);
+    assert!(matches!(moved(&before, &old, &full), Err(NotMoved::OldTasks { .. })));
+}
+
+/// Near misses: another value that differs as well, a value of the recipe's own under that name, and the same in a service
+/// that is not `app`.
+#[test]
+fn r6_what_only_looks_like_abras_mark_is_a_change() {
+    let full = format!("22222222{}", "0".repeat(32));
+    let env = |commit: &str, more: &str| {
+        with(marked(commit, ""), |facts| {
+            facts.services[0].template["ContainerSpec"]["Env"] = json!([format!("TYPE=wiki:{commit}"), more]);
         })
     };
-    let (before, full) = (marked("11111111", "a"), format!("22222222{}", "0".repeat(32)));
-    assert_eq!(moved(&before, &marked("22222222", "a"), &full), Ok(Moved::LabelsOnly));
-    assert_eq!(moved(&before, &marked("22222222", "b"), &full), Ok(Moved::Services(vec!["app".into()])));
-    let old = with(marked("22222222", "a"), |facts| facts.tasks[0].current = false);
-    assert!(matches!(moved(&before, &old, &full), Err(NotMoved::OldTasks { .. })));
+    let app = Ok(Moved::Services(vec!["app".into()]));
+    assert_eq!(moved(&env("11111111", "MORE=a"), &env("22222222", "MORE=b"), &full), app);
+    assert_eq!(moved(&env("11111111", "WAS=11111111"), &env("22222222", "WAS=22222222"), &full), app);
+    let own = |kind: &str, commit: &str| marked(commit, kind);
+    assert_eq!(moved(&own("TYPE=db:mysql", "11111111"), &own("TYPE=db:postgres", "22222222"), &full), app);
+    assert_eq!(
+        moved(&own("TYPE=mysql", "11111111"), &own("TYPE=mysql", "22222222"), &full),
+        Ok(Moved::LabelsOnly)
+    );
+    let elsewhere = |commit: &str| {
+        with(marked(commit, &format!("TYPE=wiki:{commit}")), |facts| {
+            facts.services[0].name = facts.stack.scoped("web");
+        })
+    };
+    let web = Ok(Moved::Services(vec!["web".into()]));
+    assert_eq!(moved(&elsewhere("11111111"), &elsewhere("22222222"), &full), web);
+}
+
+/// A stack that was deployed by chaos at this version, with this as the first line of its app's environment.
+fn marked(version: &str, kind: &str) -> StackFacts {
+    with(recorded("before-update", 5), |facts| {
+        facts.services[0].template["ContainerSpec"]["Env"] = json!([kind, "DOMAIN=x"]);
+        let key = format!("coop-cloud.{}.chaos-version", facts.stack);
+        facts.services[0].labels.insert(key, version.to_owned());
+    })
 }
 
 /// `app` waits for a node, for this reason, from second 3 on.
