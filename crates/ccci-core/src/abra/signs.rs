@@ -94,6 +94,8 @@ const COMPOSE: &[&str] = &[
     "must be a integer",
     "must be an integer",
     "must be a boolean",
+    "must be one of the following",
+    "decoding failed due to",
     "invalid interpolation format",
     "required variable",
     "refers to undefined",

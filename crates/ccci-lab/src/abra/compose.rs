@@ -10,9 +10,6 @@ use serde_yaml::Value;
 
 use super::fatal::Fatal;
 
-/// Durations that docker's schema wants as they are, before any variable is replaced.
-const DURATIONS: &[&str] = &["interval", "timeout", "start_period"];
-
 /// What abra needs to know of one service.
 #[derive(Debug, Default)]
 pub(super) struct Service {
@@ -105,22 +102,6 @@ impl Service {
             self.secrets.extend(text_of(secret).or_else(|| text_of(&secret["source"])));
         }
     }
-}
-
-/// Docker's words for a duration that is a variable: the schema is checked before variables are replaced.
-pub(super) fn schema_complaint(dir: &Path, files: &[String]) -> Result<Option<String>, Fatal> {
-    for file in files {
-        let tree = tree(dir, file)?;
-        for (service, body) in entries(&tree["services"]) {
-            for key in DURATIONS {
-                if text_of(&body["healthcheck"][*key]).is_some_and(|v| v.contains('$')) {
-                    let place = format!("services.{service}.healthcheck.{key}");
-                    return Ok(Some(format!("{place} Does not match format 'duration'")));
-                }
-            }
-        }
-    }
-    Ok(None)
 }
 
 /// The exports of an `abra.sh`, which is read, never run.

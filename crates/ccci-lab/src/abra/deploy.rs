@@ -115,7 +115,7 @@ async fn apply(world: &World, app: &App, recipe: &Recipe, order: &Order) -> Resu
     }
     let version = ready(world, app, recipe, order, deployed.as_ref()).await?;
     lint::before_deploy(world, recipe, order.chaos()).await?;
-    refuse_broken_schema(world, app, recipe)?;
+    refuse_broken_schema(world, app, recipe).await?;
     secret::all_there(world, app, recipe).await?;
     let mut values = app.values();
     if world.on(Behaviour::AbraShExports) {
@@ -185,15 +185,17 @@ impl<'a> Choice<'a> {
     }
 }
 
-/// Ends the call when docker's schema would not accept a duration, before anything is deployed.
-pub(super) fn refuse_broken_schema(world: &World, app: &App, recipe: &Recipe) -> Result<(), Fatal> {
+/// Ends the call where docker's schema does not accept the files as they are written: abra validates them before any variable
+/// is filled in, so a typed field (a duration, a number, a boolean, one of several words) takes none.
+pub(super) async fn refuse_broken_schema(world: &World, app: &App, recipe: &Recipe) -> Result<(), Fatal> {
     if !world.on(Behaviour::SchemaFirst) {
         return Ok(());
     }
-    match compose::schema_complaint(&recipe.dir, &app.compose_files())? {
-        Some(words) => Err(Fatal::Program { words }),
-        None => Ok(()),
+    let mut command = docker::command(["stack", "config", "--skip-interpolation"]);
+    for file in app.compose_files() {
+        command = command.arg("-c").arg(recipe.dir.join(file));
     }
+    docker::checked(command).await.map(drop)
 }
 
 fn warn_of_missing_keys(app: &App, recipe: &Recipe) -> Result<(), Fatal> {

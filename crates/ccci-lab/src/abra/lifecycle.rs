@@ -43,7 +43,7 @@ pub(super) async fn new(world: &World, call: &Call) -> Result<(), Fatal> {
     };
     write_env(&recipe, domain, &version, &path)?;
     let app = world.app(domain)?;
-    if let Err(error) = deploy::refuse_broken_schema(world, &app, &recipe) {
+    if let Err(error) = deploy::refuse_broken_schema(world, &app, &recipe).await {
         // A recipe that does not validate gets no app.
         atomic::remove_file(&path)?;
         return Err(error);

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::cli::Call;
 use super::compose::Compose;
+use super::deploy;
 use super::docker;
 use super::fatal::Fatal;
 use super::output;
@@ -72,6 +73,7 @@ async fn opened(world: &World, call: &Call) -> Result<(App, Recipe), Fatal> {
     if !call.has("chaos") {
         recipe.ensure(world).await?;
     }
+    deploy::refuse_broken_schema(world, &app, &recipe).await?;
     Ok((app, recipe))
 }
 

@@ -57,7 +57,7 @@ behaviours! {
     ExposeEnv, "expose-env", "the app's values are not given to service `app`";
     ChaosMark, "chaos-mark", "under chaos `TYPE` of service `app` carries the compose file's version, not the commit";
     AbraShExports, "abra-sh-exports", "exports of abra.sh are not used";
-    SchemaFirst, "schema-first", "a variable in a health check's duration is accepted";
+    SchemaFirst, "schema-first", "a variable in a typed field (duration, number, boolean, one of several words) is accepted";
     ConvergeWait, "converge-wait", "deploy returns at once, as with `-c`";
     NothingGenerated, "nothing-generated", "`secret generate` with nothing to do ends with 0";
     LengthOption, "length-option", "`length=` is not looked at";

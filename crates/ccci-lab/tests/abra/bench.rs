@@ -17,8 +17,8 @@ use tempfile::TempDir;
 const IMAGE: &str = "ccci-conformance/busybox:1";
 /// The recipe of all cases.
 pub const RECIPE: &str = "abrac";
-/// The line of an app's file with which containers run; without it services have no tasks.
-pub const RUN: &str = "REPLICAS=1\n";
+/// The line of an app's file with which containers run; without that file services have no tasks.
+pub const RUN: &str = "COMPOSE_FILE=compose.yml:compose.run.yml\n";
 /// Its two releases.
 pub const OLD: &str = "1.0.0+1.0";
 pub const NEW: &str = "1.1.0+2.0";
@@ -353,8 +353,10 @@ git tag -a -m "$2" "$2"
 echo "more words" >> README.md && git commit -qam "docs: more words"
 "#;
 
-const FILES: &[(&str, &str)] = &[
+/// The recipe's files. Like any that abra takes, they have no variable in a typed field.
+pub const FILES: &[(&str, &str)] = &[
     ("compose.yml", include_str!("recipe/compose.yml")),
+    ("compose.run.yml", include_str!("recipe/compose.run.yml")),
     ("compose.extra.yml", include_str!("recipe/compose.extra.yml")),
     ("compose.secrets.yml", include_str!("recipe/compose.secrets.yml")),
     ("compose.hand.yml", include_str!("recipe/compose.hand.yml")),

@@ -125,14 +125,64 @@ pub fn a_recipes_own_type_is_kept(b: &Bench) -> Outcome {
     Ok(())
 }
 
+/// Writes this into service `app` by a further file, and names it in the app's env.
+fn with_field(b: &Bench, field: &str) {
+    b.write("compose.extra.yml", &format!("version: \"3.8\"\nservices:\n  app:\n    {field}\n"));
+    b.app("COMPOSE_FILE=compose.yml:compose.extra.yml\nX=1\nLIMIT=30s\nYES=true\nORDER=stop-first\n");
+}
+
 pub fn duration_from_a_variable_is_refused(b: &Bench) -> Outcome {
-    b.write(
-        "compose.slow.yml",
-        "version: \"3.8\"\nservices:\n  app:\n    healthcheck:\n      test: [\"CMD\", \"true\"]\n      \
-         start_period: ${START_PERIOD}\n",
-    );
-    b.app("COMPOSE_FILE=compose.yml:compose.slow.yml\nSTART_PERIOD=30s\n");
-    b.deploy(&["-C", "DOMAIN"]).fata("services.app.healthcheck.start_period Does not match format 'duration'")
+    with_field(b, "healthcheck: {test: [\"CMD\", \"true\"], start_period: \"${LIMIT}\"}");
+    b.deploy(&["-C", "DOMAIN"])
+        .fata("services.app.healthcheck.start_period Does not match format 'duration'")?;
+    with_field(b, "stop_grace_period: ${LIMIT:-1m}");
+    b.deploy(&["-C", "DOMAIN"]).fata("services.app.stop_grace_period Does not match format 'duration'")?;
+    with_field(b, "stop_grace_period: 1s");
+    b.deploy(&["-C", "DOMAIN"]).good()
+}
+
+/// Fields of each type with a variable, that has a value or a default that would be right.
+const TYPED: &[(&str, &str)] = &[
+    ("deploy: {replicas: \"${X:-0}\"}", "replicas"),
+    ("deploy: {update_config: {parallelism: \"${X}\"}}", "parallelism"),
+    ("deploy: {update_config: {delay: \"${LIMIT}\"}}", "delay"),
+    ("deploy: {update_config: {monitor: \"${LIMIT}\"}}", "monitor"),
+    ("deploy: {update_config: {max_failure_ratio: \"${X}\"}}", "max_failure_ratio"),
+    ("deploy: {update_config: {order: \"${ORDER}\"}}", "order"),
+    ("deploy: {restart_policy: {max_attempts: \"${X:-3}\"}}", "max_attempts"),
+    ("deploy: {restart_policy: {window: \"${LIMIT}\"}}", "window"),
+    ("healthcheck: {test: [\"CMD\", \"true\"], retries: \"${X}\"}", "retries"),
+    ("read_only: \"${YES}\"", "read_only"),
+    ("ports: [{target: 80, published: \"${X}\"}]", "published"),
+];
+
+pub fn typed_field_from_a_variable_is_refused(b: &Bench) -> Outcome {
+    for (field, name) in TYPED {
+        with_field(b, field);
+        b.deploy(&["-C", "DOMAIN"]).fata(name)?;
+    }
+    ensure!(b.left("service").is_empty(), "something was deployed: {:?}", b.left("service"));
+    Ok(())
+}
+
+/// Near miss: text takes variables.
+pub fn text_from_a_variable_is_taken(b: &Bench) -> Outcome {
+    with_field(b, "labels: [\"own=${LIMIT}\"]\n    hostname: \"${X:-host}\"");
+    b.deploy(&["-C", "DOMAIN"]).good()
+}
+
+pub fn typed_field_is_refused_by_secret_commands(b: &Bench) -> Outcome {
+    with_field(b, "deploy: {replicas: \"${X:-0}\"}");
+    b.abra(&["app", "secret", "ls", "-n", "-o", "-C", "-m", "DOMAIN"]).fata("replicas")?;
+    b.abra(&["app", "secret", "generate", "-n", "-o", "-C", "-m", "-a", "DOMAIN"]).fata("replicas")
+}
+
+pub fn typed_field_is_refused_at_new(b: &Bench) -> Outcome {
+    std::fs::remove_file(b.env_file()).unwrap();
+    let text = std::fs::read_to_string(b.recipe().join("compose.yml")).unwrap();
+    b.write("compose.yml", &text.replace("stop_grace_period: 1s", "stop_grace_period: ${LIMIT:-1s}"));
+    b.commit(Some("1.2.0+2.0"));
+    b.abra(&["app", "new", "-n", "-o", "-s", "default", "-D", "DOMAIN", "abrac"]).fata("stop_grace_period")
 }
 
 pub fn refused_compose_file_has_dockers_words(b: &Bench) -> Outcome {
@@ -156,7 +206,7 @@ pub fn deploy_waits_until_running(b: &Bench) -> Outcome {
 }
 
 pub fn slow_start_times_out_and_stays(b: &Bench) -> Outcome {
-    b.app("COMPOSE_FILE=compose.yml:compose.slow.yml\nREPLICAS=1\nTIMEOUT=3\n");
+    b.app("COMPOSE_FILE=compose.yml:compose.slow.yml\nTIMEOUT=3\n");
     let begun = Instant::now();
     b.abra(&["app", "deploy", "-n", "-o", "-D", "-C", "DOMAIN"]).fata("deploy timed out")?;
     ensure!(begun.elapsed().as_secs() < 20, "the timeout label says 3 s, it took {:?}", begun.elapsed());
@@ -165,7 +215,7 @@ pub fn slow_start_times_out_and_stays(b: &Bench) -> Outcome {
 }
 
 pub fn without_converge_checks_it_returns(b: &Bench) -> Outcome {
-    b.app("COMPOSE_FILE=compose.yml:compose.slow.yml\nREPLICAS=1\nTIMEOUT=30\n");
+    b.app("COMPOSE_FILE=compose.yml:compose.slow.yml\nTIMEOUT=30\n");
     let begun = Instant::now();
     b.deploy(&["-C", "DOMAIN"]).good()?;
     ensure!(begun.elapsed().as_secs() < 20, "it took {:?}", begun.elapsed());
@@ -179,7 +229,7 @@ pub fn rollback_by_swarm_is_a_failed_deploy(b: &Bench) -> Outcome {
              {{failure_action: rollback, order: start-first, monitor: 3s}}\n"
         )
     };
-    b.app("COMPOSE_FILE=compose.yml:compose.slow.yml\nREPLICAS=1\n");
+    b.app("COMPOSE_FILE=compose.yml:compose.run.yml:compose.slow.yml\n");
     b.write("compose.slow.yml", &overlay("[\"/bin/busybox\", \"sleep\", \"1000\"]"));
     b.abra(&["app", "deploy", "-n", "-o", "-D", "-C", "DOMAIN"]).prepared()?;
     b.write("compose.slow.yml", &overlay("[\"/bin/busybox\", \"false\"]"));

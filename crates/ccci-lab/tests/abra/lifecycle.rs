@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::bench::{Bench, NEW, OLD, Outcome, Red};
 
-const SECRETS: &str = "COMPOSE_FILE=compose.yml:compose.secrets.yml\nSECRET_FIRST_VERSION=v1\n\
-                       SECRET_SECOND_VERSION=v1\nREPLICAS=1\n";
+const SECRETS: &str = "COMPOSE_FILE=compose.yml:compose.run.yml:compose.secrets.yml\nSECRET_FIRST_VERSION=v1\n\
+                       SECRET_SECOND_VERSION=v1\n";
 
 pub fn undeploy_leaves_volumes_and_secrets(b: &Bench) -> Outcome {
     b.app(SECRETS);
@@ -19,7 +19,7 @@ pub fn undeploy_leaves_volumes_and_secrets(b: &Bench) -> Outcome {
 }
 
 pub fn undeploy_returns_before_swarm_is_done(b: &Bench) -> Outcome {
-    b.app("COMPOSE_FILE=compose.yml:compose.stubborn.yml\nREPLICAS=1\n");
+    b.app("COMPOSE_FILE=compose.yml:compose.stubborn.yml\n");
     b.abra(&["app", "deploy", "-n", "-o", "-D", "-C", "DOMAIN"]).prepared()?;
     b.abra(&["app", "undeploy", "-n", "DOMAIN"]).good()?;
     ensure!(!b.containers().is_empty(), "nothing was left when undeploy returned");
@@ -83,7 +83,8 @@ pub fn list_names_newer_releases(b: &Bench) -> Outcome {
 }
 
 pub fn ps_tells_each_service(b: &Bench) -> Outcome {
-    b.app("COMPOSE_FILE=compose.yml:compose.extra.yml\nREPLICAS=1\n");
+    b.write("compose.both.yml", "version: \"3.8\"\nservices:\n  extra:\n    deploy: {replicas: 1}\n");
+    b.app("COMPOSE_FILE=compose.yml:compose.run.yml:compose.extra.yml:compose.both.yml\n");
     b.abra(&["app", "deploy", "-n", "-o", "-D", "-C", "DOMAIN"]).prepared()?;
     let said = b.abra(&["app", "ps", "-n", "-m", "DOMAIN"]);
     said.good()?;

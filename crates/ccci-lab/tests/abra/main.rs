@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 use bench::{Bench, Outcome, Red};
+use ccci_core::exec::Command;
 use ccci_lab::abra::Behaviour;
 
 /// How sure it is that abra itself behaves as the case says.
@@ -104,6 +105,10 @@ cases! {
     deploys::the_mark_has_the_recipe_in_front, Unverified, [ChaosMark];
     deploys::a_recipes_own_type_is_kept, Source, [];
     deploys::duration_from_a_variable_is_refused, Observed, [SchemaFirst];
+    deploys::typed_field_from_a_variable_is_refused, Inferred, [SchemaFirst];
+    deploys::text_from_a_variable_is_taken, Observed, [];
+    deploys::typed_field_is_refused_by_secret_commands, Inferred, [SchemaFirst];
+    deploys::typed_field_is_refused_at_new, Observed, [SchemaFirst];
     deploys::refused_compose_file_has_dockers_words, Inferred, [];
     deploys::deploy_waits_until_running, Observed, [];
     deploys::slow_start_times_out_and_stays, Observed, [ConvergeWait];
@@ -207,4 +212,25 @@ fn documentation_lists_every_case_with_its_certainty() {
         CASES.len() + Behaviour::ALL.len(),
         "docs/abra.md has rows of things that are gone"
     );
+}
+
+/// A real abra must be able to pass the suite, so its recipe must be one that abra takes: docker's own validation of the files
+/// as they are written refuses the form that this recipe once had, and takes today's.
+#[test]
+fn docker_takes_the_suites_recipe_and_refuses_its_former_form() {
+    let asked = |former: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let compose: Vec<_> = bench::FILES.iter().filter(|(file, _)| file.starts_with("compose")).collect();
+        for (file, text) in &compose {
+            std::fs::write(dir.path().join(file), text.replace("replicas: 0", former)).unwrap();
+        }
+        let files = compose.iter().flat_map(|(file, _)| ["-c", file]);
+        let docker = Command::new("docker").args(["stack", "config", "--skip-interpolation"]).args(files);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let said = runtime.block_on(docker.dir(dir.path()).run()).unwrap();
+        if said.ok() { Ok(()) } else { Err(said.stderr) }
+    };
+    assert_eq!(asked("replicas: 0"), Ok(()));
+    let refused = asked("replicas: ${REPLICAS:-0}").unwrap_err();
+    assert!(refused.contains(".deploy.replicas must be a integer"), "{refused}");
 }
