@@ -99,6 +99,7 @@ pub struct Command {
     redactor: Redactor,
     log: Option<PathBuf>,
     whole_group: bool,
+    alone: bool,
 }
 
 /// How a process ended and what it printed, redacted.
@@ -162,7 +163,16 @@ impl Command {
             redactor: Redactor::default(),
             log: None,
             whole_group: false,
+            alone: false,
         }
+    }
+
+    /// Gives it the variables that are set here and no other, not even a `PATH`: for a program that fills them into what it
+    /// reads. It is itself looked for on our `PATH`, and what it starts is not found by name.
+    #[must_use]
+    pub fn with_own_variables_alone(mut self) -> Self {
+        self.alone = true;
+        self
     }
 
     /// When it has ended, ends what it left running in its process group too.
@@ -333,11 +343,17 @@ impl Command {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that starts processes")]
     fn base(&self) -> tokio::process::Command {
         let inherited = INHERITED.iter().filter_map(|&key| Some((key.into(), std::env::var_os(key)?)));
-        let ours = std::iter::once(("LC_ALL".into(), "C.UTF-8".into())).chain(self.env.iter().cloned());
-        let mut env: HashMap<OsString, OsString> = inherited.chain(ours).collect();
+        let locale = std::iter::once(("LC_ALL".into(), "C.UTF-8".into()));
+        let mut env: HashMap<OsString, OsString> = inherited.chain(locale).collect();
         env.entry("PATH".into()).or_insert_with(|| SYSTEM_PATH.into());
+        let path = env["PATH".as_ref() as &OsStr].clone();
+        if self.alone {
+            env.clear();
+        }
+        env.extend(self.env.iter().cloned());
         // A child that must look for its program on its own `PATH` is forked with a copy of all our page tables.
-        let program = env.get(OsStr::new("PATH")).and_then(|path| on_path(&self.program, path));
+        let path = if self.alone { &path } else { &env["PATH".as_ref() as &OsStr] };
+        let program = on_path(&self.program, path);
         let mut command = tokio::process::Command::new(program.as_ref().unwrap_or(&self.program));
         command.args(&self.args).env_clear().envs(env).process_group(0);
         if let Some(dir) = &self.dir {

@@ -218,3 +218,18 @@ fn an_endless_line_is_told_without_its_middle() {
     );
     assert!(said.contains(" … [29"), "{said}");
 }
+
+/// A10: what fills variables into a file must not find the machine's.
+#[tokio::test]
+async fn a_program_can_be_given_its_own_variables_alone() {
+    let asked = |command: Command| async move { command.run().await.unwrap().stdout };
+    let env = || Command::new("env").env("A", "1");
+    assert_eq!(asked(env().with_own_variables_alone()).await, "A=1\n");
+    let usual = asked(env()).await;
+    assert!(usual.contains("PATH=") && usual.contains("LC_ALL=") && usual.contains("A=1\n"), "{usual}");
+    // A `PATH` of its own is one of its variables, and not where it is looked for.
+    assert_eq!(
+        asked(Command::new("env").env("PATH", "/nowhere").with_own_variables_alone()).await,
+        "PATH=/nowhere\n"
+    );
+}

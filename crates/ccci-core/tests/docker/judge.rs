@@ -1,7 +1,7 @@
 //! Asks docker.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -29,16 +29,13 @@ fn ask(
     values: &BTreeMap<String, String>,
     more: &[&str],
 ) -> Result<Value, String> {
-    let mut docker = Command::new("docker");
+    let mut docker = Command::new(client());
     docker.args(["stack", "config"]).args(more).current_dir(folder);
     for file in files {
         docker.args(["-c", file]);
     }
-    // It reads its own settings from there, and puts it in the place of `~`.
+    // Of the surroundings' variables it may fill in none, but it puts this one in the place of `~`.
     docker.env_clear().env("HOME", "/root").envs(values);
-    if let Some(path) = std::env::var_os("PATH") {
-        docker.env("PATH", path);
-    }
     let output = docker.output().unwrap_or_else(|error| panic!("docker's client is needed here: {error}"));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!said.contains("unknown shorthand flag"), "docker's client here is older than 23.0: {said}");
@@ -47,4 +44,11 @@ fn ask(
     }
     // Another parser than the one that is judged.
     serde_yaml::from_slice(&output.stdout).map_err(|error| panic!("docker's own text: {error}"))
+}
+
+/// Where docker's client is.
+fn client() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut all = std::env::split_paths(&path).map(|dir| dir.join("docker"));
+    all.find(|file| file.is_file()).unwrap_or_else(|| panic!("docker's client is needed here"))
 }

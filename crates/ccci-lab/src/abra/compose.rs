@@ -23,8 +23,6 @@ pub(super) struct Service {
     pub(super) secrets: Vec<String>,
     /// True when a health check is there.
     pub(super) healthcheck: bool,
-    /// True when a task that ends well is not started again.
-    pub(super) one_shot: bool,
 }
 
 /// Several compose files laid over each other.
@@ -95,9 +93,6 @@ impl Service {
         self.environment.extend(pairs(&body["environment"]).into_keys());
         self.labels.extend(pairs(&body["deploy"]["labels"]));
         self.healthcheck |= body["healthcheck"].is_mapping();
-        if let Some(condition) = text_of(&body["deploy"]["restart_policy"]["condition"]) {
-            self.one_shot = condition != "any";
-        }
         for secret in body["secrets"].as_sequence().into_iter().flatten() {
             self.secrets.extend(text_of(secret).or_else(|| text_of(&secret["source"])));
         }
@@ -193,7 +188,7 @@ fn replace(value: &mut Value, values: &BTreeMap<String, String>) {
 }
 
 /// `$X`, `${X}`, `${X:-default}`, `${X-default}` and `$$`, as docker replaces them.
-fn replaced(text: &str, values: &BTreeMap<String, String>) -> String {
+pub(super) fn replaced(text: &str, values: &BTreeMap<String, String>) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
@@ -254,7 +249,7 @@ secrets:
         let path = |name: &str| dir.path().join(name);
         ccci_core::atomic::write(&path("compose.yml"), BASE.as_bytes()).unwrap();
         let more = "version: '3.8'\nservices:\n  app:\n    environment: [D=4]\n    deploy: {labels: {a: b}}\n  \
-                    job: {image: x, deploy: {restart_policy: {condition: none}}}\n";
+                    job: {image: x}\n";
         ccci_core::atomic::write(&path("compose.more.yml"), more.as_bytes()).unwrap();
         let values = [("STACK_NAME", "s"), ("IMAGE", "i:1"), ("ONE", "v2")];
         let values = values.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
@@ -266,7 +261,7 @@ secrets:
         assert_eq!(app.labels["coop-cloud.s.version"], "1.0.0+2");
         assert_eq!(app.labels["coop-cloud.s.timeout"], "300");
         assert_eq!(app.labels["a"], "b");
-        assert!(compose.service("job").unwrap().one_shot && !app.one_shot);
+        assert!(compose.service("job").is_some());
         let mounted: Vec<_> = compose.mounted_secrets().map(|(_, name)| name.as_str()).collect();
         assert_eq!(mounted, ["s_one_v2", "x"]);
         assert_eq!(compose.version.as_deref(), Some("3.8"));

@@ -1,7 +1,6 @@
 //! Waiting after a deploy until each service runs what was asked for. What one look says about a service is a pure
 //! function of what docker shows.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ccci_core::wait::{self, Bounds, CancellationToken, Look, WaitError};
@@ -18,24 +17,6 @@ const PAUSE: Duration = Duration::from_millis(400);
 /// Docker's own grace period of ten seconds, in its unit.
 const USUAL_GRACE: u64 = 10_000_000_000;
 
-/// When the last update of each service began, before the deploy: such a state is old news afterwards.
-#[derive(Debug, Default)]
-pub(super) struct Before(BTreeMap<String, String>);
-
-impl Before {
-    /// Looks at the services that are there already.
-    pub(super) async fn look(stack: &str) -> Result<Self, Fatal> {
-        let services = docker::inspect("service", &docker::names("service", stack).await?).await?;
-        let begun = |s: &Value| Some((name(s)?.to_owned(), update(s, "StartedAt")?.to_owned()));
-        Ok(Self(services.iter().filter_map(begun).collect()))
-    }
-
-    fn knows(&self, service: &Value) -> bool {
-        let begun = name(service).and_then(|n| self.0.get(n)).map(String::as_str);
-        begun.is_some() && begun == update(service, "StartedAt")
-    }
-}
-
 /// What one look says about one service.
 #[derive(Debug, PartialEq, Eq)]
 enum State {
@@ -45,14 +26,9 @@ enum State {
 }
 
 /// Waits until all services of the compose files have converged; the stack stays as it is whatever comes out.
-pub(super) async fn wait(
-    app: &App,
-    compose: &Compose,
-    before: &Before,
-    timeout: Duration,
-) -> Result<(), Fatal> {
+pub(super) async fn wait(app: &App, compose: &Compose, timeout: Duration) -> Result<(), Fatal> {
     let bounds = Bounds { deadline: timeout, pause: PAUSE, cancel: CancellationToken::new() };
-    match wait::until("convergence", &bounds, || look(app, compose, before)).await {
+    match wait::until("convergence", &bounds, || look(app, compose)).await {
         Ok(result) => result,
         Err(WaitError::Deadline { last, .. }) => {
             Err(Fatal::DeployTimedOut { waiting: last, seconds: timeout.as_secs() })
@@ -61,8 +37,8 @@ pub(super) async fn wait(
     }
 }
 
-async fn look(app: &App, compose: &Compose, before: &Before) -> Look<Result<(), Fatal>, String> {
-    let states = match states(app, compose, before).await {
+async fn look(app: &App, compose: &Compose) -> Look<Result<(), Fatal>, String> {
+    let states = match states(app, compose).await {
         Ok(states) => states,
         Err(error) => return Look::Ready(Err(error)),
     };
@@ -76,28 +52,25 @@ async fn look(app: &App, compose: &Compose, before: &Before) -> Look<Result<(), 
     if waiting.is_empty() { Look::Ready(Ok(())) } else { Look::NotYet(waiting.join(", ")) }
 }
 
-async fn states(app: &App, compose: &Compose, before: &Before) -> Result<Vec<State>, Fatal> {
+async fn states(app: &App, compose: &Compose) -> Result<Vec<State>, Fatal> {
     let names: Vec<String> = compose.services.iter().map(|(n, _)| format!("{}_{n}", app.stack)).collect();
     let services = docker::inspect("service", &names).await?;
     let list = ["service", "ps", "-q", "--no-trunc"].into_iter().chain(names.iter().map(String::as_str));
     let ids = docker::lines(list).await?;
     // A task can go between the two calls: what docker still knows is enough, the next look sees the rest.
     let tasks: Vec<Value> = docker::inspect("task", &ids).await.unwrap_or_default();
-    let state = |service: &Value| {
-        let short = name(service).unwrap_or_default().trim_start_matches(&format!("{}_", app.stack));
-        let one_shot = compose.service(short).is_some_and(|s| s.one_shot);
-        judge(service, &tasks, one_shot, before.knows(service))
-    };
-    Ok(services.iter().map(state).collect())
+    Ok(services.iter().map(|service| judge(service, &tasks)).collect())
 }
 
-fn judge(service: &Value, tasks: &[Value], one_shot: bool, old_news: bool) -> State {
+/// As abra does it: an update that stopped is an error, also one of earlier, and a task that has ended does not run, also one that
+/// was to end.
+fn judge(service: &Value, tasks: &[Value]) -> State {
     let name = name(service).unwrap_or_default();
     match update(service, "State") {
         Some(state @ ("updating" | "rollback_started")) => {
             return State::Waiting(format!("{name} ({state})"));
         }
-        Some(state @ ("paused" | "rollback_completed" | "rollback_paused")) if !old_news => {
+        Some(state @ ("paused" | "rollback_completed" | "rollback_paused")) => {
             let message = update(service, "Message").unwrap_or_default();
             return State::Failed(format!("{name} {state}: {message}"));
         }
@@ -106,12 +79,8 @@ fn judge(service: &Value, tasks: &[Value], one_shot: bool, old_news: bool) -> St
     let wanted_spec = bare(&service["Spec"]["TaskTemplate"]["ContainerSpec"]);
     let mine = tasks.iter().filter(|t| t["ServiceID"] == service["ID"]);
     let current = mine.filter(|t| bare(&t["Spec"]["ContainerSpec"]) == wanted_spec);
-    let good = |t: &&Value| match t["Status"]["State"].as_str() {
-        Some("running") => t["DesiredState"] == "running",
-        Some("complete") => one_shot,
-        _ => false,
-    };
-    let running = current.filter(good).count() as u64;
+    let runs = |t: &&Value| t["Status"]["State"] == "running" && t["DesiredState"] == "running";
+    let running = current.filter(runs).count() as u64;
     let wanted = service["Spec"]["Mode"]["Replicated"]["Replicas"].as_u64().unwrap_or(1);
     if running >= wanted { State::Converged } else { State::Waiting(format!("{name} ({running}/{wanted})")) }
 }
@@ -165,15 +134,13 @@ mod tests {
     fn a_service_is_judged_by_its_update_and_by_tasks_of_the_new_spec() {
         let old_task = [task("i:1", "running")];
         let both = [task("i:1", "running"), task("i:2", "running")];
-        assert_eq!(judge(&service("completed"), &both, false, false), State::Converged);
+        assert_eq!(judge(&service("completed"), &both), State::Converged);
         let waiting = State::Waiting("x_app (0/1)".into());
-        assert_eq!(judge(&service("completed"), &old_task, false, false), waiting, "only the old task runs");
-        assert!(matches!(judge(&service("updating"), &both, false, false), State::Waiting(_)));
-        assert!(matches!(judge(&service("paused"), &both, false, false), State::Failed(_)));
-        assert!(matches!(judge(&service("rollback_completed"), &both, false, false), State::Failed(_)));
-        assert_eq!(judge(&service("paused"), &both, false, true), State::Converged, "an update of earlier");
+        assert_eq!(judge(&service("completed"), &old_task), waiting, "only the old task runs");
+        assert!(matches!(judge(&service("updating"), &both), State::Waiting(_)));
+        assert!(matches!(judge(&service("paused"), &both), State::Failed(_)));
+        assert!(matches!(judge(&service("rollback_completed"), &both), State::Failed(_)));
         let done = [task("i:2", "complete")];
-        assert_eq!(judge(&service(""), &done, true, false), State::Converged, "a one-shot that ended well");
-        assert_eq!(judge(&service(""), &done, false, false), waiting);
+        assert_eq!(judge(&service(""), &done), waiting, "a one-shot that has ended well");
     }
 }

@@ -7,33 +7,42 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
-use std::path::Path;
 use std::time::Duration;
 
-use ccci_core::atomic;
 use ccci_core::exec::Command;
 use ccci_core::foreign;
-use serde_yaml::{Mapping, Value};
+use serde_yaml::Mapping;
 
 use super::cli::{Call, Verb};
-use super::compose::{self, Compose, Service};
-use super::convergence::{self, Before};
+use super::compose::{self, Compose};
+use super::convergence;
 use super::docker;
 use super::envfile::EnvFile;
 use super::fatal::Fatal;
 use super::lint;
 use super::order::Release;
 use super::output;
+use super::overlay::{self, Told};
 use super::recipe::Recipe;
 use super::secret;
 use super::switches::Behaviour;
 use super::world::{App, World};
 
-/// Variables that docker and the programs it calls need as they are; an app cannot set them for the deploy.
-const NOT_FROM_THE_APP: &[&str] =
-    &["PATH", "HOME", "TMPDIR", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT"];
+/// Variables that steer docker's client itself; an app cannot set them for the deploy.
+const OF_THE_CLIENT: &[&str] = &[
+    "DOCKER_API_VERSION",
+    "DOCKER_CERT_PATH",
+    "DOCKER_CONFIG",
+    "DOCKER_CONTEXT",
+    "DOCKER_HOST",
+    "DOCKER_TLS",
+    "DOCKER_TLS_VERIFY",
+];
 /// How long abra waits without a timeout label.
 const TIMEOUT_SECONDS: u64 = 50;
+
+/// Images are taken as they are here: the lab's are in no registry.
+const STACK_DEPLOY: [&str; 5] = ["stack", "deploy", "--resolve-image", "never", "--with-registry-auth"];
 
 /// What a deploy was asked to do.
 #[derive(Debug)]
@@ -122,14 +131,13 @@ async fn apply(world: &World, app: &App, recipe: &Recipe, order: &Order) -> Resu
         values.extend(compose::exports(&recipe.read("abra.sh")?.unwrap_or_default()));
     }
     let compose = Compose::read(&recipe.dir, &app.compose_files(), Some(&values))?;
-    warn_of_missing_keys(app, recipe)?;
+    warn_of_missing_keys(world, app, recipe)?;
     let told = Told { chaos: order.chaos(), version: &version };
-    let overlay = overlay(world, app, &compose, &values, &told);
-    let before = Before::look(&app.stack).await?;
+    let overlay = overlay::overlay(world, app, &compose, &values, &told);
     stack_deploy(world, app, recipe, &values, overlay).await?;
     output::info(world, &format!("{} deployed as {version}", app.domain));
     if order.converge && world.on(Behaviour::ConvergeWait) {
-        convergence::wait(app, &compose, &before, timeout(app, &compose)).await?;
+        convergence::wait(app, &compose, timeout(app, &compose)).await?;
     }
     app.write_version(world, &version)
 }
@@ -198,87 +206,22 @@ pub(super) async fn refuse_broken_schema(world: &World, app: &App, recipe: &Reci
     docker::checked(command).await.map(drop)
 }
 
-fn warn_of_missing_keys(app: &App, recipe: &Recipe) -> Result<(), Fatal> {
-    let sample = EnvFile::parse(&recipe.read(".env.sample")?.unwrap_or_default(), true);
+fn warn_of_missing_keys(world: &World, app: &App, recipe: &Recipe) -> Result<(), Fatal> {
+    let sample = EnvFile::parse(&recipe.read(".env.sample")?.unwrap_or_default(), &world.switches);
     for key in sample.pairs().keys().filter(|k| app.env.get(k).is_none()) {
         output::warn(&format!("{key} missing from {}.env", app.domain));
     }
     Ok(())
 }
 
-fn label(app: &App, name: &str) -> String {
+/// The name of one of abra's labels.
+pub(super) fn label(app: &App, name: &str) -> String {
     format!("coop-cloud.{}.{name}", app.stack)
 }
 
 fn timeout(app: &App, compose: &Compose) -> Duration {
     let label = compose.service("app").and_then(|s| s.labels.get(&label(app, "timeout")));
     Duration::from_secs(label.and_then(|t| t.parse().ok()).unwrap_or(TIMEOUT_SECONDS))
-}
-
-/// What the labels tell of a deploy.
-struct Told<'a> {
-    chaos: bool,
-    /// The version, or the short commit of a chaos deploy.
-    version: &'a str,
-}
-
-/// The generated compose file: abra's labels and the app's values on service `app`.
-fn overlay(
-    world: &World,
-    app: &App,
-    compose: &Compose,
-    values: &BTreeMap<String, String>,
-    told: &Told<'_>,
-) -> Option<Mapping> {
-    let Told { chaos, version } = *told;
-    let service = compose.service("app")?;
-    let mut labels = BTreeMap::from([
-        (label(app, "recipe"), app.recipe.clone()),
-        (label(app, "chaos"), chaos.to_string()),
-    ]);
-    let own = service.labels.get(&label(app, "version")).cloned();
-    let shown = if chaos { own } else { Some(version.to_owned()) };
-    let mark = match &shown {
-        Some(own) if !world.on(Behaviour::ChaosMark) => own,
-        _ => version,
-    };
-    let environment = environment(world, app, service, values, mark);
-    labels.extend(shown.map(|v| (label(app, "version"), v)));
-    if chaos {
-        labels.insert(label(app, "chaos-version"), version.to_owned());
-    }
-    let deploy = Mapping::from_iter([(Value::from("labels"), mapping(labels))]);
-    let body = [(Value::from("environment"), mapping(environment)), (Value::from("deploy"), deploy.into())];
-    let services = Mapping::from_iter([(Value::from("app"), Mapping::from_iter(body).into())]);
-    let version = compose.version.clone().map(|v| (Value::from("version"), Value::from(v)));
-    Some(version.into_iter().chain([(Value::from("services"), services.into())]).collect())
-}
-
-/// The app's values for service `app`, which keeps those that it sets itself; the recipe's carries the deployed version.
-fn environment(
-    world: &World,
-    app: &App,
-    service: &Service,
-    values: &BTreeMap<String, String>,
-    version: &str,
-) -> BTreeMap<String, String> {
-    if !world.on(Behaviour::ExposeEnv) {
-        return BTreeMap::new();
-    }
-    let unset = values.iter().filter(|(key, _)| !service.environment.contains(*key));
-    let shown = |key: &str, value: &String| match key {
-        "TYPE" | "RECIPE" => format!("{}:{version}", app.recipe),
-        _ => value.clone(),
-    };
-    unset.map(|(key, value)| (key.clone(), shown(key, value))).collect()
-}
-
-/// As a YAML mapping, with `$` doubled: docker replaces variables in this file too.
-fn mapping(pairs: BTreeMap<String, String>) -> Value {
-    // What is no text has no place in YAML.
-    let shown = |value: String| String::from_utf8_lossy(&foreign::bytes(&value)).replace('$', "$$");
-    let escaped = pairs.into_iter().map(|(k, v)| (Value::from(k), Value::from(shown(v))));
-    Value::Mapping(escaped.collect())
 }
 
 async fn stack_deploy(
@@ -289,34 +232,48 @@ async fn stack_deploy(
     overlay: Option<Mapping>,
 ) -> Result<(), Fatal> {
     let scratch = tempfile::tempdir().map_err(|e| Fatal::System { why: e.to_string() })?;
-    let mut command =
-        docker::command(["stack", "deploy", "--resolve-image", "never", "--with-registry-auth"]);
+    let home = for_tilde(world, app, recipe)?;
+    let mut command = filling(world, home, values).args(STACK_DEPLOY);
     for file in app.compose_files() {
         command = command.arg("-c").arg(recipe.dir.join(file));
     }
     if let Some(overlay) = overlay {
         let path = scratch.path().join("compose.abra.yml");
-        write_overlay(&path, &overlay)?;
+        overlay::write(&path, &overlay)?;
         command = command.arg("-c").arg(path);
     }
-    command = with_values(command.arg(&app.stack), values);
-    let done = docker::checked(command).await?;
+    let done = docker::checked(command.arg(&app.stack)).await?;
     for line in done.stdout.lines().chain(done.stderr.lines()) {
         output::debug(world, line);
     }
     Ok(())
 }
 
-fn write_overlay(path: &Path, overlay: &Mapping) -> Result<(), Fatal> {
-    let text = serde_yaml::to_string(overlay).map_err(|e| Fatal::System { why: e.to_string() })?;
-    Ok(atomic::write_private(path, text.as_bytes())?)
-}
-
-fn with_values(command: Command, values: &BTreeMap<String, String>) -> Command {
-    let own = values.iter().filter(|(key, _)| !NOT_FROM_THE_APP.contains(&key.as_str()));
+/// The docker that fills `${…}` in. It has the app's values and no variable of the machine, so what it needs to know itself
+/// comes as flags.
+fn filling(world: &World, home: Option<&str>, values: &BTreeMap<String, String>) -> Command {
+    let own = values.iter().filter(|(key, _)| !OF_THE_CLIENT.contains(&key.as_str()));
     // A byte that is no text reaches docker as it stands in the file.
     let raw = |value: &String| OsString::from_vec(foreign::bytes(value));
-    own.fold(command, |command, (key, value)| command.env(key, raw(value)))
+    if !world.on(Behaviour::AppValuesAlone) {
+        return own.fold(docker::command([""; 0]), |command, (key, value)| command.env(key, raw(value)));
+    }
+    let bare = docker::command([""; 0]).with_own_variables_alone();
+    let homely = home.into_iter().fold(bare, |command, home| command.env("HOME", home));
+    let config = world.docker_config.iter().flat_map(|dir| ["--config".as_ref(), dir.as_os_str()]);
+    let host = world.docker_host.iter().flat_map(|host| ["--host", host]);
+    own.fold(homely, |command, (key, value)| command.env(key, raw(value))).args(config).args(host)
+}
+
+/// The machine's `HOME`, which docker puts in the place of `~`; none where a file would get it as a variable.
+fn for_tilde<'a>(world: &'a World, app: &App, recipe: &Recipe) -> Result<Option<&'a str>, Fatal> {
+    for file in app.compose_files() {
+        let text = recipe.read(&file)?.unwrap_or_default();
+        if text.contains("$HOME") || text.contains("${HOME") {
+            return Ok(None);
+        }
+    }
+    Ok(world.home.as_deref())
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use super::switches::{Behaviour, Switches};
+
 /// One assignment, in file order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -18,16 +20,23 @@ pub(super) struct Entry {
 #[derive(Debug, Clone, Default)]
 pub(super) struct EnvFile {
     entries: Vec<Entry>,
+    /// The first line that is neither a comment nor an assignment.
+    pub(super) bad: Option<String>,
 }
 
 impl EnvFile {
-    /// Reads the text; lines that are no assignment are passed over. `expand` replaces references.
-    pub(super) fn parse(text: &str, expand: bool) -> Self {
+    /// Reads the text. What of it abra would refuse is noted; who reads an app's own file refuses it.
+    pub(super) fn parse(text: &str, switches: &Switches) -> Self {
+        let expand = switches.on(Behaviour::SelfReference);
         let mut file = Self::default();
-        let mut rest = text;
+        let mut rest = text.trim_start_matches('\u{feff}');
         while !rest.is_empty() {
             let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
             let Some((key, value)) = assignment(line) else {
+                let blank = line.trim().is_empty() || line.trim_start().starts_with('#');
+                if !blank && !line.contains(['=', ':']) && file.bad.is_none() {
+                    file.bad = Some(line.trim().to_owned());
+                }
                 rest = after;
                 continue;
             };
@@ -71,7 +80,9 @@ impl EnvFile {
             out.push_str(&rest[..at]);
             let after = &rest[at + 1..];
             let braced = after.strip_prefix('{');
-            let name: String = braced.unwrap_or(after).chars().take_while(|c| is_name(*c)).collect();
+            // A name in small letters is none.
+            let is_name = |c: &char| c.is_ascii_uppercase() || c.is_ascii_digit() || *c == '_';
+            let name: String = braced.unwrap_or(after).chars().take_while(is_name).collect();
             let closed = braced.is_none_or(|b| b[name.len()..].starts_with('}'));
             if name.is_empty() || !closed {
                 out.push('$');
@@ -93,7 +104,8 @@ fn is_name(c: char) -> bool {
 fn assignment(line: &str) -> Option<(&str, &str)> {
     let line = line.trim_start();
     let line = line.strip_prefix("export ").unwrap_or(line);
-    let (key, value) = line.split_once('=')?;
+    // `KEY: value` is one too.
+    let (key, value) = line.split_once(['=', ':'])?;
     let key = key.trim();
     (!key.is_empty() && key.chars().all(is_name)).then_some((key, value.trim_start_matches([' ', '\t'])))
 }
@@ -127,7 +139,7 @@ fn take_quoted(text: &str, quote: char) -> Option<(String, usize)> {
 fn take_plain(text: &str) -> (String, Option<char>, usize) {
     let line = text.split('\n').next().unwrap_or_default();
     let end =
-        if line.starts_with('#') { 0 } else { line.find(" #").or(line.find("\t#")).unwrap_or(line.len()) };
+        if line.starts_with('#') { 0 } else { line.rfind(" #").max(line.rfind("\t#")).unwrap_or(line.len()) };
     (line[..end].trim().to_owned(), None, end)
 }
 
@@ -144,13 +156,18 @@ pub(super) fn with_version(text: &str, recipe: &str, version: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::switches::OFF_VARIABLE;
     use super::*;
+
+    fn on(text: &str) -> EnvFile {
+        EnvFile::parse(text, &Switches::default())
+    }
 
     #[test]
     fn values_are_read_as_abra_reads_them() {
         let text = "# comment\nTYPE=demo:1.0.0+1.2.3\nexport A = 'raw $TYPE' # why\nB=\"x \\\"$A\\\"\"\n\
                     C=one # two\nC=three\nnot a line\nD=\nE=a#b\nF=\"two\nlines\" # length=3\nG=${C}-$NONE-${bad\n";
-        let env = EnvFile::parse(text, true);
+        let env = on(text);
         let expected = [
             ("TYPE", "demo:1.0.0+1.2.3"),
             ("A", "raw $TYPE"),
@@ -169,18 +186,27 @@ mod tests {
     }
 
     #[test]
+    fn odd_lines_are_read_as_abras_library_reads_them() {
+        let env = on("\u{feff}A: 1\nB=x # y # length=3\nc=small\nD=$c-${A}\n\n  # comment\nE=\n");
+        assert_eq!(env.bad, None);
+        let found = ["A", "B", "c", "D", "E"].map(|key| env.get(key).unwrap());
+        assert_eq!(found, ["1", "x # y", "small", "$c-1", ""]);
+        assert_eq!(env.options("B")["length"], "3");
+        assert_eq!(on("A=1\nA\nno line\n").bad.as_deref(), Some("A"));
+    }
+
+    #[test]
     fn compose_file_grows_by_reference_to_itself() {
         let text = "COMPOSE_FILE=\"compose.yml\"\nCOMPOSE_FILE=\"$COMPOSE_FILE:compose.db.yml\"\n";
-        assert_eq!(EnvFile::parse(text, true).get("COMPOSE_FILE"), Some("compose.yml:compose.db.yml"));
-        assert_eq!(EnvFile::parse(text, false).get("COMPOSE_FILE"), Some("$COMPOSE_FILE:compose.db.yml"));
+        assert_eq!(on(text).get("COMPOSE_FILE"), Some("compose.yml:compose.db.yml"));
+        let name = Behaviour::SelfReference.name();
+        let off = Switches::read(&|key: &str| (key == OFF_VARIABLE).then(|| name.to_owned())).unwrap();
+        assert_eq!(EnvFile::parse(text, &off).get("COMPOSE_FILE"), Some("$COMPOSE_FILE:compose.db.yml"));
     }
 
     #[test]
     fn options_of_a_commented_line_are_lost() {
-        let env = EnvFile::parse(
-            "#SECRET_A_VERSION=v1 # length=9\nSECRET_B_VERSION=v1 # length=9 charset=hex\n",
-            true,
-        );
+        let env = on("#SECRET_A_VERSION=v1 # length=9\nSECRET_B_VERSION=v1 # length=9 charset=hex\n");
         assert!(env.options("SECRET_A_VERSION").is_empty());
         assert_eq!(env.options("SECRET_B_VERSION")["charset"], "hex");
     }

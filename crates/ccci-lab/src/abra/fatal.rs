@@ -32,6 +32,14 @@ pub(super) enum Fatal {
         /// The app.
         domain: String,
     },
+    /// A line that is neither a comment nor an assignment.
+    #[error("{domain}.env: can't separate key from value: {line}")]
+    EnvLine {
+        /// The app.
+        domain: String,
+        /// The line.
+        line: String,
+    },
     /// Neither on disk nor in the catalogue.
     #[error("unable to find recipe {recipe}: it is neither in recipes/ nor in catalogue/recipes.json")]
     NoRecipe {

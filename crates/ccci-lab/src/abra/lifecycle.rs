@@ -51,7 +51,7 @@ pub(super) async fn new(world: &World, call: &Call) -> Result<(), Fatal> {
     output::info(world, &format!("{domain} created (version: {version})"));
     if call.has("secrets") {
         output::need_terminal(world)?;
-        let made = secret::make(world, &app, secret::wanted(&app, &recipe)?).await?;
+        let made = secret::make(world, &app, secret::wanted(world, &app, &recipe)?).await?;
         secret::print_made(world, &made)?;
     }
     Ok(())

@@ -110,7 +110,7 @@ async fn gather(world: &World, recipe: &Recipe) -> Result<Facts, Fatal> {
     Ok(Facts {
         // Every compose file of the tree, also those no app uses: a fault in any of them is found.
         compose: Compose::read(&recipe.dir, &files, None)?,
-        sample: recipe.read(".env.sample")?.map(|text| EnvFile::parse(&text, true)),
+        sample: recipe.read(".env.sample")?.map(|text| EnvFile::parse(&text, &world.switches)),
         exports: compose::exports(&recipe.read("abra.sh")?.unwrap_or_default()),
         readme: recipe.read("README.md")?.unwrap_or_default(),
         tags: recipe.tags().await?,

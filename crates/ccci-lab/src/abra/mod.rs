@@ -17,6 +17,7 @@ mod lifecycle;
 mod lint;
 mod order;
 mod output;
+mod overlay;
 mod recipe;
 mod secret;
 mod status;

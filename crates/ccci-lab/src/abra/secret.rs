@@ -1,12 +1,14 @@
 //! `app secret …`: which secrets a recipe wants, values made by the options behind `#`, insertion. Values go to
 //! docker by standard input; they are printed by `generate` alone, as abra does.
 
+use std::collections::BTreeMap;
+
 use ccci_core::atomic::PathContext as _;
 use ccci_core::secret::Secret;
 use serde_json::json;
 
 use super::cli::Call;
-use super::compose::Compose;
+use super::compose::{self, Compose};
 use super::deploy;
 use super::docker;
 use super::fatal::Fatal;
@@ -32,21 +34,40 @@ pub(super) struct Wanted {
 }
 
 /// The secrets that an app's compose files mount, in the order of the files.
-pub(super) fn wanted(app: &App, recipe: &Recipe) -> Result<Vec<Wanted>, Fatal> {
+pub(super) fn wanted(world: &World, app: &App, recipe: &Recipe) -> Result<Vec<Wanted>, Fatal> {
     let files = app.compose_files();
     let compose = Compose::read(&recipe.dir, &files, Some(&app.values()))?;
     // Which variable carries the version stands in the name as it is written.
     let written = Compose::read(&recipe.dir, &files, None)?;
+    let values = app.values();
     let one = |(id, name): &(String, String)| {
         let raw = written.secrets.iter().find(|(key, _)| key == id).map(|(_, raw)| raw.as_str());
-        let variable = raw.and_then(last_variable).unwrap_or_default();
-        let version = name.rsplit_once('_').map(|(_, v)| v).unwrap_or_default();
+        let (variable, version) = version(world, (id, name), raw.unwrap_or_default(), &values);
         if version.is_empty() {
             return Err(Fatal::NoSecretVersion { name: id.clone(), variable });
         }
-        Ok(Wanted { id: id.clone(), version: version.to_owned(), name: name.clone(), variable })
+        Ok(Wanted { id: id.clone(), version, name: name.clone(), variable })
     };
     compose.mounted_secrets().map(one).collect()
+}
+
+/// The variable that carries a secret's version, and that version: the last variable of the name as it is written, whatever it
+/// is called, with its default where it is not set. A name without one has its version behind the last `_`.
+fn version(
+    world: &World,
+    (id, name): (&str, &str),
+    raw: &str,
+    values: &BTreeMap<String, String>,
+) -> (String, String) {
+    if !world.on(Behaviour::SecretVariable) {
+        let variable = format!("SECRET_{}_VERSION", id.to_uppercase());
+        let version = values.get(&variable).cloned().unwrap_or_default();
+        return (variable, version);
+    }
+    match last_reference(raw) {
+        Some((variable, reference)) => (variable.to_owned(), compose::replaced(reference, values)),
+        None => (String::new(), name.rsplit_once('_').map_or(String::new(), |(_, v)| v.to_owned())),
+    }
 }
 
 /// Ends a deploy at the first secret that the swarm does not have.
@@ -56,7 +77,7 @@ pub(super) async fn all_there(world: &World, app: &App, recipe: &Recipe) -> Resu
     }
     let there = docker::secrets().await?;
     let missing: Vec<Wanted> =
-        wanted(app, recipe)?.into_iter().filter(|w| !there.contains(&w.name)).collect();
+        wanted(world, app, recipe)?.into_iter().filter(|w| !there.contains(&w.name)).collect();
     let Some(first) = missing.first() else { return Ok(()) };
     let by_hand = app.env.options(&first.variable).get("generate").is_some_and(|v| v == "false");
     if by_hand && world.on(Behaviour::NotInserted) {
@@ -83,13 +104,13 @@ pub(super) async fn generate(world: &World, call: &Call) -> Result<(), Fatal> {
         output::need_terminal(world)?;
     }
     let (app, recipe) = opened(world, call).await?;
-    let mut list = wanted(&app, &recipe)?;
+    let mut list = wanted(world, &app, &recipe)?;
     if let Some(id) = call.arg(1) {
         list.retain(|w| w.id == id);
         let one = list.first_mut().ok_or_else(|| Fatal::NoSecret { name: id.to_owned() })?;
         if let Some(version) = call.arg(2) {
-            let stem = one.name.rsplit_once('_').map_or(one.name.as_str(), |(stem, _)| stem);
-            one.name = format!("{stem}_{version}");
+            let stem = one.name.strip_suffix(&one.version).unwrap_or(&one.name);
+            one.name = format!("{stem}{version}");
         }
     } else if !call.has("all") {
         return Err(Fatal::NotProvided { what: "secret" });
@@ -116,7 +137,7 @@ pub(super) async fn make(
             let length =
                 length.map(|text| text.parse().map_err(|_| option(&secret.variable, "length", text)));
             let charset = options.get("charset").map_or("default", String::as_str);
-            let letters = letters(charset).ok_or_else(|| option(&secret.variable, "charset", charset))?;
+            let letters = letters(charset);
             let value = match length.transpose()? {
                 Some(length) => random_text(length, &letters)?,
                 None => passphrase()?,
@@ -148,7 +169,7 @@ pub(super) fn print_made(world: &World, made: &[(String, Secret)]) -> Result<(),
 pub(super) async fn insert(world: &World, call: &Call) -> Result<(), Fatal> {
     let (app, recipe) = opened(world, call).await?;
     let (id, version) = (call.arg(1).unwrap_or_default(), call.arg(2).unwrap_or_default());
-    if !wanted(&app, &recipe)?.iter().any(|w| w.id == id) {
+    if !wanted(world, &app, &recipe)?.iter().any(|w| w.id == id) {
         return Err(Fatal::NoSecret { name: id.to_owned() });
     }
     let data = call.arg(3).ok_or(Fatal::NotProvided { what: "data" })?;
@@ -166,7 +187,7 @@ pub(super) async fn insert(world: &World, call: &Call) -> Result<(), Fatal> {
 pub(super) async fn list(world: &World, call: &Call) -> Result<(), Fatal> {
     let (app, recipe) = opened(world, call).await?;
     let there = docker::secrets().await?;
-    let list = wanted(&app, &recipe)?;
+    let list = wanted(world, &app, &recipe)?;
     let created = |w: &Wanted| there.contains(&w.name).to_string();
     if list.is_empty() {
         output::warn(&format!("no secrets stored for {}", app.domain));
@@ -185,7 +206,7 @@ pub(super) async fn list(world: &World, call: &Call) -> Result<(), Fatal> {
 pub(super) async fn remove(world: &World, call: &Call) -> Result<(), Fatal> {
     let (app, recipe) = opened(world, call).await?;
     let there = docker::secrets().await?;
-    let mut list = wanted(&app, &recipe)?;
+    let mut list = wanted(world, &app, &recipe)?;
     match call.arg(1) {
         Some(id) => list.retain(|w| w.id == id),
         None if call.has("all") => {}
@@ -202,32 +223,23 @@ pub(super) async fn remove(world: &World, call: &Call) -> Result<(), Fatal> {
     Ok(())
 }
 
-/// The last variable of a text, the default of another not counted.
-fn last_variable(raw: &str) -> Option<String> {
-    let name = |text: &str| -> String {
-        text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
-    };
+/// The last `$X` or `${X…}` of a text: its variable, and all of it as it is written. As for docker, a default ends at the first
+/// `}`.
+fn last_reference(raw: &str) -> Option<(&str, &str)> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let (mut rest, mut last) = (raw, None);
-    while let Some((_, after)) = rest.split_once('$') {
-        rest = after.strip_prefix('$').unwrap_or(after);
-        if rest.len() < after.len() {
-            continue;
+    while let Some(at) = rest.find('$') {
+        let (whole, after) = (&rest[at..], &rest[at + 1..]);
+        let inner = after.strip_prefix('{').unwrap_or(after);
+        let name = &inner[..inner.find(|c| !is_name(c)).unwrap_or(inner.len())];
+        let braced = inner.len() < after.len();
+        let end = if braced { whole.find('}').map_or(whole.len(), |end| end + 1) } else { 1 + name.len() };
+        if !name.is_empty() {
+            last = Some((name, &whole[..end]));
         }
-        let inner = after.strip_prefix('{');
-        last = Some(name(inner.unwrap_or(after))).filter(|name| !name.is_empty()).or(last);
-        if let Some(inner) = inner {
-            let mut depth = 0_usize;
-            let end = inner.char_indices().find(|(_, c)| {
-                match c {
-                    '{' => depth += 1,
-                    '}' if depth == 0 => return true,
-                    '}' => depth -= 1,
-                    _ => {}
-                }
-                false
-            });
-            rest = end.map_or("", |(at, _)| &inner[at + 1..]);
-        }
+        // Two of them stand for the letter.
+        let escaped = usize::from(after.starts_with('$')) * 2;
+        rest = &whole[end.max(escaped)..];
     }
     last
 }
@@ -236,19 +248,20 @@ fn option(variable: &str, name: &str, value: &str) -> Fatal {
     Fatal::SecretOption { variable: variable.to_owned(), option: format!("{name}={value}") }
 }
 
-/// The letters of a `charset=`, or `None` when there is no such set; sets are joined with a comma.
-fn letters(charset: &str) -> Option<Vec<u8>> {
+/// The letters of a `charset=`; sets are joined with a comma. Where there is no such set, the usual letters.
+fn letters(charset: &str) -> Vec<u8> {
+    let usual = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     let mut letters = Vec::new();
     for name in charset.split(',') {
         letters.extend_from_slice(match name {
-            "default" => b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789",
+            "default" => usual,
             "hex" => b"0123456789abcdef",
             "special" => b"!@#$%^&*_-+=",
             "safespecial" => b"!@#%^&*_-+=",
-            _ => return None,
+            _ => return usual.to_vec(),
         });
     }
-    Some(letters)
+    letters
 }
 
 fn random_text(length: usize, letters: &[u8]) -> Result<Secret, Fatal> {
@@ -286,26 +299,30 @@ mod tests {
 
     #[test]
     fn the_last_variable_of_a_name_carries_its_version() {
-        for (raw, wanted) in [
-            (
-                "${STACK_NAME}_orcid_${SECRET_ORCID_CLIENT_SECRET_VERSION}",
-                Some("SECRET_ORCID_CLIENT_SECRET_VERSION"),
-            ),
-            ("${STACK_NAME}_rpc_${RPC_SECRET_VERSION:-${OTHER:-v1}}", Some("RPC_SECRET_VERSION")),
-            ("$STACK_NAME-x-$V", Some("V")),
-            ("fixed_$${NO}_v1", None),
+        let values = [("STACK_NAME", "s"), ("V", "v2"), ("RPC_SECRET_VERSION", ""), ("ORCID_V", "v_3")];
+        let values: BTreeMap<_, _> = values.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+        for (raw, variable, version) in [
+            ("${STACK_NAME}_orcid_${ORCID_V}", "ORCID_V", "v_3"),
+            ("${STACK_NAME}_rpc_${RPC_SECRET_VERSION:-v4}", "RPC_SECRET_VERSION", "v4"),
+            ("${STACK_NAME}_rpc_${RPC_SECRET_VERSION-v4}", "RPC_SECRET_VERSION", ""),
+            ("$STACK_NAME-x-$V", "V", "v2"),
+            ("${STACK_NAME}_$${NO}_${V}", "V", "v2"),
         ] {
-            assert_eq!(last_variable(raw).as_deref(), wanted, "{raw}");
+            let (found, reference) = last_reference(raw).unwrap();
+            let filled = compose::replaced(reference, &values);
+            assert_eq!((found, filled.as_str()), (variable, version), "{raw}");
         }
+        assert_eq!(last_reference("fixed_$${NO}_v1"), None);
+        assert_eq!(last_reference("fixed_v1$"), None);
     }
 
     #[test]
     fn a_value_has_the_length_and_letters_that_were_asked_for() {
-        let hex = letters("hex").unwrap();
+        let hex = letters("hex");
         let value = random_text(200, &hex).unwrap();
         assert_eq!(value.expose().len(), 200);
         assert!(value.expose().bytes().all(|b| hex.contains(&b)));
-        assert!(letters("klingon").is_none());
+        assert_eq!(letters("klingon"), letters("default"));
         assert_eq!(passphrase().unwrap().expose().split('-').count(), WORDS);
     }
 }

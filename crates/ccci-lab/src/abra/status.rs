@@ -79,7 +79,12 @@ async fn status(world: &World, app: &App) -> Result<Status, Fatal> {
     let (chaos, version) = (label("chaos"), label("version"));
     Ok(Status {
         state: if deployed { "deployed" } else { UNKNOWN }.to_owned(),
-        upgrade: if chaos == "false" { upgrade(world, app, &version).await? } else { UNKNOWN.to_owned() },
+        upgrade: match (chaos.as_str(), version.as_str()) {
+            ("false", version) => upgrade(world, app, version).await?,
+            // Nothing is looked up for a commit.
+            ("true", version) if version != UNKNOWN => "latest".to_owned(),
+            _ => UNKNOWN.to_owned(),
+        },
         chaos_version: label("chaos-version"),
         chaos,
         version,

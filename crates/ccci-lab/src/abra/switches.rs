@@ -58,6 +58,8 @@ behaviours! {
     ChaosMark, "chaos-mark", "under chaos `TYPE` of service `app` carries the compose file's version, not the commit";
     AbraShExports, "abra-sh-exports", "exports of abra.sh are not used";
     SchemaFirst, "schema-first", "a variable in a typed field (duration, number, boolean, one of several words) is accepted";
+    AppValuesAlone, "app-values-alone", "variables of the machine fill `${…}` too";
+    SecretVariable, "secret-variable", "a secret's version and options are those of `SECRET_<NAME>_VERSION`";
     ConvergeWait, "converge-wait", "deploy returns at once, as with `-c`";
     NothingGenerated, "nothing-generated", "`secret generate` with nothing to do ends with 0";
     LengthOption, "length-option", "`length=` is not looked at";

@@ -30,6 +30,12 @@ pub(super) struct World {
     pub(super) debug: bool,
     /// `-o`: no fetch.
     pub(super) offline: bool,
+    /// `$HOME`, which `~` in a compose file stands for.
+    pub(super) home: Option<String>,
+    /// `$DOCKER_HOST`: which engine.
+    pub(super) docker_host: Option<String>,
+    /// `$DOCKER_CONFIG`, or `~/.docker`: what the client is set to.
+    pub(super) docker_config: Option<PathBuf>,
 }
 
 impl World {
@@ -43,6 +49,12 @@ impl World {
             machine: call.has("machine"),
             debug: call.has("debug"),
             offline: call.has("offline"),
+            home: env("HOME"),
+            docker_host: env("DOCKER_HOST").filter(|host| !host.is_empty()),
+            docker_config: env("DOCKER_CONFIG")
+                .filter(|dir| !dir.is_empty())
+                .map(PathBuf::from)
+                .or_else(|| Some(PathBuf::from(env("HOME")?).join(".docker"))),
         }
     }
 
@@ -97,7 +109,10 @@ impl World {
 
     fn read_app(&self, server: &str, domain: &str, path: PathBuf) -> Result<App, Fatal> {
         let text = foreign::text(&std::fs::read(&path).path("read", &path)?);
-        let env = EnvFile::parse(&text, self.on(Behaviour::SelfReference));
+        let env = EnvFile::parse(&text, &self.switches);
+        if let Some(line) = env.bad {
+            return Err(Fatal::EnvLine { domain: domain.to_owned(), line });
+        }
         let kind = env.get("TYPE").or(env.get("RECIPE")).filter(|k| !k.is_empty());
         let kind = kind.ok_or_else(|| Fatal::NoRecipeInEnv { domain: domain.to_owned() })?;
         let (recipe, version) = kind.split_once(':').map_or((kind, None), |(r, v)| (r, Some(v.to_owned())));

@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
+use ccci_core::exec::Input;
 use serde_json::Value;
 
-use crate::bench::{Bench, NEW, OLD, Outcome, RUN, Red};
+use crate::bench::{Bench, NEW, OLD, Outcome, QUICK, RUN, Red};
 
 pub fn second_pinned_deploy_needs_force(b: &Bench) -> Outcome {
     b.deploy(&["DOMAIN", OLD]).prepared()?;
@@ -236,4 +237,70 @@ pub fn rollback_by_swarm_is_a_failed_deploy(b: &Bench) -> Outcome {
     b.abra(&["app", "deploy", "-n", "-o", "-D", "-C", "DOMAIN"]).fata("deploy failed")?;
     ensure!(b.left("service").len() == 1, "the stack did not stay: {:?}", b.left("service"));
     Ok(())
+}
+
+/// `app` takes a second to be healthy; by then the one-shot beside it has ended.
+pub fn one_shot_never_converges(b: &Bench) -> Outcome {
+    b.write(
+        "compose.once.yml",
+        "version: \"3.8\"\nservices:\n  app:\n    healthcheck: {test: [\"CMD\", \"/bin/busybox\", \"true\"], interval: 2s}\n  \
+         once:\n    image: IMAGE\n    command: [\"/bin/busybox\", \"true\"]\n    networks: [internal]\n    deploy: {endpoint_mode: \
+         dnsrr, restart_policy: {condition: none}}\n",
+    );
+    b.app("COMPOSE_FILE=compose.yml:compose.run.yml:compose.once.yml\nTIMEOUT=8\n");
+    b.abra(&["app", "deploy", "-n", "-o", "-D", "-C", "DOMAIN"]).fata("deploy timed out")?;
+    b.deploy(&["-C", "DOMAIN"]).good()
+}
+
+pub fn variables_of_the_machine_fill_nothing(b: &Bench) -> Outcome {
+    b.write(
+        "compose.host.yml",
+        "version: \"3.8\"\nservices:\n  app:\n    deploy:\n      labels: [\"abrac.host=${TZ}|${PATH}|${LC_ALL}|${HOME}\"]\n",
+    );
+    b.app("COMPOSE_FILE=compose.yml:compose.host.yml\nHOME=of the app\n");
+    let words = [QUICK, &["-C", "DOMAIN"]].concat();
+    b.abra_with(&words, Input::Null, &[("TZ", "Mars/Phobos")]).prepared()?;
+    let found = b.service("app", "/Spec/Labels")["abrac.host"].clone();
+    ensure!(found == "|||of the app", "TZ, PATH, LC_ALL and HOME were filled in as `{found}`");
+    Ok(())
+}
+
+pub fn line_that_is_no_assignment_is_fatal(b: &Bench) -> Outcome {
+    b.app("A line of words\n");
+    b.deploy(&["-C", "DOMAIN"]).fata("")?;
+    ensure!(b.left("service").is_empty(), "it was deployed all the same");
+    b.app("# A line of words\n\nEMPTY=\n");
+    b.deploy(&["-C", "DOMAIN"]).good()
+}
+
+/// The environment of `app` with these lines in the app's file has this.
+fn read_as(b: &Bench, lines: &str, wanted: &str) -> Outcome {
+    b.app(lines);
+    b.deploy(&["-C", "DOMAIN"]).prepared()?;
+    ensure!(b.environment().iter().any(|e| e == wanted), "no `{wanted}`: {:?}", b.environment());
+    Ok(())
+}
+
+pub fn colon_assigns(b: &Bench) -> Outcome {
+    read_as(b, "GREETING: hello\n", "GREETING=hello")
+}
+
+pub fn only_upper_case_names_are_filled_in(b: &Bench) -> Outcome {
+    read_as(b, "small=x\nBIG=y\nGREETING=$small-$BIG\n", "GREETING=$small-y")
+}
+
+pub fn last_hash_begins_the_comment(b: &Bench) -> Outcome {
+    read_as(b, "GREETING=one # two # three\n", "GREETING=one # two")
+}
+
+pub fn overlay_without_a_schema_version_is_refused(b: &Bench) -> Outcome {
+    b.write("compose.extra.yml", "services:\n  app:\n    environment: [A=b]\n");
+    b.app("COMPOSE_FILE=compose.yml:compose.extra.yml\n");
+    b.deploy(&["-C", "DOMAIN"]).fata("version mismatched")
+}
+
+pub fn recipe_without_a_schema_version_is_taken(b: &Bench) -> Outcome {
+    let text = std::fs::read_to_string(b.recipe().join("compose.yml")).unwrap();
+    b.write("compose.yml", &text.replace("version: \"3.8\"\n", ""));
+    b.deploy(&["-C", "DOMAIN"]).good()
 }

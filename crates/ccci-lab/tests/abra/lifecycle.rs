@@ -72,6 +72,16 @@ pub fn list_with_status_tells_what_runs(b: &Bench) -> Outcome {
     Ok(())
 }
 
+pub fn chaos_app_is_listed_as_latest(b: &Bench) -> Outcome {
+    b.git(&["checkout", "-q", &format!("{OLD}^{{commit}}")]);
+    b.deploy(&["-C", "DOMAIN"]).prepared()?;
+    let app = listed(b, &["-S"])?;
+    ensure!(app["version"] == OLD && app["chaos"] == "true" && app["upgrade"] == "latest", "{app}");
+    let all = b.abra(&["app", "ls", "-n", "-m", "-S"]).json()?;
+    ensure!(all["default"]["versionCount"] == 1 && all["default"]["latestCount"] == 1, "{all}");
+    Ok(())
+}
+
 pub fn list_names_newer_releases(b: &Bench) -> Outcome {
     b.deploy(&["DOMAIN", OLD]).prepared()?;
     let app = listed(b, &["-S"])?;

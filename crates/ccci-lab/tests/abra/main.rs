@@ -8,6 +8,7 @@
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 #[macro_use]
+mod said;
 mod bench;
 mod calls;
 mod deploys;
@@ -86,6 +87,7 @@ cases! {
     versions::untracked_file_blocks_a_pinned_deploy, Observed, [DirtyTree];
     versions::lightweight_tag_blocks_a_pinned_deploy, Docs, [AnnotatedTags, LintBlocks];
     versions::lint_error_in_an_unused_file_blocks_too, Unverified, [LintBlocks];
+    versions::chaos_without_a_version_label_has_an_empty_one, Source, [];
     versions::version_with_chaos_is_refused, Unverified, [ChaosWithVersion];
     versions::hash_is_a_version, Docs, [];
     versions::unknown_version_is_fatal, Inferred, [];
@@ -95,7 +97,7 @@ cases! {
     versions::unsaved_version_needs_chaos, Unverified, [UnsavedVersion];
     versions::upgrade_and_rollback_to_a_version, Docs, [TypeRewrite];
     versions::offline_needs_no_origin, Observed, [];
-    deploys::second_pinned_deploy_needs_force, Unverified, [AlreadyDeployed];
+    deploys::second_pinned_deploy_needs_force, Observed, [AlreadyDeployed];
     deploys::stack_name_is_cut, Unverified, [StackCut];
     deploys::env_file_refers_to_itself, Source, [SelfReference];
     deploys::app_values_reach_service_app, Source, [ExposeEnv];
@@ -114,7 +116,15 @@ cases! {
     deploys::slow_start_times_out_and_stays, Observed, [ConvergeWait];
     deploys::without_converge_checks_it_returns, Source, [];
     deploys::rollback_by_swarm_is_a_failed_deploy, Source, [ConvergeWait];
-    secrets::missing_secret_names_the_first, Source, [MissingSecret, FirstSecretOnly];
+    deploys::one_shot_never_converges, Source, [];
+    deploys::variables_of_the_machine_fill_nothing, Source, [AppValuesAlone];
+    deploys::line_that_is_no_assignment_is_fatal, Unverified, [];
+    deploys::colon_assigns, Unverified, [];
+    deploys::only_upper_case_names_are_filled_in, Unverified, [];
+    deploys::last_hash_begins_the_comment, Unverified, [];
+    deploys::overlay_without_a_schema_version_is_refused, Unverified, [];
+    deploys::recipe_without_a_schema_version_is_taken, Observed, [];
+    secrets::missing_secret_names_one, Source, [MissingSecret, FirstSecretOnly];
     secrets::secret_to_be_inserted_has_its_own_words, Source, [NotInserted];
     secrets::generated_values_have_the_length_asked_for, Source, [LengthOption];
     secrets::commented_option_is_lost, Observed, [];
@@ -123,14 +133,17 @@ cases! {
     secrets::list_says_what_is_there, Source, [];
     secrets::inserted_from_a_file, Observed, [];
     secrets::insert_does_not_replace, Docs, [];
-    secrets::removed_by_name, Unverified, [];
-    secrets::named_by_the_compose_file, Unverified, [];
+    secrets::removed_by_name, Docs, [];
+    secrets::named_by_the_compose_file, Unverified, [SecretVariable];
+    secrets::version_is_the_default_of_its_variable, Unverified, [SecretVariable];
+    secrets::unknown_charset_gives_the_usual_letters, Unverified, [];
     secrets::insert_makes_the_name_of_its_words, Unverified, [];
     lifecycle::undeploy_leaves_volumes_and_secrets, Observed, [];
     lifecycle::undeploy_returns_before_swarm_is_done, Observed, [UndeployEarlyReturn];
     lifecycle::second_undeploy_is_fatal, Source, [NotDeployed];
     lifecycle::list_without_status_has_empty_fields, Source, [];
     lifecycle::list_with_status_tells_what_runs, Source, [];
+    lifecycle::chaos_app_is_listed_as_latest, Source, [];
     lifecycle::list_names_newer_releases, Source, [];
     lifecycle::ps_tells_each_service, Source, [];
     lifecycle::new_leaves_the_release_checked_out, Observed, [];

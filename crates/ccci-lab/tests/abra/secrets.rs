@@ -31,7 +31,7 @@ fn made(said: &Said) -> Result<BTreeMap<String, String>, Red> {
     Ok(list.as_array().into_iter().flatten().map(one).collect())
 }
 
-pub fn missing_secret_names_the_first(b: &Bench) -> Outcome {
+pub fn missing_secret_names_one(b: &Bench) -> Outcome {
     b.app(TWO);
     let said = b.deploy(&["-C", "DOMAIN"]);
     said.fata("secret not generated: ")?;
@@ -167,5 +167,25 @@ pub fn insert_makes_the_name_of_its_words(b: &Bench) -> Outcome {
     let file = file.display().to_string();
     b.abra(&["app", "secret", "insert", "-n", "-o", "-C", "-f", "DOMAIN", "third", "v3", &file]).good()?;
     ensure!(b.secrets() == [format!("{}_third_v3", b.stack)], "{:?}", b.secrets());
+    Ok(())
+}
+
+pub fn version_is_the_default_of_its_variable(b: &Bench) -> Outcome {
+    odd(b);
+    b.app("COMPOSE_FILE=compose.yml:compose.odd.yml\nSECRET_THIRD_VERSION=v7\n");
+    let said = b.abra(&["app", "secret", "ls", "-n", "-o", "-C", "-m", "DOMAIN"]);
+    said.good()?;
+    let list = said.json()?;
+    let row = plain(&list[0]);
+    let name = format!("{}_other_name_v1", b.stack);
+    ensure!(row["version"] == "v1" && row["generatedname"] == name, "{list}");
+    Ok(())
+}
+
+pub fn unknown_charset_gives_the_usual_letters(b: &Bench) -> Outcome {
+    b.app(&TWO.replace("length=24", "length=24 charset=klingon"));
+    let made = made(&generate(b, &["-a", "DOMAIN"]))?;
+    let usual = |value: &String| value.len() == 24 && value.chars().all(|c| c.is_ascii_alphanumeric());
+    ensure!(made.get("first").is_some_and(usual), "it gave no 24 letters and digits");
     Ok(())
 }

@@ -148,3 +148,13 @@ pub fn offline_needs_no_origin(b: &Bench) -> Outcome {
     b.deploy(&["DOMAIN", OLD]).good()?;
     b.abra(&["app", "deploy", "-n", "-D", "-c", "-f", "DOMAIN", OLD]).fata("")
 }
+
+pub fn chaos_without_a_version_label_has_an_empty_one(b: &Bench) -> Outcome {
+    let text = std::fs::read_to_string(b.recipe().join("compose.yml")).unwrap();
+    let without: Vec<&str> = text.lines().filter(|line| !line.contains("}.version=")).collect();
+    b.write("compose.yml", &(without.join("\n") + "\n"));
+    b.deploy(&["-C", "DOMAIN"]).prepared()?;
+    ensure!(b.label("version").is_empty(), "version is `{}`", b.label("version"));
+    ensure!(b.label("chaos-version") == format!("{}+U", head(b)), "{}", b.label("chaos-version"));
+    Ok(())
+}

@@ -41,9 +41,11 @@ fn wrapper_reads_lint_and_deploys_what_it_says() {
 fn wrapper_makes_and_lists_secrets() {
     let (b, abra, domain) = ground();
     b.app(TWO);
+    // Which of them abra names is chance.
     let missing = kind(b.wait_for(abra.deploy(&domain, &DeployMode::Chaos, false)));
-    let expected = AbraErrorKind::MissingSecret { name: "first".to_owned(), insertable: false };
-    assert_eq!(missing, Some(expected));
+    let expected =
+        |name: &str| Some(AbraErrorKind::MissingSecret { name: name.to_owned(), insertable: false });
+    assert!(missing == expected("first") || missing == expected("second"), "{missing:?}");
     let made = b.wait_for(abra.generate_secrets(&domain)).unwrap();
     let first = made.iter().find(|s| s.name == "first").unwrap();
     assert_eq!((made.len(), first.value.expose().len()), (2, 24));

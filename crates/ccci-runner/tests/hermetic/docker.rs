@@ -157,10 +157,16 @@ fn config(files: &[&str], texts: &[String], values: &BTreeMap<String, String>, m
     if let Some(answer) = said.get(&key) {
         return answer.clone();
     }
-    let mut docker = Command::new("docker");
+    let path = std::env::var_os("PATH").unwrap();
+    let client = std::env::split_paths(&path).map(|dir| dir.join("docker")).find(|file| file.is_file());
+    let mut docker = Command::new(client.unwrap_or_else(|| panic!("docker's client is needed here")));
     docker.args(["stack", "config"]).args(more).current_dir(FOLDER.path());
     // Of the surroundings' variables docker may have none: abra gives it the app's alone.
-    docker.env_clear().env("HOME", "/root").env("PATH", std::env::var("PATH").unwrap()).envs(values);
+    docker.env_clear().envs(values);
+    // It stands for `~` too, and for nothing else unless a file says so.
+    if !values.contains_key("HOME") && !texts.iter().any(|text| text.contains("HOME")) {
+        docker.env("HOME", "/root");
+    }
     for (file, text) in files.iter().zip(texts) {
         std::fs::write(FOLDER.path().join(file), text).unwrap();
         docker.args(["-c", file]);
