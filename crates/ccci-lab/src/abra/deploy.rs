@@ -24,6 +24,7 @@ use super::order::Release;
 use super::output;
 use super::overlay::{self, Told};
 use super::recipe::Recipe;
+use super::schema;
 use super::secret;
 use super::switches::Behaviour;
 use super::world::{App, World};
@@ -87,7 +88,7 @@ pub(super) async fn move_to(world: &World, call: &Call) -> Result<(), Fatal> {
     let recipe = Recipe::open(world, &app.recipe).await?;
     let not_deployed = || Fatal::NotDeployed { domain: app.domain.clone() };
     let labels = docker::deployed(&app.stack).await?.ok_or_else(not_deployed)?;
-    let running = labels.get(&label(&app, "version")).cloned().unwrap_or_default();
+    let running = labels.get(&app.label("version")).cloned().unwrap_or_default();
     recipe.ensure(world).await?;
     let up = call.verb == Verb::Upgrade;
     let fits = |r: &Release| Release::read(&running).is_none_or(|now| if up { *r > now } else { *r < now });
@@ -124,7 +125,7 @@ async fn apply(world: &World, app: &App, recipe: &Recipe, order: &Order) -> Resu
     }
     let version = ready(world, app, recipe, order, deployed.as_ref()).await?;
     lint::before_deploy(world, recipe, order.chaos()).await?;
-    refuse_broken_schema(world, app, recipe).await?;
+    schema::refuse_broken(world, app, recipe).await?;
     secret::all_there(world, app, recipe).await?;
     let mut values = app.values();
     if world.on(Behaviour::AbraShExports) {
@@ -157,7 +158,7 @@ async fn ready(
     };
     let releases = recipe.releases().await?;
     let head = recipe.head().await?;
-    let version_label = label(app, "version");
+    let version_label = app.label("version");
     let choice = Choice {
         given: version.as_deref(),
         in_env: app.version.as_deref().filter(|_| !ignore_env),
@@ -193,19 +194,6 @@ impl<'a> Choice<'a> {
     }
 }
 
-/// Ends the call where docker's schema does not accept the files as they are written: abra validates them before any variable
-/// is filled in, so a typed field (a duration, a number, a boolean, one of several words) takes none.
-pub(super) async fn refuse_broken_schema(world: &World, app: &App, recipe: &Recipe) -> Result<(), Fatal> {
-    if !world.on(Behaviour::SchemaFirst) {
-        return Ok(());
-    }
-    let mut command = docker::command(["stack", "config", "--skip-interpolation"]);
-    for file in app.compose_files() {
-        command = command.arg("-c").arg(recipe.dir.join(file));
-    }
-    docker::checked(command).await.map(drop)
-}
-
 fn warn_of_missing_keys(world: &World, app: &App, recipe: &Recipe) -> Result<(), Fatal> {
     let sample = EnvFile::parse(&recipe.read(".env.sample")?.unwrap_or_default(), &world.switches);
     for key in sample.pairs().keys().filter(|k| app.env.get(k).is_none()) {
@@ -214,13 +202,8 @@ fn warn_of_missing_keys(world: &World, app: &App, recipe: &Recipe) -> Result<(),
     Ok(())
 }
 
-/// The name of one of abra's labels.
-pub(super) fn label(app: &App, name: &str) -> String {
-    format!("coop-cloud.{}.{name}", app.stack)
-}
-
 fn timeout(app: &App, compose: &Compose) -> Duration {
-    let label = compose.service("app").and_then(|s| s.labels.get(&label(app, "timeout")));
+    let label = compose.service("app").and_then(|s| s.labels.get(&app.label("timeout")));
     Duration::from_secs(label.and_then(|t| t.parse().ok()).unwrap_or(TIMEOUT_SECONDS))
 }
 

@@ -7,12 +7,12 @@ use ccci_core::atomic;
 use ccci_core::wait::{self, Bounds, CancellationToken, Look};
 
 use super::cli::Call;
-use super::deploy;
 use super::docker;
 use super::envfile;
 use super::fatal::Fatal;
 use super::output;
 use super::recipe::Recipe;
+use super::schema;
 use super::secret;
 use super::switches::Behaviour;
 use super::world::{App, World};
@@ -43,7 +43,7 @@ pub(super) async fn new(world: &World, call: &Call) -> Result<(), Fatal> {
     };
     write_env(&recipe, domain, &version, &path)?;
     let app = world.app(domain)?;
-    if let Err(error) = deploy::refuse_broken_schema(world, &app, &recipe).await {
+    if let Err(error) = schema::refuse_broken(world, &app, &recipe).await {
         // A recipe that does not validate gets no app.
         atomic::remove_file(&path)?;
         return Err(error);

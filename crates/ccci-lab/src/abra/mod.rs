@@ -19,6 +19,7 @@ mod order;
 mod output;
 mod overlay;
 mod recipe;
+mod schema;
 mod secret;
 mod status;
 mod switches;

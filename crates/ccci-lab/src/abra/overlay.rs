@@ -7,7 +7,6 @@ use ccci_core::{atomic, foreign};
 use serde_yaml::{Mapping, Value};
 
 use super::compose::{Compose, Service};
-use super::deploy::label;
 use super::fatal::Fatal;
 use super::switches::Behaviour;
 use super::world::{App, World};
@@ -30,20 +29,18 @@ pub(super) fn overlay(
 ) -> Option<Mapping> {
     let Told { chaos, version } = *told;
     let service = compose.service("app")?;
-    let mut labels = BTreeMap::from([
-        (label(app, "recipe"), app.recipe.clone()),
-        (label(app, "chaos"), chaos.to_string()),
-    ]);
-    let own = service.labels.get(&label(app, "version")).cloned();
+    let mut labels =
+        BTreeMap::from([(app.label("recipe"), app.recipe.clone()), (app.label("chaos"), chaos.to_string())]);
+    let own = service.labels.get(&app.label("version")).cloned();
     let shown = if chaos { own } else { Some(version.to_owned()) };
     let mark = match &shown {
         Some(own) if !world.on(Behaviour::ChaosMark) => own,
         _ => version,
     };
     let environment = environment(world, app, service, values, mark);
-    labels.extend(shown.map(|v| (label(app, "version"), v)));
+    labels.extend(shown.map(|v| (app.label("version"), v)));
     if chaos {
-        labels.insert(label(app, "chaos-version"), version.to_owned());
+        labels.insert(app.label("chaos-version"), version.to_owned());
     }
     let deploy = Mapping::from_iter([(Value::from("labels"), mapping(labels))]);
     let body = [(Value::from("environment"), mapping(environment)), (Value::from("deploy"), deploy.into())];

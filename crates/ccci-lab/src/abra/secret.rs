@@ -9,11 +9,11 @@ use serde_json::json;
 
 use super::cli::Call;
 use super::compose::{self, Compose};
-use super::deploy;
 use super::docker;
 use super::fatal::Fatal;
 use super::output;
 use super::recipe::Recipe;
+use super::schema;
 use super::switches::Behaviour;
 use super::world::{App, World};
 
@@ -42,7 +42,7 @@ pub(super) fn wanted(world: &World, app: &App, recipe: &Recipe) -> Result<Vec<Wa
     let values = app.values();
     let one = |(id, name): &(String, String)| {
         let raw = written.secrets.iter().find(|(key, _)| key == id).map(|(_, raw)| raw.as_str());
-        let (variable, version) = version(world, (id, name), raw.unwrap_or_default(), &values);
+        let (variable, version) = version(world, id, name, raw.unwrap_or_default(), &values);
         if version.is_empty() {
             return Err(Fatal::NoSecretVersion { name: id.clone(), variable });
         }
@@ -55,7 +55,8 @@ pub(super) fn wanted(world: &World, app: &App, recipe: &Recipe) -> Result<Vec<Wa
 /// is called, with its default where it is not set. A name without one has its version behind the last `_`.
 fn version(
     world: &World,
-    (id, name): (&str, &str),
+    id: &str,
+    name: &str,
     raw: &str,
     values: &BTreeMap<String, String>,
 ) -> (String, String) {
@@ -94,7 +95,7 @@ async fn opened(world: &World, call: &Call) -> Result<(App, Recipe), Fatal> {
     if !call.has("chaos") {
         recipe.ensure(world).await?;
     }
-    deploy::refuse_broken_schema(world, &app, &recipe).await?;
+    schema::refuse_broken(world, &app, &recipe).await?;
     Ok((app, recipe))
 }
 

@@ -159,6 +159,11 @@ impl App {
         values
     }
 
+    /// The name of one of abra's labels.
+    pub(super) fn label(&self, name: &str) -> String {
+        format!("coop-cloud.{}.{name}", self.stack)
+    }
+
     /// The compose files of `COMPOSE_FILE`, relative to the recipe.
     pub(super) fn compose_files(&self) -> Vec<String> {
         let list = self.env.get("COMPOSE_FILE").filter(|l| !l.is_empty()).unwrap_or("compose.yml");

@@ -124,6 +124,34 @@ pub fn lint_ends_with_zero_and_a_warning(b: &Bench) -> Outcome {
     Ok(())
 }
 
+/// The levels as they are known; a rule that came later is none of these.
+const LEVELS: &[(&str, &str)] = &[
+    ("R001", "warn"),
+    ("R002", "warn"),
+    ("R003", "warn"),
+    ("R004", "warn"),
+    ("R005", "warn"),
+    ("R006", "warn"),
+    ("R007", "warn"),
+    ("R008", "error"),
+    ("R009", "error"),
+    ("R010", "error"),
+    ("R011", "error"),
+    ("R012", "error"),
+    ("R013", "warn"),
+    ("R014", "error"),
+];
+
+pub fn lint_rules_have_these_levels(b: &Bench) -> Outcome {
+    let said = b.abra_with(&["recipe", "lint", "-n", "abrac"], Input::Terminal, &[]);
+    said.prepared()?;
+    for (rule, level) in LEVELS {
+        let line = said.out.lines().find(|line| line.contains(rule)).unwrap_or_default();
+        ensure!(line.contains(level), "{rule} is not of level {level}: `{line}`");
+    }
+    Ok(())
+}
+
 pub fn lint_cannot_reach_the_origin(b: &Bench) -> Outcome {
     b.git(&["remote", "set-url", "origin", "/nowhere/at/all"]);
     b.abra_with(&["recipe", "lint", "-n", "abrac"], Input::Terminal, &[]).fata("")

@@ -293,6 +293,16 @@ pub fn last_hash_begins_the_comment(b: &Bench) -> Outcome {
     read_as(b, "GREETING=one # two # three\n", "GREETING=one # two")
 }
 
+pub fn comment_behind_nothing_is_no_value(b: &Bench) -> Outcome {
+    read_as(b, "GREETING= # a comment\n", "GREETING=")
+}
+
+/// Where they were not left out, the deploy would end over a function that nobody has.
+pub fn post_commands_are_left_out_with_the_wait(b: &Bench) -> Outcome {
+    b.app("POST_DEPLOY_CMDS=\"app no_such_function\"\n");
+    b.deploy(&["-C", "DOMAIN"]).good()
+}
+
 pub fn overlay_without_a_schema_version_is_refused(b: &Bench) -> Outcome {
     b.write("compose.extra.yml", "services:\n  app:\n    environment: [A=b]\n");
     b.app("COMPOSE_FILE=compose.yml:compose.extra.yml\n");

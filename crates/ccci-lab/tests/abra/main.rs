@@ -1,10 +1,11 @@
 //! The conformance suite of abra's command line: what ccci relies on, one function a case, driven from outside.
 //!
 //! It runs against the executable that `$ABRA` names, or else against the stand-in of this crate. Each case says how
-//! sure it is that the real abra behaves so; docs/abra.md has the table. A last test switches the behaviours of the
-//! stand-in off one by one and sees that their cases turn red.
+//! sure it is that the real abra behaves so; docs/abra.md has the table. At its end it prints what it has found, as a table for a
+//! report. A test of its own switches the behaviours of the stand-in off one by one and sees that their cases turn red.
 #![expect(clippy::disallowed_methods, reason = "tests write their fixtures and read $ABRA themselves")]
 #![expect(clippy::unwrap_used, reason = "a fixture that cannot be made ends the test")]
+#![expect(clippy::print_stdout, reason = "the table of what was found is for whoever runs it")]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 #[macro_use]
@@ -12,21 +13,27 @@ mod said;
 mod bench;
 mod calls;
 mod deploys;
+mod found;
 mod lifecycle;
 mod secrets;
+mod suite;
 mod versions;
 mod wrapper;
 
+use std::collections::BTreeMap;
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
-use std::sync::Once;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, Once};
 
 use bench::{Bench, Outcome, Red};
-use ccci_core::exec::Command;
 use ccci_lab::abra::Behaviour;
+use found::{Finding, Row};
+use libtest_mimic::{Arguments, Trial};
 
 /// How sure it is that abra itself behaves as the case says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mark {
+pub enum Mark {
     /// Read in abra's source, or in code that is built on its packages.
     Source,
     /// Written in its documentation or in a guide that shows the call.
@@ -39,7 +46,8 @@ enum Mark {
     Unverified,
 }
 
-struct Case {
+/// One case: what it asks, and how sure the answer is.
+pub struct Case {
     name: &'static str,
     mark: Mark,
     /// The behaviours without which this case must turn red.
@@ -55,10 +63,6 @@ macro_rules! cases {
             guards: &[$(Behaviour::$guard),*],
             run: $file::$name,
         },)*];
-
-        mod case {
-            $(#[test] fn $name() { super::check(stringify!($name)); })*
-        }
     };
 }
 
@@ -75,6 +79,7 @@ cases! {
     calls::abra_ci_needs_no_terminal, Unverified, [];
     calls::machine_output_is_json_alone, Source, [MachineQuiet];
     calls::lint_ends_with_zero_and_a_warning, Observed, [];
+    calls::lint_rules_have_these_levels, Unverified, [];
     calls::lint_cannot_reach_the_origin, Observed, [];
     calls::servers_by_name, Source, [];
     versions::pinned_deploy_sets_labels, Source, [];
@@ -96,6 +101,7 @@ cases! {
     versions::running_version_is_kept_without_a_word, Source, [];
     versions::unsaved_version_needs_chaos, Unverified, [UnsavedVersion];
     versions::upgrade_and_rollback_to_a_version, Docs, [TypeRewrite];
+    versions::upgrade_shows_release_notes_and_asks_nothing, Unverified, [];
     versions::offline_needs_no_origin, Observed, [];
     deploys::second_pinned_deploy_needs_force, Observed, [AlreadyDeployed];
     deploys::stack_name_is_cut, Unverified, [StackCut];
@@ -122,6 +128,8 @@ cases! {
     deploys::colon_assigns, Unverified, [];
     deploys::only_upper_case_names_are_filled_in, Unverified, [];
     deploys::last_hash_begins_the_comment, Unverified, [];
+    deploys::comment_behind_nothing_is_no_value, Unverified, [];
+    deploys::post_commands_are_left_out_with_the_wait, Unverified, [];
     deploys::overlay_without_a_schema_version_is_refused, Unverified, [];
     deploys::recipe_without_a_schema_version_is_taken, Observed, [];
     secrets::missing_secret_names_one, Source, [MissingSecret, FirstSecretOnly];
@@ -168,82 +176,69 @@ fn real() -> Option<PathBuf> {
     std::env::var("ABRA").ok().filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
-fn check(name: &str) {
+/// What a case finds at the program under test. A fixture that cannot be made tells nothing of abra.
+fn find(case: &Case) -> Finding {
     let program = real().unwrap_or_else(stand_in);
-    let case = CASES.iter().find(|c| c.name == name).unwrap();
-    if let Err(red) = (case.run)(&ground(&program, None)) {
-        panic!("{name} ({:?}): {}", case.mark, red.words());
+    let asked = catch_unwind(|| (case.run)(&ground(&program, None)));
+    match asked {
+        Ok(Ok(())) => Finding::Agrees,
+        Ok(Err(Red::Differs(words))) => Finding::Differs(words),
+        Ok(Err(Red::Cannot(words))) => Finding::CannotTell(words),
+        Err(panic) => Finding::CannotTell(found::words_of(&*panic)),
     }
 }
 
-/// A suite that nothing can turn red proves nothing: every behaviour that is switched off is noticed.
-#[test]
-fn each_behaviour_switched_off_turns_a_case_red() {
-    let pairs: Vec<(&Case, Behaviour)> = Behaviour::ALL
-        .iter()
-        .flat_map(|b| CASES.iter().filter(|c| c.guards.contains(b)).map(|c| (c, *b)))
-        .collect();
-    for behaviour in Behaviour::ALL {
-        assert!(pairs.iter().any(|(_, b)| b == behaviour), "no case guards `{}`", behaviour.name());
-    }
-    let stays_green = |(case, behaviour): &(&Case, Behaviour)| {
-        let told = (case.run)(&ground(&stand_in(), Some(*behaviour)));
-        // A case that could not even ask proves nothing.
-        let noticed = matches!(told, Err(Red::Differs(_)));
-        (!noticed)
-            .then(|| format!("{} does not notice that `{}` is off: {told:?}", case.name, behaviour.name()))
-    };
-    // Most of their time is waiting for the swarm.
-    let shares = pairs.chunks(pairs.len().div_ceil(3));
-    let unnoticed: Vec<String> = std::thread::scope(|scope| {
-        let threads: Vec<_> = shares
-            .map(|share| scope.spawn(move || share.iter().filter_map(stays_green).collect::<Vec<_>>()))
-            .collect();
-        threads.into_iter().flat_map(|t| t.join().unwrap()).collect()
+/// What is tested beside the cases.
+const OTHERS: &[(&str, fn())] = &[
+    ("wrapper::reads_lint_and_deploys_what_it_says", wrapper::reads_lint_and_deploys_what_it_says),
+    ("wrapper::makes_and_lists_secrets", wrapper::makes_and_lists_secrets),
+    (
+        "wrapper::and_compose_files_agree_on_a_secrets_real_name",
+        wrapper::and_compose_files_agree_on_a_secrets_real_name,
+    ),
+    ("wrapper::tells_refusals_apart", wrapper::tells_refusals_apart),
+    (
+        "suite::each_behaviour_switched_off_turns_a_case_red",
+        suite::each_behaviour_switched_off_turns_a_case_red,
+    ),
+    (
+        "suite::documentation_lists_every_case_with_its_certainty",
+        suite::documentation_lists_every_case_with_its_certainty,
+    ),
+    (
+        "suite::docker_takes_its_recipe_and_refuses_the_former_form",
+        suite::docker_takes_its_recipe_and_refuses_the_former_form,
+    ),
+    ("suite::what_was_found_is_a_row_a_case", suite::what_was_found_is_a_row_a_case),
+    (
+        "suite::what_was_found_is_told_by_any_number_of_threads_and_after_failures",
+        suite::what_was_found_is_told_by_any_number_of_threads_and_after_failures,
+    ),
+];
+
+fn main() -> ExitCode {
+    let args = Arguments::from_args();
+    let found = Arc::new(Mutex::new(BTreeMap::new()));
+    let cases = CASES.iter().enumerate().map(|(at, case)| {
+        let found = Arc::clone(&found);
+        Trial::test(format!("case::{}", case.name), move || {
+            let finding = find(case);
+            let failed = finding.failed(case.mark);
+            found.lock().unwrap().insert(at, finding);
+            failed.map_or(Ok(()), |words| Err(words.into()))
+        })
     });
-    assert!(unnoticed.is_empty(), "{}", unnoticed.join("\n"));
-}
-
-/// The table in docs/abra.md is this one.
-#[test]
-fn documentation_lists_every_case_with_its_certainty() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/abra.md");
-    let text = std::fs::read_to_string(path).unwrap();
-    let listed: Vec<&str> = text.lines().filter(|l| l.starts_with("| `") && l.ends_with(" |")).collect();
-    for case in CASES {
-        let guards: Vec<String> = case.guards.iter().map(|b| format!("`{}`", b.name())).collect();
-        let mark = format!("{:?}", case.mark).to_lowercase();
-        let row = format!("| `{}` | {mark} | {} |", case.name, guards.join(", "));
-        assert!(listed.contains(&row.as_str()), "docs/abra.md lacks this row:\n{row}");
+    let others = OTHERS.iter().map(|(name, test)| {
+        Trial::test(*name, move || {
+            test();
+            Ok(())
+        })
+    });
+    let conclusion = libtest_mimic::run(&args, cases.chain(others).collect());
+    let found = found.lock().unwrap();
+    if !found.is_empty() {
+        let rows: Vec<Row<'_>> = found.iter().map(|(at, finding)| Row::of(&CASES[*at], finding)).collect();
+        println!("{}", found::table(&found::program(), &rows));
     }
-    for behaviour in Behaviour::ALL {
-        let row = format!("| `{}` | {} |", behaviour.name(), behaviour.when_off());
-        assert!(listed.contains(&row.as_str()), "docs/abra.md lacks this row:\n{row}");
-    }
-    assert_eq!(
-        listed.len(),
-        CASES.len() + Behaviour::ALL.len(),
-        "docs/abra.md has rows of things that are gone"
-    );
-}
-
-/// A real abra must be able to pass the suite, so its recipe must be one that abra takes: docker's own validation of the files
-/// as they are written refuses the form that this recipe once had, and takes today's.
-#[test]
-fn docker_takes_the_suites_recipe_and_refuses_its_former_form() {
-    let asked = |former: &str| {
-        let dir = tempfile::tempdir().unwrap();
-        let compose: Vec<_> = bench::FILES.iter().filter(|(file, _)| file.starts_with("compose")).collect();
-        for (file, text) in &compose {
-            std::fs::write(dir.path().join(file), text.replace("replicas: 0", former)).unwrap();
-        }
-        let files = compose.iter().flat_map(|(file, _)| ["-c", file]);
-        let docker = Command::new("docker").args(["stack", "config", "--skip-interpolation"]).args(files);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let said = runtime.block_on(docker.dir(dir.path()).run()).unwrap();
-        if said.ok() { Ok(()) } else { Err(said.stderr) }
-    };
-    assert_eq!(asked("replicas: 0"), Ok(()));
-    let refused = asked("replicas: ${REPLICAS:-0}").unwrap_err();
-    assert!(refused.contains(".deploy.replicas must be a integer"), "{refused}");
+    conclusion.exit_code()
 }

@@ -158,3 +158,14 @@ pub fn chaos_without_a_version_label_has_an_empty_one(b: &Bench) -> Outcome {
     ensure!(b.label("chaos-version") == format!("{}+U", head(b)), "{}", b.label("chaos-version"));
     Ok(())
 }
+
+pub fn upgrade_shows_release_notes_and_asks_nothing(b: &Bench) -> Outcome {
+    let text = std::fs::read_to_string(b.recipe().join("compose.yml")).unwrap();
+    b.write("compose.yml", &text.replace(NEW, "1.2.0+2.0"));
+    std::fs::create_dir_all(b.recipe().join("release")).unwrap();
+    b.write("release/1.2.0+2.0", "Read this before you go on.\n");
+    b.commit(Some("1.2.0+2.0"));
+    b.deploy(&["DOMAIN", OLD]).prepared()?;
+    b.abra(&["app", "upgrade", "-n", "-o", "-D", "-c", "DOMAIN", "1.2.0+2.0"]).good()?;
+    runs(b, "1.2.0+2.0")
+}

@@ -20,8 +20,7 @@ fn kind<T>(result: Result<T, AbraError>) -> Option<AbraErrorKind> {
     result.err().map(|error| error.kind)
 }
 
-#[test]
-fn wrapper_reads_lint_and_deploys_what_it_says() {
+pub fn reads_lint_and_deploys_what_it_says() {
     let (b, abra, domain) = ground();
     let report = b.wait_for(abra.lint(&"abrac".parse().unwrap())).unwrap();
     assert_eq!(report.rules, 16, "{report:?}");
@@ -37,8 +36,7 @@ fn wrapper_reads_lint_and_deploys_what_it_says() {
     b.wait_for(abra.undeploy(&domain)).unwrap();
 }
 
-#[test]
-fn wrapper_makes_and_lists_secrets() {
+pub fn makes_and_lists_secrets() {
     let (b, abra, domain) = ground();
     b.app(TWO);
     // Which of them abra names is chance.
@@ -55,8 +53,7 @@ fn wrapper_makes_and_lists_secrets() {
 }
 
 /// What ccci's reader of compose files and its reader of abra's list say of one secret is the same (N2, A5).
-#[test]
-fn wrapper_and_compose_files_agree_on_a_secrets_real_name() {
+pub fn and_compose_files_agree_on_a_secrets_real_name() {
     let (b, abra, domain) = ground();
     crate::secrets::odd(&b);
     let listed = b.wait_for(abra.secrets(&domain)).unwrap();
@@ -71,8 +68,7 @@ fn wrapper_and_compose_files_agree_on_a_secrets_real_name() {
     assert_eq!(untold.full(&stack, Some(&compose)).unwrap(), told, "where abra does not tell it");
 }
 
-#[test]
-fn wrapper_tells_refusals_apart() {
+pub fn tells_refusals_apart() {
     let (b, abra, domain) = ground();
     let pinned = DeployMode::Pinned(NEW.parse().unwrap());
     let deploy = |mode: &DeployMode| kind(b.wait_for(abra.deploy(&domain, mode, false)));
