@@ -12,9 +12,10 @@ use crate::abra::signs;
 use crate::abra::{Abra, AbraError, DeployMode};
 use crate::atomic::{self, PathContext as _, PathError};
 use crate::blame::Blame;
-use crate::compose::{Compose, Foreign, Ground, Reach, Shares, unforeseen};
+use crate::compose::{self, Compose, Foreign, Ground, Reach, Shares, unforeseen};
 use crate::envfile::{EnvFile, EnvFileError, compose_files};
 use crate::fast_health::Hastened;
+use crate::foreign;
 use crate::git::{Checkout, Commit, GitError};
 use crate::images::{self, ImageError};
 use crate::names::{AppDomain, NameError, RecipeName, StackName};
@@ -69,13 +70,15 @@ impl App {
     /// Where git refuses, one of our files is in the recipe already, or the checkout has changes that nobody meant.
     pub async fn bring_to<'a>(&'a self, commit: &'a Commit) -> Result<Tree<'a>, DeployError> {
         let mut differing = self.checkout.checkout(commit).await?;
+        let recipe = foreign::read(&self.checkout.dir().join("compose.yml"))?.unwrap_or_default();
         for (name, from) in &self.added {
             if self.checkout.dir().join(name).exists() {
                 return Err(DeployError::Dirty {
                     files: vec![format!("{name} (the recipe has one of its own)")],
                 });
             }
-            let content = std::fs::read(from).path("read", from)?;
+            let ours = foreign::text(&std::fs::read(from).path("read", from)?);
+            let content = foreign::bytes(&compose::in_the_version_of(&recipe, ours));
             atomic::write(&self.checkout.dir().join(name), &content)?;
         }
         if !self.added.is_empty() {

@@ -12,6 +12,7 @@ mod outside;
 mod owner;
 mod place;
 mod reach;
+mod schema;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -31,6 +32,7 @@ pub use mount::{Mount, MountKind};
 pub use outside::{Asked, Outside, Storage};
 pub use owner::Real;
 pub use reach::{At, Foreign, Ground, Reach, Shares, compared};
+pub use schema::in_the_version_of;
 
 /// Compose files that cannot be read.
 #[derive(Debug, thiserror::Error)]
