@@ -36,10 +36,6 @@ fn main() -> std::io::Result<()> {
 fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();
-        // What somebody compiled by hand in an image's folder is no part of it.
-        if path.ends_with("target") {
-            continue;
-        }
         if path.is_dir() {
             collect(&path, files)?;
         } else {

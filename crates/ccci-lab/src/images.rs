@@ -19,7 +19,6 @@ pub use node::Node;
 pub use pip::{Packaged, Wheels};
 
 mod build;
-mod cargo;
 mod debian;
 mod go;
 mod maven;
@@ -148,8 +147,6 @@ pub struct ImageSpec {
     pub programs: BTreeMap<String, Program>,
     /// Programs that come ready in a Python package, by their name there and in the build context.
     pub packaged: BTreeMap<String, Packaged>,
-    /// Programs compiled on the host from a sub-folder with a Rust project, by their name in the build context.
-    pub crates: BTreeMap<String, String>,
     /// Folders of Python packages, by their name in the build context.
     pub wheels: BTreeMap<String, Wheels>,
     /// Archives from Maven repositories, by their name in the build context.
@@ -176,8 +173,6 @@ struct Tag {
     programs: BTreeMap<String, Program>,
     #[serde(default)]
     packaged: BTreeMap<String, Packaged>,
-    #[serde(default)]
-    crates: BTreeMap<String, String>,
     #[serde(default)]
     wheels: BTreeMap<String, Wheels>,
     #[serde(default)]
@@ -220,7 +215,6 @@ pub fn find(reference: &str) -> Result<ImageSpec, ImageError> {
         args: found.args,
         programs: found.programs,
         packaged: found.packaged,
-        crates: found.crates,
         wheels: found.wheels,
         maven: found.maven,
         node: found.node,
@@ -266,9 +260,6 @@ impl ImageSpec {
         }
         for (name, packaged) in &self.packaged {
             part("packaged", name, format!("{packaged:?}").as_bytes());
-        }
-        for (name, project) in &self.crates {
-            part("crate", name, project.as_bytes());
         }
         for (name, wheels) in &self.wheels {
             part("wheels", name, format!("{wheels:?}").as_bytes());

