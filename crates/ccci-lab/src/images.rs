@@ -20,7 +20,6 @@ pub use pip::{Packaged, Wheels};
 
 mod build;
 mod debian;
-mod go;
 mod maven;
 mod node;
 mod pip;
@@ -84,14 +83,6 @@ pub enum ImageError {
         /// The one it has.
         found: String,
     },
-    /// Go is missing or too old, and none could be had.
-    #[error("cannot compile {what}: {why}; install Go 1.21 or newer and put it on PATH")]
-    NoGo {
-        /// What was to be compiled.
-        what: String,
-        /// What is wrong.
-        why: String,
-    },
     /// Another process builds for too long.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -119,19 +110,6 @@ pub enum Base {
     Image(Box<ImageSpec>),
 }
 
-/// A program compiled on the host.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Program {
-    /// The package to build.
-    pub package: String,
-    /// The sub-folder with `go.mod` and `go.sum`.
-    pub module: String,
-    /// Flags for the linker.
-    #[serde(default)]
-    pub ldflags: String,
-}
-
 /// One image of the lab with one tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageSpec {
@@ -143,8 +121,6 @@ pub struct ImageSpec {
     pub base: Base,
     /// Build arguments.
     pub args: BTreeMap<String, String>,
-    /// Programs compiled on the host, by their name in the build context.
-    pub programs: BTreeMap<String, Program>,
     /// Programs that come ready in a Python package, by their name there and in the build context.
     pub packaged: BTreeMap<String, Packaged>,
     /// Folders of Python packages, by their name in the build context.
@@ -169,8 +145,6 @@ struct Tag {
     base: String,
     #[serde(default)]
     args: BTreeMap<String, String>,
-    #[serde(default)]
-    programs: BTreeMap<String, Program>,
     #[serde(default)]
     packaged: BTreeMap<String, Packaged>,
     #[serde(default)]
@@ -213,7 +187,6 @@ pub fn find(reference: &str) -> Result<ImageSpec, ImageError> {
         tag: tag.to_owned(),
         base,
         args: found.args,
-        programs: found.programs,
         packaged: found.packaged,
         wheels: found.wheels,
         maven: found.maven,
@@ -255,9 +228,6 @@ impl ImageSpec {
         for (name, value) in &self.args {
             part("arg", name, value.as_bytes());
         }
-        for (name, program) in &self.programs {
-            part("program", name, format!("{program:?}").as_bytes());
-        }
         for (name, packaged) in &self.packaged {
             part("packaged", name, format!("{packaged:?}").as_bytes());
         }
@@ -279,14 +249,9 @@ impl ImageSpec {
         hash.finalize().to_hex().to_string()
     }
 
-    /// The embedded files that belong to this image: `image.yaml` does not, and of modules only the ones it names.
+    /// The embedded files that belong to this image: `image.yaml` does not.
     pub(crate) fn files(&self) -> Vec<embedded::File> {
-        let modules: BTreeSet<&str> = self.programs.values().map(|p| p.module.as_str()).collect();
-        let mine = |path: &str| match path.split_once('/') {
-            Some((folder, "go.mod" | "go.sum")) => modules.contains(folder),
-            _ => path != "image.yaml",
-        };
-        files(&self.name).filter(|(path, _)| mine(path)).collect()
+        files(&self.name).filter(|(path, _)| *path != "image.yaml").collect()
     }
 }
 
@@ -322,12 +287,6 @@ mod tests {
         assert!(specs.len() >= 3, "{specs:?}");
         for spec in specs {
             assert!(file(&spec.name, "Dockerfile").is_some(), "{}", spec.reference());
-            for program in spec.programs.values() {
-                for part in ["go.mod", "go.sum"] {
-                    let path = format!("{}/{part}", program.module);
-                    assert!(spec.files().iter().any(|(p, _)| *p == path), "{} {path}", spec.reference());
-                }
-            }
         }
     }
 

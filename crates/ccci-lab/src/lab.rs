@@ -33,7 +33,7 @@ mod leave;
 mod place;
 
 /// The programs that the first `up` needs beside Docker's.
-const TOOLS: [tools::Tool; 5] = [tools::GIT, tools::MMDEBSTRAP, tools::GO, tools::PIP, tools::MAVEN];
+const TOOLS: [tools::Tool; 4] = [tools::GIT, tools::MMDEBSTRAP, tools::PIP, tools::MAVEN];
 /// The lock that runs share and `down` and `reset` need alone.
 const USE: &str = "use";
 /// The compose file with what a small machine's kernel lacks, in each of the lab's recipes.

