@@ -17,7 +17,7 @@ use crate::envfile::{EnvFile, EnvFileError, compose_files};
 use crate::fast_health::Hastened;
 use crate::foreign;
 use crate::git::{Checkout, Commit, GitError};
-use crate::images::{self, ImageError};
+use crate::images::{self, ImageError, Sources};
 use crate::names::{AppDomain, NameError, RecipeName, StackName};
 use crate::swarm::{
     Converged, Expectation, Limits, ServiceFacts, StackFacts, Swarm, SwarmError, Thing, WaitFailure, Watch,
@@ -100,8 +100,8 @@ pub struct Tools<'a> {
     pub abra: &'a Abra,
     /// The engine.
     pub swarm: &'a Swarm,
-    /// Whether images that are not on the engine are pulled.
-    pub pull: bool,
+    /// Where images come from that are not on the engine.
+    pub images: Sources<'a>,
     /// Ends the deploy early.
     pub cancel: &'a CancellationToken,
     /// Hears what goes on.
@@ -124,7 +124,7 @@ impl<'a> Tools<'a> {
         Self {
             abra,
             swarm,
-            pull: true,
+            images: Sources { maker: None, pull: true },
             cancel,
             progress: &|_| {},
             given: &[],
@@ -328,7 +328,7 @@ pub async fn apply(
         if !all.is_empty() {
             return Err(DeployError::Foreign { all });
         }
-        images::provide(tools.swarm, compose, tools.pull, tools.cancel, tools.progress).await?;
+        images::provide(tools.swarm, compose, tools.images, tools.cancel, tools.progress).await?;
     }
     secrets::provide(&app.domain, compose.as_ref(), tools).await?;
     // Subscribed before the action: nothing that it causes can be missed.
@@ -381,7 +381,7 @@ pub async fn prepare(
     let Ok(compose) = Compose::load(app.checkout.dir(), &files, values, &app.domain.stack()) else {
         return Ok(());
     };
-    Ok(images::provide(tools.swarm, &compose, tools.pull, tools.cancel, tools.progress).await?)
+    Ok(images::provide(tools.swarm, &compose, tools.images, tools.cancel, tools.progress).await?)
 }
 
 impl Applied {

@@ -19,10 +19,11 @@ use std::time::{Duration, Instant};
 use rustix::fs::Access;
 use rustix::process::{Pid, Signal};
 use tokio::io::AsyncWriteExt as _;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use crate::secret::{Redactor, Secret};
-use bounded::{Capture, Log, SharedLog};
+use bounded::{Capture, Followers, Log, SharedLog};
 
 pub use bounded::{CAPTURE_LIMIT, LOG_LIMIT};
 
@@ -98,6 +99,7 @@ pub struct Command {
     cancel: CancellationToken,
     redactor: Redactor,
     log: Option<PathBuf>,
+    heard: Option<UnboundedSender<String>>,
     whole_group: bool,
     alone: bool,
 }
@@ -162,6 +164,7 @@ impl Command {
             cancel: CancellationToken::new(),
             redactor: Redactor::default(),
             log: None,
+            heard: None,
             whole_group: false,
             alone: false,
         }
@@ -254,6 +257,13 @@ impl Command {
         self
     }
 
+    /// Gives what it prints, redacted and by whole lines, to whoever listens at the other end.
+    #[must_use]
+    pub fn heard(mut self, by: UnboundedSender<String>) -> Self {
+        self.heard = Some(by);
+        self
+    }
+
     /// The command line as it can be pasted into a shell, redacted.
     pub fn line(&self) -> String {
         let words =
@@ -272,8 +282,9 @@ impl Command {
         // Our end of its terminal lives as long as the process, which may ask for the width at any time.
         let (mut child, _terminal) = self.spawn()?;
         let mut group = Group(child.id());
-        let out = Capture::start(child.stdout.take(), log.clone(), &self.redactor);
-        let err = Capture::start(child.stderr.take(), log.clone(), &self.redactor);
+        let followers = Followers { log: log.clone(), heard: self.heard.clone() };
+        let out = Capture::start(child.stdout.take(), followers.clone(), &self.redactor);
+        let err = Capture::start(child.stderr.take(), followers, &self.redactor);
         let fed = self.feed(child.stdin.take());
         let ended = tokio::select! {
             status = child.wait() => Ended::Status(status),

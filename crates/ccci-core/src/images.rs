@@ -1,17 +1,39 @@
 //! The images of an app, before it is deployed: one that cannot be had is told at once, instead of eating the time
 //! that the deploy has for converging (failure 54).
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
+use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
 use crate::compose::Compose;
 use crate::docker_says::image_is_missing;
 use crate::exec::{Command, ExecError};
+use crate::settings::Settings;
 use crate::swarm::{Swarm, SwarmError};
 
 /// How long one pull may take.
 const PULL_DEADLINE: Duration = Duration::from_secs(1200);
+/// How long a program may take that makes all images of one app.
+const MAKE_DEADLINE: Duration = Duration::from_secs(3600);
+
+/// Where images come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sources<'a> {
+    /// A program that is told the images of each deploy first, and makes those that it knows.
+    pub maker: Option<&'a Path>,
+    /// Whether images that are not on the engine then are pulled.
+    pub pull: bool,
+}
+
+impl<'a> Sources<'a> {
+    /// As a server's settings say.
+    pub fn from_settings(settings: &'a Settings) -> Self {
+        Self { maker: settings.image_maker.as_deref(), pull: settings.pull }
+    }
+}
 
 /// Images that are not on the engine.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +59,16 @@ pub enum ImageError {
         /// The last lines of `docker pull`.
         said: String,
     },
+    /// The program that makes images failed.
+    #[error("the images could not be made: `{command}` ended with {ending}\n{said}")]
+    Maker {
+        /// The command line.
+        command: String,
+        /// How it ended.
+        ending: String,
+        /// The last lines it printed.
+        said: String,
+    },
     /// The engine could not be asked.
     #[error(transparent)]
     Swarm(#[from] SwarmError),
@@ -45,23 +77,30 @@ pub enum ImageError {
     Exec(#[from] ExecError),
 }
 
-/// Makes sure that every image is on the engine, pulling what is missing when that is allowed.
+/// Makes sure that every image is on the engine: made by the program that makes them here, or else pulled where that is allowed.
 ///
 /// # Errors
 /// [`ImageError::Missing`] where there is no such image; else where the registry or the engine could not be asked, or the pull was cancelled.
 pub async fn provide(
     swarm: &Swarm,
     compose: &Compose,
-    pull: bool,
+    sources: Sources<'_>,
     cancel: &CancellationToken,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<(), ImageError> {
-    for (service, image) in compose.services.iter().filter_map(|(name, s)| Some((name, s.image.as_ref()?))) {
+    let wanted = || compose.services.iter().filter_map(|(name, s)| Some((name, s.image.as_ref()?)));
+    if let Some(maker) = sources.maker {
+        let images: BTreeSet<&str> = wanted().map(|(_, image)| image.as_str()).collect();
+        // Also where all are there: only the program knows whether they are as they should be.
+        let command = Command::new(maker).args(images).docker_host(swarm.docker_host().as_deref());
+        make(command.cancel(cancel.clone()), progress).await?;
+    }
+    for (service, image) in wanted() {
         if swarm.has_image(image).await? {
             continue;
         }
         let (service, image) = (service.clone(), image.clone());
-        if !pull {
+        if !sources.pull {
             let said = "it is not on the engine, and these settings pull nothing (`pull: false`)".to_owned();
             return Err(ImageError::Missing { image, service, said });
         }
@@ -80,4 +119,57 @@ pub async fn provide(
         }
     }
     Ok(())
+}
+
+/// Runs the program that makes images, and passes on what it says meanwhile.
+async fn make(command: Command, progress: &(dyn Fn(&str) + Sync)) -> Result<(), ImageError> {
+    let (heard, mut lines) = unbounded_channel();
+    let command = command.deadline(MAKE_DEADLINE).heard(heard);
+    let mut run = std::pin::pin!(async move { command.run().await });
+    let output = loop {
+        tokio::select! {
+            biased;
+            Some(line) = lines.recv() => progress(&line),
+            output = &mut run => break output?,
+        }
+    };
+    while let Ok(line) = lines.try_recv() {
+        progress(&line);
+    }
+    if output.ok() {
+        return Ok(());
+    }
+    Err(ImageError::Maker { ending: output.ending(), said: output.tail(12), command: output.command })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    async fn made(script: &str) -> (Result<(), ImageError>, Vec<String>) {
+        let heard = Mutex::new(Vec::new());
+        let listen = |line: &str| heard.lock().unwrap().push(line.to_owned());
+        let command = Command::new("/bin/sh").arg("-c").arg(script).arg("maker").arg("blog:1");
+        let result = make(command, &listen).await;
+        (result, heard.into_inner().unwrap())
+    }
+
+    #[tokio::test]
+    async fn whoever_makes_images_is_told_their_names_and_heard_line_by_line() {
+        let (result, heard) = made("echo \"$1 begins\" >&2; echo \"$1 is there\"").await;
+        result.unwrap();
+        let mut heard = heard;
+        heard.sort();
+        assert_eq!(heard, ["blog:1 begins", "blog:1 is there"]);
+    }
+
+    #[tokio::test]
+    async fn a_maker_that_fails_is_told_in_its_own_words() {
+        let (result, _) = made("echo 'no room left' >&2; exit 3").await;
+        let error = result.unwrap_err();
+        assert!(matches!(&error, ImageError::Maker { said, .. } if said == "no room left"), "{error}");
+        assert!(error.to_string().contains("exit 3"), "{error}");
+    }
 }

@@ -50,6 +50,9 @@ pub struct Settings {
     /// The directory of this server with values for recipes: what `{server}/…` in a `recipe.yaml` stands for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values_dir: Option<PathBuf>,
+    /// A program that is called before each deploy with the images that it wants, and makes those that it knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_maker: Option<PathBuf>,
     /// Whether images that the engine does not have are pulled before a deploy.
     #[serde(default = "default_pull")]
     pub pull: bool,

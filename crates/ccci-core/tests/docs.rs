@@ -152,6 +152,7 @@ fn settings() -> Settings {
         proxy: ProxySettings { refresh: 15, api: Some("https://x".parse().unwrap()) },
         env: [("<KEY>".to_owned(), "x".to_owned())].into(),
         values_dir: Some("/x".into()),
+        image_maker: Some("/x".into()),
         pull: usual.pull,
         max_tests: usual.max_tests,
         keep_runs: usual.keep_runs,
@@ -193,7 +194,7 @@ fn the_documented_defaults_and_examples_of_the_settings_are_true() {
         match key.as_str() {
             "base_domain" => assert!(load("{}").is_err()),
             // Without a value; the page says in words what holds then.
-            "abra.dir" | "address" | "ca_file" | "enrolled" | "proxy.api" | "values_dir" => {
+            "abra.dir" | "address" | "ca_file" | "enrolled" | "image_maker" | "proxy.api" | "values_dir" => {
                 assert!(value.is_null(), "{key}");
             }
             _ => assert_eq!(&value.to_string(), default, "{key}"),

@@ -15,10 +15,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let layout = words.next().map_or_else(LabLayout::default, LabLayout::new);
     let engine = EngineOptions::from_env();
     let program = std::env::current_exe()?.with_file_name("../abra-stand-in");
-    let stand_in = StandIn { program, words: Vec::new() };
+    let stand_in = StandIn { program, words: Vec::new(), images: Vec::new() };
     let options = LabOptions { engine: engine.clone(), stand_in, abra: lab::find_abra() };
     let show = |progress: Progress| match progress {
         Progress::Began { what } => println!("{what} ..."),
+        Progress::Goes { what, so_far } => println!("{what} ... {:.0} s", so_far.as_secs_f64()),
         Progress::Ended { what, took } => println!("{what}: {:.1} s", took.as_secs_f64()),
         Progress::Note(text) => println!("{text}"),
     };

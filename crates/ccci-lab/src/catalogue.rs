@@ -112,15 +112,22 @@ pub fn history(recipe: &str) -> Result<History, CatalogueError> {
 pub fn images(recipe: &str) -> Result<BTreeSet<String>, CatalogueError> {
     let history = history(recipe)?;
     let sides = history.branches.iter().chain([&history.main]).map(|branch| &branch.tree);
-    let trees = history.releases.iter().map(|release| &release.tree).chain(sides);
-    let files = trees.flat_map(BTreeMap::iter).filter(|(path, _)| path.starts_with("compose"));
+    Ok(history.releases.iter().map(|release| &release.tree).chain(sides).flat_map(named).collect())
+}
+
+/// The lab images that the recipe's newest release names, sorted.
+pub fn newest_images(recipe: &str) -> Result<BTreeSet<String>, CatalogueError> {
+    let history = history(recipe)?;
+    let newest = history.releases.last().map_or(&history.main.tree, |release| &release.tree);
+    Ok(named(newest).collect())
+}
+
+/// The lab images that the compose files of one state name.
+fn named(tree: &Tree) -> impl Iterator<Item = String> + '_ {
+    let files = tree.iter().filter(|(path, _)| path.starts_with("compose"));
     let lines = files.flat_map(|(_, content)| content.lines());
     let images = lines.filter_map(|line| line.trim().strip_prefix("image:"));
-    Ok(images
-        .map(|i| i.trim().trim_matches('"'))
-        .filter(|i| i.starts_with("ccci-lab/"))
-        .map(str::to_owned)
-        .collect())
+    images.map(|i| i.trim().trim_matches('"')).filter(|i| i.starts_with("ccci-lab/")).map(str::to_owned)
 }
 
 /// Builds the lab's `catalogue/<recipe>.git` for each recipe. A repository whose content did not change stays as it

@@ -23,6 +23,7 @@ mod debian;
 mod maven;
 mod node;
 mod pip;
+mod stock;
 
 /// What stands before every image's name.
 pub const PREFIX: &str = "ccci-lab/";
@@ -247,6 +248,15 @@ impl ImageSpec {
             part("file", path, content);
         }
         hash.finalize().to_hex().to_string()
+    }
+
+    /// The content of an embedded file in this image's folder.
+    fn embedded(&self, path: &str) -> Result<&'static [u8], ImageError> {
+        file(&self.name, path).ok_or_else(|| self.lacks(path))
+    }
+
+    fn lacks(&self, file: &str) -> ImageError {
+        ImageError::NoFile { folder: self.name.clone(), file: file.to_owned() }
     }
 
     /// The embedded files that belong to this image: `image.yaml` does not.

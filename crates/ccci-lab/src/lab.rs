@@ -28,9 +28,11 @@ use crate::traefik;
 use crate::work::{DockerError, Sink, Work};
 
 pub use leave::{Left, down, reset};
+pub use wanted::build_images;
 
 mod leave;
 mod place;
+mod wanted;
 
 /// The programs that the first `up` needs beside Docker's.
 const TOOLS: [tools::Tool; 4] = [tools::GIT, tools::MMDEBSTRAP, tools::PIP, tools::MAVEN];
@@ -148,6 +150,8 @@ pub struct StandIn {
     pub program: PathBuf,
     /// The words before abra's own.
     pub words: Vec<String>,
+    /// The words with which it builds the images that are named after them; none where it cannot.
+    pub images: Vec<String>,
 }
 
 /// The lab as it is.
@@ -270,7 +274,7 @@ async fn bring_up(work: &Work<'_>, options: &LabOptions) -> Result<LabStatus, La
     let wildcard = certificates::ensure(layout, clock::now())?;
     tools::install(work, &[tools::GIT]).await?;
     catalogue::build(work).await?;
-    build_images(work).await?;
+    wanted::build_own(work).await?;
     let gateway = names::ensure(work).await?;
     let settings = settings(layout, gateway, options)?;
     place::tools(layout, options)?;
@@ -299,19 +303,6 @@ fn admit_user(root: &Path) -> Result<(), LabError> {
     if allowed { Ok(()) } else { Err(LabError::OtherUser { root: root.to_owned() }) }
 }
 
-/// All images that the catalogue's recipes name, and that the lab can build: a branch may name one that cannot be.
-async fn build_images(work: &Work<'_>) -> Result<(), LabError> {
-    let mut references = Vec::new();
-    for recipe in catalogue::recipes() {
-        references.extend(catalogue::images(recipe)?);
-    }
-    references.sort();
-    references.dedup();
-    let known: Vec<&str> = references.iter().map(String::as_str).filter(|r| images::knows(r)).collect();
-    images::ensure(work, &known).await?;
-    Ok(())
-}
-
 /// The settings that ccci uses with this lab.
 fn settings(layout: &LabLayout, gateway: Ipv4Addr, options: &LabOptions) -> Result<Settings, LabError> {
     let wrong = |why: String| LabError::Settings { why };
@@ -333,6 +324,7 @@ fn settings(layout: &LabLayout, gateway: Ipv4Addr, options: &LabOptions) -> Resu
         compose_files: vec![LAB_COMPOSE.to_owned()],
         proxy: ProxySettings { refresh: traefik::REFRESH, api: Some(traefik::api().map_err(wrong)?) },
         // All images are built here; a name that is not is nowhere.
+        image_maker: place::maker(layout, options),
         pull: false,
         env: env.map(|(key, value)| (key.to_owned(), value)).into(),
         ..usual
@@ -394,7 +386,7 @@ mod tests {
         let layout = LabLayout::new(dir.path().join("lab"));
         let options = LabOptions {
             engine: EngineOptions { docker_host: Some("unix:///nowhere".into()), insist: true },
-            stand_in: StandIn { program: PathBuf::from("/nowhere"), words: Vec::new() },
+            stand_in: StandIn { program: PathBuf::from("/nowhere"), words: Vec::new(), images: Vec::new() },
             abra: None,
         };
         let refused = up(&layout, &options, &|_| {}, CancellationToken::new()).await.unwrap_err();

@@ -9,6 +9,7 @@ use ccci_core::atomic::{self, PathError};
 use ccci_core::deploy::Tools;
 use ccci_core::git::{Git, Tag};
 use ccci_core::health::Site;
+use ccci_core::images::Sources;
 use ccci_core::lock::{self, Lock};
 use ccci_core::manifest::{Health, HttpPath};
 use ccci_core::names::{NameError, RecipeName};
@@ -111,10 +112,11 @@ fn todo(runs: Runs, same: bool, serves: bool) -> Todo {
 }
 
 /// The doors through which one app is brought up.
-struct Doors {
+struct Doors<'a> {
     abra: Abra,
     git: Git,
     swarm: Swarm,
+    images: Sources<'a>,
 }
 
 impl Kept {
@@ -128,6 +130,7 @@ impl Kept {
             },
             git: Git { cancel: work.cancel.clone(), ..Git::default() },
             swarm: Swarm::connect().await?,
+            images: Sources::from_settings(settings),
         };
         let (prepared, runs) = self.prepare(work, settings, &doors).await?;
         let standing = self.app.standing(work.layout)?;
@@ -158,7 +161,7 @@ impl Kept {
         &self,
         work: &Work<'_>,
         settings: &Settings,
-        doors: &Doors,
+        doors: &Doors<'_>,
     ) -> Result<(Prepared, Runs), StandingError> {
         let OwnApp { recipe, domain, .. } = &self.app;
         let recipe: RecipeName = recipe.parse()?;
@@ -205,11 +208,11 @@ impl Kept {
         work: &Work<'_>,
         prepared: &Prepared,
         standing: &Standing,
-        doors: &Doors,
+        doors: &Doors<'_>,
     ) -> Result<(), StandingError> {
         // Nothing is written down: the lab removes the secrets of its stacks by their names.
         let tools = Tools {
-            pull: false,
+            images: doors.images,
             progress: &|text| work.note(text),
             given: &self.given,
             ..Tools::new(&doors.abra, &doors.swarm, &work.cancel)

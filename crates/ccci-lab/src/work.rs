@@ -6,13 +6,16 @@ use std::time::{Duration, Instant};
 
 use ccci_core::exec::{Command, ExecError, Output};
 use ccci_core::lock::{Lock, LockError, Wanted, take_any};
-use ccci_core::wait::CancellationToken;
+use ccci_core::wait::{self, CancellationToken};
 
 use crate::holders::someone;
 use crate::layout::LabLayout;
 
 /// How long one process of the lab waits for another that prepares the same thing.
 const PATIENCE: Duration = Duration::from_secs(20 * 60);
+
+/// How often somebody hears of a step that takes long.
+const BEAT: Duration = Duration::from_secs(30);
 
 /// What the lab is doing, for whoever shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +24,13 @@ pub enum Progress {
     Began {
         /// What it is: "image ccci-lab/nginx:1.22.1".
         what: String,
+    },
+    /// It goes on.
+    Goes {
+        /// The text of its beginning.
+        what: String,
+        /// How long it has taken so far.
+        so_far: Duration,
     },
     /// It has ended well.
     Ended {
@@ -100,7 +110,15 @@ impl<'a> Work<'a> {
         let what = what.into();
         let start = Instant::now();
         (self.progress)(Progress::Began { what: what.clone() });
-        let value = step.await?;
+        let mut step = std::pin::pin!(step);
+        let value = loop {
+            tokio::select! {
+                done = &mut step => break done?,
+                () = wait::pause(BEAT) => {
+                    (self.progress)(Progress::Goes { what: what.clone(), so_far: start.elapsed() });
+                }
+            }
+        };
         (self.progress)(Progress::Ended { what, took: start.elapsed() });
         Ok(value)
     }

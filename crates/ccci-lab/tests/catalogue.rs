@@ -178,6 +178,17 @@ async fn custom_html_has_three_releases_between_which_the_software_really_change
 }
 
 #[test]
+fn the_newest_release_wants_fewer_images_than_all_of_a_recipe() {
+    let newest = catalogue::newest_images("keycloak").unwrap();
+    assert_eq!(
+        newest,
+        BTreeSet::from(["ccci-lab/keycloak:26.5.5", "ccci-lab/mariadb:10.11"].map(str::to_owned))
+    );
+    let all = catalogue::images("keycloak").unwrap();
+    assert!(all.is_superset(&newest) && all.contains("ccci-lab/keycloak:26.4.2"), "{all:?}");
+}
+
+#[test]
 fn the_lab_can_build_every_image_that_a_recipe_names() {
     for recipe in catalogue::recipes() {
         for image in catalogue::images(recipe).unwrap() {

@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 use ccci_core::exec::Command;
 use ccci_core::wait::CancellationToken;
 use ccci_lab::engine::EngineOptions;
-use ccci_lab::lab::{self, LabOptions, StandIn};
+use ccci_lab::images;
+use ccci_lab::lab::{self, LabOptions, LabStatus, StandIn};
 use ccci_lab::layout::LabLayout;
-use ccci_lab::work::Progress;
+use ccci_lab::work::{Progress, Work};
 use serde_json::Value;
 
 /// The tests share one engine and one lab.
@@ -23,14 +24,23 @@ static SERIAL: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 fn options(insist: bool) -> LabOptions {
     LabOptions {
         engine: EngineOptions { insist, ..EngineOptions::from_env() },
-        stand_in: StandIn { program: PathBuf::from(env!("CARGO_BIN_EXE_abra-stand-in")), words: Vec::new() },
+        stand_in: StandIn {
+            program: PathBuf::from(env!("CARGO_BIN_EXE_abra-stand-in")),
+            words: Vec::new(),
+            images: Vec::new(),
+        },
         abra: None,
     }
 }
 
-async fn up(layout: &LabLayout, insist: bool) -> Result<lab::LabStatus, lab::LabError> {
+async fn up(layout: &LabLayout, insist: bool) -> Result<LabStatus, lab::LabError> {
     let show = |progress: Progress| eprintln!("{progress:?}");
-    lab::up(layout, &options(insist), &show, CancellationToken::new()).await
+    let status = lab::up(layout, &options(insist), &show, CancellationToken::new()).await?;
+    // What these tests run by hand.
+    let images = ["ccci-lab/busybox:1", "ccci-lab/nginx:1.22.1"].map(str::to_owned);
+    let work = &Work { layout, progress: &show, cancel: CancellationToken::new() };
+    lab::build_images(work, &images).await?;
+    Ok(LabStatus { images: images::present(work).await?, ..status })
 }
 
 async fn docker(args: &[&str]) -> String {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::secret::Redactor;
 
@@ -118,6 +119,35 @@ pub(super) fn close(log: &SharedLog, redactor: &Redactor) -> u64 {
     dropped
 }
 
+/// Who is given a process's output as it comes.
+#[derive(Clone)]
+pub(super) struct Followers {
+    pub(super) log: Option<SharedLog>,
+    pub(super) heard: Option<UnboundedSender<String>>,
+}
+
+impl Followers {
+    fn any(&self) -> bool {
+        self.log.is_some() || self.heard.is_some()
+    }
+
+    fn take(&self, piece: &[u8], redactor: &Redactor) {
+        if piece.is_empty() {
+            return;
+        }
+        if let Some(log) = &self.log {
+            lock(log).write(piece, redactor);
+        }
+        for line in
+            self.heard.iter().flat_map(|_| piece.split(|byte| *byte == b'\n')).filter(|l| !l.is_empty())
+        {
+            let line = redactor.clean(&String::from_utf8_lossy(line));
+            // Whoever has stopped listening has what they wanted.
+            self.heard.as_ref().map(|heard| heard.send(line).ok());
+        }
+    }
+}
+
 /// Reads one stream of a process, as long as that lives and a little longer.
 pub(super) struct Capture {
     kept: Arc<Mutex<Tail>>,
@@ -126,7 +156,7 @@ pub(super) struct Capture {
 }
 
 impl Capture {
-    pub(super) fn start<R>(stream: Option<R>, log: Option<SharedLog>, redactor: &Redactor) -> Self
+    pub(super) fn start<R>(stream: Option<R>, followers: Followers, redactor: &Redactor) -> Self
     where
         R: AsyncRead + Unpin + Send + 'static,
     {
@@ -137,13 +167,11 @@ impl Capture {
             let (mut buffer, mut pieces) = (vec![0; READ], Pieces::default());
             while let Ok(read @ 1..) = stream.read(&mut buffer).await {
                 lock(&sink).push(&buffer[..read]);
-                if let Some(log) = &log {
-                    pieces.take(&buffer[..read], &cleaner, |piece| lock(log).write(piece, &cleaner));
+                if followers.any() {
+                    pieces.take(&buffer[..read], &cleaner, |piece| followers.take(piece, &cleaner));
                 }
             }
-            if let (Some(log), [_, ..]) = (&log, pieces.pending.as_slice()) {
-                lock(log).write(&pieces.pending, &cleaner);
-            }
+            followers.take(&pieces.pending, &cleaner);
         });
         Self { kept, task, redactor: redactor.clone() }
     }

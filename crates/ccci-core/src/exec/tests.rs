@@ -14,6 +14,22 @@ async fn both_streams_and_the_code_are_kept() {
 }
 
 #[tokio::test]
+async fn a_listener_hears_whole_lines_as_they_come_and_no_secret() {
+    let (by, mut lines) = tokio::sync::mpsc::unbounded_channel();
+    let redactor = Redactor::default();
+    redactor.learn(&Secret::new("canary-0123456789".to_owned()));
+    let command = sh("printf 'first'; printf ' line\n'; echo canary-0123456789; read wait; printf last");
+    let command = command.redactor(redactor).heard(by).input(Input::Text(Secret::new("go\n".to_owned())));
+    command.run().await.unwrap();
+    drop(command);
+    let mut heard = Vec::new();
+    while let Some(line) = lines.recv().await {
+        heard.push(line);
+    }
+    assert_eq!(heard, ["first line", crate::secret::REDACTED, "last"]);
+}
+
+#[tokio::test]
 async fn the_environment_is_closed() {
     let output = sh("env").env("GIVEN", "1").run().await.unwrap();
     assert!(output.stdout.contains("GIVEN=1"));

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use ccci_core::atomic::{self, PathContext as _};
 
-use super::{Base, ImageError, ImageSpec, Wheels, debian, file, find, maven, node, pip};
+use super::stock::Stock;
+use super::{Base, ImageError, ImageSpec, Wheels, debian, find, maven, node, pip};
+use crate::tools;
 use crate::work::{DockerError, Work};
 
 /// How long one `docker build` may take.
@@ -27,17 +29,71 @@ pub async fn ensure(work: &Work<'_>, references: &[&str]) -> Result<Vec<Built>, 
     let specs: Vec<ImageSpec> = references.iter().map(|r| find(r)).collect::<Result<_, _>>()?;
     let ca_file = work.layout.ca_file();
     let ca = std::fs::read_to_string(&ca_file).path("read", ca_file)?;
-    let there = ids(work, &specs, &ca).await?;
+    let there = ids(work).await?;
     if let Some(built) = complete(&specs, &ca, &there) {
         return Ok(built);
     }
     let _lock = work.lock("images").await?;
+    // Who held the lock may have built some of them.
+    let there = ids(work).await?;
+    build_missing(work, &missing(&specs, &ca, &there), &ca).await?;
     let mut built = Vec::new();
     for spec in &specs {
-        let id = one(work, spec, &ca).await?;
-        built.push(Built { reference: spec.reference(), id });
+        built.push(Built { reference: spec.reference(), id: tag(work, spec, &ca).await? });
     }
     Ok(built)
+}
+
+/// What is to be built for these images, in this order: what an image stands on comes before it.
+fn missing(specs: &[ImageSpec], ca: &str, there: &BTreeMap<String, String>) -> Vec<ImageSpec> {
+    let mut todo: Vec<ImageSpec> = Vec::new();
+    for spec in specs.iter().filter(|spec| !there.contains_key(&spec.exact(ca))) {
+        let base = match &spec.base {
+            Base::Image(base) => missing(std::slice::from_ref(base), ca, there),
+            Base::Scratch | Base::Suite => Vec::new(),
+        };
+        for spec in base.into_iter().chain([spec.clone()]) {
+            if !todo.contains(&spec) {
+                todo.push(spec);
+            }
+        }
+    }
+    todo
+}
+
+/// Builds them one after the other, while what later ones need is fetched.
+async fn build_missing(work: &Work<'_>, todo: &[ImageSpec], ca: &str) -> Result<(), ImageError> {
+    atomic::create_dir(&work.layout.build())?;
+    let stock = Stock::of(work, todo)?;
+    tools::install(work, &stock.tools()).await?;
+    if todo.len() > 1 {
+        let names: Vec<String> = todo.iter().map(|spec| format!("{}:{}", spec.name, spec.tag)).collect();
+        work.note(format!("{} images are to be built: {}", todo.len(), names.join(", ")));
+    }
+    let build = async {
+        for (done, spec) in todo.iter().enumerate() {
+            stock.ready(work, spec).await?;
+            let what = format!("image {} ({} of {})", spec.reference(), done + 1, todo.len());
+            work.step(what, make(work, spec, ca)).await?;
+            tag(work, spec, ca).await?;
+        }
+        Ok(())
+    };
+    tokio::try_join!(stock.fetch(work), build).map(drop)
+}
+
+/// Points an image's plain tag at its content, and gives its id.
+async fn tag(work: &Work<'_>, spec: &ImageSpec, ca: &str) -> Result<String, ImageError> {
+    let exact = spec.exact(ca);
+    let made = work.image_id(&exact).await?.ok_or_else(|| ImageError::Unknown {
+        reference: exact.clone(),
+        known: "nothing of that name after its build".to_owned(),
+    })?;
+    // A plain tag moves when its content changes; images that still run keep their id.
+    if work.image_id(&spec.reference()).await?.as_ref() != Some(&made) {
+        work.docker(["tag", &exact, &spec.reference()]).await?;
+    }
+    Ok(made)
 }
 
 /// Those of the lab's images that are there under their plain tag.
@@ -50,16 +106,11 @@ pub async fn present(work: &Work<'_>) -> Result<Vec<String>, DockerError> {
 }
 
 /// The ids of all images of the lab by their references, in one question.
-async fn ids(
-    work: &Work<'_>,
-    specs: &[ImageSpec],
-    ca: &str,
-) -> Result<BTreeMap<String, String>, DockerError> {
+async fn ids(work: &Work<'_>) -> Result<BTreeMap<String, String>, DockerError> {
     let list = ["image", "ls", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"];
     let listed = work.docker(list).await?;
-    let wanted: Vec<String> = specs.iter().flat_map(|s| [s.reference(), s.exact(ca)]).collect();
     let pairs = listed.lines().filter_map(|line| line.split_once(' '));
-    let pairs = pairs.filter(|(name, _)| wanted.iter().any(|w| w == name));
+    let pairs = pairs.filter(|(name, _)| name.starts_with(super::PREFIX));
     Ok(pairs.map(|(name, id)| (name.to_owned(), id.to_owned())).collect())
 }
 
@@ -73,30 +124,14 @@ fn complete(specs: &[ImageSpec], ca: &str, there: &BTreeMap<String, String>) -> 
     specs.iter().map(look).collect()
 }
 
-async fn one(work: &Work<'_>, spec: &ImageSpec, ca: &str) -> Result<String, ImageError> {
-    let exact = spec.exact(ca);
-    let made = match work.image_id(&exact).await? {
-        Some(id) => id,
-        None => make(work, spec, ca, &exact).await?,
-    };
-    // A plain tag moves when its content changes; images that still run keep their id.
-    if work.image_id(&spec.reference()).await?.as_ref() != Some(&made) {
-        work.docker(["tag", &exact, &spec.reference()]).await?;
-    }
-    Ok(made)
-}
-
-async fn make(work: &Work<'_>, spec: &ImageSpec, ca: &str, exact: &str) -> Result<String, ImageError> {
+/// Builds an image whose parts are kept and whose base is there.
+async fn make(work: &Work<'_>, spec: &ImageSpec, ca: &str) -> Result<(), ImageError> {
     let base = match &spec.base {
         Base::Scratch => "scratch".to_owned(),
         Base::Suite => debian::plain(work, spec).await?,
-        Base::Image(base) => {
-            Box::pin(one(work, base, ca)).await?;
-            base.exact(ca)
-        }
+        Base::Image(base) => base.exact(ca),
     };
     let dir = work.layout.build();
-    atomic::create_dir(&dir)?;
     let context =
         tempfile::Builder::new().prefix("context-").tempdir_in(&dir).path("create a directory in", &dir)?;
     write_context(spec, ca, context.path())?;
@@ -108,18 +143,12 @@ async fn make(work: &Work<'_>, spec: &ImageSpec, ca: &str, exact: &str) -> Resul
         put_wheels(work, spec, wheels, &context.path().join(name)).await?;
     }
     for (name, archive) in &spec.maven {
-        maven::archive(work, spec, archive, &context.path().join(name)).await?;
+        maven::put(work, archive, &context.path().join(name))?;
     }
     if let Some(node) = &spec.node {
         node::prepare(work, spec, node, context.path()).await?;
     }
-    let what = format!("image {}", spec.reference());
-    work.step(what, docker_build(work, spec, &base, context.path(), exact)).await?;
-    let built = work.image_id(exact).await?;
-    built.ok_or_else(|| ImageError::Unknown {
-        reference: exact.to_owned(),
-        known: "nothing of that name after its build".to_owned(),
-    })
+    docker_build(work, spec, &base, context.path(), &spec.exact(ca)).await
 }
 
 /// Puts a folder of wheels into a build context.
@@ -129,8 +158,7 @@ async fn put_wheels(
     wheels: &Wheels,
     target: &Path,
 ) -> Result<(), ImageError> {
-    let missing = || ImageError::NoFile { folder: spec.name.clone(), file: wheels.requirements.clone() };
-    let requirements = file(&spec.name, &wheels.requirements).ok_or_else(missing)?;
+    let requirements = spec.embedded(&wheels.requirements)?;
     let kept = pip::wheels(work, &spec.name, requirements, &wheels.python).await?;
     let copied = work.command("cp").arg("-a").arg(kept).arg(target).run().await?;
     if copied.ok() { Ok(()) } else { Err(ImageError::tool(&spec.reference(), copied)) }
@@ -179,6 +207,20 @@ async fn docker_build(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_image_stands_on_is_built_before_it_and_nothing_twice() {
+        let specs = ["specimen-sso:1.0", "s3:1.75.2", "specimen-sso:1.0"].map(|name| find(name).unwrap());
+        let todo = |there: &[&str]| {
+            let there = there.iter().map(|name| (find(name).unwrap().exact("ca"), String::new())).collect();
+            let todo = missing(&specs, "ca", &there);
+            todo.iter().map(|spec| format!("{}:{}", spec.name, spec.tag)).collect::<Vec<_>>()
+        };
+        assert_eq!(todo(&[]), ["debian:trixie", "specimen-sso:1.0", "s3:1.75.2"]);
+        assert_eq!(todo(&["debian:trixie"]), ["specimen-sso:1.0", "s3:1.75.2"]);
+        // An image that is there needs no base.
+        assert_eq!(todo(&["specimen-sso:1.0", "s3:1.75.2"]), [""; 0]);
+    }
 
     #[test]
     fn failure_56_an_image_is_complete_only_when_its_plain_tag_points_at_its_own_content() {

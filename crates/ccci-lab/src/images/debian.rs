@@ -1,7 +1,7 @@
 //! Debian root file systems without a registry: mmdebstrap makes a tar from the distribution's packages, Docker
 //! imports it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ccci_core::atomic;
@@ -23,20 +23,28 @@ pub(super) fn recipe(suite: &str) -> Vec<String> {
     args
 }
 
-/// Imports the root file system of a suite and gives the image's name; the tar is kept for the next time.
+/// Where the root file system of a suite is kept, by the hash of what it is asked for.
+pub(super) fn kept(work: &Work<'_>, suite: &str) -> PathBuf {
+    work.layout.build().join(format!("debian-{suite}-{}.tar", hash(suite)))
+}
+
+/// Makes the root file system of a suite.
+pub(super) async fn fetch(work: &Work<'_>, suite: &str) -> Result<(), ImageError> {
+    let what = format!("Debian {suite} from its packages");
+    work.step(what, bootstrap(work, &recipe(suite), &kept(work, suite))).await
+}
+
+fn hash(suite: &str) -> String {
+    blake3::hash(recipe(suite).join("\n").as_bytes()).to_hex()[..12].to_owned()
+}
+
+/// Imports the root file system of a suite, which is kept for the next time, and gives the image's name.
 pub(super) async fn plain(work: &Work<'_>, spec: &ImageSpec) -> Result<String, ImageError> {
-    let recipe = recipe(&spec.tag);
-    let hash = blake3::hash(recipe.join("\n").as_bytes()).to_hex().to_string();
-    let image = format!("{}debian-plain:{}-{}", super::PREFIX, spec.tag, &hash[..12]);
+    let image = format!("{}debian-plain:{}-{}", super::PREFIX, spec.tag, hash(&spec.tag));
     if work.image_id(&image).await?.is_some() {
         return Ok(image);
     }
-    let tar = work.layout.build().join(format!("debian-{}-{}.tar", spec.tag, &hash[..12]));
-    if !tar.exists() {
-        crate::tools::install(work, &[crate::tools::MMDEBSTRAP]).await?;
-        let what = format!("Debian {} from its packages", spec.tag);
-        work.step(what, bootstrap(work, &recipe, &tar)).await?;
-    }
+    let tar = kept(work, &spec.tag);
     let change = format!("LABEL {}", work.layout.label());
     let import = work.command("docker").args(["import", "--change", &change]).arg(&tar).arg(&image);
     accepted(import.run().await?)?;

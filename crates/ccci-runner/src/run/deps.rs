@@ -8,6 +8,7 @@ use ccci_core::atomic::{self, PathError};
 use ccci_core::deploy::{GivenSecret, Tools};
 use ccci_core::event::Event;
 use ccci_core::health::Site;
+use ccci_core::images::Sources;
 use ccci_core::manifest::{GrantName, Manifest, PROVIDER, RealmSecret, RealmValue, Sso};
 use ccci_core::names::{AppDomain, RecipeName, RunId};
 use ccci_core::proxy::Proxy;
@@ -153,7 +154,7 @@ async fn stand_up(run: &Run, manifest: &Manifest, domain: &AppDomain) -> Result<
     let tools = Tools {
         abra: &run.abra,
         swarm: &run.swarm,
-        pull: settings.pull,
+        images: Sources::from_settings(settings),
         cancel: &world.stop.run,
         progress: &|text| world.events.progress(text),
         secrets_dir: None,

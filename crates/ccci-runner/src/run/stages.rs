@@ -20,6 +20,7 @@ use ccci_core::fast_health::Hastened;
 use ccci_core::gate::{self, Admission};
 use ccci_core::git::Commit;
 use ccci_core::health::{Prober, Site};
+use ccci_core::images::Sources;
 use ccci_core::manifest::SecretName;
 use ccci_core::names::AppDomain;
 use ccci_core::plan::{BaseDeploy, Plan, StagePlan};
@@ -366,7 +367,7 @@ impl<'a> Live<'a> {
         Tools {
             abra: &self.run.abra,
             swarm: &self.run.swarm,
-            pull: self.run.world.settings.pull,
+            images: Sources::from_settings(&self.run.world.settings),
             cancel: &self.run.world.stop.run,
             progress,
             secrets_dir: None,

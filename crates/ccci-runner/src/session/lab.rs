@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use ccci_core::lock::Lock;
 use ccci_core::settings::Settings;
@@ -23,7 +24,7 @@ pub(super) async fn bring_up(
     say("no settings file: using the lab on this machine (`ccci lab status` shows it)");
     let layout = layout(surroundings);
     let options = options(which, surroundings);
-    let (_, held) = Box::pin(lab::enter(&layout, &options, &show, cancel.clone())).await?;
+    let (_, held) = Box::pin(lab::enter(&layout, &options, &show(), cancel.clone())).await?;
     Ok(Server { settings: Settings::load(&layout.settings())?, held: Some(held) })
 }
 
@@ -38,7 +39,7 @@ pub(super) async fn settings_to_plan(
     }
     let (layout, options) = (layout(surroundings), options(which, surroundings));
     say("no settings file, and no lab yet: using the lab's catalogue");
-    Ok(lab::catalogue_settings(&layout, &options, &show, cancel.clone()).await?)
+    Ok(lab::catalogue_settings(&layout, &options, &show(), cancel.clone()).await?)
 }
 
 /// The lab's settings file, if the lab was up once.
@@ -63,17 +64,28 @@ pub(crate) fn layout(surroundings: &Surroundings) -> LabLayout {
 pub(crate) fn options(which: &Which, surroundings: &Surroundings) -> LabOptions {
     LabOptions {
         engine: EngineOptions { docker_host: surroundings.docker_host.clone(), insist: which.lab },
-        stand_in: StandIn { program: surroundings.exe.clone(), words: vec!["__abra".to_owned()] },
+        stand_in: StandIn {
+            program: surroundings.exe.clone(),
+            words: vec!["__abra".to_owned()],
+            images: ["lab", "images"].map(str::to_owned).into(),
+        },
         abra: find_abra(),
     }
 }
 
-/// Shows what is built and how long it takes, without moving the cursor.
-pub(crate) fn show(progress: Progress) {
-    match progress {
-        Progress::Began { what } => say(&format!("lab: {what} …")),
-        Progress::Ended { what, took } => say(&format!("lab: {what}: {:.1} s", took.as_secs_f64())),
-        Progress::Note(text) => say(&format!("lab: {text}")),
+/// Shows what is built and how long it takes, each line with the minutes and seconds since the beginning, and without
+/// moving the cursor.
+pub(crate) fn show() -> impl Fn(Progress) + Send + Sync {
+    let begun = Instant::now();
+    move |progress| {
+        let since = begun.elapsed().as_secs();
+        let text = match progress {
+            Progress::Began { what } => format!("{what} …"),
+            Progress::Goes { what, so_far } => format!("{what} … {} s", so_far.as_secs()),
+            Progress::Ended { what, took } => format!("{what}: {:.1} s", took.as_secs_f64()),
+            Progress::Note(text) => text,
+        };
+        say(&format!("lab {}:{:02}: {text}", since / 60, since % 60));
     }
 }
 

@@ -74,8 +74,13 @@ pub(crate) fn docker(words: &[&str]) -> String {
 /// The lab's settings file, with the lab brought up the first time it is asked for.
 pub(crate) fn lab_settings() -> &'static Path {
     SETTINGS.get_or_init(|| {
-        let output = ccci(["lab", "up"]).output().unwrap();
-        assert!(output.status.success(), "lab up: {}", String::from_utf8_lossy(&output.stderr));
+        // Some tests start these themselves, without a deploy that would ask for them.
+        let by_hand = ["busybox:1", "nginx:1.22.1", "nginx:1.26.3"].map(|image| format!("ccci-lab/{image}"));
+        let images = ["lab", "images"].into_iter().chain(by_hand.iter().map(String::as_str)).collect();
+        for words in [vec!["lab", "up"], images] {
+            let output = ccci(&words).output().unwrap();
+            assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
         let status: Value = serde_json::from_str(&must(&mut ccci(["lab", "status", "--json"]))).unwrap();
         PathBuf::from(status["settings"].as_str().unwrap())
     })
