@@ -1,6 +1,5 @@
 //! What images need from outside, fetched on the host and kept in the lab's `build/`. Fetching waits for the network and
-//! building for the processor and the disk, so what later images need is fetched while earlier ones are built: two
-//! at a time.
+//! building for the processor and the disk, so what later images need is fetched while earlier ones are built.
 
 use tokio::sync::OnceCell;
 
@@ -51,12 +50,15 @@ impl Stock {
         tools
     }
 
-    /// Fetches all of it, one after the other.
+    /// Fetches all of it, two at a time: every other part by one and the rest by another.
     pub(super) async fn fetch(&self, work: &Work<'_>) -> Result<(), ImageError> {
-        for (part, fetched) in &self.0 {
-            fetched.get_or_try_init(|| part.fetch(work)).await?;
-        }
-        Ok(())
+        let walk = async |first: usize| {
+            for (part, fetched) in self.0.iter().skip(first).step_by(2) {
+                fetched.get_or_try_init(|| part.fetch(work)).await?;
+            }
+            Ok(())
+        };
+        tokio::try_join!(walk(0), walk(1)).map(drop)
     }
 
     /// Returns once this image has all its parts; what nobody is fetching yet is fetched now.
