@@ -388,8 +388,8 @@ impl<'a> Live<'a> {
             let brought = self.subject.brought(settings, &self.provided.brought, None);
             let fresh = self.subject.fresh_env(settings, &brought)?;
             self.grow(&mut env, &fresh, &|_| {})?;
-            let (quiet, nothing) = (|_: &str| {}, |_: &[String]| Ok(()));
-            deploy::prepare(tree, &env.expanded(), &self.tools(&quiet, &nothing)).await
+            let (tell, nothing) = (|text: &str| self.run.world.events.progress(text), |_: &[String]| Ok(()));
+            deploy::prepare(tree, &env.expanded(), &self.tools(&tell, &nothing)).await
         };
         if let Err(error) = prepared.await {
             tracing::debug!(%error, "the tested commit could not be prepared");

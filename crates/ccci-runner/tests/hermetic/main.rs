@@ -23,6 +23,7 @@ mod fakes;
 mod health;
 mod history;
 mod hooks;
+mod images;
 mod library;
 mod mounts;
 mod promotion;
