@@ -58,13 +58,7 @@ const SNAP: House = House {
 
 const SSO: House = House {
     name: "ccci-sso",
-    floors: &[
-        &["browser"],
-        &["oidc"],
-        &["realm", "reap", "import"],
-        &["admin", "token", "state"],
-        &["http", "name"],
-    ],
+    floors: &[&["browser"], &["oidc"], &["realm", "reap"], &["admin", "token", "state"], &["http", "name"]],
     uses: &["ccci_core"],
     known: NONE,
 };
