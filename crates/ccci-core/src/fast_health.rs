@@ -98,6 +98,10 @@ fn hasten(service: &str, compose: Rhythm, image: Rhythm) -> Option<Hastened> {
 /// service whose image brings none and whose compose file gives none has no check.
 pub fn hastened(compose: &Compose, images: &BTreeMap<String, Rhythm>) -> Vec<Hastened> {
     let of = |(name, service): (&String, &Service)| {
+        // What the app would lose is more than the wait.
+        if service.bears_no_overlay {
+            return None;
+        }
         let image = images.get(name).copied();
         let image = match service.healthcheck {
             Healthcheck::Disabled => return None,
@@ -168,7 +172,8 @@ mod tests {
                    often: {image: a, healthcheck: {test: b, interval: 1s}}, none: {image: a},\n\
                    off: {image: a, healthcheck: {disable: true, interval: 30s}},\n\
                    never: {image: a, healthcheck: {test: [NONE]}}, images: {image: a},\n\
-                   times: {image: a, healthcheck: {interval: 20s}}, nothing: {image: a, healthcheck: {interval: 20s}}}";
+                   times: {image: a, healthcheck: {interval: 20s}},\n\
+                   talks: {image: a, ports: ['5:5/tcp', '5:5/udp'], healthcheck: {test: b, interval: 30s}}, nothing: {image: a, healthcheck: {interval: 20s}}}";
         let images = ["off", "never", "images", "times"].map(|name| (name.to_owned(), Rhythm::default()));
         let found = hastened(&compose(all), &images.into());
         let names: Vec<&str> = found.iter().map(|h| h.service.as_str()).collect();

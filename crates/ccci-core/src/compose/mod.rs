@@ -11,6 +11,7 @@ mod mount;
 mod outside;
 mod owner;
 mod place;
+mod ports;
 mod reach;
 mod schema;
 
@@ -116,6 +117,8 @@ pub struct Service {
     pub healthcheck: Healthcheck,
     /// How often that is asked, as far as the files say it.
     pub rhythm: Rhythm,
+    /// Whether a file that is laid over this service takes a port from it, as docker merges them.
+    pub bears_no_overlay: bool,
     /// How many tasks.
     pub mode: Mode,
     /// When tasks are started again.
@@ -317,6 +320,7 @@ fn service(value: &Value) -> Service {
         image: value.get("image").and_then(Value::as_str).filter(|i| !i.is_empty()).map(str::to_owned),
         healthcheck: healthcheck(value.get("healthcheck")),
         rhythm: Rhythm::said(value.get("healthcheck")),
+        bears_no_overlay: ports::one_twice(value),
         mode: mode(deploy),
         restart: match text(deploy.get("restart_policy").unwrap_or(&Value::Null), "condition").as_str() {
             "none" => Restart::Never,

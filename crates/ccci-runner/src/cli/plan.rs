@@ -67,7 +67,7 @@ fn text(plan: &Plan, needs_provider: bool) -> String {
     ];
     if plan.fast_health {
         lines.push(
-            "health checks that ask less often are asked every second, in base and tested commit".to_owned(),
+            "health checks that ask less often are asked every second; a base that has such is deployed as the checkout lies".to_owned(),
         );
     }
     if needs_provider {
