@@ -9,6 +9,8 @@ import subprocess
 import sys
 
 PORT = 64738
+# A real server has the same; docker's merging of compose files takes one of two ports of one number from the lab's.
+UDP_PORT = 64737
 VERSION, AUTHENTICATE, REJECT, SYNC, CHANNEL, DENIED = 0, 2, 4, 5, 7, 12
 
 

@@ -70,7 +70,12 @@ impl App {
     /// Where git refuses, one of our files is in the recipe already, or the checkout has changes that nobody meant.
     pub async fn bring_to<'a>(&'a self, commit: &'a Commit) -> Result<Tree<'a>, DeployError> {
         let mut differing = self.checkout.checkout(commit).await?;
-        let recipe = foreign::read(&self.checkout.dir().join("compose.yml"))?.unwrap_or_default();
+        let recipe = if self.added.is_empty() {
+            String::new()
+        } else {
+            // Whatever is wrong with it is told by the deploy itself.
+            foreign::read(&self.checkout.dir().join("compose.yml")).ok().flatten().unwrap_or_default()
+        };
         for (name, from) in &self.added {
             if self.checkout.dir().join(name).exists() {
                 return Err(DeployError::Dirty {

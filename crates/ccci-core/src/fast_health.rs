@@ -3,7 +3,8 @@
 //! Docker asks a health check for the first time one interval after the start, and swarm counts the task as running when
 //! that was well: a recipe with `interval: 30s` that is up after two seconds is waited for thirty, at each deploy. For a
 //! run, ccci lays a compose file of its own over base and head alike. It asks every second, and as many times more as it
-//! takes to give an app that is not well the time that it had; start period and timeout stay. What the recipe says stands
+//! takes to give an app that is not well the time that it had (one whose check hangs until its timeout gets more); start period and
+//! timeout stay. What the recipe says stands
 //! in a label of the container, so that a change of it is a change of the service still.
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::compose::{Compose, Healthcheck, Service};
 use crate::manifest::OwnClock;
-use crate::rhythm::{Rhythm, USUAL_INTERVAL, USUAL_RETRIES};
+use crate::rhythm::{OWN_LABEL, Rhythm, USUAL_INTERVAL, USUAL_RETRIES};
 use crate::settings::FastHealth;
 use crate::words::Mode;
 
@@ -25,8 +26,6 @@ pub const FILE: &str = "compose.ccci.health.yml";
 const OFTEN: Duration = Duration::from_secs(2);
 /// How often the others are asked.
 const FAST: Duration = Duration::from_secs(1);
-/// What the recipe says of its check, for whoever looks at the container, and for what compares two specifications.
-const LABEL: &str = "ccci.health-check";
 
 /// In which runs of a recipe they are asked more often: what the server says, unless the recipe says no.
 pub fn allowed(server: FastHealth, recipe: OwnClock) -> FastHealth {
@@ -118,8 +117,8 @@ pub fn overlay(version: Option<&str>, all: &[Hastened]) -> String {
     let service = |one: &Hastened| {
         let Hastened { interval, retries, fast_interval, fast_retries, .. } = one;
         let check = json!({ "interval": format!("{fast_interval}s"), "retries": fast_retries });
-        let own = format!("every {interval} s, {retries} retries");
-        (one.service.clone(), json!({ "healthcheck": check, "labels": { LABEL: own } }))
+        let own = format!("{interval}s x {retries}");
+        (one.service.clone(), json!({ "healthcheck": check, "labels": { OWN_LABEL: own } }))
     };
     let services: serde_json::Map<String, Value> = all.iter().map(service).collect();
     let mut whole = json!({ "services": services });
@@ -210,12 +209,12 @@ mod tests {
                 "version": "3.8",
                 "services": { "app": {
                     "healthcheck": { "interval": "1s", "retries": 90 },
-                    "labels": { "ccci.health-check": "every 30 s, 3 retries" },
+                    "labels": { "ccci.health-check": "30s x 3" },
                 } },
             })
         );
         let none = compose("services: {app: {image: a, healthcheck: {test: [CMD, b], interval: 60s}}}");
         let other = overlay(none.version.as_deref(), &hastened(&none, &BTreeMap::new()));
-        assert!(!other.contains("version") && other.contains("every 60 s"), "{other}");
+        assert!(!other.contains("version") && other.contains("60s x 3"), "{other}");
     }
 }

@@ -90,7 +90,9 @@ pub async fn provide(
 ) -> Result<(), ImageError> {
     let wanted = || compose.services.iter().filter_map(|(name, s)| Some((name, s.image.as_ref()?)));
     if let Some(maker) = sources.maker {
-        let images: BTreeSet<&str> = wanted().map(|(_, image)| image.as_str()).collect();
+        // A name that reads as an option is no image: the look below tells it as missing.
+        let names = wanted().map(|(_, image)| image.as_str()).filter(|name| !name.starts_with('-'));
+        let images: BTreeSet<&str> = names.collect();
         // Also where all are there: only the program knows whether they are as they should be.
         let command = Command::new(maker).args(images).docker_host(swarm.docker_host().as_deref());
         make(command.cancel(cancel.clone()), progress).await?;
@@ -106,7 +108,7 @@ pub async fn provide(
         }
         progress(&format!("pulling {image}"));
         // The command, not the API: it knows the operator's registry credentials.
-        let command = Command::new("docker").args(["pull", "--quiet"]).arg(&image);
+        let command = Command::new("docker").args(["pull", "--quiet", "--"]).arg(&image);
         let command = command.docker_host(swarm.docker_host().as_deref());
         let output = command.deadline(PULL_DEADLINE).cancel(cancel.clone()).run().await?;
         if !output.ok() {

@@ -8,6 +8,15 @@ use serde_json::Value;
 pub const USUAL_INTERVAL: Duration = Duration::from_secs(30);
 /// Docker's own retries.
 pub const USUAL_RETRIES: u64 = 3;
+/// The label of a container whose check ccci lets be asked more often: what the recipe says of it, as `30s x 3`. For whoever looks
+/// at the container, and for what compares two specifications or asks how slow the app's own checks are.
+pub const OWN_LABEL: &str = "ccci.health-check";
+
+/// The recipe's own interval, from that label.
+pub fn own_interval(label: &str) -> Option<Duration> {
+    duration(label.split_once(" x ")?.0)
+}
+
 /// How often a health check asks, as far as a compose file or an image says it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rhythm {
@@ -75,6 +84,13 @@ mod tests {
         ] {
             assert_eq!(duration(text).map(|d| d.as_secs_f64()), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn the_recipes_own_interval_stands_in_the_label() {
+        assert_eq!(own_interval("30s x 3"), Some(Duration::from_secs(30)));
+        assert_eq!(own_interval("2.5s x 1"), Some(Duration::from_millis(2500)));
+        assert_eq!(own_interval("every 30 s"), None);
     }
 
     #[test]

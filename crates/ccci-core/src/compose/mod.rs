@@ -6,12 +6,12 @@
 mod given;
 mod interpolate;
 mod kind;
+mod laid;
 mod merge;
 mod mount;
 mod outside;
 mod owner;
 mod place;
-mod ports;
 mod reach;
 mod schema;
 
@@ -117,7 +117,7 @@ pub struct Service {
     pub healthcheck: Healthcheck,
     /// How often that is asked, as far as the files say it.
     pub rhythm: Rhythm,
-    /// Whether a file that is laid over this service takes a port from it, as docker merges them.
+    /// Whether a file that is laid over this service takes something from it, as docker merges them.
     pub bears_no_overlay: bool,
     /// How many tasks.
     pub mode: Mode,
@@ -320,7 +320,7 @@ fn service(value: &Value) -> Service {
         image: value.get("image").and_then(Value::as_str).filter(|i| !i.is_empty()).map(str::to_owned),
         healthcheck: healthcheck(value.get("healthcheck")),
         rhythm: Rhythm::said(value.get("healthcheck")),
-        bears_no_overlay: ports::one_twice(value),
+        bears_no_overlay: laid::lose_under_an_overlay(value),
         mode: mode(deploy),
         restart: match text(deploy.get("restart_policy").unwrap_or(&Value::Null), "condition").as_str() {
             "none" => Restart::Never,

@@ -44,24 +44,36 @@ pub(super) async fn lay(
         });
     }
     let env_file = tools.abra.env_file(&app.domain);
-    let env = EnvFile::read(&env_file)?;
-    let laid = Laid { file, env_file, env: env.clone() };
-    atomic::write(&laid.file, fast_health::overlay(compose.version.as_deref(), &all).as_bytes())?;
-    let mut longer = env;
-    longer.extend_compose_files(app.checkout.dir(), &[fast_health::FILE.to_owned()])?;
-    longer.write(&laid.env_file)?;
-    hears(&all);
-    Ok(Some(laid))
+    let laid = Laid { file, env: EnvFile::read(&env_file)?, env_file };
+    match laid.put(app, fast_health::overlay(compose.version.as_deref(), &all).as_bytes()) {
+        Ok(()) => {
+            hears(&all);
+            Ok(Some(laid))
+        }
+        Err(error) => {
+            // What went wrong first is told.
+            laid.take_back().ok();
+            Err(error)
+        }
+    }
 }
 
 impl Laid {
+    fn put(&self, app: &App, overlay: &[u8]) -> Result<(), DeployError> {
+        atomic::write(&self.file, overlay)?;
+        let mut longer = self.env.clone();
+        longer.extend_compose_files(app.checkout.dir(), &[fast_health::FILE.to_owned()])?;
+        Ok(longer.write(&self.env_file)?)
+    }
+
     /// Takes the file away again. What abra has written into the env meanwhile, the version that runs, stays.
     pub(super) fn take_back(self) -> Result<(), DeployError> {
         let Self { file, env_file, mut env } = self;
-        if let Some(version) = EnvFile::read(&env_file)?.get("TYPE") {
+        atomic::remove_file(&file)?;
+        // An env that abra has left unreadable is no reason to leave ours in it.
+        if let Some(version) = EnvFile::read(&env_file).ok().as_ref().and_then(|now| now.get("TYPE")) {
             env.set("TYPE", version)?;
         }
-        env.write(&env_file)?;
-        Ok(atomic::remove_file(&file)?)
+        Ok(env.write(&env_file)?)
     }
 }

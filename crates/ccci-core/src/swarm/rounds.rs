@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::facts::Health;
 use super::{StackFacts, Swarm, SwarmError};
-use crate::rhythm::{Rhythm, USUAL_INTERVAL};
+use crate::rhythm::{OWN_LABEL, Rhythm, USUAL_INTERVAL, own_interval};
 
 impl Swarm {
     /// The interval of the slowest health check among the stack's containers; none where there is no health check.
@@ -24,8 +24,12 @@ impl Swarm {
                 Err(error) if error.is_gone() => continue,
                 Err(error) => return Err(error),
             };
-            let check = inspected.config.and_then(|config| config.healthcheck);
-            let interval = nanos(check.and_then(|check| check.interval)).unwrap_or(USUAL_INTERVAL);
+            let config = inspected.config.unwrap_or_default();
+            let label = config.labels.as_ref().and_then(|labels| labels.get(OWN_LABEL));
+            let interval =
+                nanos(config.healthcheck.and_then(|check| check.interval)).unwrap_or(USUAL_INTERVAL);
+            // Where ccci lets it be asked more often, the app's own rounds count.
+            let interval = label.and_then(|label| own_interval(label)).unwrap_or(interval);
             slowest = slowest.max(Some(interval));
         }
         Ok(slowest)

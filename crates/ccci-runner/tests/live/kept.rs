@@ -173,10 +173,13 @@ impl Kept {
         volumes
     }
 
-    /// The names of its volumes, a line each.
+    /// The names of its volumes, a line each: those of its stack's label, and those of its name, to which swarm gives none.
     pub(crate) fn volumes(&self) -> String {
-        let filter = format!("label=com.docker.stack.namespace={}", self.stack());
-        docker(&["volume", "ls", "--quiet", "--filter", &filter])
+        let of = |filter: String| docker(&["volume", "ls", "--quiet", "--filter", &filter]);
+        let labelled = of(format!("label=com.docker.stack.namespace={}", self.stack()));
+        let named = of(format!("name={}_", self.stack()));
+        let all: std::collections::BTreeSet<&str> = labelled.lines().chain(named.lines()).collect();
+        all.into_iter().collect::<Vec<_>>().join("\n")
     }
 
     /// The status and the text of a page of the app.
@@ -209,28 +212,25 @@ impl Kept {
     /// Nothing runs of it, and what is kept is what the known-good lists.
     pub(crate) fn assert_at_rest(&self) {
         let meta = self.json("snapshot/meta.json");
-        let names = |key: &str| -> Vec<String> {
+        let listed = |key: &str, of: &str| -> Vec<String> {
             let all = meta[key].as_array().unwrap().iter();
-            let full = |it: &Value| match it["version"].as_str() {
-                Some(version) => format!("{}_{}_{version}", self.stack(), it["name"].as_str().unwrap()),
-                None => it["name"].as_str().unwrap().to_owned(),
-            };
-            let mut names: Vec<String> = all.map(full).collect();
-            names.sort();
-            names
+            let mut all: Vec<String> = all.map(|it| it[of].as_str().unwrap().to_owned()).collect();
+            all.sort();
+            all
         };
-        let (label, name) = (format!("label=com.docker.stack.namespace={}", self.stack()), self.stack());
-        let name = format!("name={name}");
-        let there = |kind: &str, filter: &str, form: &str| -> Vec<String> {
-            let all = docker(&[kind, "ls", "--filter", filter, "--format", form]);
+        let name = format!("name={}", self.stack());
+        let there = |kind: &str, form: &str| -> Vec<String> {
+            let all = docker(&[kind, "ls", "--filter", &name, "--format", form]);
             let mut all: Vec<String> = all.lines().map(str::to_owned).collect();
             all.sort();
             all
         };
-        assert_eq!(there("volume", &label, "{{.Name}}"), names("volumes"));
-        assert_eq!(there("secret", &name, "{{.Name}}"), names("secrets"));
+        let volumes = self.volumes();
+        assert_eq!(volumes.lines().collect::<Vec<_>>(), listed("volumes", "name"));
+        // By their ids: what a secret is called in the swarm is the recipe's affair.
+        assert_eq!(there("secret", "{{.ID}}"), listed("secrets", "id"));
         for kind in ["service", "network", "config"] {
-            assert_eq!(there(kind, &name, "{{.Name}}"), Vec::<String>::new(), "{kind}");
+            assert_eq!(there(kind, "{{.Name}}"), Vec::<String>::new(), "{kind}");
         }
         assert_eq!(docker(&["ps", "--all", "--quiet", "--filter", &name]), "");
         assert!(!self.dir().join("journal.json").exists(), "a transaction is open");

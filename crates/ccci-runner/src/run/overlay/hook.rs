@@ -47,10 +47,12 @@ impl When {
         }
     }
 
-    /// What is due before a stage's deed. Where the tested commit has no base to be upgraded from, it gets what both give.
-    pub(crate) const fn due(deed: Deed) -> &'static [Self] {
+    /// What is due before a stage's deed. Where the tested commit has no base to be upgraded from (`alone`), it gets what both
+    /// give.
+    pub(crate) const fn due(deed: Deed, alone: bool) -> &'static [Self] {
         match deed {
             Deed::Look => &[],
+            Deed::Deploy if alone => &Self::ALL,
             Deed::Deploy => &[Self::Deploy],
             Deed::Redeploy => &[Self::Upgrade],
             Deed::DeployAnew => &Self::ALL,

@@ -12,7 +12,8 @@ impl Live<'_> {
     /// Runs the hooks that are due before a stage's deed. What each writes is brought to the app as the realm's values are:
     /// it stays in the env until another run of the hook says otherwise.
     pub(super) async fn hooks(&mut self, stage: StageName) -> Result<(), DeployError> {
-        let due: Vec<Hook> = When::due(stage.deed())
+        let alone = self.plan.base == self.plan.head;
+        let due: Vec<Hook> = When::due(stage.deed(), alone)
             .iter()
             .flat_map(|when| self.subject.room.hooks.iter().filter(move |hook| hook.when == *when))
             .cloned()
