@@ -43,14 +43,14 @@ fn hooks_give_lines_to_the_env_of_cold_runs_promotions_and_quick_runs() {
     let first = world.quick(None);
     assert_eq!(first.code, Some(0), "{first:#?}");
     let rows = world.seen(&["COUNT", "PORT", "HOST", "NEW"]);
-    // Base, head, and the promotion, which deploys head on nothing.
+    // Base, head, and the promotion, which deploys head on nothing: with what both kinds of hooks give.
     let row = |all: [&str; 4]| all.map(str::to_owned).to_vec();
     assert_eq!(
         rows,
         [
             row(["1", "8080", "plain", "-"]),
             row(["1", "9090", "plain", "upgrade"]),
-            row(["2", "8080", "plain", "-"])
+            row(["2", "9090", "plain", "install"])
         ]
     );
     let told = &world.seen(&["TOLD"])[0][0];
@@ -65,7 +65,7 @@ fn hooks_give_lines_to_the_env_of_cold_runs_promotions_and_quick_runs() {
     let rows = world.seen(&["COUNT", "PORT", "NEW"]);
     assert_eq!(
         rows[3..],
-        [["1", "8080", "-"].map(str::to_owned), ["1", "9090", "upgrade"].map(str::to_owned)]
+        [["1", "8080", "install"].map(str::to_owned), ["1", "9090", "upgrade"].map(str::to_owned)]
     );
     assert_eq!(world.known_good(), kept);
 }
