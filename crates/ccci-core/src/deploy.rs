@@ -64,6 +64,19 @@ impl App {
         }
     }
 
+    /// Where a file of ours goes in the checkout.
+    ///
+    /// # Errors
+    /// Where the recipe has one of that name: it is never written over.
+    fn place_of_ours(&self, name: &str) -> Result<PathBuf, DeployError> {
+        let place = self.checkout.dir().join(name);
+        if place.exists() {
+            let files = vec![format!("{name} (the recipe has one of its own)")];
+            return Err(DeployError::Dirty { files });
+        }
+        Ok(place)
+    }
+
     /// Brings the checkout to this commit and checks that it is exactly what is to be deployed (R6).
     ///
     /// # Errors
@@ -77,14 +90,10 @@ impl App {
             foreign::read(&self.checkout.dir().join("compose.yml")).ok().flatten().unwrap_or_default()
         };
         for (name, from) in &self.added {
-            if self.checkout.dir().join(name).exists() {
-                return Err(DeployError::Dirty {
-                    files: vec![format!("{name} (the recipe has one of its own)")],
-                });
-            }
+            let place = self.place_of_ours(name)?;
             let ours = foreign::text(&std::fs::read(from).path("read", from)?);
             let content = foreign::bytes(&compose::in_the_version_of(&recipe, ours));
-            atomic::write(&self.checkout.dir().join(name), &content)?;
+            atomic::write(&place, &content)?;
         }
         if !self.added.is_empty() {
             differing = self.checkout.status().await?;

@@ -88,16 +88,16 @@ pub async fn provide(
     cancel: &CancellationToken,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<(), ImageError> {
-    let wanted = || compose.services.iter().filter_map(|(name, s)| Some((name, s.image.as_ref()?)));
     if let Some(maker) = sources.maker {
         // A name that reads as an option is no image: the look below tells it as missing.
-        let names = wanted().map(|(_, image)| image.as_str()).filter(|name| !name.starts_with('-'));
+        let names =
+            compose.named_images().map(|(_, image)| image.as_str()).filter(|name| !name.starts_with('-'));
         let images: BTreeSet<&str> = names.collect();
         // Also where all are there: only the program knows whether they are as they should be.
         let command = Command::new(maker).args(images).docker_host(swarm.docker_host().as_deref());
         make(command.cancel(cancel.clone()), progress).await?;
     }
-    for (service, image) in wanted() {
+    for (service, image) in compose.named_images() {
         if swarm.has_image(image).await? {
             continue;
         }

@@ -215,6 +215,11 @@ impl Plan {
         self.stages.iter().any(|s| s.stage == stage && s.skip.is_none())
     }
 
+    /// Whether the tested commit itself is what is deployed first: it has no base.
+    pub fn has_no_base(&self) -> bool {
+        self.base == self.head
+    }
+
     /// Whether it moves what stands to the tested commit.
     pub fn upgrades(&self) -> bool {
         self.runs(StageName::MOVE)

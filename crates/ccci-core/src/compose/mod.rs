@@ -244,6 +244,11 @@ impl Compose {
         })
     }
 
+    /// Each service that names an image, and that.
+    pub fn named_images(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.services.iter().filter_map(|(name, service)| Some((name, service.image.as_ref()?)))
+    }
+
     /// The images that a deploy needs, each once (failure 54).
     pub fn images(&self) -> BTreeSet<&str> {
         self.services.values().filter_map(|s| s.image.as_deref()).collect()

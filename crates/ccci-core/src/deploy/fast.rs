@@ -28,7 +28,7 @@ pub(super) async fn lay(
 ) -> Result<Option<Laid>, DeployError> {
     let Some(hears) = tools.hastened else { return Ok(None) };
     let mut images = BTreeMap::new();
-    for (service, image) in compose.services.iter().filter_map(|(name, s)| Some((name, s.image.as_ref()?))) {
+    for (service, image) in compose.named_images() {
         if let Some(rhythm) = tools.swarm.image_rhythm(image).await? {
             images.insert(service.clone(), rhythm);
         }
@@ -37,12 +37,7 @@ pub(super) async fn lay(
     if all.is_empty() {
         return Ok(None);
     }
-    let file = app.checkout.dir().join(fast_health::FILE);
-    if file.exists() {
-        return Err(DeployError::Dirty {
-            files: vec![format!("{} (the recipe has one of its own)", fast_health::FILE)],
-        });
-    }
+    let file = app.place_of_ours(fast_health::FILE)?;
     let env_file = tools.abra.env_file(&app.domain);
     let laid = Laid { file, env: EnvFile::read(&env_file)?, env_file };
     match laid.put(app, fast_health::overlay(compose.version.as_deref(), &all).as_bytes()) {

@@ -37,7 +37,7 @@ impl Plan {
 ///
 /// Not for a promotion, whose base is a known-good as well.
 pub fn without_base(plan: &Plan, end: &BaseEnd) -> Option<Plan> {
-    if plan.mode == Mode::Quick || plan.base == plan.head || !plan.upgrades() {
+    if plan.mode == Mode::Quick || plan.has_no_base() || !plan.upgrades() {
         return None;
     }
     let base = plan.base_name();

@@ -241,7 +241,7 @@ impl Course {
         let tag = |version: &Option<ccci_core::version::RecipeVersion>| {
             version.as_ref().map(|v| v.tag().to_owned())
         };
-        let base = if plan.base == plan.head { None } else { tag(&plan.base_version) };
+        let base = if plan.has_no_base() { None } else { tag(&plan.base_version) };
         world.events.send(Event::Planned(Planned {
             mode: plan.mode,
             fallback: plan.fallback.clone(),

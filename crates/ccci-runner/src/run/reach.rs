@@ -13,7 +13,7 @@ use super::observe::{Brought, Subject};
 /// What base and head of a plan reach. Without an upgrade there is nothing to compare with.
 pub(crate) async fn of(plan: &Plan, subject: &Subject, settings: &Settings) -> Vec<Reached> {
     let base =
-        if plan.base == plan.head { None } else { Some(at(&plan.base, &plan.head, subject, settings).await) };
+        if plan.has_no_base() { None } else { Some(at(&plan.base, &plan.head, subject, settings).await) };
     let head = at(&plan.head, &plan.head, subject, settings).await;
     let all = compared(base.as_deref(), &head).into_iter();
     all.map(|(reach, at)| Reached::new(reach, at)).collect()

@@ -335,7 +335,7 @@ impl<'a> Live<'a> {
             let ours: Vec<String> = names.iter().filter(|name| own || !stack.owns(name)).cloned().collect();
             if ours.is_empty() { Ok(()) } else { record_secrets(run, &ours) }
         };
-        let at = match (side, self.plan.base == self.plan.head) {
+        let at = match (side, self.plan.has_no_base()) {
             (_, true) => At::Both,
             (Side::Base, _) => At::Base,
             (Side::Head, _) => At::Head,

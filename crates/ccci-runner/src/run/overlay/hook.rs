@@ -52,10 +52,9 @@ impl When {
     pub(crate) const fn due(deed: Deed, alone: bool) -> &'static [Self] {
         match deed {
             Deed::Look => &[],
-            Deed::Deploy if alone => &Self::ALL,
-            Deed::Deploy => &[Self::Deploy],
+            Deed::Deploy if !alone => &[Self::Deploy],
             Deed::Redeploy => &[Self::Upgrade],
-            Deed::DeployAnew => &Self::ALL,
+            Deed::Deploy | Deed::DeployAnew => &Self::ALL,
         }
     }
 }

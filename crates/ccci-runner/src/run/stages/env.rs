@@ -41,7 +41,7 @@ impl Live<'_> {
                 env
             }
         };
-        let head = stage.row().after == Side::Head || self.plan.base == self.plan.head;
+        let head = stage.row().after == Side::Head || self.plan.has_no_base();
         if head {
             for (key, value) in &room.manifest.head_env {
                 env.set(key.as_str(), value)?;

@@ -12,8 +12,7 @@ impl Live<'_> {
     /// Runs the hooks that are due before a stage's deed. What each writes is brought to the app as the realm's values are:
     /// it stays in the env until another run of the hook says otherwise.
     pub(super) async fn hooks(&mut self, stage: StageName) -> Result<(), DeployError> {
-        let alone = self.plan.base == self.plan.head;
-        let due: Vec<Hook> = When::due(stage.deed(), alone)
+        let due: Vec<Hook> = When::due(stage.deed(), self.plan.has_no_base())
             .iter()
             .flat_map(|when| self.subject.room.hooks.iter().filter(move |hook| hook.when == *when))
             .cloned()
