@@ -86,7 +86,7 @@ pub enum WaitFailure {
     Held {
         /// The stack.
         stack: StackName,
-        /// For how long that was waited for.
+        /// How long that was borne: [`Limits::strangers`].
         after: Duration,
         /// The containers and what they use.
         by: Vec<String>,
@@ -282,11 +282,14 @@ impl Watch {
         loop {
             let facts = self.look(limits, &pace).await?;
             let left = facts.left_to_undeploy(helpers);
+            let mut look_again = None;
             if !left.is_empty() && facts.is_held_by_others() {
-                let after = held_since.get_or_insert_with(Instant::now).elapsed();
-                if after >= limits.strangers {
+                let held = held_since.get_or_insert_with(Instant::now).elapsed();
+                let after = limits.strangers;
+                if held >= after {
                     return Err(WaitFailure::Held { stack: self.stack.clone(), after, by: left });
                 }
+                look_again = Some(after - held);
             } else {
                 held_since = None;
             }
@@ -297,7 +300,7 @@ impl Watch {
                 self.swarm.stop_containers_once(&facts, &mut stopped).await?;
             }
             pace.tell(left, &mut tell);
-            self.pause(&pace, None).await?;
+            self.pause(&pace, look_again).await?;
         }
     }
 
