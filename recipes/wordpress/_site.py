@@ -96,7 +96,8 @@ class Site:
 
 def admin():
     """The administrator's name and password."""
-    return in_app("printenv", "WORDPRESS_ADMIN_USER"), in_app("cat", "/run/secrets/admin_password")
+    password = pathlib.Path(os.environ["CCCI_SECRETS_DIR"], "admin_password").read_text()
+    return in_app("printenv", "WORDPRESS_ADMIN_USER"), password
 
 
 def remember(name, value):

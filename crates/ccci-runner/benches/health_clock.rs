@@ -40,7 +40,9 @@ fn main() {
     assert_eq!(quick.report["fast_health"][0]["interval"], 30.0, "{}", quick.report["fast_health"]);
     let fast = until_verdict(&quick);
     let settings = std::fs::read_to_string(&kept.server.settings).unwrap();
-    std::fs::write(&kept.server.settings, settings + "fast_health: off\n").unwrap();
+    assert!(settings.contains("fast_health: quick\n"), "{settings}");
+    let off = settings.replace("fast_health: quick\n", "fast_health: off\n");
+    std::fs::write(&kept.server.settings, off).unwrap();
     let slow = kept.passes(None);
     assert_eq!(slow.report["fast_health"].as_array().unwrap().len(), 0);
     let (cold, slow) = (until_verdict(&cold), until_verdict(&slow));

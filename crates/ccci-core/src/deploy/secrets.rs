@@ -48,10 +48,13 @@ pub(super) async fn provide(
     (tools.record)(&to_record(&listed, &stack))?;
     for (given, entry) in insert {
         insert_one(domain, given, entry, tools).await?;
-    }
-    // Also of one that is there already: whoever brings a value knows it.
-    for given in tools.given.iter().filter(|given| listed.iter().any(|entry| entry.name == given.name)) {
         keep(&given.name, &given.value, tools)?;
+    }
+    // Also of one that is there already: whoever brings a value knows it. But what was read from the app itself is truer.
+    for given in tools.given.iter().filter(|given| listed.iter().any(|entry| entry.name == given.name)) {
+        if !is_kept(&given.name, tools) {
+            keep(&given.name, &given.value, tools)?;
+        }
     }
     if generate {
         for made in tools.abra.generate_secrets(domain).await? {
@@ -134,6 +137,10 @@ fn wanted<'a>(listed: &'a [SecretEntry], given: &'a [GivenSecret]) -> Result<Wan
         }
     }
     Ok(wanted)
+}
+
+fn is_kept(name: &str, tools: &Tools<'_>) -> bool {
+    tools.secrets_dir.is_some_and(|dir| dir.join(name).exists())
 }
 
 /// Keeps the value for the app's checks, readable by its owner only.

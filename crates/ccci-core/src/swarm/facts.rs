@@ -203,6 +203,8 @@ pub struct TaskFacts {
     pub exit_code: Option<i64>,
     /// The container, when there is one.
     pub container: Option<String>,
+    /// Its main process on the task's node, while it runs.
+    pub pid: Option<u32>,
     /// When the task was made.
     pub created: Timestamp,
     /// When its state last changed.

@@ -27,6 +27,7 @@ mod placement;
 mod remove;
 mod rounds;
 mod routed;
+mod secret_files;
 mod standing;
 mod watch;
 

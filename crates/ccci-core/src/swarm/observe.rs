@@ -426,6 +426,7 @@ fn task(raw: &api::Task, seats: &Seats<'_>) -> TaskFacts {
         message: status.message.unwrap_or_default(),
         error: status.err.unwrap_or_default(),
         exit_code: if state.is_over() { held.exit_code } else { None },
+        pid: held.pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0),
         container: held.container_id.filter(|id| !id.is_empty()),
         created,
         changed: moment(status.timestamp.as_deref()).unwrap_or(created),

@@ -289,7 +289,7 @@ impl Watch {
                 if held >= after {
                     return Err(WaitFailure::Held { stack: self.stack.clone(), after, by: left });
                 }
-                look_again = Some(after - held);
+                look_again = Some(after.saturating_sub(held));
             } else {
                 held_since = None;
             }

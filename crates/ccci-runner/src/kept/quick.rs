@@ -1,8 +1,12 @@
 //! The two ends of a quick run on a canonical: [`KnownGood::enter`] and [`KnownGood::leave`].
 
+use std::path::Path;
+
+use ccci_core::atomic::{self, PathError};
 use ccci_core::envfile::EnvFile;
 use ccci_core::event::Events;
 use ccci_core::names::RunId;
+use ccci_core::secret::Redactor;
 use ccci_core::swarm::{ContainerFacts, RunningImage, StackFacts, Swarm, moved_tags};
 use ccci_core::txn::{Kind, Recovery};
 use ccci_snap::Engine;
@@ -32,6 +36,8 @@ pub(crate) struct Outfit {
     pub(crate) env: EnvFile,
     /// What it ran when it was kept.
     images: Vec<RunningImage>,
+    /// The secrets that its data needs: their names in the recipe, and in the swarm.
+    secrets: Vec<(String, String)>,
     /// Where it is told that a tag means another image now: the run's own record, also of what is done aside.
     told: Events,
 }
@@ -44,13 +50,40 @@ impl Outfit {
             self.told.send(ccci_core::event::Event::Fault(format!("known-good: {moved}")));
         }
     }
+
+    /// Gives checks the secrets that were made when it was kept, as files of this directory: abra tells each once, so what
+    /// the app has is what there is. A file of the operator's that says something else since then is not what opens its data.
+    pub(crate) fn tell_secrets(
+        &self,
+        stands: &StackFacts,
+        redactor: &Redactor,
+        dir: &Path,
+    ) -> Result<(), PathError> {
+        for (name, full) in &self.secrets {
+            match stands.secret_in_use(full) {
+                Ok(value) => {
+                    redactor.learn(&value);
+                    atomic::create_dir(dir)?;
+                    atomic::write_private(&dir.join(name), value.expose().as_bytes())?;
+                }
+                Err(why) => {
+                    self.told
+                        .progress(format!("checks do not get the secret {name} of the known-good: {why}"));
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 impl KnownGood {
     /// What it is deployed with, told to this world.
     pub(crate) fn outfit(&self, world: &World) -> Result<Outfit, Trouble> {
         let (env, images) = (self.env()?, mounted::kept_images(&self.snapshot));
-        Ok(Outfit { env, images, told: world.events.clone() })
+        let stack = self.app.stack();
+        let all = self.snapshot.meta().secrets.iter();
+        let secrets = all.map(|secret| (secret.name.clone(), secret.full(&stack))).collect();
+        Ok(Outfit { env, images, secrets, told: world.events.clone() })
     }
 
     /// Opens a quick run's transaction, and makes the volumes the known-good if they are not. Gives what the known-good is

@@ -96,7 +96,10 @@ impl Search<'_> {
             shares: room.manifest.shares(),
         };
         let subject = Subject { room, from_files, app, observed, known };
-        subject.check_names(self.settings).await?;
+        subject.app.bring_to(subject.likely(tip)).await?;
+        // Names that swarm would refuse in the middle of the run (N2), those of wired secrets among them. Whatever else is
+        // wrong with these files is for the run to find out and for abra to say.
+        subject.fits(self.settings, &subject.app.domain)?;
         subject.check_given(self.settings)?;
         Ok(subject)
     }
@@ -280,14 +283,13 @@ impl Subject {
         lines
     }
 
-    /// Refuses names that swarm would refuse in the middle of the run (N2), those of wired secrets among them. Whatever
-    /// else is wrong with these files is for the run to find out and for abra to say.
-    async fn check_names(&self, settings: &Settings) -> Result<(), Trouble> {
-        self.app.bring_to(&self.observed.cold.head).await?;
-        Ok(self.fits(settings, &self.app.domain)?)
+    /// The commit that is tested, as far as that is known before the plan: a quick run is one where there is a known-good.
+    fn likely(&self, wants_quick: bool) -> &Commit {
+        let Observed { cold, quick, .. } = &self.observed;
+        if wants_quick && matches!(self.known, KnownRelease::Of { .. }) { &quick.head } else { &cold.head }
     }
 
-    /// The same for an app of the recipe at another domain, by the checkout as it lies.
+    /// Whether swarm takes the names of an app of the recipe at a domain, by the checkout as it lies.
     pub(crate) fn fits(&self, settings: &Settings, domain: &AppDomain) -> Result<(), NameError> {
         let elsewhere = Self { app: App { domain: domain.clone(), ..self.app.clone() }, ..self.clone() };
         elsewhere.ahead(settings).map_or(Ok(()), |(_, compose)| compose.check_names(&domain.stack()))

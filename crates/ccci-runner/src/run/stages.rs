@@ -242,7 +242,11 @@ impl<'a> Live<'a> {
                 events.send(Event::Fault(format!("{stage}: {fault}")));
             }
             if let Some(was) = self.was.as_ref().filter(|_| stage.brings_up()) {
-                was.tell_moved(&deployed.after.facts);
+                let (stands, world) = (&deployed.after.facts, &self.run.world);
+                was.tell_moved(stands);
+                if let Err(error) = was.tell_secrets(stands, &world.redactor, &self.run.secrets()) {
+                    world.fault(format!("{stage}: {error}"));
+                }
             }
         }
         Mutation::Deploy(end)

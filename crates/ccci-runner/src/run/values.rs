@@ -2,10 +2,10 @@
 //! before anything else sees it, and no error has any of it.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use ccci_core::deploy::GivenSecret;
+use ccci_core::foreign::{self, Plain};
 use ccci_core::manifest::{BadLine, Manifest, SecretName, ValueFile, env_lines};
 use ccci_core::secret::{Redactor, Secret};
 use ccci_core::verdict::TroubleKind;
@@ -13,7 +13,7 @@ use ccci_core::verdict::TroubleKind;
 use crate::session::trouble::Classify;
 
 /// The most that swarm takes as a secret, in bytes.
-const LARGEST: usize = 500 * 1000;
+const LARGEST: u64 = 500 * 1000;
 
 /// What files give to an app.
 #[derive(Debug, Clone, Default)]
@@ -163,33 +163,21 @@ impl Place<'_> {
         let Some(path) = file.below(self.folder, server) else {
             return Err(ValueError::NoServerDir { file: file.as_str().to_owned(), key });
         };
-        let bytes = match bytes_of(&path) {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => return Err(ValueError::NotAFile { path, key }),
+        let bytes = match foreign::plain(&path, LARGEST) {
+            Ok(Plain::Bytes(bytes)) => bytes,
+            Ok(Plain::NotAFile) => return Err(ValueError::NotAFile { path, key }),
+            Ok(Plain::TooLarge) => return Err(ValueError::TooLarge { path, key }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(ValueError::Missing { path, key });
             }
             Err(source) => return Err(ValueError::Unreadable { path, key, source }),
         };
-        if bytes.len() > LARGEST {
-            return Err(ValueError::TooLarge { path, key });
-        }
         match String::from_utf8(bytes) {
             Ok(text) if text.trim().is_empty() => Err(ValueError::Empty { path, key }),
             Ok(text) => Ok(Some((path, text))),
             Err(_) => Err(ValueError::NotText { path, key }),
         }
     }
-}
-
-/// What a file has, up to one byte more than is taken; none where it is no plain file, of which a reading might not end.
-fn bytes_of(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Ok(None);
-    }
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(LARGEST as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
 }
 
 #[cfg(test)]
@@ -247,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_a_value_is_refused_by_name_and_none_of_it_is_told() {
-        let large = vec![b'x'; LARGEST + 1];
+        let large = vec![b'x'; usize::try_from(LARGEST).unwrap() + 1];
         for (file, bytes, words) in [
             ("absent", None, "blog/absent: `secrets.smtp` names it, and there is no such file"),
             ("folder", None, "blog/folder: `secrets.smtp` names it, and it is not a plain file"),

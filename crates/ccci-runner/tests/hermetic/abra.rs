@@ -150,10 +150,10 @@ fn run(args: &[&str], home: &Path, engine: &Engine) -> Result<String, String> {
         ["app", "secret", "generate", domain] => {
             let app = App::read(home, domain)?;
             let made = app.secrets().into_iter().filter(|(name, ..)| !app.is_by_hand(name));
-            let made = made.filter(|(_, _, full)| engine.make_secret(full));
-            let rows: Vec<Value> = made
-                .map(|(name, _, full)| json!({"name": name, "value": format!("value-of-{full}")}))
-                .collect();
+            let valued = made.map(|(name, _, full)| (name, format!("value-of-{full}"), full));
+            let made = valued.filter(|(_, value, full)| engine.make_secret(full, value));
+            let rows: Vec<Value> =
+                made.map(|(name, value, _)| json!({"name": name, "value": value})).collect();
             Ok(Value::from(rows).to_string())
         }
         ["app", "secret", "insert", domain, name, version, file] => {

@@ -38,9 +38,15 @@ pub(crate) fn asking(tag: &str, behaviour: &str) -> Files {
 impl World {
     /// A recipe whose newest release asks for what files give, and the files.
     pub(crate) fn bringing(manifest: &str) -> Self {
-        let world = Self::patient(&["content"]);
+        let world = Self::with_values(manifest);
         let content = "run: test -e $content/post || echo first > $content/post\n";
         history::publish(&world.path("git/blog.git"), "1.2.0+3", &asking("1.2.0+3", content));
+        world
+    }
+
+    /// The files, and a recipe that knows nothing of them yet.
+    fn with_values(manifest: &str) -> Self {
+        let world = Self::patient(&["content"]);
         for (path, value) in [("recipes/blog/_values/token", TOKEN), ("values/blog/smtp", MAIL)] {
             let path = world.path(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -129,15 +135,52 @@ fn secrets_from_files_are_put_in_kept_with_the_known_good_and_told_nobody() {
     );
     assert_eq!((world.known_good(), there()), kept);
     world.overlay("custom", "leaks", LEAK);
+    // What the known-good has is what the app opens its data with, whatever the file says since then.
+    std::fs::write(world.path("recipes/blog/_values/token"), "another-token-5f1c9e\n").unwrap();
     let leaky = world.quick(Some("good"));
     leaky.assert(1, "fail");
     let record = leaky.record.to_string();
-    for name in ["api_token", "smtp_password"] {
+    for name in ["admin_password", "api_token", "smtp_password"] {
         assert!(record.contains(&format!("{name}: [redacted]")), "{record}");
     }
-    for value in [TOKEN, MAIL] {
+    for value in [TOKEN, MAIL, "value-of-warm-blog_ci_test_admin_password_v1"] {
         world.assert_nowhere(&leaky, value);
     }
+    world.overlay("custom", "leaks", HAS);
+    world.quick(Some("good")).assert(0, "pass");
+    // One that nobody can read any more is left out, and told.
+    world.engine.hides("warm-blog_ci_test_admin_password_v1");
+    let without = world.quick(Some("good"));
+    without.assert(1, "fail");
+    let said = without.said();
+    assert!(said.contains("checks do not get the secret admin_password of the known-good: "), "{said}");
+}
+
+/// Whether each secret is the known-good's own, in a seed and in a check alike.
+const HAS: &str = "cd \"$CCCI_SECRETS_DIR\"
+for pair in admin_password=value-of-warm-blog_ci_test_admin_password_v1 api_token=kanarie-token-5f1c9e; do
+    test \"$(cat \"${pair%%=*}\")\" = \"${pair#*=}\" || { echo \"${pair%%=*} is another\"; exit 1; }
+done";
+
+/// A quick run tests the tip: what recipe.yaml gives is asked for there, though no release knows it yet.
+#[test]
+fn a_quick_run_of_a_tip_that_asks_for_a_secret_first_is_given_it() {
+    let world = World::with_values("enrolled: true\ntimeouts: {deploy: 60, http: 2}\n");
+    let (repository, content) = (world.path("git/blog.git"), "run: echo good >> $content/log\n");
+    let cold = world.ccci(&["--recipe", "blog"]);
+    assert_eq!(cold.record["canonical"]["promoted"], true, "{cold:#?}");
+    history::branch(&repository, "main", &asking("1.1.0+2", content));
+    world.manifest(MANIFEST);
+    let quick = world.quick(None);
+    quick.assert(0, "pass");
+    assert_eq!(quick.record["mode"], "quick", "{quick:#?}");
+    // Near miss: the release does not ask for it, and that is what a cold run tests.
+    let cold = world.ccci(&["--recipe", "blog"]);
+    assert_eq!(cold.code, Some(2), "{cold:#?}");
+    assert!(
+        cold.said().contains("`secrets.api_token` in recipe.yaml has a value for a secret that"),
+        "{cold:#?}"
+    );
 }
 
 /// Each is the author's to mend, told by name before a run waits for anybody: by `plan` and by a run alike.
@@ -233,7 +276,12 @@ fn lines_from_files_stand_between_the_sample_and_env_in_every_kind_of_run() {
     // What the file says today holds for the tested commit; the known-good is what it was.
     std::fs::write(world.path("values/blog/more.env"), "SMTP_HOST=three.test\nSMTP_USER=me\n").unwrap();
     let before = world.abra.deployed_with().len();
-    world.quick(Some("good")).assert(0, "pass");
+    let quick = world.quick(Some("good"));
+    quick.assert(0, "pass");
+    assert!(
+        quick.stderr.contains("so that the tested commit is the first that has it: SMTP_HOST\n"),
+        "{quick:#?}"
+    );
     let hosts: Vec<String> =
         world.abra.deployed_with()[before..].iter().map(|env| env["SMTP_HOST"].clone()).collect();
     assert_eq!(hosts, ["two.test", "three.test"]);

@@ -150,7 +150,7 @@ fn a_lost_secret_and_a_lost_volume_are_no_canonical() {
     world.engine.lose_secret(&secret);
     world.misses(&format!("secret {secret}"), "a secret is gone");
     world.engine.lose_secret(&secret);
-    assert!(world.engine.make_secret(&secret));
+    assert!(world.engine.make_secret(&secret, "by hand"));
     world.misses(&format!("secret {secret} (it was made anew since)"), "a secret of another value");
     world.engine.lose_volume(&warm("db"));
     world.misses(&format!("volume {}", warm("db")), "a volume is gone");

@@ -160,16 +160,19 @@ impl Engine {
         self.state().secrets.values().any(|secret| secret.name == name)
     }
 
-    /// Makes a secret without a stack's label, as abra does; false when there is one.
-    pub(crate) fn make_secret(&self, name: &str) -> bool {
+    /// Makes a secret of this value without a stack's label, as abra does; false when there is one.
+    pub(crate) fn make_secret(&self, name: &str, value: &str) -> bool {
         let new = !self.has_secret(name);
-        self.state().make("secret", name, state::Labels::new());
+        if new {
+            self.state().make("secret", name, state::Labels::new());
+            self.state().show(name, value.as_bytes());
+        }
         new
     }
 
     /// Puts in a secret of this value; false when there is one.
     pub(crate) fn put_in(&self, name: &str, value: String) -> bool {
-        let new = self.make_secret(name);
+        let new = self.make_secret(name, &value);
         if new {
             self.state().put_in.insert(name.to_owned(), value);
         }
@@ -179,6 +182,11 @@ impl Engine {
     /// What was put in as a secret: plain by abra, in base64 by whoever asked the engine.
     pub(crate) fn was_put_in(&self, name: &str) -> Option<String> {
         self.state().put_in.get(name).cloned()
+    }
+
+    /// Its tasks do not show this secret any more.
+    pub(crate) fn hides(&self, name: &str) {
+        std::fs::remove_file(self.state().shown(name)).unwrap();
     }
 
     /// Loses a secret, as nobody but a person would.

@@ -66,6 +66,7 @@ fn an_app_without_a_page_serves_what_its_ready_probes_ask() {
     let listen = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let (open, closed) = (listen(), listen().local_addr().unwrap().port());
     without(open.local_addr().unwrap().port());
+    std::thread::spawn(move || open.incoming().filter_map(Result::ok).for_each(held));
     let fresh = ["--recipe", "blog", "--ref", "answers-500"];
     world.ccci(&fresh).assert(0, "pass");
     world.manifest("timeouts: {deploy: 20, http: 1}\n");
@@ -80,8 +81,25 @@ fn an_app_without_a_page_serves_what_its_ready_probes_ask() {
     // Taken once, and gone after that.
     let once = listen();
     without(once.local_addr().unwrap().port());
-    std::thread::spawn(move || once.accept().map(drop));
+    std::thread::spawn(move || {
+        let taken = once.accept().map(|(stream, _)| stream);
+        drop(once);
+        taken.map(held)
+    });
     let ran = world.ccci(&["--recipe", "blog"]);
     assert!(ran.check("install::serving").0 == "pass", "{ran:#?}");
     assert!(ran.check("install::stands").1.contains("it served earlier and no longer does"), "{ran:#?}");
+    // A proxy with nobody behind it takes each connection and closes it.
+    let proxy = listen();
+    without(proxy.local_addr().unwrap().port());
+    std::thread::spawn(move || proxy.incoming().filter_map(Result::ok).for_each(drop));
+    let ran = world.ccci(&["--recipe", "blog"]);
+    assert_ne!(ran.code, Some(0), "{ran:#?}");
+    assert!(ran.said().contains("it was accepted and closed at once"), "{ran:#?}");
+}
+
+/// Keeps a connection until the other side ends it.
+fn held(mut stream: std::net::TcpStream) {
+    use std::io::Read as _;
+    drop(stream.read(&mut [0]));
 }

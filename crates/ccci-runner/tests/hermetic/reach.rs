@@ -238,7 +238,7 @@ fn n2_a_secret_that_others_have_made_is_never_removed() {
     ran.assert(0, "pass");
     assert_eq!(reached(&ran), [("secret".to_owned(), "head".to_owned())]);
     world.assert_nothing_left();
-    world.engine.make_secret("smtp_v1");
+    world.engine.make_secret("smtp_v1", "by hand");
     world.ccci(&["--recipe", "blog", "--ref", "shared"]).assert(0, "pass");
     assert_eq!(world.engine.has(), ["secret smtp_v1"], "it was there before");
 }

@@ -2,13 +2,13 @@
 //! app's env.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ccci_core::blame::Blame;
 use ccci_core::deploy::DeployError;
 use ccci_core::exec::{Command, ExecError};
+use ccci_core::foreign::{self, Plain};
 use ccci_core::manifest::env_lines;
 use ccci_core::stage::{Deed, StageName};
 use ccci_recipes::protocol::ENV_FILE;
@@ -119,18 +119,20 @@ impl Hook {
     /// What it wrote. It may have put anything in the file's place.
     fn lines(&self, path: &Path) -> Result<BTreeMap<String, String>, DeployError> {
         let bad = |why: String| self.refused(why, Blame::Recipe);
-        let plain = std::fs::symlink_metadata(path).is_ok_and(|file| file.is_file());
-        if !plain {
-            return Err(bad(format!(
-                "{ENV_FILE} is no plain file any more: write into the one that is there"
-            )));
+        let no_file =
+            || bad(format!("{ENV_FILE} is no plain file any more: write into the one that is there"));
+        if std::fs::symlink_metadata(path).is_ok_and(|file| file.is_symlink()) {
+            return Err(no_file());
         }
-        let mut bytes = Vec::new();
-        let read = std::fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
-        read.map_err(|error| bad(format!("what it wrote for the env cannot be read: {error}")))?;
-        if bytes.len() as u64 > LARGEST {
-            return Err(bad(format!("it wrote more than {LARGEST} bytes for the env")));
-        }
+        let bytes = match foreign::plain(path, LARGEST) {
+            Ok(Plain::Bytes(bytes)) => bytes,
+            Ok(Plain::TooLarge) => {
+                return Err(bad(format!("it wrote more than {LARGEST} bytes for the env")));
+            }
+            Ok(Plain::NotAFile) => return Err(no_file()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(no_file()),
+            Err(error) => return Err(bad(format!("what it wrote for the env cannot be read: {error}"))),
+        };
         let text = String::from_utf8(bytes)
             .map_err(|_| bad("what it wrote for the env is no UTF-8 text".to_owned()))?;
         let lines =

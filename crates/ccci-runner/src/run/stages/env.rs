@@ -1,5 +1,7 @@
 //! The app's env file, from one deploy of a run to the next (R10).
 
+use std::collections::BTreeMap;
+
 use ccci_core::deploy::DeployError;
 use ccci_core::envfile::{ComposeFiles, EnvFile, Followed};
 use ccci_core::stage::{Side, StageName};
@@ -30,11 +32,15 @@ impl Live<'_> {
                 env
             }
             Some(mut env) => {
-                self.grow(&mut env, &fresh, &|text| self.run.world.say(text))?;
                 // What is brought holds, and where the env was kept, what the server and the recipe's author set today.
                 let today =
                     self.on_known_good.then(|| self.subject.values(&self.run.world.settings, &brought));
-                for (key, value) in today.as_ref().unwrap_or(&brought) {
+                let today = today.as_ref().unwrap_or(&brought);
+                if let Some(told) = set_otherwise(&env, today, &brought) {
+                    self.run.world.say(told);
+                }
+                self.grow(&mut env, &fresh, &|text| self.run.world.say(text))?;
+                for (key, value) in today {
                     env.set(key, value)?;
                 }
                 env.extend_compose_files(checkout, &files)?;
@@ -89,4 +95,23 @@ impl Live<'_> {
         env.extend_compose_files(self.subject.app.checkout.dir(), &ours)?;
         Ok(())
     }
+}
+
+/// What is set by hand and is not what the kept env has: it comes with the tested commit, and is not of it.
+fn set_otherwise(
+    kept: &EnvFile,
+    today: &BTreeMap<String, String>,
+    brought: &BTreeMap<String, String>,
+) -> Option<String> {
+    let by_hand = today.iter().filter(|(key, _)| !brought.contains_key(*key));
+    let others: Vec<&str> = by_hand
+        .filter(|(key, value)| kept.get(key).is_some_and(|was| was != value.as_str()))
+        .map(|(key, _)| key.as_str())
+        .collect();
+    (!others.is_empty()).then(|| {
+        format!(
+            "set otherwise by this server or recipe.yaml since the known-good was kept, so that the tested commit is the first that has it: {}",
+            others.join(", ")
+        )
+    })
 }

@@ -268,7 +268,7 @@ fn leftovers(world: &World) {
         world.engine.make_volume(&format!("{DOMAIN}_{volume}").replace('.', "_"), &DOMAIN.replace('.', "_"));
     }
     world.write(&warm("content"), "post", "not of the known-good");
-    world.engine.make_secret("warm-blog_ci_test_admin_password_v1");
+    world.engine.make_secret("warm-blog_ci_test_admin_password_v1", "left");
 }
 
 /// A canonical of whose data a byte has changed on the disk, and no copy that is ready.

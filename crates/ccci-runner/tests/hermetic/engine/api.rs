@@ -2,6 +2,7 @@
 
 use std::sync::mpsc;
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 
 use super::state::{Labels, Named, STACK_LABEL, State};
@@ -142,7 +143,9 @@ fn make_secret(state: &mut State, body: &[u8]) -> Reply {
         return refused((409, format!("secret {name} already exists")));
     }
     let id = state.make("secret", name, Labels::new());
-    state.put_in.insert(name.to_owned(), asked["Data"].as_str().unwrap().to_owned());
+    let data = asked["Data"].as_str().unwrap();
+    state.show(name, &base64::prelude::BASE64_STANDARD.decode(data).unwrap());
+    state.put_in.insert(name.to_owned(), data.to_owned());
     Reply::Json(201, json!({"ID": id}))
 }
 

@@ -84,7 +84,7 @@ fn template(state: &State, deploy: &Deploy, wanted: &Wanted) -> Value {
                 kept: &std::collections::BTreeMap<String, super::state::Named>,
                 kind: &str| {
         let found = kept.iter().filter(|(_, named)| names.contains(&named.name));
-        let reference = |(id, named): (&String, &super::state::Named)| json!({format!("{kind}ID"): id, format!("{kind}Name"): named.name});
+        let reference = |(id, named): (&String, &super::state::Named)| json!({format!("{kind}ID"): id, format!("{kind}Name"): named.name, "File": {"Name": state.shown(&named.name)}});
         found.map(reference).collect::<Vec<Value>>()
     };
     let bind = |path: &String| json!({"Type": "bind", "Source": path, "Target": "/host"});

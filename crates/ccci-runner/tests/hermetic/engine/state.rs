@@ -121,6 +121,18 @@ impl State {
         self.root.join("volumes").join(volume).join("_data")
     }
 
+    /// Where a task finds a secret: the engine's tasks are of this process, so a secret has a path of its own.
+    pub(crate) fn shown(&self, secret: &str) -> PathBuf {
+        self.root.join("shown").join(secret)
+    }
+
+    /// Lets tasks find this value of a secret.
+    pub(crate) fn show(&self, secret: &str, value: &[u8]) {
+        let path = self.shown(secret);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, value).unwrap();
+    }
+
     /// Makes a volume where there is none of this name.
     pub(crate) fn make_volume(&mut self, name: &str, labels: Labels) {
         if self.volumes.contains_key(name) {

@@ -40,7 +40,7 @@ pub(crate) fn task(id: &str, task: &Task) -> Value {
     let container = task.container.as_ref().map(|c| c.id.as_str()).unwrap_or_default();
     let mut status = json!({
         "State": task.state, "Timestamp": task.changed.to_string(), "Message": task.state,
-        "ContainerStatus": {"ContainerID": container, "ExitCode": i64::from(failed)},
+        "ContainerStatus": {"ContainerID": container, "PID": std::process::id(), "ExitCode": i64::from(failed)},
     });
     if failed {
         status["Err"] = "task: non-zero exit (1)".into();
