@@ -409,6 +409,13 @@ impl Command {
     }
 }
 
+/// Whether a program of this name, or at this path, is there for the commands that we start.
+#[expect(clippy::disallowed_methods, reason = "PATH is where programs are found, here as in every child")]
+pub fn is_there(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_else(|| SYSTEM_PATH.into());
+    Path::new(program).is_file() || on_path(Path::new(program), &path).is_some()
+}
+
 /// Where a program is that is known by its name alone; none where it has a path already, or is nowhere.
 fn on_path(program: &Path, path: &OsStr) -> Option<PathBuf> {
     if program.components().count() != 1 {

@@ -39,10 +39,78 @@ pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, YamlErro
         };
         let message = match near_miss(&message) {
             Some(meant) => format!("{message}; did you mean `{meant}`?"),
-            None => message,
+            None if is_indented_by_tab(text, at) => {
+                "a tab stands before this line's first word: YAML is indented with spaces".to_owned()
+            }
+            None => in_words_of_yaml(&message),
         };
         YamlError { path: path.to_owned(), at, message }
     })
+}
+
+fn is_indented_by_tab(text: &str, at: Option<(usize, usize)>) -> bool {
+    let line = at.and_then(|(line, _)| text.lines().nth(line.checked_sub(1)?)).unwrap_or_default();
+    line.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t')
+}
+
+/// The library names types as Rust does; who writes YAML knows lists, mappings, texts and numbers.
+fn in_words_of_yaml(message: &str) -> String {
+    if let Some((path, types)) =
+        message.split_once("invalid type: ").or(message.split_once("invalid value: "))
+        && let Some((given, wanted)) = types.rsplit_once(", expected ")
+    {
+        return format!("{path}must be {}, not {}", wanted_in_words(wanted, given), given_in_words(given));
+    }
+    if let Some((path, rest)) = message.split_once("unknown variant `")
+        && let Some((given, known)) = rest.split_once("`, expected ")
+    {
+        return format!("{path}`{given}` is none of its values: {}", known.trim_start_matches("one of "));
+    }
+    if let Some((path, rest)) = message.split_once("missing field ") {
+        return format!("{path}{rest} is missing");
+    }
+    match message.split_once("duplicate field ") {
+        Some((path, rest)) => format!("{path}{rest} stands twice"),
+        None => message.to_owned(),
+    }
+}
+
+fn given_in_words(given: &str) -> String {
+    match given {
+        "sequence" => return "a list".to_owned(),
+        "map" => return "a mapping".to_owned(),
+        "unit value" | "null" | "Option value" => return "nothing".to_owned(),
+        _ => {}
+    }
+    match given.split_once(' ') {
+        Some(("integer" | "float", number)) => format!("the number {number}"),
+        Some(("floating", rest)) => format!("the number {}", rest.trim_start_matches("point ")),
+        Some(("boolean", value)) => value.to_owned(),
+        Some(("string", text)) => format!("the text `{}`", text.trim_matches('"')),
+        _ => given.to_owned(),
+    }
+}
+
+fn wanted_in_words(wanted: &str, given: &str) -> String {
+    // What was given is often one of what should be a list.
+    let one =
+        given.split_once(' ').map(|(_, one)| one.trim_matches(['`', '"'])).filter(|one| !one.is_empty());
+    match wanted {
+        "a sequence" | "sequence" => {
+            one.map_or_else(|| "a list".to_owned(), |one| format!("a list, as [{one}]"))
+        }
+        "a map" | "map" => "a mapping (`key: value`)".to_owned(),
+        "a boolean" => "`true` or `false`, without quotes".to_owned(),
+        "a string" => "a text".to_owned(),
+        _ if wanted.starts_with("struct ") => "a mapping (`key: value`)".to_owned(),
+        "u16" => "a whole number up to 65535".to_owned(),
+        _ if wanted.starts_with(['u', 'i']) && wanted[1..].parse::<u32>().is_ok() => {
+            "a whole number".to_owned()
+        }
+        "usize" => "a whole number".to_owned(),
+        _ if wanted.starts_with("a nonzero ") => "a whole number from 1".to_owned(),
+        _ => wanted.to_owned(),
+    }
 }
 
 /// An empty file is an empty mapping, as an author means it.
@@ -141,6 +209,37 @@ mod tests {
         assert!(error.to_string().starts_with("recipe.yaml:2:1: unknown field `colour`"), "{error}");
         let error = parse::<Sample>(Path::new("recipe.yaml"), "count: many\n").unwrap_err();
         assert!(error.to_string().starts_with("recipe.yaml:1:8: "), "{error}");
+    }
+
+    #[test]
+    fn types_are_told_in_the_words_of_yaml() {
+        #[derive(Debug, Default, serde::Deserialize)]
+        #[serde(default)]
+        struct All {
+            list: Vec<u16>,
+            part: Option<Box<Self>>,
+            on: bool,
+            named: std::collections::BTreeMap<String, String>,
+        }
+        let table = [
+            ("list: 200", "list: must be a list, as [200], not the number `200`"),
+            ("list: [many]", "list[0]: must be a whole number up to 65535, not the text `many`"),
+            ("list: [70000]", "list[0]: must be a whole number up to 65535, not the number `70000`"),
+            ("list: {a: 1}", "list: must be a list, not a mapping"),
+            ("part: []", "part: must be a mapping (`key: value`), not a list"),
+            ("part: 3", "part: must be a mapping (`key: value`), not the number `3`"),
+            ("on: 'yes'", "on: must be `true` or `false`, without quotes, not the text `yes`"),
+            ("named: [a]", "named: must be a mapping (`key: value`), not a list"),
+            ("named: {a: [1]}", "named.a: must be a text, not a list"),
+            ("on: true\non: false", "`on` stands twice"),
+            ("part:\n\ton: true", "a tab stands before this line's first word: YAML is indented with spaces"),
+        ];
+        for (text, wanted) in table {
+            let error = parse::<All>(Path::new("x"), text).unwrap_err();
+            assert_eq!(error.message, wanted, "{text}");
+        }
+        let All { list, part, on, named } = parse(Path::new("x"), "list: [1]\npart: {on: true}\n").unwrap();
+        assert_eq!((list, part.map(|part| part.on), on, named.len()), (vec![1], Some(true), false, 0));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::secret::Redactor;
 
 pub use commit::{Commit, CommitError};
 pub use error::GitError;
-pub use resolve::near;
+pub use resolve::{mistyped, near};
 pub use tags::{Tag, Tags};
 
 /// The remote that a clone was made from.

@@ -217,6 +217,14 @@ fn check_ref(reference: &str) -> Result<(), GitError> {
     Ok(())
 }
 
+/// The one of a few known words that was mistyped: a letter of four is another, or it is written large.
+pub fn mistyped<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let low = word.to_lowercase();
+    let scored = known.into_iter().filter(|known| *known != word);
+    let nearest = scored.map(|known| (strsim::levenshtein(&low, &known.to_lowercase()), known)).min()?;
+    (nearest.0 <= (low.chars().count() / 4).max(1)).then_some(nearest.1)
+}
+
 /// The names most like the wanted one, for the error that says there is none of this name: first those that contain it, then those a few letters away.
 pub fn near<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
     let low = wanted.to_lowercase();

@@ -71,7 +71,21 @@ text! {
 
 text! {
     /// Why something is left out: a text that a reader of the report understands.
-    Reason, |text| if text.trim().is_empty() { Err("the reason is empty".to_owned()) } else { Ok(()) }
+    Reason, |text| {
+        let word = text.trim();
+        if word.is_empty() {
+            return Err("the reason is empty".to_owned());
+        }
+        // What an author writes who takes it for a switch; a number or one letter tells a reader of the report nothing either.
+        let switch = ["true", "false", "yes", "no", "on", "off", "null", "skip", "none"];
+        if switch.contains(&word.to_lowercase().as_str()) || !word.contains(|c: char| c.is_alphabetic()) {
+            return Err(format!(
+                "`{word}` is no reason, and whatever stands here skips the stage: write why it cannot be tested, as in \
+                 `\"the database has no migration\"`, or take the line out, and the stage runs"
+            ));
+        }
+        Ok(())
+    }
 }
 
 text! {

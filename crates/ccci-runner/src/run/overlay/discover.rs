@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use ccci_core::git;
 use ccci_core::manifest::{self, Manifest, check_name};
 use ccci_core::names::RecipeName;
 use ccci_core::stage::{CheckName, StageName};
@@ -19,6 +20,8 @@ const OVERLAY: &str = "overlay.rs";
 const HOOKS: &str = "hooks";
 /// Files that are no checks but have a meaning.
 const KNOWN: &[&str] = &[manifest::FILE, OVERLAY, "compose.ccci.yml"];
+/// Folders that have a meaning.
+const FOLDERS: [&str; 4] = ["install", "upgrade", "custom", HOOKS];
 
 /// Finds all checks of a recipe in the order in which they run, and all that is wrong.
 pub(super) fn discover(
@@ -116,18 +119,24 @@ impl Finder<'_> {
         if known || module || named {
             return;
         }
+        if let Some(to) = &file.dangling {
+            return self.problems.push(Problem::Dangling { path, to: to.clone() });
+        }
         let parts: Vec<String> = file.path.iter().map(|p| p.to_string_lossy().into_owned()).collect();
         let Some((stage, below)) = parts.split_first().filter(|(_, below)| !below.is_empty()) else {
-            return self.problems.push(Problem::Unknown { path });
+            let near = git::mistyped(&parts[0], KNOWN.iter().copied());
+            return self.problems.push(Problem::Unknown { path, near });
         };
         if stage == HOOKS {
             return self.hook(below, file.executable, path);
         }
         let Ok(stage) = stage.parse::<StageName>() else {
-            return self.problems.push(Problem::Unknown { path });
+            let near = git::mistyped(stage, FOLDERS);
+            return self.problems.push(Problem::Unknown { path, near });
         };
         if let Some(folder) = odd_folder(below) {
-            return self.problems.push(Problem::Folder { path, folder });
+            let near = git::mistyped(&below[0], [BEFORE]);
+            return self.problems.push(Problem::Folder { path, folder, near });
         }
         if !file.executable {
             return self.problems.push(Problem::NotExecutable { path });
@@ -138,7 +147,8 @@ impl Finder<'_> {
     fn hook(&mut self, below: &[String], executable: bool, path: PathBuf) {
         let when = |folder: &String| When::ALL.into_iter().find(|when| when.folder() == folder);
         let (Some(when), [folder, last]) = (below.first().and_then(when), below) else {
-            return self.problems.push(Problem::HookFolder { path });
+            let near = below.first().and_then(|folder| git::mistyped(folder, When::ALL.map(When::folder)));
+            return self.problems.push(Problem::HookFolder { path, near });
         };
         if !executable {
             return self.problems.push(Problem::NotExecutable { path });

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use ccci_core::atomic::{PathContext as _, PathError};
+use ccci_core::exec;
 
 use super::Problem;
 
@@ -26,6 +27,8 @@ pub(crate) struct File {
     pub(crate) path: PathBuf,
     /// True when it is a regular file that somebody may execute.
     pub(crate) executable: bool,
+    /// Where a link points to at which there is nothing.
+    pub(crate) dangling: Option<PathBuf>,
 }
 
 impl Folder {
@@ -59,13 +62,28 @@ fn first_line(start: &[u8], path: PathBuf) -> Option<Problem> {
     if start.starts_with(b"\x7fELF") {
         return None;
     }
+    if start.starts_with(b"\xef\xbb\xbf#!") {
+        return Some(Problem::ByteOrderMark { path });
+    }
     let Some(line) = start.strip_prefix(b"#!") else { return Some(Problem::NoFirstLine { path }) };
     let line = String::from_utf8_lossy(line.split(|byte| *byte == b'\n').next().unwrap_or_default());
     if line.ends_with('\r') {
         return Some(Problem::CarriageReturn { path });
     }
-    let interpreter = line.split_whitespace().next().unwrap_or_default().to_owned();
-    (!Path::new(&interpreter).is_file()).then_some(Problem::NoInterpreter { path, interpreter })
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let interpreter = (*words.first().unwrap_or(&"")).to_owned();
+    if !Path::new(&interpreter).is_file() {
+        return Some(Problem::NoInterpreter { path, interpreter });
+    }
+    // `env` looks for the program itself, on the PATH that checks have.
+    let program = if interpreter.ends_with("/env") { of_env(&words[1..]) } else { None };
+    let interpreter = program.filter(|program| !exec::is_there(program))?.to_owned();
+    Some(Problem::NoInterpreter { path, interpreter })
+}
+
+/// The program that `env` is to start: what follows its options and its variables.
+fn of_env<'a>(words: &[&'a str]) -> Option<&'a str> {
+    words.iter().copied().find(|word| !word.starts_with('-') && !word.contains('='))
 }
 
 /// Whether a name is the author's own affair.
@@ -87,8 +105,9 @@ fn collect(root: &Path, below: &Path, files: &mut Vec<File>) -> Result<(), PathE
         } else {
             // A link is what it points to; one that points nowhere is nothing that could run.
             let seen = std::fs::metadata(root.join(&path)).ok();
+            let dangling = seen.is_none().then(|| std::fs::read_link(root.join(&path)).ok()).flatten();
             let executable = seen.is_some_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
-            files.push(File { path, executable });
+            files.push(File { path, executable, dangling });
         }
     }
     Ok(())

@@ -92,7 +92,8 @@ fn and_more(recipe: &RecipeName, more: usize) -> String {
 pub(crate) fn discover(recipe: &RecipeName, folder: &Path, manifest: &Manifest) -> Result<Own, OverlayError> {
     let folder = read(folder)?;
     let compiled = ccci_recipes::overlay(recipe.as_str());
-    let (own, problems) = discover::discover(recipe, &folder, manifest, compiled);
+    let (own, mut problems) = discover::discover(recipe, &folder, manifest, compiled);
+    problems.extend(folder.bad_first_lines()?);
     let more = problems.len().saturating_sub(1);
     match problems.into_iter().next() {
         Some(first) => Err(OverlayError::Problems { recipe: recipe.clone(), first: Box::new(first), more }),

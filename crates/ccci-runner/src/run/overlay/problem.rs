@@ -31,22 +31,31 @@ pub(crate) enum Problem {
     Duplicate { path: PathBuf, other: PathBuf, name: String },
     #[error("{}: nothing is deployed before the install stage, so nothing can run there", path.display())]
     BeforeInstall { path: PathBuf },
-    #[error("{}: unknown folder `{folder}`: a stage's folder has executables and the folder `before`; names with a leading `_` are ignored", path.display())]
-    Folder { path: PathBuf, folder: String },
-    #[error("{}: hooks are executables in hooks/before-deploy and hooks/before-upgrade, and those folders have no others in them", path.display())]
-    HookFolder { path: PathBuf },
+    #[error("{}: unknown folder `{folder}`{}: a stage's folder has executables and the folder `before`; names with a leading `_` are ignored", path.display(), meant(*near))]
+    Folder { path: PathBuf, folder: String, near: Option<&'static str> },
+    #[error("{}: hooks are executables in hooks/before-deploy and hooks/before-upgrade, and those folders have no others in them{}", path.display(), meant(*near))]
+    HookFolder { path: PathBuf, near: Option<&'static str> },
     #[error("{}: the timeout of {check} is below one second", path.display())]
     NoTime { path: PathBuf, check: String },
-    #[error("{}: not a folder or file that ccci reads: checks go into install, upgrade or custom, hooks into hooks; names with a leading `_` are ignored", path.display())]
-    Unknown { path: PathBuf },
+    #[error("{}: not a folder or file that ccci reads{}: checks go into install, upgrade or custom, hooks into hooks; names with a leading `_` are ignored", path.display(), meant(*near))]
+    Unknown { path: PathBuf, near: Option<&'static str> },
+    #[error("{}: a link to {}, and there is nothing", path.display(), to.display())]
+    Dangling { path: PathBuf, to: PathBuf },
     #[error("{}: {check} requires {dep}, which recipe.yaml does not list under `deps`", path.display())]
     UndeclaredDep { path: PathBuf, check: String, dep: String },
     #[error("{}: {check} never runs, since recipe.yaml skips the stage", path.display())]
     NeverRuns { path: PathBuf, check: String },
     #[error("{}: it has no first line `#!…` and is no program: it cannot be started", path.display())]
     NoFirstLine { path: PathBuf },
+    #[error("{}: a byte order mark stands before its `#!`, so it cannot be started: save it as UTF-8 without one", path.display())]
+    ByteOrderMark { path: PathBuf },
     #[error("{}: its first line ends like a Windows file's (CRLF), so it cannot be started: save it with plain line ends", path.display())]
     CarriageReturn { path: PathBuf },
     #[error("{}: its first line names `{interpreter}`, and there is no such program here", path.display())]
     NoInterpreter { path: PathBuf, interpreter: String },
+}
+
+/// What a name was probably meant to be.
+fn meant(near: Option<&'static str>) -> String {
+    near.map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"))
 }

@@ -101,14 +101,42 @@ fn a_recipe_without_a_folder_has_no_checks_and_no_problems() {
 /// Nothing that an author wrote is left out in silence.
 #[test]
 fn whatever_cannot_be_understood_is_a_problem() {
-    let table: [(&[(&str, &str)], &str); 13] = [
+    let table: [(&[(&str, &str)], &str); 19] = [
         (&[("upgrade/keeps.sh", "#!/bin/sh\n")], "blog/upgrade/keeps.sh: it is not an executable file"),
         (&[("install/page.html", "")], "blog/install/page.html: it is not an executable file"),
-        (&[("upgrde/keeps.sh*", "")], "blog/upgrde/keeps.sh: not a folder or file that ccci reads"),
-        (&[("upgrade/befor/x.sh*", "")], "blog/upgrade/befor/x.sh: unknown folder `befor`"),
+        (
+            &[("upgrde/keeps.sh*", "")],
+            "blog/upgrde/keeps.sh: not a folder or file that ccci reads (did you mean `upgrade`?): ",
+        ),
+        (
+            &[("Install/a*", "")],
+            "blog/Install/a: not a folder or file that ccci reads (did you mean `install`?): ",
+        ),
+        (
+            &[("hook/before-deploy/a*", "")],
+            "blog/hook/before-deploy/a: not a folder or file that ccci reads (did you mean `hooks`?): ",
+        ),
+        (&[("tools/a*", "")], "blog/tools/a: not a folder or file that ccci reads: "),
+        (
+            &[("upgrade/befor/x.sh*", "")],
+            "blog/upgrade/befor/x.sh: unknown folder `befor` (did you mean `before`?): ",
+        ),
+        (
+            &[("hooks/befor-deploy/a*", "")],
+            "blog/hooks/befor-deploy/a: hooks are executables in hooks/before-deploy and hooks/before-upgrade, and those folders have no others in \
+             them (did you mean `before-deploy`?)",
+        ),
+        (
+            &[("compose.ccci.yaml", "")],
+            "blog/compose.ccci.yaml: not a folder or file that ccci reads (did you mean `compose.ccci.yml`?): ",
+        ),
+        (&[("notes.txt", "")], "blog/notes.txt: not a folder or file that ccci reads: "),
         (&[("upgrade/lib/x.py", "")], "blog/upgrade/lib/x.py: unknown folder `lib`"),
         (&[("custom/before/a/x*", "")], "blog/custom/before/a/x: unknown folder `before/a`"),
-        (&[("recipe.yml", "")], "blog/recipe.yml: not a folder or file that ccci reads"),
+        (
+            &[("recipe.yml", "")],
+            "blog/recipe.yml: not a folder or file that ccci reads (did you mean `recipe.yaml`?): ",
+        ),
         (&[("model.rs", "")], "blog/model.rs: not a folder or file that ccci reads"),
         (&[("install/Bad Name.sh*", "")], "blog/install/Bad Name.sh: `Bad Name` is not the name of a check"),
         (&[("install/before/x.sh*", "")], "blog/install/before/x.sh: nothing is deployed before"),
@@ -129,6 +157,37 @@ fn whatever_cannot_be_understood_is_a_problem() {
         let (_, problems) = look(&folder(files), None);
         assert!(problems.len() == 1 && problems[0].starts_with(expected), "{files:?} gave {problems:?}");
     }
+}
+
+/// What the system would only say when the check is started, after a whole deploy.
+#[test]
+fn what_cannot_be_started_is_told_by_name() {
+    for (text, words) in [
+        ("\u{feff}#!/bin/sh\n", Some("a byte order mark stands before its `#!`")),
+        ("#!/bin/sh\r\n", Some("its first line ends like a Windows file's")),
+        ("#!/no/such/shell\n", Some("names `/no/such/shell`, and there is no such program here")),
+        ("#!/usr/bin/env nosuch\n", Some("names `nosuch`, and there is no such program here")),
+        ("#!/usr/bin/env -S LANG=C nosuch -u\n", Some("names `nosuch`, and there is no such program here")),
+        ("#!/usr/bin/env -S LANG=C sh -u\n", None),
+        ("#!/usr/bin/env sh\n", None),
+        ("echo\n", Some("no first line `#!…`")),
+    ] {
+        let dir = folder(&[("install/a*", text)]);
+        let (_, problems) = inspect(&recipe(), &dir.path().join("blog")).unwrap();
+        let found: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(found.len(), usize::from(words.is_some()), "{text:?}: {found:?}");
+        assert!(words.is_none_or(|words| found[0].contains(words)), "{text:?}: {found:?}");
+        // A run is told the same, before anything is deployed.
+        let ran = super::discover(&recipe(), &dir.path().join("blog"), &Manifest::default());
+        assert_eq!(ran.is_err(), words.is_some(), "{text:?}");
+    }
+    let dir = folder(&[("install/a*", "#!/bin/sh\n")]);
+    std::os::unix::fs::symlink("nowhere", dir.path().join("blog/install/b")).unwrap();
+    let (_, problems) = inspect(&recipe(), &dir.path().join("blog")).unwrap();
+    assert!(
+        problems[0].to_string().ends_with("blog/install/b: a link to nowhere, and there is nothing"),
+        "{problems:?}"
+    );
 }
 
 #[test]
