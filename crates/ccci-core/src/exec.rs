@@ -5,12 +5,14 @@
 //! (`bounded`).
 
 mod bounded;
+mod signal;
 mod terminal;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::Access;
 use rustix::process::{Pid, Signal};
 use tokio::io::AsyncWriteExt as _;
+use tokio::net::unix::pipe;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +29,7 @@ use crate::secret::{Redactor, Secret};
 use bounded::{Capture, Followers, Log, SharedLog};
 
 pub use bounded::{CAPTURE_LIMIT, LOG_LIMIT};
+pub(crate) use signal::of_code;
 
 /// A longer line is told without its middle.
 const TOLD: usize = 2000;
@@ -101,6 +105,7 @@ pub struct Command {
     log: Option<PathBuf>,
     heard: Option<UnboundedSender<String>>,
     whole_group: bool,
+    one_stream: bool,
     alone: bool,
 }
 
@@ -111,6 +116,8 @@ pub struct Output {
     pub command: String,
     /// The exit code, or `None` when a signal ended it.
     pub code: Option<i32>,
+    /// The number of the signal that ended it.
+    pub signal: Option<i32>,
     /// Standard output; of more than [`CAPTURE_LIMIT`] the end.
     pub stdout: String,
     /// Standard error, likewise.
@@ -129,7 +136,7 @@ impl Output {
         self.code == Some(0)
     }
 
-    /// The last `lines` lines of both streams, standard output first. An endless line is told without its middle.
+    /// The last `lines` lines of both streams, standard output first where they are two. An endless line is told without its middle.
     pub fn tail(&self, lines: usize) -> String {
         let mut last: Vec<String> = self.lines().rev().take(lines).map(told).collect();
         last.reverse();
@@ -145,9 +152,19 @@ impl Output {
         self.stdout.lines().chain(self.stderr.lines()).filter(|l| !l.trim().is_empty())
     }
 
-    /// How it ended, in words: "exit 1", "killed by a signal".
+    /// How it ended, in words: "exit 1", "exit 137 (SIGKILL)" as a shell tells of its child, "ended by SIGKILL".
     pub fn ending(&self) -> String {
-        self.code.map_or_else(|| "killed by a signal".to_owned(), |code| format!("exit {code}"))
+        match (self.code, self.signal) {
+            (Some(code), _) => match of_code(code.into()) {
+                Some(name) => format!("exit {code} ({name})"),
+                None => format!("exit {code}"),
+            },
+            (None, Some(number)) => match signal::name(number) {
+                Some(name) => format!("ended by {name}"),
+                None => format!("ended by signal {number}"),
+            },
+            (None, None) => "ended by a signal".to_owned(),
+        }
     }
 }
 
@@ -166,8 +183,17 @@ impl Command {
             log: None,
             heard: None,
             whole_group: false,
+            one_stream: false,
             alone: false,
         }
+    }
+
+    /// Lets it write standard output and standard error into one pipe, so that [`Output::stdout`] has both in the order in
+    /// which they were written, and [`Output::stderr`] nothing.
+    #[must_use]
+    pub fn one_stream(mut self) -> Self {
+        self.one_stream = true;
+        self
     }
 
     /// Gives it the variables that are set here and no other, not even a `PATH`: for a program that fills them into what it
@@ -280,10 +306,13 @@ impl Command {
         let start = Instant::now();
         let log = self.open_log()?;
         // Our end of its terminal lives as long as the process, which may ask for the width at any time.
-        let (mut child, _terminal) = self.spawn()?;
+        let Started { mut child, both, terminal: _terminal } = self.spawn()?;
         let mut group = Group(child.id());
         let followers = Followers { log: log.clone(), heard: self.heard.clone() };
-        let out = Capture::start(child.stdout.take(), followers.clone(), &self.redactor);
+        let out = match both {
+            Some(both) => Capture::start(Some(both), followers.clone(), &self.redactor),
+            None => Capture::start(child.stdout.take(), followers.clone(), &self.redactor),
+        };
         let err = Capture::start(child.stderr.take(), followers, &self.redactor);
         let fed = self.feed(child.stdin.take());
         let ended = tokio::select! {
@@ -300,9 +329,10 @@ impl Command {
         let (out, err) = tokio::join!(out.finish(), err.finish());
         group.0 = None;
         let unlogged = log.map_or(0, |log| bounded::close(&log, &self.redactor));
-        let output = |code| Output {
+        let output = |code, signal| Output {
             command: self.line(),
             code,
+            signal,
             stdout: out.text,
             stderr: err.text,
             dropped: out.dropped,
@@ -311,13 +341,13 @@ impl Command {
         };
         match ended {
             Ended::Status(status) => {
-                let code = status.map_err(|source| self.io(source))?.code();
-                let output = output(code);
-                tracing::debug!(command = %output.command, ?code, took = ?output.took, "process ended");
+                let status = status.map_err(|source| self.io(source))?;
+                let output = output(status.code(), status.signal());
+                tracing::debug!(command = %output.command, code = ?output.code, took = ?output.took, "process ended");
                 Ok(output)
             }
             Ended::Deadline => {
-                let output = output(None);
+                let output = output(None, None);
                 let (tail, after) = (output.tail(20), self.deadline);
                 Err(ExecError::Deadline { command: output.command, after, tail, unlogged })
             }
@@ -373,10 +403,11 @@ impl Command {
         command
     }
 
-    /// Starts it; with its terminal, our end of that, whose closing would read as the end.
-    fn spawn(&self) -> Result<(tokio::process::Child, Option<std::fs::File>), ExecError> {
+    fn spawn(&self) -> Result<Started, ExecError> {
         let mut command = self.base();
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let both =
+            self.one_stream.then(|| into_one(&mut command)).transpose().map_err(|source| self.io(source))?;
         let mut terminal = None;
         match &self.input {
             Input::Null => command.stdin(Stdio::null()),
@@ -387,8 +418,9 @@ impl Command {
                 command.stdin(theirs)
             }
         };
+        // With the command go our ends of what the child writes into: only then does its end tell an end.
         let child = command.spawn().map_err(|source| self.spawn_error(source))?;
-        Ok((child, terminal))
+        Ok(Started { child, both, terminal })
     }
 
     fn open_log(&self) -> Result<Option<SharedLog>, ExecError> {
@@ -424,6 +456,22 @@ fn on_path(program: &Path, path: &OsStr) -> Option<PathBuf> {
     let dirs = std::env::split_paths(path).filter(|dir| dir.is_absolute());
     let runs = |path: &PathBuf| path.is_file() && rustix::fs::access(path, Access::EXEC_OK).is_ok();
     dirs.map(|dir| dir.join(program)).find(runs)
+}
+
+/// Lets a child write both its streams into one pipe, and gives where that is read.
+fn into_one(command: &mut tokio::process::Command) -> std::io::Result<pipe::Receiver> {
+    let (read, write) = std::io::pipe()?;
+    command.stdout(write.try_clone()?).stderr(write);
+    pipe::Receiver::from_owned_fd(read.into())
+}
+
+/// A process that runs.
+struct Started {
+    child: tokio::process::Child,
+    /// Where both its streams are read.
+    both: Option<pipe::Receiver>,
+    /// Our end of its terminal, whose closing would read as the end.
+    terminal: Option<std::fs::File>,
 }
 
 enum Ended {

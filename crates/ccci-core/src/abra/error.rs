@@ -146,7 +146,7 @@ impl fmt::Display for AbraError {
             (None, AbraErrorKind::BadOutput { wanted }) => write!(f, "abra did not print {wanted}")?,
             (None, _) => f.write_str("abra failed without saying why")?,
         }
-        let ending = self.code.map_or_else(|| "killed by a signal".to_owned(), |code| format!("exit {code}"));
+        let ending = self.code.map_or_else(|| "ended by a signal".to_owned(), |code| format!("exit {code}"));
         write!(f, "\n  command: {} ({ending})", self.command)?;
         if !self.output.is_empty() && Some(self.output.trim()) != self.fatal.as_deref() {
             write!(f, "\n  it printed:")?;

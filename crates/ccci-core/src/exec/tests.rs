@@ -55,7 +55,7 @@ async fn what_a_command_leaves_behind_is_ended_where_that_is_asked() {
 /// Failure 40: whoever is to be ended may have ended by itself; that changes nothing about how it ended.
 #[tokio::test]
 async fn failure_40_ending_a_group_that_is_gone_is_no_error() {
-    let (mut child, _) = sh("exit 0").spawn().unwrap();
+    let mut child = sh("exit 0").spawn().unwrap().child;
     let group = Group(child.id());
     assert!(child.wait().await.unwrap().success());
     group.end(&mut child).await;
@@ -64,7 +64,8 @@ async fn failure_40_ending_a_group_that_is_gone_is_no_error() {
     let ended = sh("exit 7").run().await.unwrap();
     assert_eq!(ended.code, Some(7));
     let killed = sh("kill -9 $$").run().await.unwrap();
-    assert_eq!((killed.code, killed.ending().as_str()), (None, "killed by a signal"));
+    assert_eq!((killed.code, killed.ending().as_str()), (None, "ended by SIGKILL"));
+    assert_eq!(sh("sh -c 'kill -9 $$'; exit $?").run().await.unwrap().ending(), "exit 137 (SIGKILL)");
     let late = sh("trap 'exit 0' TERM; sleep 60 & wait").deadline(Duration::from_millis(200)).run().await;
     assert!(matches!(late, Err(ExecError::Deadline { .. })), "a good code after TERM is no success");
 }
@@ -248,4 +249,21 @@ async fn a_program_can_be_given_its_own_variables_alone() {
         asked(Command::new("env").env("PATH", "/nowhere").with_own_variables_alone()).await,
         "PATH=/nowhere\n"
     );
+}
+
+/// Two pipes are read one after the other or as it comes: only one tells what was written last.
+#[tokio::test]
+async fn one_stream_has_both_in_the_order_in_which_they_were_written() {
+    let script = "for n in 1 2 3 4 5; do echo out $n; echo err $n >&2; done; echo the reason; exit 77";
+    let wanted = "out 1\nerr 1\nout 2\nerr 2\nout 3\nerr 3\nout 4\nerr 4\nout 5\nerr 5\n";
+    for _ in 0..5 {
+        let output = sh(script).one_stream().run().await.unwrap();
+        assert_eq!((output.stdout, output.stderr.as_str()), (format!("{wanted}the reason\n"), ""));
+    }
+    // What a grandchild holds is not waited for; a deadline still tells what was printed.
+    let late = sh("echo before; sleep 60").one_stream().deadline(Duration::from_millis(300)).run().await;
+    assert!(matches!(late, Err(ExecError::Deadline { tail, .. }) if tail == "before"));
+    let left = sh("sleep 60 & echo ended").one_stream().whole_group().run().await.unwrap();
+    assert_eq!(left.stdout, "ended\n");
+    assert!(left.took < Duration::from_secs(2), "its end is seen when the group is gone: {:?}", left.took);
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::facts::{Restart, ServiceFacts, ServiceMode, StackFacts, TaskFacts, TaskState, between};
 use super::obstacle;
+use crate::exec;
 
 /// One failed attempt to run a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,11 +34,13 @@ pub struct Failure {
 impl Failure {
     /// The failure in words.
     pub fn words(&self) -> String {
+        let signal =
+            self.exit_code.and_then(exec::of_code).map_or_else(String::new, |name| format!(", {name}"));
         match (self.error.as_str(), self.exit_code) {
-            ("", Some(code)) => format!("exit code {code}"),
+            ("", Some(code)) => format!("exit code {code}{signal}"),
             ("", None) => "no reason given".to_owned(),
             // Swarm's own text usually has the code: "task: non-zero exit (1)".
-            (text, _) => text.trim_start_matches("task: ").to_owned(),
+            (text, _) => format!("{}{signal}", text.trim_start_matches("task: ")),
         }
     }
 }

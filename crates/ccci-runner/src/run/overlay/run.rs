@@ -93,6 +93,8 @@ pub(super) fn for_author(command: Command, bench: &Bench, stage: StageName, name
         .docker_host(bench.docker_host.as_deref())
         .redactor(bench.redactor.clone())
         .cancel(bench.cancel.clone())
+        // What it printed last is its message, on whichever stream.
+        .one_stream()
 }
 
 fn of_form(check: &OverlayCheck, bench: &Bench) -> Command {

@@ -314,9 +314,21 @@ async fn the_exit_code_is_the_verdict() {
     assert_eq!(
         outcome("#!/bin/sh\nkill -9 $$\n").await,
         Outcome::Fail(
-            "killed by a signal, and it printed nothing: let it say what it expected and what it saw".into()
+            "ended by SIGKILL, and it printed nothing: let it say what it expected and what it saw".into()
         )
     );
+}
+
+/// Standard error is not last because it is standard error.
+#[tokio::test]
+async fn what_was_printed_last_is_the_message_on_whichever_stream() {
+    let skip = "#!/bin/sh\necho a warning >&2\necho no mail server here\nexit 77\n";
+    assert_eq!(outcome(skip).await, Outcome::Skip("no mail server here".into()));
+    let Outcome::Fail(text) = outcome("#!/bin/sh\necho a warning >&2\necho 2 posts, not 3\nexit 1\n").await
+    else {
+        panic!()
+    };
+    assert_eq!(text, format!("2 posts, not 3\na warning\n2 posts, not 3\n(exit 1; {LOG})"));
 }
 
 /// Reports show the first line of a message: it must be the one that matters.
