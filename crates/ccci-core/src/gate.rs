@@ -51,6 +51,29 @@ fn counting_from(begins_anew: bool, so_far: &[CheckResult]) -> impl Iterator<Ite
     so_far.iter().filter(move |r| !anew || r.stage >= StageName::ANEW)
 }
 
+/// The recipe's own checks of a stage that were to prepare what others look for afterwards, and failed.
+pub fn failed_seeds(stage: StageName, so_far: &[CheckResult]) -> impl Iterator<Item = &CheckResult> {
+    so_far
+        .iter()
+        .filter(move |r| r.stage == stage && r.name.is_seed() && matches!(r.outcome, Outcome::Fail(_)))
+}
+
+/// What is said beside the failure of a check whose seed had failed before: it may look for what was never made.
+pub fn beside_failed_seeds(result: CheckResult, so_far: &[CheckResult]) -> CheckResult {
+    let Outcome::Fail(why) = &result.outcome else { return result };
+    let seeds: Vec<&str> = failed_seeds(result.stage, so_far).map(|seed| seed.name.as_str()).collect();
+    if seeds.is_empty() || result.kind == CheckKind::Generic || result.name.is_seed() {
+        return result;
+    }
+    let (first, rest) =
+        why.split_once('\n').map_or((why.as_str(), String::new()), |(f, r)| (f, format!("\n{r}")));
+    let told = format!(
+        "{first} (but {} failed before the upgrade, so what this looks for may never have been made){rest}",
+        seeds.join(", ")
+    );
+    CheckResult { outcome: Outcome::Fail(told), ..result }
+}
+
 fn first_generic_failure(stage: StageName, so_far: &[CheckResult]) -> Option<&CheckResult> {
     counting(stage, so_far).find(|r| r.kind == CheckKind::Generic && matches!(r.outcome, Outcome::Fail(_)))
 }
@@ -131,5 +154,28 @@ mod tests {
         let failed = [result(StageName::Install, CheckKind::Generic, Outcome::Fail("no".into()))];
         assert_eq!(admit(StageName::Install, CheckKind::Generic, &failed), Admission::Run);
         assert!(matches!(admit(StageName::Upgrade, CheckKind::Generic, &failed), Admission::Skip(_)));
+    }
+
+    #[test]
+    fn a_check_after_a_failed_seed_says_so() {
+        let named = |path: &str, outcome| {
+            let name = CheckName::overlay(&"blog".parse().unwrap(), StageName::Upgrade, path);
+            CheckResult { name, ..result(StageName::Upgrade, CheckKind::Overlay, outcome) }
+        };
+        let fails = |path: &str| named(path, Outcome::Fail("no post\nall of it".into()));
+        let seeds = [fails("before::writes"), named("before::logs-in", Outcome::Pass)];
+        let told = beside_failed_seeds(fails("keeps"), &seeds).outcome;
+        let words = "no post (but blog::upgrade::before::writes failed before the upgrade, so what this looks for may never have been made)\nall of it";
+        assert_eq!(told, Outcome::Fail(words.into()));
+        // Near misses: the seed itself, a pass, a sound seed, a generic check, another stage.
+        for (one, so_far) in [
+            (fails("before::other"), &seeds[..]),
+            (named("keeps", Outcome::Pass), &seeds),
+            (fails("keeps"), &seeds[1..]),
+            (result(StageName::Upgrade, CheckKind::Generic, Outcome::Fail("no".into())), &seeds),
+            (CheckResult { stage: StageName::Custom, ..fails("keeps") }, &seeds),
+        ] {
+            assert_eq!(beside_failed_seeds(one.clone(), so_far).outcome, one.outcome);
+        }
     }
 }

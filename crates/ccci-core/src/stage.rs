@@ -231,6 +231,11 @@ impl CheckName {
         Self(format!("{recipe}::{stage}::{path}"))
     }
 
+    /// Whether it runs before its stage's mutation, to prepare what another looks for afterwards.
+    pub fn is_seed(&self) -> bool {
+        self.0.split("::").nth(2) == Some("before")
+    }
+
     /// The name of this check where the tested commit is deployed on nothing: a generic one of the installation gets a
     /// name of its own there, since the base has met it already.
     #[must_use]

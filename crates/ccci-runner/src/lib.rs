@@ -191,7 +191,6 @@ impl Session {
             }
             // Only now may others take the run for finished.
             locks.free();
-            world.say(format!("record: {}", dir.display()));
         }
         let unwritten = written.err().map(Trouble::from);
         if let (Some(error), false) = (&unwritten, judgement.verdict == Verdict::Pass) {

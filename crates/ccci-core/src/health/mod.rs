@@ -264,10 +264,24 @@ fn judge_http(probe: &HttpProbe, exchange: &Exchange, body: &str) -> Answer {
     }
     match &probe.text {
         Some(text) if !body.contains(text.as_str()) => {
-            let why = format!("status {status}, but the body has no `{text}`");
+            let why = format!("status {status}, but the body has no `{text}`; {}", beginning(body));
             Answer::Wrong { why, status: Some(status) }
         }
         _ => Answer::Right,
+    }
+}
+
+/// How much of a body is told where a text was looked for in it, in characters.
+const BEGINNING: usize = 160;
+
+/// What a body begins with, in one line.
+fn beginning(body: &str) -> String {
+    let words = body.split_whitespace().collect::<Vec<_>>().join(" ");
+    let told: String = words.chars().take(BEGINNING).collect();
+    match (told.is_empty(), told.len() < words.len()) {
+        (true, _) => "it is empty".to_owned(),
+        (false, true) => format!("it begins with `{told} …`"),
+        (false, false) => format!("it is `{told}`"),
     }
 }
 

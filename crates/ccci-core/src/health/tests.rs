@@ -65,8 +65,11 @@ async fn the_address_stands_in_for_dns_and_the_text_is_looked_for() {
     assert_eq!(why(judge_http(&probe(Some("hello")), &exchange, &body)), "right");
     assert_eq!(
         why(judge_http(&probe(Some("bye")), &exchange, &body)),
-        "status 200, but the body has no `bye`"
+        "status 200, but the body has no `bye`; it is `hello there`"
     );
+    assert_eq!(beginning(" \n\t "), "it is empty");
+    let long = format!("<html>\n  <head>{}", "é".repeat(400));
+    assert_eq!(beginning(&long), format!("it begins with `<html> <head>{} …`", "é".repeat(BEGINNING - 13)));
 }
 
 #[tokio::test]

@@ -13,33 +13,66 @@ pub(crate) fn document(report: &RunReport) -> Result<String, quick_junit::Serial
         name = format!("{name} (requested {}: {why})", report.requested_mode.as_str());
     }
     let mut document = Report::new(name);
+    document.timestamp = report.started.parse().ok();
+    document.set_time(seconds(report.phases.iter().map(|phase| phase.seconds).sum()));
     for stage in &report.stages {
-        document.add_test_suite(suite(stage));
+        document.add_test_suite(suite(stage, report));
     }
     if let Some(error) = report.error.as_ref().filter(|_| report.exit_code != 1) {
-        let mut run = TestSuite::new("run");
+        let mut run = of_run("run", report);
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
         status.set_message(error.as_str());
-        run.add_test_case(TestCase::new("run::completed", status));
+        let mut case = TestCase::new("run::completed", status);
+        case.set_classname(format!("{}.run", report.recipe));
+        run.add_test_case(case);
         document.add_test_suite(run);
     }
     document.to_string()
 }
 
-fn suite(stage: &Stage) -> TestSuite {
-    let mut suite = TestSuite::new(stage.name.as_str());
-    for check in &stage.checks {
-        suite.add_test_case(case(check));
-    }
-    if stage.checks.is_empty() {
-        let mut status = TestCaseStatus::skipped();
-        status.set_message(stage.reason.as_deref().unwrap_or("nothing was selected in this stage"));
-        suite.add_test_case(TestCase::new(format!("stage::{}", stage.name), status));
+/// A suite that says of which run it is: services show suites of many runs beside each other.
+fn of_run(name: &str, report: &RunReport) -> TestSuite {
+    let mut suite = TestSuite::new(name);
+    suite.timestamp = report.started.parse().ok();
+    let commit = report.commit.as_ref().map(ToString::to_string);
+    let known = [
+        ("run", Some(report.run.clone())),
+        ("recipe", Some(report.recipe.clone())),
+        ("mode", Some(report.mode.as_str().to_owned())),
+        ("commit", commit),
+        ("version.base", report.version.base.clone()),
+        ("version.head", report.version.head.clone()),
+    ];
+    for (key, value) in known {
+        if let Some(value) = value {
+            suite.add_property((key, value.as_str()));
+        }
     }
     suite
 }
 
-fn case(check: &Check) -> TestCase {
+fn seconds(of: f64) -> Duration {
+    Duration::try_from_secs_f64(of).unwrap_or_default()
+}
+
+fn suite(stage: &Stage, report: &RunReport) -> TestSuite {
+    let mut suite = of_run(stage.name.as_str(), report);
+    let class = format!("{}.{}", report.recipe, stage.name);
+    suite.set_time(seconds(stage.checks.iter().map(|check| check.seconds).sum()));
+    for check in &stage.checks {
+        suite.add_test_case(case(check, &class));
+    }
+    if stage.checks.is_empty() {
+        let mut status = TestCaseStatus::skipped();
+        status.set_message(stage.reason.as_deref().unwrap_or("nothing was selected in this stage"));
+        let mut case = TestCase::new(format!("stage::{}", stage.name), status);
+        case.set_classname(class);
+        suite.add_test_case(case);
+    }
+    suite
+}
+
+fn case(check: &Check, class: &str) -> TestCase {
     let mut status = match check.status {
         Status::Pass => TestCaseStatus::success(),
         Status::Fail => TestCaseStatus::non_success(NonSuccessKind::Failure),
@@ -50,7 +83,8 @@ fn case(check: &Check) -> TestCase {
         status.set_description(reason.as_str());
     }
     let mut case = TestCase::new(check.name.as_str(), status);
-    case.set_classname(check.kind.as_str());
-    case.set_time(Duration::try_from_secs_f64(check.seconds).unwrap_or_default());
+    case.set_classname(class);
+    case.add_property(("kind", check.kind.as_str()));
+    case.set_time(seconds(check.seconds));
     case
 }

@@ -12,6 +12,8 @@ use ccci_core::stage::{CheckKind, CheckResult, Outcome, StageName, Status};
 use ccci_core::verdict::{Judgement, Verdict};
 use ccci_core::visible::visible;
 
+use super::last_line::Tally;
+
 /// Writes results to one stream and talk to another.
 pub(crate) struct Terminal {
     results: Box<dyn Write + Send>,
@@ -35,6 +37,11 @@ pub(crate) struct Terminal {
     anew: bool,
     reaches: Vec<Reached>,
     hastened: Vec<Hastened>,
+    tally: Tally,
+    /// Checks in a row that were held back, and why.
+    held: Vec<(CheckResult, String)>,
+    /// Whether the last line was said: nothing follows it that is no trouble.
+    over: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -82,6 +89,9 @@ impl Terminal {
             anew: false,
             reaches: Vec::new(),
             hastened: Vec::new(),
+            tally: Tally::default(),
+            held: Vec::new(),
+            over: false,
         }
     }
 
@@ -160,13 +170,42 @@ impl Terminal {
     }
 
     fn stage_started(&mut self, stage: StageName) {
+        self.tell_held();
         self.kind = None;
         self.begun = Some(stage);
         self.anew |= stage.is_anew();
         self.result(&format!("\nstage {stage}"));
     }
 
+    /// What was held back for one reason is one line.
+    fn tell_held(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        let several = |behind: &[(CheckResult, String)], why: &str| {
+            let names: Vec<&str> = behind.iter().map(|(held, _)| held.name.as_str()).collect();
+            format!("  {} further checks skipped: {why}: {}", names.len(), names.join(", "))
+        };
+        for group in held.chunk_by(|a, b| a.1 == b.1) {
+            match group {
+                [(one, why)] => self.outcome(one, Paint::Quiet, "skip", why),
+                [(_, why), ..] => self.painted("    ", Paint::Quiet, "skip", &several(group, why)),
+                [] => {}
+            }
+        }
+    }
+
+    fn outcome(&mut self, result: &CheckResult, paint: Paint, word: &str, reason: &str) {
+        let first = reason.lines().next().unwrap_or_default();
+        let note = if first.is_empty() { String::new() } else { format!("  {first}") };
+        let behind = format!("  {:<46} {:>7.2} s{note}", result.name.as_str(), result.seconds);
+        self.painted("    ", paint, word, &behind);
+    }
+
     fn check(&mut self, result: &CheckResult) {
+        if let (true, Outcome::Skip(why)) = (result.gated, &result.outcome) {
+            self.skipped.push((result.name.to_string(), why.clone()));
+            return self.held.push((result.clone(), why.clone()));
+        }
+        self.tell_held();
         if self.kind != Some(result.kind) {
             self.kind = Some(result.kind);
             self.painted("  ", Paint::Quiet, result.kind.as_str(), "");
@@ -177,10 +216,7 @@ impl Terminal {
             Outcome::Skip(_) => (Paint::Quiet, "skip"),
             Outcome::Inconclusive(_) => (Paint::Bad, "????"),
         };
-        let first = result.outcome.reason().and_then(|r| r.lines().next()).unwrap_or_default();
-        let note = if first.is_empty() { String::new() } else { format!("  {first}") };
-        let behind = format!("  {:<46} {:>7.2} s{note}", result.name.as_str(), result.seconds);
-        self.painted("    ", paint, word, &behind);
+        self.outcome(result, paint, word, result.outcome.reason().unwrap_or_default());
         match &result.outcome {
             Outcome::Fail(_) => self.failed.push(result.clone()),
             // Once is enough: what follows could not be judged for the same reason.
@@ -198,6 +234,7 @@ impl Terminal {
     }
 
     fn stage_ended(&mut self, stage: StageName, status: Status, reason: Option<&str>) {
+        self.tell_held();
         if status == Status::Skip {
             let reason = reason.unwrap_or("no reason given");
             // A stage that was begun has its checks listed above; one that was not has only this line.
@@ -207,7 +244,8 @@ impl Terminal {
         }
     }
 
-    fn finished(&mut self, judgement: &Judgement) {
+    fn finished(&mut self, judgement: &Judgement, at: jiff::Timestamp) {
+        self.tell_held();
         let mut failed = std::mem::take(&mut self.failed);
         // The tested commit's own failures first; what its base met explains another matter.
         failed.sort_by_key(|failed| self.anew && failed.stage.brings_up());
@@ -225,14 +263,15 @@ impl Terminal {
             self.result(&format!("\ndeploys: {counted} of {expected}{why}"));
         }
         self.known_good(judgement.verdict);
-        let (paint, word) = match judgement.verdict {
-            Verdict::Pass => (Paint::Good, "PASS"),
-            Verdict::Fail => (Paint::Bad, "FAIL"),
-            Verdict::Inconclusive => (Paint::Bad, "INCONCLUSIVE"),
+        let word = self.tally.word(judgement.verdict);
+        let paint = match judgement.verdict {
+            Verdict::Pass if word == "PASS" => Paint::Good,
+            Verdict::Pass => Paint::Quiet,
+            Verdict::Fail | Verdict::Inconclusive => Paint::Bad,
         };
-        let why = judgement.why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
-        let behind = format!(" {}{why}", self.title);
+        let behind = format!(" {}{}", self.title, self.tally.rest(judgement, at));
         self.painted("\n", paint, word, &behind);
+        self.over = true;
     }
 
     /// What became of the known-good, and how much the verdict says (R5, T3).
@@ -278,11 +317,13 @@ fn by_reason(skipped: Vec<(String, String)>) -> Vec<String> {
 
 impl Consumer for Terminal {
     fn take(&mut self, event: &Event) {
+        self.tally.take(event);
         match event {
             Event::Started(started) => self.started(started),
             Event::Planned(plan) => self.planned(plan),
             Event::Dependency(dep) => self.dependency(dep),
             Event::Progress(text) => self.say(&format!("  {text}")),
+            Event::PhaseStarted(_) if self.over => {}
             Event::PhaseStarted(name) => self.say(&format!("{name} …")),
             Event::PhaseEnded { name, seconds } => {
                 self.phases.push(Phase { name: (*name).to_owned(), seconds: *seconds });
@@ -302,7 +343,7 @@ impl Consumer for Terminal {
                 self.result(&format!("\nleft behind: {}", teardown.left.join(", ")));
             }
             Event::Canonical(told) => self.canonical = Some(told.clone()),
-            Event::Finished(judgement, _) => self.finished(judgement),
+            Event::Finished(judgement, at) => self.finished(judgement, *at),
             _ => {}
         }
     }

@@ -108,6 +108,7 @@ impl Book {
         let outcome = held_back.unwrap_or_else(|| handle.block_on(attempt(check, &self.cancel)));
         let seconds = start.elapsed().as_secs_f64();
         let result = CheckResult { name, kind, stage: self.stage, outcome: outcome.clone(), seconds, gated };
+        let result = gate::beside_failed_seeds(result, &self.lock());
         (self.done)(&result);
         self.lock().push(result);
         outcome

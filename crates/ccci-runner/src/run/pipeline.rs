@@ -64,6 +64,9 @@ pub(crate) async fn run(request: &RunRequest, room: Room, world: &World) -> Resu
         }
         Admitted::NotBegun(trouble) => (findings.judge(Some(&trouble), world), None),
     };
+    if let Some(place) = &place {
+        world.say(format!("record: {}", place.dir.display()));
+    }
     world.events.send(Event::Finished(judgement.clone(), clock::now()));
     Ok(Over { judgement, place })
 }

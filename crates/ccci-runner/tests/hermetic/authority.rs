@@ -26,6 +26,25 @@ fn the_mode_is_in_every_line_that_somebody_reads() {
     assert!(junit(&world, &plain).contains("name=\"ccci cold blog\""));
     assert!(plain.stdout.contains(&format!("PASS blog (cold, run {})", run(&plain))), "{plain:#?}");
     assert!(!plain.said().contains("lower confidence"), "{plain:#?}");
+    // The last line tells it all, and nothing is said after it.
+    let last = |ran: &Ran| ran.stdout.lines().next_back().unwrap_or_default().to_owned();
+    let wanted = format!("PASS blog (cold, run {}) 1.0.0+1 → 1.1.0+2 in ", run(&plain));
+    assert!(last(&plain).starts_with(&wanted) && last(&plain).ends_with(" passed"), "{plain:#?}");
+    let talk = plain.stderr.trim_end().lines().next_back().unwrap_or_default().to_owned();
+    assert_eq!(talk, format!("  record: {}", world.run_dir(&plain.record).display()));
+    // By a parser that is not ours.
+    let script = "import sys, xml.etree.ElementTree as e
+for s in e.parse(sys.argv[1]).iter('testsuite'):
+    p = {p.get('name'): p.get('value') for p in s.iter('property') if p.get('name') != 'kind'}
+    print(s.get('name'), s.get('timestamp')[:4], p['mode'], len(p['commit']), p['version.base'], p['version.head'],
+          *sorted({c.get('classname') for c in s.iter('testcase')}))";
+    let file = world.run_dir(&plain.record).join("junit.xml");
+    let read = std::process::Command::new("python3").args(["-c", script]).arg(file).output().unwrap();
+    let year = &plain.record["started"].as_str().unwrap()[..4];
+    let suites: String = ["install", "upgrade", "custom"]
+        .map(|stage| format!("{stage} {year} cold 40 1.0.0+1 1.1.0+2 blog.{stage}\n"))
+        .concat();
+    assert_eq!(String::from_utf8(read.stdout).unwrap(), suites, "{}", String::from_utf8_lossy(&read.stderr));
     let kept = world.known_good();
     // By the option and by the variable alike.
     for words in [&["--recipe", "blog", "--quick"][..], &["--recipe", "blog"]] {
@@ -60,7 +79,12 @@ fn the_mode_is_in_every_line_that_somebody_reads() {
     let why = "the known-good (1.1.0+2) is not older than the tested commit";
     assert_eq!(told(&older), ["cold", "quick", why]);
     assert!(older.stdout.contains(&format!("mode cold, requested quick: {why}")), "{older:#?}");
-    assert!(older.stdout.contains(&format!("PASS blog (cold, run {})", run(&older))), "{older:#?}");
+    // A pass with nothing upgraded does not read like one.
+    let wanted = format!("PASS WITHOUT UPGRADE blog (cold, run {}) 1.0.0+1 in ", run(&older));
+    assert!(
+        last(&older).starts_with(&wanted) && last(&older).contains("(upgrade not tested: "),
+        "{older:#?}"
+    );
     assert!(junit(&world, &older).contains(&format!("name=\"ccci cold blog (requested quick: {why})\"")));
     assert_eq!(world.known_good(), kept);
 }

@@ -62,7 +62,7 @@ impl World {
     }
 
     /// The directory of the run of this record.
-    fn run_dir(&self, record: &Value) -> std::path::PathBuf {
+    pub(crate) fn run_dir(&self, record: &Value) -> std::path::PathBuf {
         self.path("state/runs").join(record["run"].as_str().unwrap())
     }
 }
