@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::secret::{Redactor, Secret};
 use bounded::{Capture, Followers, Log, SharedLog};
 
+pub(crate) use bounded::note;
 pub use bounded::{CAPTURE_LIMIT, LOG_LIMIT};
 pub(crate) use signal::of_code;
 

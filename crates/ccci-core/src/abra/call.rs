@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use crate::exec::{Command, ExecError, Input, Output};
+use crate::clock;
+use crate::exec::{self, Command, ExecError, Input, Output};
 
 use super::error::{AbraError, AbraErrorKind};
 use super::{Abra, text};
@@ -98,7 +99,10 @@ impl Abra {
         if let (Some(log), false) = (&self.log, call.confidential) {
             command = command.log(log);
         }
-        let output = command.run().await.map_err(|error| from_exec(&command, error, call.confidential))?;
+        self.note(&format!("{} $ {}\n", clock::rfc3339(clock::now()), command.line()));
+        let ran = command.run().await;
+        self.note(&ending(&ran));
+        let output = ran.map_err(|error| from_exec(&command, error, call.confidential))?;
         let output =
             Output { stdout: text::plain(&output.stdout), stderr: text::plain(&output.stderr), ..output };
         if output.ok() {
@@ -108,6 +112,14 @@ impl Abra {
             return Err(AbraError::from_output(&messages_only(output)));
         }
         Err(AbraError::from_output(&output))
+    }
+
+    /// Puts a line of ours into the log: which call its output belongs to, and when that was. A confidential call has no more
+    /// than these.
+    fn note(&self, line: &str) {
+        if let Some(log) = &self.log {
+            exec::note(log, line, &self.redactor);
+        }
     }
 
     fn command(&self, call: &Call) -> Command {
@@ -125,6 +137,22 @@ impl Abra {
             .cancel(self.cancel.clone())
             .redactor(self.redactor.clone())
     }
+}
+
+/// How a call ended and how long it took, on a line of its own behind what it printed.
+fn ending(ran: &Result<Output, ExecError>) -> String {
+    let said = match ran {
+        Ok(output) => {
+            let open = |stream: &str| !stream.is_empty() && !stream.ends_with('\n');
+            let first = if open(&output.stdout) || open(&output.stderr) { "\n" } else { "" };
+            let how = output.ending();
+            return format!("{first}[{how} after {:.1} s]\n\n", output.took.as_secs_f64());
+        }
+        Err(ExecError::Deadline { after, .. }) => format!("ended at its deadline, {} s", after.as_secs_f64()),
+        Err(ExecError::Cancelled { .. }) => "ended because the run was stopped".to_owned(),
+        Err(ExecError::NotFound { .. } | ExecError::Io { .. }) => "not started".to_owned(),
+    };
+    format!("\n[{said}]\n\n")
 }
 
 /// Of an output that may hold secrets the redactor has not met, only the log messages.

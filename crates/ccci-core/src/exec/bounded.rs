@@ -119,6 +119,14 @@ pub(super) fn close(log: &SharedLog, redactor: &Redactor) -> u64 {
     dropped
 }
 
+/// Appends words of ours to a log, full or not: they are few and short. What cannot be written is left out, since whoever starts
+/// a process with this log is told so.
+pub(crate) fn note(path: &Path, words: &str, redactor: &Redactor) {
+    if let Ok(mut file) = File::options().create(true).append(true).open(path) {
+        drop(file.write_all(redactor.clean(words).as_bytes()));
+    }
+}
+
 /// Who is given a process's output as it comes.
 #[derive(Clone)]
 pub(super) struct Followers {

@@ -217,6 +217,51 @@ async fn generated_values_are_known_to_the_redactor_and_reach_no_log() {
     assert!(!format!("{made:?}").contains("canary"));
 }
 
+/// Each line of ours without its time, and whether all of them begin with one.
+fn noted(log: &str) -> Vec<String> {
+    let ours = log
+        .lines()
+        .filter(|line| line.contains(" $ ") || line.starts_with("[exit") || line.starts_with("[ended"));
+    let timeless = ours.map(|line| match line.split_once(" $ ") {
+        Some((at, call)) => {
+            at.parse::<jiff::Timestamp>().unwrap();
+            format!("$ {}", call.split_once("app ").unwrap().1)
+        }
+        None => line.split(" after ").next().unwrap().to_owned(),
+    });
+    timeless.collect()
+}
+
+#[tokio::test]
+async fn the_log_tells_which_call_printed_what_when_and_how_it_ended() {
+    let mut fake = Fake::new()
+        .answer(1, "out", &fixture("json/secret-ls.txt"), 0)
+        .answer(2, "out", &fixture("json/secret-generate.txt"), 0)
+        .answer(3, "out", "INFO undeploying", 0)
+        .answer(4, "err", "FATA no\n", 1)
+        .answer(5, "out", "INFO waiting\n", 0);
+    fake.abra.generate_secrets(&domain()).await.unwrap();
+    fake.abra.undeploy(&domain()).await.unwrap();
+    fake.abra.undeploy(&domain()).await.unwrap_err();
+    std::fs::write(fake.path("answers/5.sleep"), "").unwrap();
+    fake.abra.deadlines.deploy = Duration::from_millis(500);
+    fake.abra.deploy(&domain(), &DeployMode::Chaos, false).await.unwrap_err();
+    let log = fake.log();
+    let noted = noted(&log);
+    let calls: Vec<&str> = noted.iter().filter_map(|line| line.strip_prefix("$ ")).collect();
+    let of = |number: u32| fake.call(number).strip_prefix("app ").unwrap().to_owned();
+    assert_eq!(calls, [1, 2, 3, 4, 5].map(of), "{log}");
+    let ended: Vec<&str> = noted.iter().filter(|l| l.starts_with('[')).map(String::as_str).collect();
+    assert_eq!(
+        ended,
+        ["[exit 0", "[exit 0", "[exit 0", "[exit 1", "[ended at its deadline, 0.5 s]"],
+        "{log}"
+    );
+    // What is printed stands between them, of a confidential call nothing.
+    assert!(log.contains(&format!("app {}\nINFO undeploying\n[exit 0 after ", of(3))), "{log}");
+    assert!(log.contains(&format!("app {}\n[exit 0 after ", of(2))), "{log}");
+}
+
 #[tokio::test]
 async fn failing_or_unreadable_generation_shows_no_value() {
     let table = fixture("json/secret-generate-table.txt");
