@@ -4,6 +4,7 @@
 
 mod fast;
 mod secrets;
+mod unraised;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -253,6 +254,14 @@ pub enum DeployError {
         /// abra's refusal.
         error: Box<AbraError>,
     },
+    /// A config or secret of the app's own has other content under its old name.
+    #[error("{advice}\n{error}")]
+    Unraised {
+        /// What it is and what to do.
+        advice: String,
+        /// abra's refusal.
+        error: Box<AbraError>,
+    },
     /// abra refused or failed.
     #[error(transparent)]
     Abra(#[from] AbraError),
@@ -270,6 +279,7 @@ impl DeployError {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Abra(error) => error.blame(),
+            Self::Unraised { error, .. } => error.blame(),
             Self::Hook { blame, .. } => *blame,
             Self::Env(EnvFileError::Path(_)) => Blame::Infrastructure,
             Self::Image(ImageError::Missing { .. })
@@ -355,7 +365,10 @@ pub async fn apply(
     let deployed = tools.abra.deploy(&app.domain, mode, false).await;
     let taken_back = laid.map_or(Ok(()), fast::Laid::take_back);
     if let Err(error) = deployed {
-        return Err(held(error, &stack, tools.swarm).await);
+        return Err(match held(error, &stack, tools.swarm).await {
+            DeployError::Abra(error) => own(error, app, compose.as_ref()),
+            other => other,
+        });
     }
     taken_back?;
     let declared = compose.as_ref().map(|compose| compose.services.keys().cloned().collect());
@@ -379,6 +392,15 @@ async fn held(error: AbraError, stack: &StackName, swarm: &Swarm) -> DeployError
         Ok(None) => error.into(),
         Err(lost) => lost.into(),
     }
+}
+
+/// What is the app's own and cannot be changed: whose version was not raised is told by the variable's name.
+fn own(error: AbraError, app: &App, compose: Option<&Compose>) -> DeployError {
+    let Some(thing) = error.unchangeable() else { return error.into() };
+    let variable = compose.and_then(|compose| compose.variable_of(&thing));
+    // Where it cannot be read there is nothing that it exports.
+    let script = foreign::read(&app.checkout.dir().join("abra.sh")).ok().flatten().unwrap_or_default();
+    DeployError::Unraised { advice: unraised::advice(&thing, variable, &script), error: Box::new(error) }
 }
 
 /// Makes ready what a later [`apply`] of this tree will need: its images. The app's env file need not be written yet; these

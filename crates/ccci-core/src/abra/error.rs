@@ -208,6 +208,12 @@ impl AbraError {
         }
     }
 
+    /// The config or secret that would have had to change under its name.
+    pub(crate) fn unchangeable(&self) -> Option<Thing> {
+        let AbraErrorKind::ComposeRefused { message } = &self.kind else { return None };
+        signs::changed(message).filter(|thing| matches!(thing.kind, "config" | "secret"))
+    }
+
     /// Whose fault this is, as far as abra's answer tells.
     pub fn blame(&self) -> Blame {
         use AbraErrorKind as Kind;

@@ -24,8 +24,9 @@ pub struct Outside {
     pub(super) sources: Vec<(&'static str, String, String)>,
     /// The drivers of networks, where one is named.
     pub(super) network_drivers: BTreeMap<String, String>,
-    /// The variable that carries the version of each secret: the last one of its `name:`, whatever it is called.
-    pub(super) versions: BTreeMap<String, String>,
+    /// The variable that carries the version of each secret and config, by section and name in the files: the last one of its
+    /// `name:`, whatever it is called.
+    pub(super) versions: BTreeMap<(&'static str, String), String>,
 }
 
 /// What one service has of it.
@@ -57,12 +58,15 @@ pub struct Storage {
 impl Outside {
     /// Notes what has to be known of a file before its variables are replaced.
     pub(super) fn note_raw(&mut self, raw: &Value) {
-        for (key, secret) in super::children(raw, "secrets") {
-            let external = secret.get("external").and_then(|old| old.get("name"));
-            let name = secret.get("name").or(external).and_then(Value::as_str).unwrap_or_default();
+        let all = ["secrets", "configs"].into_iter();
+        let all = all.flat_map(|section| super::children(raw, section).map(move |item| (section, item)));
+        for (section, (key, item)) in all {
+            let external = item.get("external").and_then(|old| old.get("name"));
+            let name = item.get("name").or(external).and_then(Value::as_str).unwrap_or_default();
+            let at = (section, key.clone());
             match last_variable(name) {
-                Some(variable) => drop(self.versions.insert(key.clone(), variable.to_owned())),
-                None => drop(self.versions.remove(key)),
+                Some(variable) => drop(self.versions.insert(at, variable.to_owned())),
+                None => drop(self.versions.remove(&at)),
             }
         }
     }

@@ -13,6 +13,7 @@ use super::place::{Out, Place, place};
 use super::{Compose, Named};
 use crate::names::StackName;
 use crate::routes::PROXY_NETWORK;
+use crate::swarm::Thing;
 use serde::{Deserialize, Serialize};
 
 /// Where the engine's own socket lies, unless somebody has put it elsewhere.
@@ -98,7 +99,18 @@ impl fmt::Display for Foreign {
 impl Compose {
     /// The variable of the app's env that carries the version of this secret: the last one of its `name:`.
     pub fn version_variable(&self, secret: &str) -> Option<&str> {
-        self.outside.versions.get(secret).map(String::as_str)
+        self.outside.versions.get(&("secrets", secret.to_owned())).map(String::as_str)
+    }
+
+    /// The variable that carries the version of the config or secret that has this full name in the swarm.
+    pub(crate) fn variable_of(&self, thing: &Thing) -> Option<&str> {
+        let (section, all) = match thing.kind {
+            "config" => ("configs", &self.configs),
+            "secret" => ("secrets", &self.secrets),
+            _ => return None,
+        };
+        let (key, _) = all.iter().find(|(_, named)| named.swarm_name == thing.name)?;
+        self.outside.versions.get(&(section, key.clone())).map(String::as_str)
     }
 
     /// All mounts as the engine would get them, by service.

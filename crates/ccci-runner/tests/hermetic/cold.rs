@@ -36,6 +36,13 @@ const BRANCHES: &[(&str, i32, &str, &str, &str)] = &[
     ("dies", 1, "fail", "upgrade::reconverged", "used up its 3 attempts"),
     ("never-healthy", 1, "fail", "upgrade::reconverged", "health check"),
     ("refused", 1, "fail", "upgrade::deployed", "Additional property x"),
+    (
+        "unraised",
+        1,
+        "fail",
+        "upgrade::deployed",
+        "the config `conf_v1` has other content than before under the same name",
+    ),
     ("needs-another-format", 1, "fail", "upgrade::reconverged", "used up its 3 attempts"),
     ("no-image", 1, "fail", "upgrade::deployed", "missing/blog"),
 ];

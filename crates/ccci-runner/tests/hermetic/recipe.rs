@@ -74,6 +74,7 @@ pub(crate) fn blog(volumes: &[&str]) -> History {
     let mut image = newest("");
     image[0].1 = image[0].1.replace("nowhere/blog:", "missing/blog:");
     let unreadable = "refuse: unable to validate recipe: services.app Additional property x is not allowed\n";
+    let unraised = "refuse: failed to update config conf_v1: Error response from daemon: rpc error: code = InvalidArgument desc = only updates to Labels are allowed\n";
     History {
         releases: vec![("1.0.0+1", files("1.0.0+1", volumes, &first)), ("1.1.0+2", newest(""))],
         branches: vec![
@@ -84,6 +85,7 @@ pub(crate) fn blog(volumes: &[&str]) -> History {
             ("dies", newest("dies: app\n")),
             ("never-healthy", newest("never-healthy: app\n")),
             ("refused", newest(unreadable)),
+            ("unraised", newest(unraised)),
             ("needs-another-format", newest(&on_data("needs: VOLUME/format=1"))),
             ("readme", readme),
             ("no-image", image),
