@@ -34,7 +34,7 @@ const LOG_DEADLINE: Duration = Duration::from_secs(5);
 pub struct ServiceLog {
     /// The service's name within the stack.
     pub service: String,
-    /// The last lines of all its tasks, dead ones too, in the order of time.
+    /// The last lines of all its tasks, dead ones too, in the order of time, each behind its time.
     pub lines: Vec<String>,
     /// Why the log is missing or not whole.
     pub note: Option<String>,
@@ -73,6 +73,23 @@ impl fmt::Display for Diagnosis {
     }
 }
 
+/// A log line and the engine's stamp of it.
+#[derive(Debug)]
+struct Line {
+    stamp: String,
+    text: String,
+}
+
+impl Line {
+    /// With its time as the tasks have theirs, so that the two can be laid beside each other.
+    fn timed(&self) -> String {
+        match self.stamp.parse() {
+            Ok(at) => format!("{} {}", crate::clock::rfc3339(at), self.text),
+            Err(_) => self.text.clone(),
+        }
+    }
+}
+
 fn note(log: &ServiceLog) -> String {
     log.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default()
 }
@@ -87,7 +104,7 @@ impl Swarm {
         let facts = self.observe(stack).await?;
         let logs = facts.services.iter().map(|service| async {
             let (lines, note) = self.log(&service.name, LINES).await;
-            let lines = lines.iter().map(|line| redactor.clean(line)).collect();
+            let lines = lines.iter().map(|line| redactor.clean(&line.timed())).collect();
             let note = note.map(|note| redactor.clean(&note));
             ServiceLog { service: facts.short(service).to_owned(), lines, note }
         });
@@ -108,17 +125,17 @@ impl Swarm {
             (lines, Some(why)) if lines.is_empty() => {
                 Err(SwarmError::Undecodable { what: format!("the log of {service}"), why })
             }
-            (lines, _) => Ok(lines),
+            (lines, _) => Ok(lines.into_iter().map(|line| line.text).collect()),
         }
     }
 
     /// The last line that one task has written, dead or alive. Not redacted.
     pub async fn last_task_line(&self, task: &str) -> Option<String> {
         let (lines, _) = read(self.docker().task_logs(task, Some(options(TASK_LINES))), TASK_LINES).await;
-        lines.into_iter().rev().find(|line| !line.trim().is_empty())
+        lines.into_iter().rev().map(|line| line.text).find(|text| !text.trim().is_empty())
     }
 
-    async fn log(&self, service: &str, limit: usize) -> (Vec<String>, Option<String>) {
+    async fn log(&self, service: &str, limit: usize) -> (Vec<Line>, Option<String>) {
         read(self.docker().service_logs(service, Some(options(limit))), limit).await
     }
 }
@@ -132,7 +149,7 @@ fn options(limit: usize) -> LogsOptions {
 async fn read(
     stream: impl Stream<Item = Result<LogOutput, bollard::errors::Error>>,
     limit: usize,
-) -> (Vec<String>, Option<String>) {
+) -> (Vec<Line>, Option<String>) {
     let mut stream = pin!(stream);
     let (mut raw, mut note) = (VecDeque::new(), None);
     let reading = async {
@@ -142,12 +159,12 @@ async fn read(
             match part {
                 Ok(part) => {
                     for line in stamped_lines(&part.into_bytes()) {
-                        held += line.1.len() + LINE_COST;
+                        held += line.text.len() + LINE_COST;
                         raw.push_back(line);
                     }
                     while held > LOG_HELD {
-                        let Some((_, gone)) = raw.pop_front() else { break };
-                        held -= gone.len() + LINE_COST;
+                        let Some(gone) = raw.pop_front() else { break };
+                        held -= gone.text.len() + LINE_COST;
                     }
                 }
                 Err(error) => {
@@ -160,18 +177,18 @@ async fn read(
     if tokio::time::timeout(LOG_DEADLINE, reading).await.is_err() {
         note = Some(format!("the engine did not end it within {} s", LOG_DEADLINE.as_secs()));
     }
-    raw.make_contiguous().sort_by(|(a, _), (b, _)| a.cmp(b));
-    let lines: Vec<String> = raw.into_iter().map(|(_, line)| line).collect();
-    (lines[lines.len().saturating_sub(limit)..].to_vec(), note)
+    raw.make_contiguous().sort_by(|a, b| a.stamp.cmp(&b.stamp));
+    drop(raw.drain(..raw.len().saturating_sub(limit)));
+    (raw.into(), note)
 }
 
 /// Splits a piece of log into its lines with their time stamps, which lead each line.
-fn stamped_lines(bytes: &[u8]) -> Vec<(String, String)> {
+fn stamped_lines(bytes: &[u8]) -> Vec<Line> {
     let text = String::from_utf8_lossy(bytes);
     let cut = |line: &str| {
         let (stamp, rest) = line.split_once(' ').unwrap_or(("", line));
         let end = floor(rest, LINE_LIMIT);
-        (stamp.to_owned(), rest[..end].trim_end().to_owned())
+        Line { stamp: stamp.to_owned(), text: rest[..end].trim_end().to_owned() }
     };
     text.lines().map(cut).collect()
 }
@@ -204,4 +221,29 @@ fn task_line(task: &TaskFacts, facts: &StackFacts) -> String {
         "{name}.{place} {state:?} since {since}, wanted {wanted:?}{age}{}{error}",
         code.unwrap_or_default()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn lines_of_all_tasks_stand_in_the_order_of_time_each_behind_its_own() {
+        let part = |text: &'static str| Ok(LogOutput::StdOut { message: text.into() });
+        let parts = [
+            part("2026-11-21T09:30:02.100000000Z second task\n2026-11-21T09:30:03.5Z   indented\n"),
+            part("2026-11-21T09:30:01.900000000Z first task\n2026-11-21T09:30:00Z too old\n"),
+        ];
+        let (lines, note) = read(futures_util::stream::iter(parts), 3).await;
+        let timed: Vec<String> = lines.iter().map(Line::timed).collect();
+        let wanted = [
+            "2026-11-21T09:30:01Z first task",
+            "2026-11-21T09:30:02Z second task",
+            "2026-11-21T09:30:03Z   indented",
+        ];
+        assert_eq!((timed, note), (wanted.map(str::to_owned).to_vec(), None));
+        // What has no stamp is told as it is.
+        let bare = Line { stamp: "oops".to_owned(), text: "x".to_owned() };
+        assert_eq!(bare.timed(), "x");
+    }
 }
