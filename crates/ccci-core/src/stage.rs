@@ -188,6 +188,8 @@ impl FromStr for StageName {
 
 /// The name of the generic check that ends each stage.
 pub const LAST_LOOK: &str = "stands";
+/// The name of the check that abra and the engine have taken a deploy.
+pub const DEPLOYED: &str = "deployed";
 
 /// Who wrote a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -220,10 +222,19 @@ impl CheckName {
         Self(format!("generic::{stage}::{name}"))
     }
 
+    /// Whether it says that abra and the engine have taken the deploy.
+    pub fn is_of_the_deploy(&self) -> bool {
+        self.is_generic(DEPLOYED)
+    }
+
     /// Whether it is one that ends a stage.
     pub fn is_last_look(&self) -> bool {
+        self.is_generic(LAST_LOOK)
+    }
+
+    fn is_generic(&self, last: &str) -> bool {
         let ending = self.0.strip_prefix("generic::").and_then(|rest| rest.split_once("::"));
-        ending.is_some_and(|(_, name)| name == LAST_LOOK)
+        ending.is_some_and(|(_, name)| name == last)
     }
 
     /// An overlay check's name; `path` is what stands below the stage's folder, parts joined by `::`.

@@ -18,14 +18,14 @@ pub(super) async fn pass(
     let (events, subject) = (&run.world.events, &course.subject);
     let provided = deps::provide(run, subject, &mut findings.deploys).await;
     if provided.is_err() {
-        events.phase("diagnose", diagnose::diagnose(run, &subject.app.domain, None)).await;
+        events.phase("diagnose", diagnose::diagnose(run, &subject.app.domain, None, findings)).await;
     }
     let mut live = Live::new(run, subject.clone(), course.plan.clone(), provided?, start)?;
     while let Some(stage) = live.next_stage(findings) {
         Box::pin(live.pass(&stage, findings)).await;
     }
     if findings.troubled() {
-        let looked = diagnose::diagnose(run, &subject.app.domain, Some(&live.prober));
+        let looked = diagnose::diagnose(run, &subject.app.domain, Some(&live.prober), findings);
         events.phase("diagnose", looked).await;
     }
     if stay {

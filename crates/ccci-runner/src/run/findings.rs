@@ -63,6 +63,11 @@ impl Findings {
         gate::counting_in_the_end(&self.checks).any(|c| c.outcome.is_wrong())
     }
 
+    /// Whether a deploy was refused. Where nothing was waited for, no busy machine can have been too slow.
+    pub(crate) fn refused(&self) -> bool {
+        self.checks.iter().any(|c| c.name.is_of_the_deploy() && matches!(c.outcome, Outcome::Fail(_)))
+    }
+
     /// The verdict. A signal explains whatever else went wrong after it.
     pub(crate) fn judge(&self, trouble: Option<&Trouble>, world: &World) -> Judgement {
         let signal = world.stop.signal().map(|signal| Trouble::signal(signal).stopped());
@@ -91,6 +96,22 @@ mod tests {
         let (stage, kind) = (StageName::Custom, CheckKind::Overlay);
         let name = CheckName::overlay(&"blog".parse().unwrap(), stage, "x");
         CheckResult { name, kind, stage, outcome, seconds: 0.0, gated: false }
+    }
+
+    #[test]
+    fn a_refused_deploy_is_told_from_what_was_waited_for() {
+        let of = |name: CheckName, outcome| {
+            let checks = vec![CheckResult { name, ..ended(outcome) }];
+            Findings { checks, ..Findings::default() }.refused()
+        };
+        let fail = || Outcome::Fail("no such image".into());
+        assert!(of(CheckName::generic(StageName::Upgrade, "deployed"), fail()));
+        // Near misses: another generic check, one of the recipe's own of that name, a server that could not, a pass.
+        assert!(!of(CheckName::generic(StageName::Upgrade, "reconverged"), fail()));
+        assert!(!of(CheckName::overlay(&"blog".parse().unwrap(), StageName::Custom, "deployed"), fail()));
+        let lost = Outcome::Inconclusive("the engine went away".into());
+        assert!(!of(CheckName::generic(StageName::Upgrade, "deployed"), lost));
+        assert!(!of(CheckName::generic(StageName::Install, "deployed"), Outcome::Pass));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(crate) async fn stand(
     if judged.verdict == Verdict::Pass {
         return Ok(live);
     }
-    diagnose::diagnose(aside, &domain, Some(&live.prober)).await;
+    diagnose::diagnose(aside, &domain, Some(&live.prober), &findings).await;
     Err(Trouble::infrastructure(why_not(&findings, &judged)))
 }
 

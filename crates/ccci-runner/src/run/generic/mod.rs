@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use ccci_core::manifest::Manifest;
-use ccci_core::stage::{CheckName, LAST_LOOK, Outcome, StageName};
+use ccci_core::stage::{CheckName, DEPLOYED, LAST_LOOK, Outcome, StageName};
 
 use super::scene::Scene;
 
@@ -53,13 +53,13 @@ fn ready(outcome: Outcome) -> Asserted {
 
 /// All generic checks, in the order in which they run.
 const ALL: &[Generic] = &[
-    every(StageName::Install, "deployed", |scene| ready(checks::deployed(&scene))),
+    every(StageName::Install, DEPLOYED, |scene| ready(checks::deployed(&scene))),
     every(StageName::Install, "converged", |scene| ready(checks::converged(&scene))),
     every(StageName::Install, "version", |scene| ready(checks::version(&scene))),
     every(StageName::Install, "serving", |scene| Box::pin(checks::serving(scene))),
     every(StageName::Install, "undisturbed", |scene| Box::pin(checks::undisturbed(scene))),
     every(StageName::Install, LAST_LOOK, |scene| Box::pin(checks::stands(scene))),
-    every(StageName::Upgrade, "deployed", |scene| ready(checks::deployed(&scene))),
+    every(StageName::Upgrade, DEPLOYED, |scene| ready(checks::deployed(&scene))),
     every(StageName::Upgrade, "reconverged", |scene| ready(checks::reconverged(&scene))),
     every(StageName::Upgrade, "moved", |scene| Box::pin(checks::moved(scene))),
     every(StageName::Upgrade, "serving", |scene| Box::pin(checks::serving(scene))),

@@ -146,7 +146,7 @@ impl Live<'_> {
             return;
         };
         let (domain, prober) = (&self.subject.app.domain, Some(&*self.prober));
-        let looked = diagnose::diagnose_into("diagnosis-base.txt", self.run, domain, prober);
+        let looked = diagnose::diagnose_into("diagnosis-base.txt", self.run, domain, prober, findings);
         self.run.world.events.phase("diagnose the base", looked).await;
         if self.deployed {
             let base = self.plan.base_name();
