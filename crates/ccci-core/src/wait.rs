@@ -87,9 +87,50 @@ pub async fn pause(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
+/// How often a long wait gives a sign of life.
+pub const SIGN: Duration = Duration::from_secs(15);
+
+/// Does this, and calls `tell` each time that so much time has passed meanwhile, whatever it is busy with; `tell` gets what has
+/// gone since its beginning.
+pub async fn with_signs<T>(
+    work: impl Future<Output = T>,
+    every: Duration,
+    mut tell: impl FnMut(Duration),
+) -> T {
+    let (start, mut work) = (Instant::now(), std::pin::pin!(work));
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            () = pause(every) => tell(start.elapsed()),
+        }
+    }
+}
+
+/// How much of a wait's time has gone, in words.
+pub fn so_far(gone: Duration, of: Duration) -> String {
+    format!("{} s of {} s", gone.as_secs(), of.as_secs())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_long_wait_gives_signs_and_a_short_one_none() {
+        let signs = |long: u64| async move {
+            let mut count = 0;
+            let work = async {
+                pause(Duration::from_millis(long)).await;
+                "done"
+            };
+            let done = with_signs(work, Duration::from_millis(100), |_| count += 1).await;
+            (done, count)
+        };
+        let (done, count) = signs(350).await;
+        assert!(done == "done" && (1..=3).contains(&count), "{count}");
+        assert_eq!(signs(5).await, ("done", 0));
+    }
 
     fn bounds(deadline_ms: u64) -> Bounds {
         Bounds {

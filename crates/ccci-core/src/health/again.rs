@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Answer, Exchange, PAUSE, ProbeFailure, Prober, for_good, moves};
+use super::{Answer, Exchange, PAUSE, ProbeFailure, Prober, for_good, lock, moves};
 use crate::manifest::Probe;
 use crate::wait::{self, CancellationToken};
 
@@ -37,9 +37,25 @@ impl Prober {
         self.wait_judged(probe, deadline, cancel, |_| None).await
     }
 
-    /// Asks until the answer is right and nothing is objected to it. An objection that is final ends the wait. However short the
-    /// patience, there is one honest try.
+    /// Asks until the answer is right and nothing is objected to it, and tells at times what it asks and what it gets. An objection
+    /// that is final ends the wait. However short the patience, there is one honest try.
     pub(super) async fn wait_judged(
+        &self,
+        probe: &Probe,
+        patience: Duration,
+        cancel: &CancellationToken,
+        objection: impl FnMut(&Exchange) -> Option<Objection>,
+    ) -> Result<(), ProbeFailure> {
+        *lock(&self.tried) = (0, String::new());
+        let asked = self.ask_until_right(probe, patience, cancel, objection);
+        let tell = |gone| {
+            let (tries, why) = lock(&self.tried).clone();
+            self.events.progress(sign(&asked_in_words(probe), tries, &why, &wait::so_far(gone, patience)));
+        };
+        wait::with_signs(asked, self.every, tell).await
+    }
+
+    async fn ask_until_right(
         &self,
         probe: &Probe,
         patience: Duration,
@@ -61,6 +77,7 @@ impl Prober {
             let Some(missed) = missed else { return Ok(()) };
             let Missed { why, status, is_final } = missed;
             steady.note(status);
+            *lock(&self.tried) = (steady.count, why.clone());
             last = Some(why);
             if is_final || start.elapsed() >= patience {
                 let after = if is_final { start.elapsed() } else { patience };
@@ -118,6 +135,24 @@ impl Prober {
     }
 }
 
+/// What is asked; what it should answer is told where it never did.
+fn asked_in_words(probe: &Probe) -> String {
+    match probe {
+        Probe::Http(http) => format!("GET {}", http.path.as_str()),
+        other => other.to_string(),
+    }
+}
+
+/// What is asked and what it answers, in one line: `GET / → status 404, 12 tries, 30 s of 300 s`.
+fn sign(probe: &str, tries: u32, why: &str, so_far: &str) -> String {
+    let first = why.lines().next().unwrap_or_default();
+    match tries {
+        0 => format!("{probe} → no answer yet, {so_far}"),
+        1 => format!("{probe} → {first}, 1 try, {so_far}"),
+        _ => format!("{probe} → {first}, {tries} tries, {so_far}"),
+    }
+}
+
 /// Whether the answers of a whole wait were one and the same server error.
 #[derive(Default)]
 pub(super) struct Steady {
@@ -142,5 +177,21 @@ impl Steady {
     pub(super) fn error(&self) -> Option<u16> {
         let status = self.status.filter(|s| *s >= 500 && !(502..=504).contains(s))?;
         (!self.mixed && self.count > 1).then_some(status)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sign_of_life_says_what_is_asked_and_what_it_answers() {
+        let so_far = wait::so_far(Duration::from_millis(30_900), Duration::from_secs(300));
+        assert_eq!(
+            sign("GET /", 12, "status 404\nmore", &so_far),
+            "GET / → status 404, 12 tries, 30 s of 300 s"
+        );
+        assert_eq!(sign("GET /", 1, "status 404", &so_far), "GET / → status 404, 1 try, 30 s of 300 s");
+        assert_eq!(sign("port 25", 0, "", &so_far), "port 25 → no answer yet, 30 s of 300 s");
     }
 }

@@ -20,6 +20,7 @@ pub use serving::{Unserved, Wanted};
 
 use self::redirect::Lead;
 use crate::address::Address;
+use crate::event::Events;
 use crate::http::ClientError;
 use crate::manifest::{CommandProbe, Health, HttpProbe, Probe};
 use crate::names::{AppDomain, StackName};
@@ -70,6 +71,11 @@ pub struct Prober {
     swarm: Swarm,
     redactor: Redactor,
     last: Mutex<Option<Exchange>>,
+    events: Events,
+    /// How often a wait gives a sign of life there.
+    every: Duration,
+    /// The tries of the wait that goes on, and what the last one met.
+    tried: Mutex<(u32, String)>,
 }
 
 /// A probe that did not hold.
@@ -140,7 +146,15 @@ impl Prober {
     /// Where the authority's certificates cannot be read.
     pub fn new(site: Site, swarm: Swarm, redactor: Redactor) -> Result<Self, ProbeFailure> {
         let http = http::Http::new(&site, TRY_DEADLINE)?;
-        Ok(Self { site, http, swarm, redactor, last: Mutex::new(None) })
+        let (events, tried) = (Events::default(), Mutex::default());
+        Ok(Self { site, http, swarm, redactor, last: Mutex::new(None), events, every: wait::SIGN, tried })
+    }
+
+    /// Lets long waits give signs of life to this stream.
+    #[must_use]
+    pub fn telling(mut self, events: Events) -> Self {
+        self.events = events;
+        self
     }
 
     /// The last exchange over HTTP, for the report of a failure. Redacted.

@@ -217,3 +217,39 @@ async fn failure_35_a_container_that_is_being_replaced_is_asked_again() {
         }
     }
 }
+
+/// Keeps what is said while a wait goes on.
+struct Ear(std::sync::mpsc::Sender<String>);
+
+impl crate::event::Consumer for Ear {
+    fn take(&mut self, event: &crate::event::Event) {
+        if let crate::event::Event::Progress(text) = event {
+            drop(self.0.send(text.clone()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_long_wait_says_what_it_asks_and_gets() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("docker.sock");
+    engine(&socket, 0);
+    let port = server(vec![answer("404 Not Found", "no")]).await;
+    let (sender, heard) = std::sync::mpsc::channel();
+    let events = Events::new(vec![Box::new(Ear(sender))]);
+    let swarm = Swarm::connect_to(&socket).await.unwrap();
+    let mut prober = Prober::new(site(port), swarm, Redactor::default()).unwrap().telling(events);
+    let probe: Probe =
+        crate::yaml::parse(std::path::Path::new("probe"), "http: {path: /up, status: [200]}").unwrap();
+    let cancel = crate::wait::CancellationToken::new();
+    // Near miss: a wait that is over before a sign is due is silent.
+    prober.wait(&probe, Duration::from_millis(300), &cancel).await.unwrap_err();
+    assert_eq!(heard.try_recv().ok(), None);
+    prober.every = Duration::from_millis(500);
+    prober.wait(&probe, Duration::from_millis(1400), &cancel).await.unwrap_err();
+    let said = heard.try_recv().unwrap();
+    let (what, rest) = said.split_once(" → ").unwrap();
+    assert_eq!(what, "GET /up", "{said}");
+    assert!(rest.starts_with("status 404, ") && rest.ends_with("0 s of 1 s"), "{said}");
+    assert!(rest.contains(" tries, ") || rest.contains(" 1 try, "), "{said}");
+}

@@ -29,6 +29,7 @@ use ccci_core::report::{Deploys, Image, Reached};
 use ccci_core::stage::{CheckKind, CheckName, Deed, Side, StageName, Status};
 use ccci_core::swarm::{Expectation, Limits, RunningImage, StackFacts, WaitFailure};
 use ccci_core::version::RecipeVersion;
+use ccci_core::wait;
 use ccci_recipes::Facts;
 use ccci_recipes::protocol::USER_PASSWORD;
 use tokio::sync::Mutex;
@@ -91,7 +92,8 @@ impl<'a> Live<'a> {
     ) -> Result<Self, Trouble> {
         let settings = &run.world.settings;
         let site = Site::from_settings(settings, &subject.app.domain);
-        let prober = Arc::new(Prober::new(site, run.swarm.clone(), run.world.redactor.clone())?);
+        let prober = Prober::new(site, run.swarm.clone(), run.world.redactor.clone())?;
+        let prober = Arc::new(prober.telling(run.world.events.clone()));
         let (env, on_known_good, was) = match start {
             Start::Fresh => (None, false, None),
             Start::Kept(outfit) => (Some(outfit.env.clone()), true, Some(outfit)),
@@ -401,14 +403,14 @@ impl<'a> Live<'a> {
     }
 
     async fn settle(&self, applied: deploy::Applied) -> Result<Settled, WaitFailure> {
-        let limits = Limits::new(
-            self.subject.room.manifest.timeouts.deploy.duration(),
-            self.run.world.stop.run.clone(),
-        );
-        let events = &self.run.world.events;
-        let mut waiting = Waiting::default();
+        let patience = self.subject.room.manifest.timeouts.deploy.duration();
+        let limits = Limits::new(patience, self.run.world.stop.run.clone());
+        let (events, waiting) = (&self.run.world.events, Waiting::default());
         let tell = |on: &[String]| events.progress(waiting.line(on));
-        let settled = applied.settle(&Expectation::default(), &limits, tell).await;
+        let expected = Expectation::default();
+        let settling = Box::pin(applied.settle(&expected, &limits, tell));
+        let sign = |gone| events.progress(waiting.sign(&wait::so_far(gone, patience)));
+        let settled = wait::with_signs(settling, wait::SIGN, sign).await;
         self.run.world.points.reach(Point::Settled);
         settled
     }
