@@ -10,4 +10,5 @@ pub(crate) mod server;
 pub(crate) mod signals;
 pub(crate) mod surroundings;
 pub(crate) mod trouble;
+pub(crate) mod usable;
 pub(crate) mod world;

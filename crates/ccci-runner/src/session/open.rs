@@ -9,6 +9,7 @@ use ccci_core::wait::CancellationToken;
 use super::lab;
 use super::server::{Server, ServerError, Which};
 use super::surroundings::Surroundings;
+use super::usable::usable;
 
 impl Which {
     /// The settings file that holds without the lab, if there is one.
@@ -25,7 +26,11 @@ impl Which {
         cancel: &CancellationToken,
     ) -> Result<Server, ServerError> {
         match self.named() {
-            Some(path) => at(&path, surroundings),
+            Some(path) => {
+                let server = at(&path, surroundings)?;
+                usable(&server.settings)?;
+                Ok(server)
+            }
             #[cfg(feature = "lab")]
             None => lab::bring_up(self, surroundings, cancel).await,
             #[cfg(not(feature = "lab"))]

@@ -9,6 +9,7 @@ use ccci_core::settings::{Settings, SettingsError};
 use ccci_core::verdict::TroubleKind;
 
 use super::trouble::Classify;
+use super::usable::Unusable;
 
 /// Which server is meant, as somebody says it, and where its recipes' folders are.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +28,9 @@ pub enum ServerError {
     /// Its settings cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// What its settings name cannot be used.
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
     /// The lab cannot be brought up, or held.
     #[cfg(feature = "lab")]
     #[error(transparent)]
@@ -40,7 +44,7 @@ pub enum ServerError {
 impl Classify for ServerError {
     fn kind(&self) -> TroubleKind {
         match self {
-            Self::Settings(_) => TroubleKind::BadInput,
+            Self::Settings(_) | Self::Unusable(_) => TroubleKind::BadInput,
             #[cfg(feature = "lab")]
             Self::Lab(error) if error.is_refusal() => TroubleKind::BadInput,
             #[cfg(feature = "lab")]

@@ -323,3 +323,13 @@ async fn a_signal_ends_the_wait_for_the_lab_with_its_own_code() {
         assert!(rest.lines().last().unwrap().contains("stopped by signal"), "{words}: {rest}");
     }
 }
+
+#[tokio::test]
+async fn settings_that_cannot_be_used_are_told_before_anything_is_made() {
+    let place = Place::new().await;
+    place.settings(&format!("{}ca_file: /dev/null\n", place.settings_text()));
+    place.refused("--recipe blog", 2).await;
+    let said = place.transcript();
+    assert!(said.contains("these settings cannot be used: ca_file: cannot read the certificates"), "{said}");
+    assert!(!place.path("state").exists(), "a refused run leaves nothing");
+}
