@@ -225,7 +225,27 @@ impl Settings {
     /// Where the file cannot be read, or names the line and column of what is unknown or wrong.
     pub fn load(path: &Path) -> Result<Self, SettingsError> {
         let text = std::fs::read_to_string(path).path("read", path)?;
-        Ok(yaml::parse(path, &text)?)
+        let read: Self = yaml::parse(path, &text)?;
+        let whole = std::path::absolute(path).path("find", path)?;
+        Ok(read.beside(whole.parent().unwrap_or(Path::new("/"))))
+    }
+
+    /// The same with its paths taken from this directory on. The state directory must be whole as it stands: whoever holds a
+    /// copy of the settings must not get another one.
+    #[must_use]
+    fn beside(mut self, dir: &Path) -> Self {
+        let files = [&mut self.ca_file, &mut self.values_dir, &mut self.image_maker, &mut self.abra.dir];
+        for file in files.into_iter().flatten() {
+            *file = dir.join(&*file);
+        }
+        // A name alone is looked for on PATH.
+        if self.abra.binary.components().count() > 1 {
+            self.abra.binary = dir.join(&self.abra.binary);
+        }
+        if self.recipes.0.starts_with("./") || self.recipes.0.starts_with("../") {
+            self.recipes.0 = dir.join(&self.recipes.0).display().to_string();
+        }
+        self
     }
 
     /// Whether a recipe may keep a known-good here. Settings only restrict: `declared` is what its `recipe.yaml` says.
@@ -293,5 +313,29 @@ mod tests {
         {
             assert!(load(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn paths_in_settings_are_taken_from_beside_their_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("ccci.yaml");
+        let text = "base_domain: ci.test\nca_file: ca.pem\nvalues_dir: ../values\nrecipes: ./git/{recipe}.git\n\
+                    abra: {binary: bin/abra, dir: /srv/abra}\nstate_dir: state\n";
+        crate::atomic::write(&file, text.as_bytes()).unwrap();
+        let read = Settings::load(&file).unwrap();
+        let beside = |path: &str| dir.path().join(path);
+        assert_eq!(read.ca_file, Some(beside("ca.pem")));
+        assert_eq!(read.values_dir, Some(beside("../values")));
+        assert_eq!(read.recipes.of(&"blog".parse().unwrap()), beside("./git/blog.git").display().to_string());
+        assert_eq!((read.abra.binary, read.abra.dir), (beside("bin/abra"), Some("/srv/abra".into())));
+        assert_eq!(read.state_dir, Path::new("state"), "it must be whole as it stands");
+        // A name is looked for on PATH, and an address is none of our paths.
+        crate::atomic::write(&file, b"base_domain: ci.test\nrecipes: 'https://a.test/{recipe}.git'\n")
+            .unwrap();
+        let read = Settings::load(&file).unwrap();
+        assert_eq!(
+            (read.abra.binary, read.recipes.0.as_str()),
+            ("abra".into(), "https://a.test/{recipe}.git")
+        );
     }
 }

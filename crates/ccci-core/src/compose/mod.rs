@@ -35,6 +35,9 @@ pub use owner::Real;
 pub use reach::{At, Foreign, Ground, Reach, Shares, compared};
 pub use schema::in_the_version_of;
 
+/// The compose file of ours that a recipe's author may have: it is laid over each deploy, and nothing of it is kept.
+pub const OVERLAY_FILE: &str = "compose.ccci.yml";
+
 /// Compose files that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -69,6 +69,17 @@ impl EnvFile {
         }
         Ok(added)
     }
+
+    /// Takes a compose file out of `COMPOSE_FILE`, where it is named there.
+    ///
+    /// # Errors
+    /// Where what is left cannot stand in an env file.
+    pub fn drop_compose_file(&mut self, file: &str) -> Result<(), EnvFileError> {
+        let mut all = compose_files(&self.expanded());
+        let before = all.len();
+        all.retain(|named| named != file);
+        if all.len() < before { self.set("COMPOSE_FILE", &all.join(":")) } else { Ok(()) }
+    }
 }
 
 /// The compose files that the values name, in the order in which they are merged; `compose.yml` where none are named.

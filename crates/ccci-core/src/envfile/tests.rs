@@ -168,3 +168,20 @@ fn abra_makes_each_secret_but_those_that_say_otherwise() {
         ["A", "B", "C", "D", "NOT_THERE"].into_iter().filter(|key| env.generates(key)).collect();
     assert_eq!(made, ["A", "C", "NOT_THERE"]);
 }
+
+#[test]
+fn a_compose_file_goes_and_the_others_stay() {
+    for (text, left) in [
+        ("COMPOSE_FILE=compose.yml:compose.ccci.yml:b.yml\n", "compose.yml:b.yml"),
+        ("COMPOSE_FILE=\"$COMPOSE_FILE:compose.ccci.yml\"\n", "compose.yml"),
+        ("COMPOSE_FILE=\"compose.yml:b.yml\"\n", "compose.yml:b.yml"),
+        ("A=1\n", "compose.yml"),
+    ] {
+        let mut env = EnvFile::parse(text).unwrap();
+        env.drop_compose_file("compose.ccci.yml").unwrap();
+        assert_eq!(compose_files(&env.expanded()).join(":"), left, "{text}");
+    }
+    let mut untouched = EnvFile::parse("A=1 # one\n").unwrap();
+    untouched.drop_compose_file("compose.ccci.yml").unwrap();
+    assert_eq!(untouched.text(), "A=1 # one\n");
+}

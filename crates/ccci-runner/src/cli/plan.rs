@@ -29,7 +29,7 @@ pub(super) async fn plan(
 ) -> Result<u8, Trouble> {
     let mut target = Target::newest(&args.recipe)?;
     target.reference.clone_from(&args.reference);
-    target.src.clone_from(&args.src);
+    target.src = args.src.as_deref().map(|src| call.surroundings.place(src));
     target.ask.stages = stages(&args.stages)?;
     let quick = args.quick || call.surroundings.quick;
     target.ask.wish = if quick { Wish::Quick } else { Wish::Cold };

@@ -104,7 +104,7 @@ fn code_of(ended: Ended, lost: &Lost) -> Result<u8, Trouble> {
 fn request(args: &RunArgs, surroundings: &Surroundings) -> Result<RunRequest, Trouble> {
     let mut request = RunRequest::cold(args.recipe.as_deref().ok_or(ArgsError::NoRecipe)?)?;
     request.target.reference.clone_from(&args.reference);
-    request.target.src.clone_from(&args.src);
+    request.target.src = args.src.as_deref().map(|src| surroundings.place(src));
     let ask = &mut request.target.ask;
     ask.stages = stages(&args.stages)?;
     ask.filter = Filter { text: args.filter.clone(), exact: args.exact, skip: args.skip.clone() };

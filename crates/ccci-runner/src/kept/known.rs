@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use ccci_core::canonical::Record;
+use ccci_core::compose::OVERLAY_FILE;
 use ccci_core::envfile::EnvFile;
 use ccci_core::foreign;
 use ccci_core::manifest::{Manifest, SecretName};
@@ -270,10 +271,12 @@ impl KnownGood {
         matches!(self.verified().await, Ok(Err(error)) if damage(&error).is_some())
     }
 
-    /// The kept env.
+    /// The kept env, without a file of ours that an older ccci has left in it: each deploy lays today's.
     pub(crate) fn env(&self) -> Result<EnvFile, Trouble> {
         let bytes = self.snapshot.env()?;
-        Ok(EnvFile::parse(&foreign::text(&bytes))?)
+        let mut env = EnvFile::parse(&foreign::text(&bytes))?;
+        env.drop_compose_file(OVERLAY_FILE)?;
+        Ok(env)
     }
 }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use ccci_core::alert::AlertKind;
+use ccci_core::compose::OVERLAY_FILE;
 use ccci_core::envfile::EnvFile;
 use ccci_core::git::Commit;
 use ccci_core::lock::{self, Lock, LockError, Wanted};
@@ -381,6 +382,8 @@ impl Promotion<'_> {
 /// The app's env, with a placeholder wherever a run puts values of its realm (S2).
 fn to_keep(live: &Live<'_>, sso: &Sso) -> Result<EnvFile, Trouble> {
     let mut env = live.env().cloned().unwrap_or_default();
+    // A file of ours is laid for each deploy: who takes it away must not break every later quick run.
+    env.drop_compose_file(OVERLAY_FILE)?;
     for key in sso.wired_keys() {
         if env.get(&key).is_some() {
             env.set(&key, PLACEHOLDER)?;

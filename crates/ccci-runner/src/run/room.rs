@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use ccci_core::compose::OVERLAY_FILE;
 use ccci_core::manifest::{Manifest, ManifestError, PROVIDER};
 use ccci_core::names::{AppDomain, RecipeName};
 use ccci_core::plan::{self, Ask, FoundCheck, PlanError};
@@ -13,9 +14,6 @@ use super::generic;
 use super::overlay::{self, Hook, OverlayCheck, OverlayError, Own};
 use crate::session::trouble::Classify;
 use crate::session::world::World;
-
-/// The compose file of ours that a recipe's folder may hold; it is put into every checkout.
-const OVERLAY_FILE: &str = "compose.ccci.yml";
 
 /// A recipe's folder, read.
 #[derive(Debug, Clone)]

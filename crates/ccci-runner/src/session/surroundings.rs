@@ -1,7 +1,8 @@
 //! What the process was started in: the only place that reads the environment and the working directory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use ccci_core::manifest;
 use ccci_core::verdict::TroubleKind;
 
 use super::points::Failpoints;
@@ -102,11 +103,23 @@ impl Surroundings {
     /// None of them is there.
     pub fn recipes_dir(&self, given: Option<&PathBuf>) -> Result<PathBuf, SurroundingsError> {
         if let Some(dir) = given {
-            return Ok(dir.clone());
+            return Ok(self.dir.join(dir));
         }
-        let near =
-            self.dir.ancestors().map(|dir| dir.join("recipes")).find(|dir| dir.join("_template").is_dir());
+        let near = self.dir.ancestors().map(|dir| dir.join("recipes")).find(|dir| has_recipes(dir));
         let system = || Some(PathBuf::from(SYSTEM_RECIPES)).filter(|dir| dir.is_dir());
         near.or_else(system).ok_or(SurroundingsError::NoRecipes)
     }
+
+    /// A place as git takes it: a path that is there is meant from where the user stands, and git will stand elsewhere.
+    pub fn place(&self, text: &str) -> String {
+        let path = self.dir.join(text);
+        if path.exists() { path.display().to_string() } else { text.to_owned() }
+    }
+}
+
+/// Whether a folder is one of recipes: it has the template, or a folder with a manifest.
+fn has_recipes(dir: &Path) -> bool {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    dir.join("_template").is_dir()
+        || entries.into_iter().any(|entry| entry.path().join(manifest::FILE).is_file())
 }

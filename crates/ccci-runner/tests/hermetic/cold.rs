@@ -170,3 +170,39 @@ fn r18_a_swarm_of_several_nodes_is_refused_where_a_run_begins() {
     world.ccci(&["--recipe", "blog", "--ref", "good"]).assert(0, "pass");
     world.assert_nothing_left();
 }
+
+/// What is meant is where the user stands, though checks and git stand elsewhere.
+#[test]
+fn relative_paths_mean_what_the_user_stands_in() {
+    let world = World::new(&["content"]);
+    world.overlay("custom", "stands", "test -f ../recipe.yaml");
+    let settings = world.path("ccci.yaml");
+    let whole = format!("{}/git/{{recipe}}.git", world.path("").display().to_string().trim_end_matches('/'));
+    let text = std::fs::read_to_string(&settings).unwrap();
+    assert!(text.contains(&whole), "{text}");
+    std::fs::write(&settings, text.replace(&whole, "./git/{recipe}.git")).unwrap();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    for recipes in ["recipes", "./recipes/"] {
+        let ran = std::process::Command::new(env!("CARGO_BIN_EXE_ccci"))
+            .args([
+                "--config",
+                "ccci.yaml",
+                "--recipes",
+                recipes,
+                "--recipe",
+                "blog",
+                "--src",
+                "git/blog.git",
+            ])
+            .args(["--ref", "good"])
+            .env_clear()
+            .envs([("PATH", path.clone()), ("HOME", world.path("home").into())])
+            .env("DOCKER_HOST", world.engine.host())
+            .current_dir(world.path(""))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout);
+        assert!(ran.status.success(), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+        assert!(said.contains("pass  blog::custom::stands"), "{said}");
+    }
+}

@@ -185,7 +185,10 @@ fn failure_3_a_promotion_deploys_as_runs_do() {
     world.publish("1.2.0+3", "");
     assert_eq!(world.cold().record["canonical"]["promoted"], true);
     let env = std::fs::read_to_string(world.kept("snapshot/env")).unwrap();
-    assert!(env.contains("COLOUR=green") && env.contains("compose.ccci.yml"), "{env}");
+    // Of ours nothing is kept: it is laid for each deploy.
+    assert!(env.contains("COLOUR=green") && !env.contains("compose.ccci.yml"), "{env}");
+    let used = world.abra.deployed_with();
+    assert!(used.iter().all(|env| env["COMPOSE_FILE"].ends_with(":compose.ccci.yml")), "{used:?}");
     assert!(world.engine.has().contains(&format!("volume {}", warm("extra"))), "{:?}", world.engine.has());
     // Each deploy of a run has its like at the canonical.
     let deploys: Vec<String> =
@@ -201,6 +204,33 @@ fn failure_3_a_promotion_deploys_as_runs_do() {
     };
     assert_eq!((warm.len(), cold.len()), (3, 4), "{deploys:#?}");
     assert_eq!(flags(&warm), flags(&cold), "{deploys:#?}");
+}
+
+/// Who takes the file away, or brings one, does not break what was kept before.
+#[test]
+fn a_compose_file_of_ours_may_come_and_go_after_a_promotion() {
+    let world = World::patient(&["content"]);
+    let file = world.path("recipes/blog/compose.ccci.yml");
+    let write = || std::fs::write(&file, "services:\n  app:\n    environment: [OURS=1]\n").unwrap();
+    let last = |world: &World| {
+        let all = world.abra.deployed_with();
+        all[all.len() - 2..]
+            .iter()
+            .map(|env| env["COMPOSE_FILE"].contains("compose.ccci.yml"))
+            .collect::<Vec<_>>()
+    };
+    write();
+    world.seed();
+    world.quick(Some("good")).assert(0, "pass");
+    assert_eq!(last(&world), [true, true], "base and head alike");
+    std::fs::remove_file(&file).unwrap();
+    world.quick(Some("good")).assert(0, "pass");
+    assert_eq!(last(&world), [false, false]);
+    assert_eq!(world.ccci(&["canonical", "up", "blog"]).code, Some(0));
+    assert_eq!(world.ccci(&["canonical", "down", "blog"]).code, Some(0));
+    write();
+    world.quick(Some("good")).assert(0, "pass");
+    assert_eq!(last(&world), [true, true]);
 }
 
 /// All warm data is cache: without its records, what stands at the canonical's domain is removed before a seed, and said.

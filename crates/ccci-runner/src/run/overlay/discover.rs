@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use ccci_core::compose::OVERLAY_FILE;
 use ccci_core::git;
 use ccci_core::manifest::{self, Manifest, check_name};
 use ccci_core::names::RecipeName;
@@ -19,7 +20,7 @@ const OVERLAY: &str = "overlay.rs";
 /// The folder with what runs before deploys.
 const HOOKS: &str = "hooks";
 /// Files that are no checks but have a meaning.
-const KNOWN: &[&str] = &[manifest::FILE, OVERLAY, "compose.ccci.yml"];
+const KNOWN: &[&str] = &[manifest::FILE, OVERLAY, OVERLAY_FILE];
 /// Folders that have a meaning.
 const FOLDERS: [&str; 4] = ["install", "upgrade", "custom", HOOKS];
 

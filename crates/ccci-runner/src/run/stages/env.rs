@@ -29,6 +29,8 @@ impl Live<'_> {
                 for (key, value) in &brought {
                     env.set(key, value)?;
                 }
+                let ours: Vec<String> = app.added.keys().cloned().collect();
+                env.extend_compose_files(checkout, &ours)?;
                 env
             }
             Some(mut env) => {
