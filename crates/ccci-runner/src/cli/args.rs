@@ -1,5 +1,6 @@
 //! The command line, as typed; no effects here. What it means is resolved by the commands.
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,11 +8,12 @@ use std::process::ExitCode;
 use ccci_core::verdict::exit;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+use super::words;
 use crate::report::door::{LostOutput, complain};
 use crate::session::server::Which;
 
 /// clap's own line would mix both forms.
-const USAGE: &str = "ccci [OPTIONS] [FILTER]\n       ccci [OPTIONS] <COMMAND>";
+const USAGE: &str = "ccci run <RECIPE> [OPTIONS] [FILTER]\n       ccci --recipe <RECIPE> [OPTIONS] [FILTER]\n       ccci [OPTIONS] <COMMAND>";
 
 /// Tests Co-op Cloud recipes on a real swarm.
 ///
@@ -31,8 +33,13 @@ impl Cli {
     /// Reads the command line; one that means two things at once is refused as clap refuses others. Help and version are
     /// told here, and end with the code that is given back.
     pub(crate) fn read() -> Result<Self, ExitCode> {
-        let cli = Self::try_parse().map_err(|told| {
+        let words: Vec<OsString> = std::env::args_os().collect();
+        let cli = Self::try_parse_from(words::as_options(words.clone())).map_err(|told| {
             if told.use_stderr() {
+                if let Some(meant) = words::meant(&words, &Self::command()) {
+                    complain(&meant);
+                    return ExitCode::from(exit::USAGE);
+                }
                 told.exit();
             }
             match told.print().and_then(|()| std::io::stdout().flush()) {

@@ -13,6 +13,7 @@ mod realms;
 mod recover;
 mod run;
 mod snapshot;
+mod words;
 
 use std::process::ExitCode;
 

@@ -1,7 +1,11 @@
 //! Whether the tested commit asks for what recipe.yaml gives it: told before a run waits for anybody.
 
-use ccci_core::compose::Compose;
-use ccci_core::envfile::EnvFile;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use ccci_core::compose::{Compose, OVERLAY_FILE, Ours};
+use ccci_core::envfile::{EnvFile, compose_files};
+use ccci_core::foreign;
 use ccci_core::manifest::SecretName;
 use ccci_core::settings::Settings;
 use ccci_core::verdict::TroubleKind;
@@ -22,6 +26,11 @@ pub(crate) enum NotAsked {
          in .env.sample, or take it out of recipe.yaml"
     )]
     Made { name: String, key: String },
+    #[error(
+        "{}{}: `services.{service}`: {commit} has no such service (it has {known}): correct the name, or take it out",
+        path.display(), line.map_or_else(String::new, |line| format!(":{line}"))
+    )]
+    NoService { path: PathBuf, line: Option<usize>, service: String, commit: String, known: String },
 }
 
 impl Classify for NotAsked {
@@ -41,6 +50,34 @@ impl Subject {
     }
 }
 
+impl Subject {
+    /// Looks at the checkout as it lies: whether it has the services that a compose file of ours names. Docker would take one that it
+    /// has not for a new one without an image, and the recipe would be blamed.
+    pub(super) fn check_ours(&self, settings: &Settings, commit: &str) -> Result<(), NotAsked> {
+        let Some(path) = self.app.added.get(OVERLAY_FILE) else { return Ok(()) };
+        // What cannot be read was told when the folder was looked over.
+        let text = foreign::read(path).ok().flatten().unwrap_or_default();
+        let Some(there) = self.services_of_the_recipe(settings) else { return Ok(()) };
+        match Ours::read(&text).services.into_iter().find(|(name, _)| !there.contains(name)) {
+            None => Ok(()),
+            Some((service, line)) => {
+                let (path, commit, known) = (path.clone(), commit.to_owned(), there.join(", "));
+                Err(NotAsked::NoService { path, line, service, commit, known })
+            }
+        }
+    }
+
+    /// Without those of ours; none where its files cannot be read, which is for the run to find out.
+    fn services_of_the_recipe(&self, settings: &Settings) -> Option<Vec<String>> {
+        let env = self.fresh_env(settings, &BTreeMap::new()).ok()?;
+        let (values, stack) = (env.expanded(), self.app.domain.stack());
+        let files: Vec<String> =
+            compose_files(&values).into_iter().filter(|file| file != OVERLAY_FILE).collect();
+        let compose = Compose::load(self.app.checkout.dir(), &files, &values, &stack).ok()?;
+        Some(compose.services.into_keys().collect())
+    }
+}
+
 /// Whether a secret is there, and is not one of abra's.
 fn asked(name: &SecretName, env: &EnvFile, compose: &Compose) -> Result<(), NotAsked> {
     let text = || name.as_str().to_owned();
@@ -56,7 +93,6 @@ fn asked(name: &SecretName, env: &EnvFile, compose: &Compose) -> Result<(), NotA
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
 
     const COMPOSE: &str = "
 services: {app: {image: x}}

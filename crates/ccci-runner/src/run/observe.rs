@@ -96,7 +96,12 @@ impl Search<'_> {
             shares: room.manifest.shares(),
         };
         let subject = Subject { room, from_files, app, observed, known };
+        if let (Some(base), false) = (subject.likely_base(tip), subject.app.added.is_empty()) {
+            subject.app.bring_to(&base).await?;
+            subject.check_ours(self.settings, &format!("the base {}", base.short()))?;
+        }
         subject.app.bring_to(subject.likely(tip)).await?;
+        subject.check_ours(self.settings, "the tested commit")?;
         // Names that swarm would refuse in the middle of the run (N2), those of wired secrets among them. Whatever else is
         // wrong with these files is for the run to find out and for abra to say.
         subject.fits(self.settings, &subject.app.domain)?;
@@ -287,6 +292,15 @@ impl Subject {
     fn likely(&self, wants_quick: bool) -> &Commit {
         let Observed { cold, quick, .. } = &self.observed;
         if wants_quick && matches!(self.known, KnownRelease::Of { .. }) { &quick.head } else { &cold.head }
+    }
+
+    /// What it is upgraded from, likewise; none where there is nothing older.
+    fn likely_base(&self, wants_quick: bool) -> Option<Commit> {
+        let Observed { cold, quick, .. } = &self.observed;
+        match &quick.known {
+            Known::Older(commit, _) if wants_quick => Some(commit.clone()),
+            _ => cold.older.as_ref().map(|tag| tag.commit.clone()),
+        }
     }
 
     /// Whether swarm takes the names of an app of the recipe at a domain, by the checkout as it lies.

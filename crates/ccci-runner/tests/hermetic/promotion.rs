@@ -233,6 +233,28 @@ fn a_compose_file_of_ours_may_come_and_go_after_a_promotion() {
     assert_eq!(last(&world), [true, true]);
 }
 
+/// Its faults are its author's, never the recipe's, and told before anything is deployed, by plan and run alike.
+#[test]
+fn a_compose_file_of_ours_that_names_what_is_not_there_is_its_authors_fault() {
+    let world = World::new(&["content"]);
+    let file = world.path("recipes/blog/compose.ccci.yml");
+    std::fs::write(&file, "services:\n  app:\n    tty: true\n  appp:\n    tty: true\n").unwrap();
+    for words in [&["plan", "blog"][..], &["--recipe", "blog"]] {
+        let ran = world.ccci(words);
+        assert_eq!(ran.code, Some(2), "{ran:#?}");
+        let wanted = format!("{}:4: `services.appp`: the base ", file.display());
+        assert!(
+            ran.stderr.contains(&wanted) && ran.stderr.contains(" has no such service (it has app"),
+            "{ran:#?}"
+        );
+    }
+    assert!(!world.abra.calls().iter().any(|call| call.starts_with("app ")), "{:?}", world.abra.calls());
+    world.assert_nothing_left();
+    // Near miss: what is there.
+    std::fs::write(&file, "services:\n  app:\n    tty: true\n").unwrap();
+    assert_eq!(world.ccci(&["plan", "blog"]).code, Some(0));
+}
+
 /// All warm data is cache: without its records, what stands at the canonical's domain is removed before a seed, and said.
 #[test]
 fn leftovers_of_a_lost_state_directory_are_listed_and_removed() {

@@ -175,13 +175,20 @@ fn failure_23_a_compose_file_of_ours_is_deployed_and_no_reason_to_refuse() {
     assert!(ran.reason("generic::upgrade::moved").starts_with("moved: "));
 }
 
-/// It is neither green nor the recipe's fault.
+/// It is neither green nor the recipe's fault, and told before anything is done.
 #[test]
 fn failure_24_a_compose_file_of_ours_with_an_image_is_not_deployed() {
-    let ran = tested_with("version: \"3.8\"\nservices: {app: {image: \"ccci-lab/busybox:1\"}}\n");
-    assert_eq!((ran.code, ran.report["verdict"].as_str()), (3, Some("inconclusive")), "{}", ran.report);
-    let reason = ran.reason("generic::install::deployed");
-    assert!(reason.contains("gives the service `app` the image ccci-lab/busybox:1"), "{reason}");
-    assert_eq!(ran.report["deploys"]["counted"], 0);
-    ran.assert_clean();
+    let server = server_without_keycloak("");
+    let recipes = own_recipes(server.dir.path());
+    let compose = "version: \"3.8\"\nservices:\n  app:\n    image: \"ccci-lab/busybox:1\"\n";
+    std::fs::write(recipes.join("custom-html/compose.ccci.yml"), compose).unwrap();
+    let words = ["--recipes", recipes.to_str().unwrap(), "--recipe", "custom-html"];
+    let ran = server.command(&words).output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert_eq!(ran.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("compose.ccci.yml:4: `services.app.image`: what is tested is the recipe's image"),
+        "{said}"
+    );
+    assert!(!server.runs().exists(), "no run has begun");
 }

@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use ccci_core::atomic::{PathContext as _, PathError};
-use ccci_core::exec;
+use ccci_core::compose::{OVERLAY_FILE, Ours, OursFault};
+use ccci_core::{exec, foreign};
 
 use super::Problem;
 
@@ -40,6 +41,18 @@ impl Folder {
         }
         files.sort();
         Ok(Self { path: path.to_owned(), files, source_hash: ccci_recipes::source_hash(path)? })
+    }
+
+    /// The compose file of ours, where there is one that can be read as text.
+    pub(super) fn compose(&self) -> Result<Option<Ours>, PathError> {
+        Ok(foreign::read(&self.path.join(OVERLAY_FILE))?.map(|text| Ours::read(&text)))
+    }
+
+    /// What is wrong with it.
+    pub(super) fn compose_faults(&self) -> Result<Vec<Problem>, PathError> {
+        let faults = self.compose()?.unwrap_or_default().faults.into_iter();
+        let path = self.path.join(OVERLAY_FILE);
+        Ok(faults.map(|OursFault { line, why }| Problem::Compose { path: path.clone(), line, why }).collect())
     }
 
     /// Executables that the system could not start: their first line does not say, or not rightly, what reads them.

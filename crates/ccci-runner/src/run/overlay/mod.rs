@@ -94,6 +94,7 @@ pub(crate) fn discover(recipe: &RecipeName, folder: &Path, manifest: &Manifest) 
     let compiled = ccci_recipes::overlay(recipe.as_str());
     let (own, mut problems) = discover::discover(recipe, &folder, manifest, compiled);
     problems.extend(folder.bad_first_lines()?);
+    problems.extend(folder.compose_faults()?);
     let more = problems.len().saturating_sub(1);
     match problems.into_iter().next() {
         Some(first) => Err(OverlayError::Problems { recipe: recipe.clone(), first: Box::new(first), more }),
@@ -115,6 +116,7 @@ pub(crate) fn inspect(recipe: &RecipeName, folder: &Path) -> Result<(Own, Vec<Pr
         Err(error) => (Own::default(), vec![Problem::Manifest(error)]),
     };
     problems.extend(folder.bad_first_lines()?);
+    problems.extend(folder.compose_faults()?);
     Ok((own, problems))
 }
 

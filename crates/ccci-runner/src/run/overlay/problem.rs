@@ -39,6 +39,8 @@ pub(crate) enum Problem {
     NoTime { path: PathBuf, check: String },
     #[error("{}: not a folder or file that ccci reads{}: checks go into install, upgrade or custom, hooks into hooks; names with a leading `_` are ignored", path.display(), meant(*near))]
     Unknown { path: PathBuf, near: Option<&'static str> },
+    #[error("{}{}: {why}", path.display(), line.map_or_else(String::new, |line| format!(":{line}")))]
+    Compose { path: PathBuf, line: Option<usize>, why: String },
     #[error("{}: a link to {}, and there is nothing", path.display(), to.display())]
     Dangling { path: PathBuf, to: PathBuf },
     #[error("{}: {check} requires {dep}, which recipe.yaml does not list under `deps`", path.display())]

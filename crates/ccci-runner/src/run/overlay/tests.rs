@@ -101,7 +101,7 @@ fn a_recipe_without_a_folder_has_no_checks_and_no_problems() {
 /// Nothing that an author wrote is left out in silence.
 #[test]
 fn whatever_cannot_be_understood_is_a_problem() {
-    let table: [(&[(&str, &str)], &str); 19] = [
+    let table: [(&[(&str, &str)], &str); 20] = [
         (&[("upgrade/keeps.sh", "#!/bin/sh\n")], "blog/upgrade/keeps.sh: it is not an executable file"),
         (&[("install/page.html", "")], "blog/install/page.html: it is not an executable file"),
         (
@@ -130,6 +130,10 @@ fn whatever_cannot_be_understood_is_a_problem() {
             &[("compose.ccci.yaml", "")],
             "blog/compose.ccci.yaml: not a folder or file that ccci reads (did you mean `compose.ccci.yml`?): ",
         ),
+        (
+            &[("upgrade/befor/x.sh*", ""), ("compose.ccci.yml", "services: {app: {tty: true}}\n")],
+            "blog/upgrade/befor/x.sh: unknown folder",
+        ),
         (&[("notes.txt", "")], "blog/notes.txt: not a folder or file that ccci reads: "),
         (&[("upgrade/lib/x.py", "")], "blog/upgrade/lib/x.py: unknown folder `lib`"),
         (&[("custom/before/a/x*", "")], "blog/custom/before/a/x: unknown folder `before/a`"),
@@ -156,6 +160,29 @@ fn whatever_cannot_be_understood_is_a_problem() {
     for (files, expected) in table {
         let (_, problems) = look(&folder(files), None);
         assert!(problems.len() == 1 && problems[0].starts_with(expected), "{files:?} gave {problems:?}");
+    }
+}
+
+/// Docker would tell it as the recipe's fault, in the middle of a run.
+#[test]
+fn a_compose_file_of_ours_is_read_by_lint_and_by_a_run() {
+    for (text, words) in [
+        ("services:\n\tapp: {}\n", "blog/compose.ccci.yml:2: "),
+        ("services:\n  app:\n    imagee: x\n", "blog/compose.ccci.yml:3: docker knows no key `imagee`"),
+        (
+            "services:\n  app:\n    image: x\n",
+            "blog/compose.ccci.yml:3: `services.app.image`: what is tested is the recipe's image",
+        ),
+        ("services:\n  app:\n    environment: [A=1]\n", ""),
+    ] {
+        let dir = folder(&[("compose.ccci.yml", text)]);
+        let blog = dir.path().join("blog");
+        let (_, problems) = inspect(&recipe(), &blog).unwrap();
+        let found: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(found.len(), usize::from(!words.is_empty()), "{found:?}");
+        assert!(found.iter().all(|found| found.contains(words)), "{found:?}");
+        let ran = super::discover(&recipe(), &blog, &Manifest::default());
+        assert_eq!(ran.is_err(), !words.is_empty(), "{text}");
     }
 }
 
