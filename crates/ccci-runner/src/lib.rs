@@ -205,7 +205,14 @@ impl Session {
     /// # Errors
     /// As [`Session::run`], and a green run that promoted nothing.
     pub async fn seed(&self, recipe: &str, consumer: impl Consumer + 'static) -> Result<Ended, Trouble> {
-        let ended = self.run(&RunRequest::cold(recipe)?, consumer).await?;
+        let request = RunRequest::cold(recipe)?;
+        if !self.room(&request.target.recipe)?.is_enrolled(&request.target.recipe, &self.world) {
+            return Err(Trouble::bad_input(format!(
+                "{recipe} is not enrolled here, so nothing of it would be kept: write `enrolled: true` into its recipe.yaml, and where the \
+                 settings list recipes under `enrolled`, its name there"
+            )));
+        }
+        let ended = self.run(&request, consumer).await?;
         match &ended.report {
             Some(report)
                 if ended.judgement.verdict == Verdict::Pass && report.canonical.after != report.commit =>

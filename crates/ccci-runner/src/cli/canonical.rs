@@ -15,6 +15,7 @@ use crate::Session;
 use crate::care::prune;
 use crate::kept::KeptApp;
 use crate::kept::known::Kept;
+use crate::run::overlay;
 use crate::session::signals::Stop;
 use crate::session::trouble::Trouble;
 use crate::session::world::World;
@@ -39,7 +40,6 @@ async fn with_kept(
     out: &mut dyn Write,
 ) -> Result<u8, Trouble> {
     let Some(session) = call.session(stop, "nothing is kept", out)? else { return Ok(exit::PASS) };
-    let recipes_dir = session.recipes_dir()?;
     let talk = run::talk(&session);
     let session = session.heard_by(talk);
     let world = session.world();
@@ -51,7 +51,7 @@ async fn with_kept(
         KeptCommand::Down(recipe) => session.down(&name(&recipe.recipe)?).await?,
         KeptCommand::Drop(recipe) => session.drop_canonical(&name(&recipe.recipe)?).await?,
         KeptCommand::Prune { dry_run } => {
-            return Box::pin(prune::prune(&recipes_dir, dry_run, world, out)).await;
+            return Box::pin(prune::prune(&session.recipes_dir()?, dry_run, world, out)).await;
         }
     };
     writeln!(out, "{}", said.trim_end()).ok();
@@ -151,6 +151,12 @@ fn listed(json: bool, world: &World) -> Result<String, Trouble> {
 async fn shown(recipe: &RecipeName, json: bool, session: &Session) -> Result<String, Trouble> {
     let room = session.room(recipe)?;
     let app = KeptApp::canonical(recipe, session.world())?;
+    if let (Some(absent), false) = (overlay::absent(&session.recipes_dir()?, recipe), app.is_something()) {
+        let near = absent.near.first().map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        return Err(Trouble::bad_input(format!(
+            "nothing is kept of `{recipe}`, and there is no such recipe here{near}"
+        )));
+    }
     let held = app.is_in_use()?;
     let missing = match app.on_disk(&room.manifest)? {
         Kept::Missing(part) => Some(part),

@@ -178,3 +178,31 @@ fn an_up_that_fails_leaves_nothing_up() {
     world.manifest(PATIENT);
     world.quick(None).assert(0, "pass");
 }
+
+/// What is not there is told at once, and by its name.
+#[test]
+fn commands_about_what_is_not_there_end_at_once() {
+    let world = World::new(&["content"]);
+    let shown = world.ccci(&["canonical", "show", "blogg"]);
+    assert_eq!(shown.code, Some(2), "{shown:#?}");
+    let wanted = "ccci: nothing is kept of `blogg`, and there is no such recipe here; did you mean `blog`?\n";
+    assert_eq!(shown.stderr, wanted);
+    assert_eq!(
+        world.ccci(&["canonical", "show", "blog"]).code,
+        Some(0),
+        "a recipe of which nothing is kept yet"
+    );
+    world.manifest("enrolled: false\n");
+    let seeded = world.ccci(&["canonical", "seed", "blog"]);
+    assert_eq!(seeded.code, Some(2), "{seeded:#?}");
+    assert!(
+        seeded
+            .stderr
+            .contains("blog is not enrolled here, so nothing of it would be kept: write `enrolled: true`"),
+        "{seeded:#?}"
+    );
+    assert!(world.abra.calls().is_empty() && !world.path("state/runs").exists(), "no run has begun");
+    std::fs::remove_dir_all(world.path("recipes")).unwrap();
+    let listed = world.ccci(&["canonical", "ls"]);
+    assert_eq!(listed.code, Some(0), "it needs no folder of recipes: {listed:#?}");
+}
