@@ -185,6 +185,13 @@ pub(crate) enum Command {
     Lint(RecipeArgs),
     /// Show the plan of a run and its reasons, without touching the engine
     Plan(PlanArgs),
+    /// The runs so far: list them, and show what one came to
+    Runs {
+        #[command(subcommand)]
+        command: RunsCommand,
+    },
+    /// List the logs of a run, or print one
+    Logs(LogsArgs),
     /// Remove the leftovers of dead runs, and list them
     Recover,
     /// The canonicals: data-warm apps with a known-good each
@@ -285,6 +292,40 @@ pub(crate) enum SnapshotCommand {
     Verify(RecipeArgs),
     /// Make the volumes of a canonical its known-good again
     Restore(RecipeArgs),
+}
+
+/// What can be asked of runs.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// List them, the newest first
+    Ls {
+        /// This many at most
+        #[arg(long, value_name = "NUMBER", default_value_t = 30)]
+        last: usize,
+        /// As JSON: their results, of those that have one
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what one came to: verdict, failed checks, files
+    Show {
+        /// Its id, or the beginning of it
+        #[arg(value_name = "RUN")]
+        run: String,
+        /// As JSON: its `results.json`
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Which log is meant.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LogsArgs {
+    /// The run's id, or the beginning of it
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// A check, or a part of a log's name
+    #[arg(value_name = "CHECK")]
+    pub(crate) check: Option<String>,
 }
 
 /// What can be done with realms.

@@ -12,6 +12,7 @@ mod plan;
 mod realms;
 mod recover;
 mod run;
+mod runs;
 mod snapshot;
 mod words;
 

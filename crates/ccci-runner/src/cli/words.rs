@@ -22,12 +22,15 @@ fn first(words: &[OsString]) -> Option<usize> {
     }
 }
 
-/// `ccci run R …` is `ccci --recipe R …`: there is one way to ask for a run.
+/// `ccci run R …` is `ccci --recipe=R …`: there is one way to ask for a run. In one word, since a recipe may be called as a command
+/// is, and a command goes before a value.
 pub(super) fn as_options(mut words: Vec<OsString>) -> Vec<OsString> {
     let Some(at) = first(&words) else { return words };
-    let is_name = words.get(at + 1).is_some_and(|word| !word.to_string_lossy().starts_with('-'));
-    if words[at] == "run" && is_name {
-        words[at] = "--recipe".into();
+    let name = words.get(at + 1).filter(|word| !word.to_string_lossy().starts_with('-')).cloned();
+    if let (true, Some(name)) = (words[at] == "run" || words[at] == "--recipe", name) {
+        let mut option = OsString::from("--recipe=");
+        option.push(name);
+        words.splice(at..at + 2, [option]);
     }
     words
 }
@@ -65,14 +68,16 @@ mod tests {
     #[test]
     fn run_is_another_word_for_an_option() {
         for (given, wanted) in [
-            ("ccci run blog", "ccci --recipe blog"),
-            ("ccci run blog --quick login", "ccci --recipe blog --quick login"),
-            ("ccci --lab --recipes ./r run blog", "ccci --lab --recipes ./r --recipe blog"),
-            ("ccci --color=never run blog", "ccci --color=never --recipe blog"),
+            ("ccci run blog", "ccci --recipe=blog"),
+            ("ccci run blog --quick login", "ccci --recipe=blog --quick login"),
+            ("ccci --lab --recipes ./r run blog", "ccci --lab --recipes ./r --recipe=blog"),
+            ("ccci --color=never run blog", "ccci --color=never --recipe=blog"),
             ("ccci run", "ccci run"),
             ("ccci run --quick", "ccci run --quick"),
             ("ccci lint run", "ccci lint run"),
-            ("ccci --recipe run run", "ccci --recipe run run"),
+            ("ccci --recipe run run", "ccci --recipe=run run"),
+            ("ccci --recipe lint", "ccci --recipe=lint"),
+            ("ccci --recipe --quick", "ccci --recipe --quick"),
         ] {
             assert_eq!(as_options(words(given)), words(wanted), "{given}");
         }

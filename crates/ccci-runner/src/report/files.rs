@@ -11,6 +11,9 @@ use super::door::LostOutput;
 use super::junit;
 use crate::session::trouble::Classify;
 
+/// The file with a run's result, in its directory.
+pub(crate) const RESULTS: &str = "results.json";
+
 /// Where `--json` writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum JsonTarget {
@@ -39,7 +42,7 @@ impl Classify for WriteError {}
 
 /// Writes `results.json` and `junit.xml` into the run's directory.
 pub(crate) fn keep(dir: &Path, report: &RunReport) -> Result<(), WriteError> {
-    atomic::write(&dir.join("results.json"), &json(report)?)?;
+    atomic::write(&dir.join(RESULTS), &json(report)?)?;
     let mut shown = report.clone();
     shown.each_text(&mut |text| *text = visible(text).into_owned());
     atomic::write(&dir.join("junit.xml"), junit::document(&shown)?.as_bytes())?;

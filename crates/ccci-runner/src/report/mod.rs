@@ -4,6 +4,7 @@ pub(crate) mod door;
 pub(crate) mod files;
 pub(crate) mod junit;
 pub(crate) mod last_line;
+pub(crate) mod past;
 pub(crate) mod reached;
 pub(crate) mod terminal;
 

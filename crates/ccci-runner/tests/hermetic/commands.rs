@@ -206,3 +206,38 @@ fn commands_about_what_is_not_there_end_at_once() {
     let listed = world.ccci(&["canonical", "ls"]);
     assert_eq!(listed.code, Some(0), "it needs no folder of recipes: {listed:#?}");
 }
+
+/// A run is found again, by the beginning of its id, with what it came to and its logs.
+#[test]
+fn runs_are_listed_shown_and_their_logs_printed() {
+    let world = World::new(&["content"]);
+    let none = world.ccci(&["runs", "ls"]);
+    assert_eq!((none.code, none.stdout.as_str()), (Some(0), ""), "{none:#?}");
+    world.overlay("custom", "says", "echo what it saw; exit 1");
+    let failed = world.ccci(&["--recipe", "blog"]);
+    failed.assert(1, "fail");
+    let run = failed.record["run"].as_str().unwrap();
+    let listed = world.ccci(&["runs", "ls"]).stdout;
+    let line = "  blog (cold) 1.0.0+1 → 1.1.0+2  fail: failed: blog::custom::says\n";
+    assert!(listed.starts_with(run) && listed.ends_with(line) && listed.lines().count() == 1, "{listed}");
+    let shown = world.ccci(&["runs", "show", &run[..3]]).stdout;
+    for part in [
+        "verdict   fail (exit 1)",
+        "1 failed, ",
+        "---- blog::custom::says ----\nwhat it saw\n",
+        "blog.custom.says.log",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert_eq!(world.ccci(&["logs", run, "custom::says"]).stdout, "what it saw\n");
+    assert!(world.ccci(&["logs", run]).stdout.contains("/logs/abra.log\n"));
+    let json: serde_json::Value =
+        serde_json::from_str(&world.ccci(&["runs", "show", run, "--json"]).stdout).unwrap();
+    assert_eq!(json["error"], failed.record["error"]);
+    let gone = world.ccci(&["logs", "zz"]);
+    assert_eq!(gone.code, Some(2), "{gone:#?}");
+    assert_eq!(
+        gone.stderr,
+        format!("ccci: nothing is kept of a run `zz`: the newest are {run} (`ccci runs ls`)\n")
+    );
+}

@@ -1,0 +1,144 @@
+//! `ccci runs` and `ccci logs`: what runs have left to read.
+
+use std::io::Write;
+
+use ccci_core::foreign::{self, Plain};
+use ccci_core::report::RunReport;
+use ccci_core::stage::Status;
+use ccci_core::verdict::exit;
+use ccci_core::visible::visible;
+
+use super::args::{LogsArgs, RunsCommand};
+use super::call::Call;
+use crate::report::past::{self, Past};
+use crate::session::signals::Stop;
+use crate::session::trouble::Trouble;
+
+/// What is said where there is no server.
+const NO_SERVER: &str = "no run has been here";
+/// The most of a log that is printed, in bytes: more than ccci lets one grow.
+const LARGEST: u64 = 64 << 20;
+
+/// Carries out a `ccci runs` command.
+pub(super) fn runs(
+    command: RunsCommand,
+    call: Call<'_>,
+    stop: Stop,
+    out: &mut dyn Write,
+) -> Result<u8, Trouble> {
+    let Some(session) = call.session(stop, NO_SERVER, out)? else { return Ok(exit::PASS) };
+    let dirs = past::dirs(&session.settings().runs_dir())?;
+    match command {
+        RunsCommand::Ls { last, json } => {
+            let listed: Vec<Past> = dirs.into_iter().take(last).map(Past::read).collect();
+            if json {
+                let all: Vec<&RunReport> = listed.iter().filter_map(|past| past.report.as_ref()).collect();
+                writeln!(out, "{}", serde_json::to_string_pretty(&all)?).ok();
+            } else {
+                for past in &listed {
+                    writeln!(out, "{}", visible(&row(past))).ok();
+                }
+            }
+        }
+        RunsCommand::Show { run, json } => {
+            let past = Past::read(past::find(&dirs, &run)?);
+            match (&past.report, json) {
+                (Some(report), true) => writeln!(out, "{}", serde_json::to_string_pretty(report)?).ok(),
+                _ => write!(out, "{}", visible(&shown(&past)?)).ok(),
+            };
+        }
+    }
+    Ok(exit::PASS)
+}
+
+/// `ccci logs`: which logs a run has, or the text of one.
+pub(super) fn logs(args: &LogsArgs, call: Call<'_>, stop: Stop, out: &mut dyn Write) -> Result<u8, Trouble> {
+    let Some(session) = call.session(stop, NO_SERVER, out)? else { return Ok(exit::PASS) };
+    let past = Past::read(past::find(&past::dirs(&session.settings().runs_dir())?, &args.run)?);
+    let Some(wanted) = &args.check else {
+        for path in past.logs()? {
+            writeln!(out, "{}", path.display()).ok();
+        }
+        return Ok(exit::PASS);
+    };
+    let path = past.log(wanted)??;
+    match foreign::plain(&path, LARGEST)? {
+        Plain::Bytes(bytes) => write!(out, "{}", visible(&String::from_utf8_lossy(&bytes))).ok(),
+        Plain::NotAFile | Plain::TooLarge => writeln!(out, "{}", path.display()).ok(),
+    };
+    Ok(exit::PASS)
+}
+
+/// One run in one line.
+fn row(past: &Past) -> String {
+    let Some(report) = &past.report else {
+        return format!("{}  -                     no result: under way, or it died", past.run());
+    };
+    let tested = tested(report);
+    let verdict = report.verdict.as_str();
+    let why = report
+        .error
+        .as_deref()
+        .and_then(|why| why.lines().next())
+        .map_or_else(String::new, |why| format!(": {why}"));
+    format!(
+        "{}  {}  {} ({}) {tested}  {verdict}{why}",
+        report.run,
+        report.started,
+        report.recipe,
+        report.mode.as_str()
+    )
+}
+
+/// What was tested, from what.
+fn tested(report: &RunReport) -> String {
+    let commit = report.commit.as_ref().map_or("-", |commit| commit.short());
+    let head = report.version.head.as_deref().unwrap_or(commit);
+    report.version.base.as_ref().map_or_else(|| head.to_owned(), |base| format!("{base} → {head}"))
+}
+
+/// A run as somebody reads it who comes later.
+fn shown(past: &Past) -> Result<String, Trouble> {
+    let mut lines = vec![format!("run       {}", past.run())];
+    match &past.report {
+        None => lines.push("result    none: it is under way, or it died".to_owned()),
+        Some(report) => lines.extend(told(report)),
+    }
+    lines.push(format!("files     {}", past.dir.display()));
+    let names: Vec<String> = past
+        .logs()?
+        .iter()
+        .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
+        .collect();
+    lines.push(format!("logs      {} (`ccci logs {} NAME`)", names.join(", "), past.run()));
+    Ok(lines.join("\n") + "\n")
+}
+
+fn told(report: &RunReport) -> Vec<String> {
+    let count = |status: Status| {
+        report.stages.iter().flat_map(|stage| &stage.checks).filter(|check| check.status == status).count()
+    };
+    let finished = report.finished.as_deref().unwrap_or("-");
+    let commit = report.commit.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+    let mut lines = vec![
+        format!("recipe    {} ({})", report.recipe, report.mode.as_str()),
+        format!("tested    {}, commit {commit}", tested(report)),
+        format!("times     {} to {finished}", report.started),
+        format!("verdict   {} (exit {})", report.verdict.as_str(), report.exit_code),
+        format!(
+            "checks    {} passed, {} failed, {} skipped",
+            count(Status::Pass),
+            count(Status::Fail),
+            count(Status::Skip)
+        ),
+    ];
+    lines.extend(report.error.iter().map(|why| format!("reason    {why}")));
+    lines.extend(report.faults.iter().map(|fault| format!("fault     {fault}")));
+    let failed =
+        report.stages.iter().flat_map(|stage| &stage.checks).filter(|check| check.status == Status::Fail);
+    for check in failed {
+        lines.push(format!("---- {} ----", check.name));
+        lines.extend(check.reason.clone());
+    }
+    lines
+}
