@@ -302,7 +302,7 @@ pub(crate) enum RunsCommand {
         /// This many at most
         #[arg(long, value_name = "NUMBER", default_value_t = 30)]
         last: usize,
-        /// As JSON: their results, of those that have one
+        /// As JSON: of each its id, and its result or why there is none
         #[arg(long)]
         json: bool,
     },

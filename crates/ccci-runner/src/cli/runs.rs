@@ -1,5 +1,6 @@
 //! `ccci runs` and `ccci logs`: what runs have left to read.
 
+use std::cmp::Reverse;
 use std::io::Write;
 
 use ccci_core::foreign::{self, Plain};
@@ -7,9 +8,11 @@ use ccci_core::report::RunReport;
 use ccci_core::stage::Status;
 use ccci_core::verdict::exit;
 use ccci_core::visible::visible;
+use serde::Serialize;
 
 use super::args::{LogsArgs, RunsCommand};
 use super::call::Call;
+use crate::report::door::complain;
 use crate::report::past::{self, Past};
 use crate::session::signals::Stop;
 use crate::session::trouble::Trouble;
@@ -30,10 +33,16 @@ pub(super) fn runs(
     let dirs = past::dirs(&session.settings().runs_dir())?;
     match command {
         RunsCommand::Ls { last, json } => {
-            let listed: Vec<Past> = dirs.into_iter().take(last).map(Past::read).collect();
+            let mut listed: Vec<Past> = dirs.into_iter().take(last).map(Past::read).collect();
+            // What wrote into its directory last is not what began last. Those without a result come first.
+            listed.sort_by_key(|past| {
+                Reverse(past.began().map_or((1, String::new()), |at| (0, at.to_owned())))
+            });
             if json {
-                let all: Vec<&RunReport> = listed.iter().filter_map(|past| past.report.as_ref()).collect();
+                let all: Vec<Listed<'_>> = listed.iter().map(Listed::of).collect();
                 writeln!(out, "{}", serde_json::to_string_pretty(&all)?).ok();
+            } else if listed.is_empty() {
+                complain(&NO_SERVER);
             } else {
                 for past in &listed {
                     writeln!(out, "{}", visible(&row(past))).ok();
@@ -43,7 +52,10 @@ pub(super) fn runs(
         RunsCommand::Show { run, json } => {
             let past = Past::read(past::find(&dirs, &run)?);
             match (&past.report, json) {
-                (Some(report), true) => writeln!(out, "{}", serde_json::to_string_pretty(report)?).ok(),
+                (Ok(report), true) => writeln!(out, "{}", serde_json::to_string_pretty(report)?).ok(),
+                (Err(why), true) => {
+                    return Err(Trouble::bad_input(format!("the run {} has no result: {why}", past.run())));
+                }
                 _ => write!(out, "{}", visible(&shown(&past)?)).ok(),
             };
         }
@@ -69,10 +81,26 @@ pub(super) fn logs(args: &LogsArgs, call: Call<'_>, stop: Stop, out: &mut dyn Wr
     Ok(exit::PASS)
 }
 
+/// One run of a list, for programs: its result, or why there is none.
+#[derive(Debug, Serialize)]
+struct Listed<'a> {
+    run: String,
+    result: Option<&'a RunReport>,
+    why: Option<&'a str>,
+}
+
+impl<'a> Listed<'a> {
+    fn of(past: &'a Past) -> Self {
+        let (result, why) = (past.report.as_deref().ok(), past.report.as_ref().err().map(String::as_str));
+        Self { run: past.run(), result, why }
+    }
+}
+
 /// One run in one line.
 fn row(past: &Past) -> String {
-    let Some(report) = &past.report else {
-        return format!("{}  -                     no result: under way, or it died", past.run());
+    let report = match &past.report {
+        Ok(report) => report,
+        Err(why) => return format!("{}  -                     no result: {why}", past.run()),
     };
     let tested = tested(report);
     let verdict = report.verdict.as_str();
@@ -101,8 +129,8 @@ fn tested(report: &RunReport) -> String {
 fn shown(past: &Past) -> Result<String, Trouble> {
     let mut lines = vec![format!("run       {}", past.run())];
     match &past.report {
-        None => lines.push("result    none: it is under way, or it died".to_owned()),
-        Some(report) => lines.extend(told(report)),
+        Err(why) => lines.push(format!("result    none: {why}")),
+        Ok(report) => lines.extend(told(report)),
     }
     lines.push(format!("files     {}", past.dir.display()));
     let names: Vec<String> = past

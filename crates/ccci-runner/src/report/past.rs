@@ -42,16 +42,29 @@ impl Classify for NotFound {
 pub(crate) struct Past {
     /// Its directory.
     pub(crate) dir: PathBuf,
-    /// Its result; none where it died before it had one, or is still under way.
-    pub(crate) report: Option<RunReport>,
+    /// Its result, or why there is none, in words.
+    pub(crate) report: Result<Box<RunReport>, String>,
 }
 
 impl Past {
-    /// Reads what a run has written. A result that cannot be read is none.
+    /// Reads what a run has written.
     pub(crate) fn read(dir: PathBuf) -> Self {
-        let bytes = std::fs::read(dir.join(RESULTS)).ok();
-        let report = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let report = match std::fs::read(dir.join(RESULTS)) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Box::new)
+                .map_err(|error| format!("{RESULTS} cannot be read: {error}")),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(format!("{RESULTS} cannot be read: {error}"))
+            }
+            Err(_) if record::is_alive(&dir).unwrap_or_default() => Err("under way".to_owned()),
+            Err(_) => Err("it died before it had a result".to_owned()),
+        };
         Self { dir, report }
+    }
+
+    /// When it began, where its result says that: what sorts as it went.
+    pub(crate) fn began(&self) -> Option<&str> {
+        self.report.as_ref().ok().map(|report| report.started.as_str())
     }
 
     /// Its id.
@@ -145,7 +158,8 @@ mod tests {
     fn a_log_is_found_by_its_checks_name_or_a_part_of_it() {
         let dir = tempfile::tempdir().unwrap();
         let past = Past::read(dir.path().join("0a1b2c"));
-        assert!(past.report.is_none() && past.logs().unwrap().is_empty());
+        assert!(past.logs().unwrap().is_empty());
+        assert_eq!(past.report.clone().unwrap_err(), "it died before it had a result");
         for name in ["abra.log", "blog.custom.login.log", "blog.custom.logout.log", "diagnosis.txt"] {
             let path = past.dir.join("logs").join(name);
             atomic::create_dir(path.parent().unwrap()).unwrap();
@@ -159,5 +173,13 @@ mod tests {
         assert_eq!(found("log").unwrap_err().matches(" or ").count(), 2);
         let none = "the run 0a1b2c has no log `x::y`: it has abra.log, blog.custom.login.log, blog.custom.logout.log, diagnosis.txt";
         assert_eq!(found("x::y").unwrap_err(), none);
+    }
+
+    #[test]
+    fn a_result_that_cannot_be_read_is_told_as_that() {
+        let dir = tempfile::tempdir().unwrap();
+        atomic::write(&dir.path().join(RESULTS), b"{").unwrap();
+        let why = Past::read(dir.path().to_owned()).report.unwrap_err();
+        assert!(why.starts_with("results.json cannot be read: EOF"), "{why}");
     }
 }

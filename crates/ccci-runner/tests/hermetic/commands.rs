@@ -212,7 +212,7 @@ fn commands_about_what_is_not_there_end_at_once() {
 fn runs_are_listed_shown_and_their_logs_printed() {
     let world = World::new(&["content"]);
     let none = world.ccci(&["runs", "ls"]);
-    assert_eq!((none.code, none.stdout.as_str()), (Some(0), ""), "{none:#?}");
+    assert_eq!((none.code, none.said().as_str()), (Some(0), "ccci: no run has been here\n"), "{none:#?}");
     world.overlay("custom", "says", "echo what it saw; exit 1");
     let failed = world.ccci(&["--recipe", "blog"]);
     failed.assert(1, "fail");
@@ -234,6 +234,8 @@ fn runs_are_listed_shown_and_their_logs_printed() {
     let json: serde_json::Value =
         serde_json::from_str(&world.ccci(&["runs", "show", run, "--json"]).stdout).unwrap();
     assert_eq!(json["error"], failed.record["error"]);
+    let all: serde_json::Value = serde_json::from_str(&world.ccci(&["runs", "ls", "--json"]).stdout).unwrap();
+    assert_eq!((all[0]["run"].as_str(), &all[0]["result"]["verdict"]), (Some(run), &"fail".into()));
     let gone = world.ccci(&["logs", "zz"]);
     assert_eq!(gone.code, Some(2), "{gone:#?}");
     assert_eq!(
