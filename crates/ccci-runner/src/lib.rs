@@ -154,7 +154,7 @@ impl Session {
         request: &RunRequest,
         consumer: impl Consumer + 'static,
     ) -> Result<Ended, Trouble> {
-        let room = self.room(&request.target.recipe)?;
+        let room = Room::to_run(&self.recipes_dir()?, &request.target.recipe)?;
         room.chosen(&request.target.ask)?;
         self.run_in(room, request, consumer, |_| Ok(())).await
     }

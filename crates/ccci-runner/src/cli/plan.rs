@@ -34,7 +34,7 @@ pub(super) async fn plan(
     let quick = args.quick || call.surroundings.quick;
     target.ask.wish = if quick { Wish::Quick } else { Wish::Cold };
     // Found before anything is made for it.
-    let room = Room::open(&call.recipes_dir()?, &target.recipe)?;
+    let room = Room::to_run(&call.recipes_dir()?, &target.recipe)?;
     let session = Box::pin(Session::to_plan(call.surroundings, &call.global.which(), stop)).await?;
     let Outlook { plan, needs_provider, hooks, reaches, nothing_kept } =
         session.outlook(&target, room).await?;

@@ -52,7 +52,7 @@ pub(super) async fn run(
         return list::list_chosen(&target.recipe, &recipes, &target.ask, out);
     }
     // Everything that can be wrong in the arguments and the recipe's folder is found before the server is touched.
-    let room = Room::open(&recipes, &target.recipe)?;
+    let room = Room::to_run(&recipes, &target.recipe)?;
     room.chosen(&target.ask)?;
     let session = Box::pin(Session::open(call.surroundings, &call.global.which(), stop)).await?;
     let lost = Lost::default();
@@ -66,7 +66,7 @@ pub(super) async fn run(
 pub(super) async fn seed(recipe: &str, call: Call<'_>, stop: Stop) -> Result<u8, Trouble> {
     let request = RunRequest::cold(recipe)?;
     let recipes = call.recipes_dir()?;
-    Room::open(&recipes, &request.target.recipe)?;
+    Room::to_run(&recipes, &request.target.recipe)?;
     let session = Box::pin(Session::open(call.surroundings, &call.global.which(), stop)).await?;
     let lost = Lost::default();
     let ended = Box::pin(session.seed(recipe, terminal(None, call, &session, &lost))).await?;

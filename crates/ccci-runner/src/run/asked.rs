@@ -1,17 +1,18 @@
 //! Whether the tested commit asks for what recipe.yaml gives it: told before a run waits for anybody.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ccci_core::compose::{Compose, OVERLAY_FILE, Ours};
 use ccci_core::envfile::{EnvFile, compose_files};
 use ccci_core::foreign;
+use ccci_core::git::Commit;
 use ccci_core::manifest::SecretName;
 use ccci_core::settings::Settings;
 use ccci_core::verdict::TroubleKind;
 
 use super::observe::{Subject, version_key};
-use crate::session::trouble::Classify;
+use crate::session::trouble::{Classify, Trouble};
 
 /// A secret of recipe.yaml that the tested commit does not take from there. Exit code 2.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,20 +49,44 @@ impl Subject {
             None => Ok(()),
         }
     }
-}
 
-impl Subject {
-    /// Looks at the checkout as it lies: whether it has the services that a compose file of ours names. Docker would take one that it
-    /// has not for a new one without an image, and the recipe would be blamed.
-    pub(super) fn check_ours(&self, settings: &Settings, commit: &str) -> Result<(), NotAsked> {
-        let Some(path) = self.app.added.get(OVERLAY_FILE) else { return Ok(()) };
-        // What cannot be read was told when the folder was looked over.
-        let text = foreign::read(path).ok().flatten().unwrap_or_default();
+    /// Looks at the base and then at the tested commit, which is left as the checkout lies: whether they have the services that a
+    /// compose file of ours names. Docker would take one that they have not for a new one without an image, and the recipe would
+    /// be blamed.
+    pub(super) async fn check_ours(
+        &self,
+        settings: &Settings,
+        base: Option<&Commit>,
+        head: &Commit,
+    ) -> Result<(), Trouble> {
+        let ours = self.app.added.get(OVERLAY_FILE).map(|path| {
+            // What cannot be read was told when the folder was looked over.
+            (path, Ours::read(&foreign::read(path).ok().flatten().unwrap_or_default()).services)
+        });
+        if let (Some((path, services)), Some(base)) = (&ours, base) {
+            self.app.bring_to(base).await?;
+            self.has_services(settings, path, services, &format!("the base {}", base.short()))?;
+        }
+        self.app.bring_to(head).await?;
+        if let Some((path, services)) = &ours {
+            self.has_services(settings, path, services, "the tested commit")?;
+        }
+        Ok(())
+    }
+
+    /// Looks at the checkout as it lies.
+    fn has_services(
+        &self,
+        settings: &Settings,
+        path: &Path,
+        services: &[(String, Option<usize>)],
+        commit: &str,
+    ) -> Result<(), NotAsked> {
         let Some(there) = self.services_of_the_recipe(settings) else { return Ok(()) };
-        match Ours::read(&text).services.into_iter().find(|(name, _)| !there.contains(name)) {
+        match services.iter().find(|(name, _)| !there.contains(name)).cloned() {
             None => Ok(()),
             Some((service, line)) => {
-                let (path, commit, known) = (path.clone(), commit.to_owned(), there.join(", "));
+                let (path, commit, known) = (path.to_owned(), commit.to_owned(), there.join(", "));
                 Err(NotAsked::NoService { path, line, service, commit, known })
             }
         }

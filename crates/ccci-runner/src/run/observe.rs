@@ -96,12 +96,7 @@ impl Search<'_> {
             shares: room.manifest.shares(),
         };
         let subject = Subject { room, from_files, app, observed, known };
-        if let (Some(base), false) = (subject.likely_base(tip), subject.app.added.is_empty()) {
-            subject.app.bring_to(&base).await?;
-            subject.check_ours(self.settings, &format!("the base {}", base.short()))?;
-        }
-        subject.app.bring_to(subject.likely(tip)).await?;
-        subject.check_ours(self.settings, "the tested commit")?;
+        subject.check_ours(self.settings, subject.likely_base(tip), subject.likely(tip)).await?;
         // Names that swarm would refuse in the middle of the run (N2), those of wired secrets among them. Whatever else is
         // wrong with these files is for the run to find out and for abra to say.
         subject.fits(self.settings, &subject.app.domain)?;
@@ -295,11 +290,11 @@ impl Subject {
     }
 
     /// What it is upgraded from, likewise; none where there is nothing older.
-    fn likely_base(&self, wants_quick: bool) -> Option<Commit> {
+    fn likely_base(&self, wants_quick: bool) -> Option<&Commit> {
         let Observed { cold, quick, .. } = &self.observed;
         match &quick.known {
-            Known::Older(commit, _) if wants_quick => Some(commit.clone()),
-            _ => cold.older.as_ref().map(|tag| tag.commit.clone()),
+            Known::Older(commit, _) if wants_quick => Some(commit),
+            _ => cold.older.as_ref().map(|tag| &tag.commit),
         }
     }
 

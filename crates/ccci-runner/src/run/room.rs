@@ -75,6 +75,13 @@ impl Room {
         Ok(Self { folder, manifest, provider, checks, hooks, added })
     }
 
+    /// The same for a run or the plan of one: with what only the contents of its files tell.
+    pub(crate) fn to_run(recipes: &Path, recipe: &RecipeName) -> Result<Self, RoomError> {
+        let room = Self::open(recipes, recipe)?;
+        overlay::look_inside(recipe, &room.folder)?;
+        Ok(room)
+    }
+
     /// The checks of one stage that run before its mutation, or after it.
     pub(crate) fn of(&self, stage: StageName, before: bool) -> impl Iterator<Item = &OverlayCheck> {
         self.checks.iter().filter(move |c| c.stage == stage && c.before == before)

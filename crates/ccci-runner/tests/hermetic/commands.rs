@@ -202,6 +202,15 @@ fn commands_about_what_is_not_there_end_at_once() {
         "{seeded:#?}"
     );
     assert!(world.abra.calls().is_empty() && !world.path("state/runs").exists(), "no run has begun");
+    // What only a run must read hinders neither a list nor who cares for what is kept.
+    world.overlay("custom", "starts", "exit 0");
+    let check = world.path("recipes/blog/custom/starts");
+    std::fs::write(&check, "#!/no/such/shell\n").unwrap();
+    assert_eq!(world.ccci(&["list", "blog"]).code, Some(0));
+    assert_eq!(world.ccci(&["canonical", "show", "blog"]).code, Some(0));
+    let planned = world.ccci(&["plan", "blog"]);
+    assert_eq!(planned.code, Some(2), "{planned:#?}");
+    assert!(planned.stderr.contains("its first line names `/no/such/shell`"), "{planned:#?}");
     std::fs::remove_dir_all(world.path("recipes")).unwrap();
     let listed = world.ccci(&["canonical", "ls"]);
     assert_eq!(listed.code, Some(0), "it needs no folder of recipes: {listed:#?}");

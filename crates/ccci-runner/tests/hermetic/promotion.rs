@@ -9,6 +9,7 @@ use ccci_core::lock::{Holder, Lock};
 use crate::begun::{Begun, PATIENT};
 use crate::quick::warm;
 use crate::world::{Ran, World};
+use crate::{history, recipe};
 
 impl World {
     /// The known-good's release, as the disk says; none where there is none.
@@ -253,6 +254,22 @@ fn a_compose_file_of_ours_that_names_what_is_not_there_is_its_authors_fault() {
     // Near miss: what is there.
     std::fs::write(&file, "services:\n  app:\n    tty: true\n").unwrap();
     assert_eq!(world.ccci(&["plan", "blog"]).code, Some(0));
+    // What the base has, and the tested commit has dropped.
+    std::fs::write(&file, "services:\n  old:\n    tty: true\n").unwrap();
+    let mut with_old = recipe::files("1.2.0+3", &["content"], "");
+    with_old[0].1 = with_old[0].1.replacen("services:\n", "services:\n  old: {image: 'nowhere/blog:1'}\n", 1);
+    history::publish(&world.path("git/blog.git"), "1.2.0+3", &with_old);
+    history::publish(&world.path("git/blog.git"), "1.3.0+4", &recipe::files("1.3.0+4", &["content"], ""));
+    for words in [&["plan", "blog"][..], &["--recipe", "blog"]] {
+        let ran = world.ccci(words);
+        assert_eq!(ran.code, Some(2), "{ran:#?}");
+        let wanted = format!("{}:2: `services.old`: the tested commit has no such service", file.display());
+        assert!(ran.stderr.contains(&wanted), "{ran:#?}");
+    }
+    // Near miss: a commit that still has it, whose base has it not.
+    assert!(
+        !world.ccci(&["plan", "blog", "--ref", "1.2.0+3"]).stderr.contains("the tested commit has no such")
+    );
 }
 
 /// All warm data is cache: without its records, what stands at the canonical's domain is removed before a seed, and said.

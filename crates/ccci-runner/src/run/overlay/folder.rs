@@ -43,16 +43,14 @@ impl Folder {
         Ok(Self { path: path.to_owned(), files, source_hash: ccci_recipes::source_hash(path)? })
     }
 
-    /// The compose file of ours, where there is one that can be read as text.
-    pub(super) fn compose(&self) -> Result<Option<Ours>, PathError> {
-        Ok(foreign::read(&self.path.join(OVERLAY_FILE))?.map(|text| Ours::read(&text)))
-    }
-
-    /// What is wrong with it.
-    pub(super) fn compose_faults(&self) -> Result<Vec<Problem>, PathError> {
-        let faults = self.compose()?.unwrap_or_default().faults.into_iter();
+    /// All that is wrong inside its files: what the system could not start, and what docker would not take.
+    pub(super) fn inside(&self) -> Result<Vec<Problem>, PathError> {
+        let mut problems = self.bad_first_lines()?;
         let path = self.path.join(OVERLAY_FILE);
-        Ok(faults.map(|OursFault { line, why }| Problem::Compose { path: path.clone(), line, why }).collect())
+        let ours = foreign::read(&path)?.map(|text| Ours::read(&text)).unwrap_or_default();
+        let told = |OursFault { line, why }| Problem::Compose { path: path.clone(), line, why };
+        problems.extend(ours.faults.into_iter().map(told));
+        Ok(problems)
     }
 
     /// Executables that the system could not start: their first line does not say, or not rightly, what reads them.

@@ -92,13 +92,22 @@ fn and_more(recipe: &RecipeName, more: usize) -> String {
 pub(crate) fn discover(recipe: &RecipeName, folder: &Path, manifest: &Manifest) -> Result<Own, OverlayError> {
     let folder = read(folder)?;
     let compiled = ccci_recipes::overlay(recipe.as_str());
-    let (own, mut problems) = discover::discover(recipe, &folder, manifest, compiled);
-    problems.extend(folder.bad_first_lines()?);
-    problems.extend(folder.compose_faults()?);
+    let (own, problems) = discover::discover(recipe, &folder, manifest, compiled);
+    refused(recipe, problems)?;
+    Ok(own)
+}
+
+/// What only the contents of a folder's files tell, and a run would meet after a whole deploy. A list of names, and whoever cares
+/// for what is kept, need not read them.
+pub(crate) fn look_inside(recipe: &RecipeName, folder: &Path) -> Result<(), OverlayError> {
+    refused(recipe, read(folder)?.inside()?)
+}
+
+fn refused(recipe: &RecipeName, problems: Vec<Problem>) -> Result<(), OverlayError> {
     let more = problems.len().saturating_sub(1);
     match problems.into_iter().next() {
         Some(first) => Err(OverlayError::Problems { recipe: recipe.clone(), first: Box::new(first), more }),
-        None => Ok(own),
+        None => Ok(()),
     }
 }
 
@@ -115,8 +124,7 @@ pub(crate) fn inspect(recipe: &RecipeName, folder: &Path) -> Result<(Own, Vec<Pr
         // Without its manifest, what the rest is measured by is not known: more findings would mislead.
         Err(error) => (Own::default(), vec![Problem::Manifest(error)]),
     };
-    problems.extend(folder.bad_first_lines()?);
-    problems.extend(folder.compose_faults()?);
+    problems.extend(folder.inside()?);
     Ok((own, problems))
 }
 

@@ -181,7 +181,7 @@ fn a_compose_file_of_ours_is_read_by_lint_and_by_a_run() {
         let found: Vec<String> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(found.len(), usize::from(!words.is_empty()), "{found:?}");
         assert!(found.iter().all(|found| found.contains(words)), "{found:?}");
-        let ran = super::discover(&recipe(), &blog, &Manifest::default());
+        let ran = super::look_inside(&recipe(), &blog);
         assert_eq!(ran.is_err(), !words.is_empty(), "{text}");
     }
 }
@@ -205,7 +205,7 @@ fn what_cannot_be_started_is_told_by_name() {
         assert_eq!(found.len(), usize::from(words.is_some()), "{text:?}: {found:?}");
         assert!(words.is_none_or(|words| found[0].contains(words)), "{text:?}: {found:?}");
         // A run is told the same, before anything is deployed.
-        let ran = super::discover(&recipe(), &dir.path().join("blog"), &Manifest::default());
+        let ran = super::look_inside(&recipe(), &dir.path().join("blog"));
         assert_eq!(ran.is_err(), words.is_some(), "{text:?}");
     }
     let dir = folder(&[("install/a*", "#!/bin/sh\n")]);
