@@ -52,7 +52,7 @@ fn counting_from(begins_anew: bool, so_far: &[CheckResult]) -> impl Iterator<Ite
 }
 
 /// The recipe's own checks of a stage that were to prepare what others look for afterwards, and failed.
-pub fn failed_seeds(stage: StageName, so_far: &[CheckResult]) -> impl Iterator<Item = &CheckResult> {
+fn failed_seeds(stage: StageName, so_far: &[CheckResult]) -> impl Iterator<Item = &CheckResult> {
     so_far
         .iter()
         .filter(move |r| r.stage == stage && r.name.is_seed() && matches!(r.outcome, Outcome::Fail(_)))

@@ -39,6 +39,8 @@ impl Secret {
 
     /// The fewest bytes that such a value has.
     pub const SHORTEST: usize = SHORTEST;
+    /// The most that swarm takes as a secret, in bytes.
+    pub const LARGEST: u64 = 500 * 1000;
 }
 
 impl fmt::Debug for Secret {

@@ -36,12 +36,6 @@ const START: &str = "exec setpriv";
 const GOAL: f64 = 1.2;
 const GATE: f64 = 1.5;
 
-/// The seconds of one of the run's phases; 0 where it had none.
-fn phase(ran: &Ran, name: &str) -> f64 {
-    let phases = ran.report["phases"].as_array().unwrap().iter();
-    phases.filter(|phase| phase["name"] == name).map(|phase| phase["seconds"].as_f64().unwrap()).sum()
-}
-
 fn all(ran: &Ran) -> f64 {
     let phases = ran.report["phases"].as_array().unwrap().iter();
     phases.map(|phase| phase["seconds"].as_f64().unwrap()).sum()
@@ -68,14 +62,14 @@ fn of(what: &str, line: &str) -> f64 {
     println!(
         "{what}: promotion {:.1} s, quick {:.1} and {:.1} s (enter {:.2}, undeploy {:.1}), restore after a failure {:.1} s, \
          quick after it {:.1} s (enter {:.2})",
-        phase(&cold, "promotion"),
+        cold.phase("promotion"),
         all(&quick[0]),
         all(&quick[1]),
-        phase(&quick[1], "enter"),
-        phase(&quick[1], "undeploy"),
-        phase(&fails, "restore"),
+        quick[1].phase("enter"),
+        quick[1].phase("undeploy"),
+        fails.phase("restore"),
         all(&after),
-        phase(&after, "enter"),
+        after.phase("enter"),
     );
     all(&quick[1])
 }

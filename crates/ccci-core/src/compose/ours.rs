@@ -9,9 +9,9 @@ use crate::git::mistyped;
 use crate::yaml;
 
 /// What a compose file may have at its top.
-const TOP: [&str; 7] = ["version", "name", "services", "networks", "volumes", "secrets", "configs"];
+const TOP: &[&str] = &["version", "name", "services", "networks", "volumes", "secrets", "configs"];
 /// What a service may have, as version 3 of docker's format knows it. `image` and `build` are refused by their own words.
-const SERVICE: [&str; 68] = [
+const SERVICE: &[&str] = &[
     "annotations",
     "build",
     "cap_add",
@@ -21,6 +21,9 @@ const SERVICE: [&str; 68] = [
     "command",
     "configs",
     "container_name",
+    "cpu_shares",
+    "cpus",
+    "cpuset",
     "credential_spec",
     "depends_on",
     "deploy",
@@ -49,9 +52,6 @@ const SERVICE: [&str; 68] = [
     "mem_limit",
     "mem_reservation",
     "memswap_limit",
-    "cpus",
-    "cpu_shares",
-    "cpuset",
     "network_mode",
     "networks",
     "oom_kill_disable",
@@ -80,9 +80,11 @@ const SERVICE: [&str; 68] = [
     "ulimits",
     "user",
     "userns_mode",
+    "volume_driver",
+    "volumes",
+    "volumes_from",
+    "working_dir",
 ];
-/// The rest of them.
-const MORE: [&str; 4] = ["volume_driver", "volumes", "volumes_from", "working_dir"];
 
 /// Something in a compose file of ours that cannot be meant, with its line where that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,8 +122,8 @@ impl Ours {
     }
 
     fn top(&mut self, text: &str, all: &Map<String, Value>) {
-        for key in all.keys().filter(|key| !known(key, &TOP, &[])) {
-            self.fault(text, &[key], unknown(key, "at its top", mistyped(key, TOP)));
+        for key in all.keys().filter(|key| !known(key, TOP)) {
+            self.fault(text, &[key], unknown(key, "at its top", mistyped(key, TOP.iter().copied())));
         }
         let services = match all.get("services") {
             Some(Value::Object(services)) => services,
@@ -148,8 +150,8 @@ impl Ours {
                     "`services.{name}.{key}`: what is tested is the recipe's image, so a file of ours may not bring one"
                 );
                 self.fault(text, &at, why);
-            } else if !known(key, &SERVICE, &MORE) {
-                let near = mistyped(key, SERVICE.into_iter().chain(MORE));
+            } else if !known(key, SERVICE) {
+                let near = mistyped(key, SERVICE.iter().copied());
                 self.fault(text, &at, unknown(key, &format!("in `services.{name}`"), near));
             }
         }
@@ -161,8 +163,8 @@ impl Ours {
 }
 
 /// Whether docker knows the key, or it is somebody's own.
-fn known(key: &str, known: &[&str], more: &[&str]) -> bool {
-    key.starts_with("x-") || known.contains(&key) || more.contains(&key)
+fn known(key: &str, known: &[&str]) -> bool {
+    key.starts_with("x-") || known.contains(&key)
 }
 
 fn unknown(key: &str, place: &str, near: Option<&str>) -> String {

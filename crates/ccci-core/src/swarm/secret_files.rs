@@ -10,8 +10,6 @@ use crate::secret::Secret;
 
 /// Where swarm puts a secret that has no path of its own.
 const USUAL: &str = "/run/secrets";
-/// The most that swarm takes as a secret, in bytes.
-const LARGEST: u64 = 500 * 1000;
 
 impl StackFacts {
     /// The value of a secret, by its full name in the swarm, from a task that runs with it. What its files say now is what
@@ -43,7 +41,7 @@ impl StackFacts {
 /// What a process finds there, in its own root.
 fn of_process(pid: u32, file: &Path) -> Result<Secret, String> {
     let root = PathBuf::from(format!("/proc/{pid}/root"));
-    match foreign::plain_below(&root, file, LARGEST) {
+    match foreign::plain_below(&root, file, Secret::LARGEST) {
         Ok(Plain::Bytes(bytes)) => {
             String::from_utf8(bytes).map(Secret::new).map_err(|_| "it is no UTF-8 text".to_owned())
         }

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::args::{LogsArgs, RunsCommand};
 use super::call::Call;
 use crate::report::door::complain;
+use crate::report::last_line::versions;
 use crate::report::past::{self, Past};
 use crate::session::signals::Stop;
 use crate::session::trouble::Trouble;
@@ -102,7 +103,7 @@ fn row(past: &Past) -> String {
         Ok(report) => report,
         Err(why) => return format!("{}  -                     no result: {why}", past.run()),
     };
-    let tested = tested(report);
+    let tested = versions(&report.version, report.commit.as_ref());
     let verdict = report.verdict.as_str();
     let why = report
         .error
@@ -118,13 +119,6 @@ fn row(past: &Past) -> String {
     )
 }
 
-/// What was tested, from what.
-fn tested(report: &RunReport) -> String {
-    let commit = report.commit.as_ref().map_or("-", |commit| commit.short());
-    let head = report.version.head.as_deref().unwrap_or(commit);
-    report.version.base.as_ref().map_or_else(|| head.to_owned(), |base| format!("{base} → {head}"))
-}
-
 /// A run as somebody reads it who comes later.
 fn shown(past: &Past) -> Result<String, Trouble> {
     let mut lines = vec![format!("run       {}", past.run())];
@@ -133,38 +127,32 @@ fn shown(past: &Past) -> Result<String, Trouble> {
         Ok(report) => lines.extend(told(report)),
     }
     lines.push(format!("files     {}", past.dir.display()));
-    let names: Vec<String> = past
-        .logs()?
-        .iter()
-        .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
-        .collect();
+    let names: Vec<String> = past.logs()?.iter().map(|path| past::name(path)).collect();
     lines.push(format!("logs      {} (`ccci logs {} NAME`)", names.join(", "), past.run()));
     Ok(lines.join("\n") + "\n")
 }
 
 fn told(report: &RunReport) -> Vec<String> {
-    let count = |status: Status| {
-        report.stages.iter().flat_map(|stage| &stage.checks).filter(|check| check.status == status).count()
+    let ended = |status: Status| {
+        report.stages.iter().flat_map(|stage| &stage.checks).filter(move |check| check.status == status)
     };
     let finished = report.finished.as_deref().unwrap_or("-");
     let commit = report.commit.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
     let mut lines = vec![
         format!("recipe    {} ({})", report.recipe, report.mode.as_str()),
-        format!("tested    {}, commit {commit}", tested(report)),
+        format!("tested    {}, commit {commit}", versions(&report.version, report.commit.as_ref())),
         format!("times     {} to {finished}", report.started),
         format!("verdict   {} (exit {})", report.verdict.as_str(), report.exit_code),
         format!(
             "checks    {} passed, {} failed, {} skipped",
-            count(Status::Pass),
-            count(Status::Fail),
-            count(Status::Skip)
+            ended(Status::Pass).count(),
+            ended(Status::Fail).count(),
+            ended(Status::Skip).count()
         ),
     ];
     lines.extend(report.error.iter().map(|why| format!("reason    {why}")));
     lines.extend(report.faults.iter().map(|fault| format!("fault     {fault}")));
-    let failed =
-        report.stages.iter().flat_map(|stage| &stage.checks).filter(|check| check.status == Status::Fail);
-    for check in failed {
+    for check in ended(Status::Fail) {
         lines.push(format!("---- {} ----", check.name));
         lines.extend(check.reason.clone());
     }

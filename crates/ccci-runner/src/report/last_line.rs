@@ -1,6 +1,8 @@
 //! The last line of a run, which tells it all: what was upgraded to what, in how long, and what was not looked at.
 
-use ccci_core::event::{Event, Planned};
+use ccci_core::event::Event;
+use ccci_core::git::Commit;
+use ccci_core::report::Version;
 use ccci_core::stage::{Outcome, StageName, Status};
 use ccci_core::verdict::{Judgement, Verdict};
 use jiff::Timestamp;
@@ -21,7 +23,7 @@ impl Tally {
     pub(crate) fn take(&mut self, event: &Event) {
         match event {
             Event::Started(started) => self.began = Some(started.at),
-            Event::Planned(plan) => self.versions = Some(versions(plan)),
+            Event::Planned(plan) => self.versions = Some(versions(&plan.version, Some(&plan.commit))),
             Event::CheckEnded(result) => match result.outcome {
                 Outcome::Pass | Outcome::PassWith(_) => self.passed += 1,
                 Outcome::Fail(_) => self.failed += 1,
@@ -64,10 +66,10 @@ impl Tally {
     }
 }
 
-/// From what to what.
-fn versions(plan: &Planned) -> String {
-    let head = plan.version.head.clone().unwrap_or_else(|| plan.commit.short().to_owned());
-    match &plan.version.base {
+/// From what to what; a tested commit that is no release is told by itself.
+pub(crate) fn versions(version: &Version, commit: Option<&Commit>) -> String {
+    let head = version.head.clone().unwrap_or_else(|| commit.map_or("-", |commit| commit.short()).to_owned());
+    match &version.base {
         Some(base) if *base != head => format!("{base} → {head}"),
         _ => head,
     }

@@ -69,7 +69,7 @@ impl Past {
 
     /// Its id.
     pub(crate) fn run(&self) -> String {
-        id(&self.dir)
+        name(&self.dir)
     }
 
     /// Its logs, by name.
@@ -90,7 +90,7 @@ impl Past {
     /// The log of this name, or the one of a check whose name has this in it.
     pub(crate) fn log(&self, wanted: &str) -> Result<Result<PathBuf, NotFound>, PathError> {
         let (logs, file) = (self.logs()?, wanted.replace("::", "."));
-        let names: Vec<String> = logs.iter().map(|path| id(path)).collect();
+        let names: Vec<String> = logs.iter().map(|path| name(path)).collect();
         let exact = names.iter().position(|name| *name == file || name.strip_suffix(".log") == Some(&file));
         let close: Vec<usize> = (0..names.len()).filter(|at| names[*at].contains(&file)).collect();
         let wanted = wanted.to_owned();
@@ -106,7 +106,8 @@ impl Past {
     }
 }
 
-fn id(path: &Path) -> String {
+/// The last part of a path: a run's id, or a log's name.
+pub(crate) fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
@@ -119,7 +120,7 @@ pub(crate) fn dirs(runs: &Path) -> Result<Vec<PathBuf>, PathError> {
 
 /// The one run whose id begins so.
 pub(crate) fn find(dirs: &[PathBuf], wanted: &str) -> Result<PathBuf, NotFound> {
-    let ids: Vec<String> = dirs.iter().map(|dir| id(dir)).collect();
+    let ids: Vec<String> = dirs.iter().map(|dir| name(dir)).collect();
     let begins: Vec<usize> = ids
         .iter()
         .enumerate()
@@ -165,8 +166,9 @@ mod tests {
             atomic::create_dir(path.parent().unwrap()).unwrap();
             atomic::write(&path, b"x").unwrap();
         }
-        let found =
-            |wanted: &str| past.log(wanted).unwrap().map(|path| id(&path)).map_err(|error| error.to_string());
+        let found = |wanted: &str| {
+            past.log(wanted).unwrap().map(|path| name(&path)).map_err(|error| error.to_string())
+        };
         assert_eq!(found("abra").as_deref(), Ok("abra.log"));
         assert_eq!(found("custom::login").as_deref(), Ok("blog.custom.login.log"));
         assert_eq!(found("blog::custom::logout").as_deref(), Ok("blog.custom.logout.log"));

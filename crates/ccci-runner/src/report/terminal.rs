@@ -38,8 +38,8 @@ pub(crate) struct Terminal {
     reaches: Vec<Reached>,
     hastened: Vec<Hastened>,
     tally: Tally,
-    /// Checks in a row that were held back, and why.
-    held: Vec<(CheckResult, String)>,
+    /// Checks in a row that were held back.
+    held: Vec<CheckResult>,
     /// Whether the last line was said: nothing follows it that is no trouble.
     over: bool,
 }
@@ -180,15 +180,14 @@ impl Terminal {
     /// What was held back for one reason is one line.
     fn tell_held(&mut self) {
         let held = std::mem::take(&mut self.held);
-        let several = |behind: &[(CheckResult, String)], why: &str| {
-            let names: Vec<&str> = behind.iter().map(|(held, _)| held.name.as_str()).collect();
-            format!("  {} further checks skipped: {why}: {}", names.len(), names.join(", "))
-        };
-        for group in held.chunk_by(|a, b| a.1 == b.1) {
-            match group {
-                [(one, why)] => self.outcome(one, Paint::Quiet, "skip", why),
-                [(_, why), ..] => self.painted("    ", Paint::Quiet, "skip", &several(group, why)),
-                [] => {}
+        for group in held.chunk_by(|a, b| a.outcome.reason() == b.outcome.reason()) {
+            let why = group[0].outcome.reason().unwrap_or_default();
+            if let [one] = group {
+                self.outcome(one, Paint::Quiet, "skip", why);
+            } else {
+                let names: Vec<&str> = group.iter().map(|held| held.name.as_str()).collect();
+                let behind = format!("  {} further checks skipped: {why}: {}", names.len(), names.join(", "));
+                self.painted("    ", Paint::Quiet, "skip", &behind);
             }
         }
     }
@@ -203,7 +202,7 @@ impl Terminal {
     fn check(&mut self, result: &CheckResult) {
         if let (true, Outcome::Skip(why)) = (result.gated, &result.outcome) {
             self.skipped.push((result.name.to_string(), why.clone()));
-            return self.held.push((result.clone(), why.clone()));
+            return self.held.push(result.clone());
         }
         self.tell_held();
         if self.kind != Some(result.kind) {

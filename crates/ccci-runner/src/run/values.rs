@@ -12,9 +12,6 @@ use ccci_core::verdict::TroubleKind;
 
 use crate::session::trouble::Classify;
 
-/// The most that swarm takes as a secret, in bytes.
-const LARGEST: u64 = 500 * 1000;
-
 /// What files give to an app.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Values {
@@ -49,7 +46,7 @@ pub(crate) enum ValueError {
     Empty { path: PathBuf, key: String },
     #[error("{}: `{key}` names it, and it has bytes that are no UTF-8 text: encode the value (base64)", path.display())]
     NotText { path: PathBuf, key: String },
-    #[error("{}: `{key}` names it, and it has more than the {LARGEST} bytes that swarm takes", path.display())]
+    #[error("{}: `{key}` names it, and it has more than the {} bytes that swarm takes", path.display(), Secret::LARGEST)]
     TooLarge { path: PathBuf, key: String },
     #[error("{}: {bad}; `env_file` names it", path.display())]
     Line { path: PathBuf, bad: BadLine },
@@ -163,7 +160,7 @@ impl Place<'_> {
         let Some(path) = file.below(self.folder, server) else {
             return Err(ValueError::NoServerDir { file: file.as_str().to_owned(), key });
         };
-        let bytes = match foreign::plain(&path, LARGEST) {
+        let bytes = match foreign::plain(&path, Secret::LARGEST) {
             Ok(Plain::Bytes(bytes)) => bytes,
             Ok(Plain::NotAFile) => return Err(ValueError::NotAFile { path, key }),
             Ok(Plain::TooLarge) => return Err(ValueError::TooLarge { path, key }),
@@ -235,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_a_value_is_refused_by_name_and_none_of_it_is_told() {
-        let large = vec![b'x'; usize::try_from(LARGEST).unwrap() + 1];
+        let large = vec![b'x'; usize::try_from(Secret::LARGEST).unwrap() + 1];
         for (file, bytes, words) in [
             ("absent", None, "blog/absent: `secrets.smtp` names it, and there is no such file"),
             ("folder", None, "blog/folder: `secrets.smtp` names it, and it is not a plain file"),
