@@ -17,6 +17,7 @@ use crate::work::{DockerError, Work};
 pub use crate::system::System;
 pub use decide::{Decision, Machine, Socket, Start, decide};
 pub use record::{Owned, Started};
+pub use scenes::Scene;
 
 use neighbours::Lacks;
 
@@ -24,6 +25,7 @@ pub(crate) mod decide;
 pub(crate) mod neighbours;
 mod ports;
 pub(crate) mod record;
+mod scenes;
 pub(crate) mod services;
 
 /// Where an engine listens unless `DOCKER_HOST` says otherwise.
@@ -131,7 +133,7 @@ pub(crate) struct Examined {
     lacks: Option<Lacks>,
 }
 
-/// Looks for everything that is a reason to refuse, and changes nothing. An engine that has to be started first can
+/// Looks for everything that is a reason to refuse, and changes nothing but what [`scenes::sweep`] does. An engine that has to be started first can
 /// be looked at only then.
 pub(crate) async fn examine(
     work: &Work<'_>,

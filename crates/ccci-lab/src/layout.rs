@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 pub const BASE_DOMAIN: &str = "lab.test";
 /// The label, with the lab's directory as value, on what the lab makes in Docker.
 pub const LABEL: &str = "ccci.lab";
+/// The label, with the lab's directory as value, on services that a test puts beside the lab.
+pub(crate) const SCENE_LABEL: &str = "ccci.scene";
 /// The overlay network that Traefik and the apps' front services share.
 pub const PROXY_NETWORK: &str = "proxy";
 /// The directory when nothing else is said.

@@ -17,7 +17,7 @@ use ccci_core::proxy::Proxy;
 use ccci_core::secret::Redactor;
 use ccci_core::settings::Settings;
 use ccci_core::stand_up::{self, Order, Prepared, StandUpError, Standing};
-use ccci_core::swarm::{Swarm, SwarmError};
+use ccci_core::swarm::{Limits, Swarm, SwarmError, ToRemove};
 
 use crate::holders::{sharers, someone};
 use crate::kept::{Kept, OwnApp};
@@ -47,6 +47,14 @@ pub enum StandingError {
         recipe: &'static str,
         /// Why.
         source: Box<StandUpError>,
+    },
+    /// What did not come up could not be taken down either.
+    #[error("the lab's {recipe} did not come up, and cannot be taken down: {why}")]
+    Remains {
+        /// The recipe.
+        recipe: &'static str,
+        /// What is left, or why nothing was removed.
+        why: String,
     },
     /// The engine did not answer.
     #[error(transparent)]
@@ -152,8 +160,29 @@ impl Kept {
         };
         let version = prepared.version.as_ref().map(ToString::to_string).unwrap_or_default();
         let what = format!("{} {version}", self.app.domain);
-        work.step(what, Box::pin(self.stand_up(work, &prepared, &standing, &doors))).await?;
+        let stand_up = || Box::pin(self.stand_up(work, &prepared, &standing, &doors));
+        match work.step(what.clone(), stand_up()).await {
+            Err(why) if todo == Todo::Redeploy && !work.cancel.is_cancelled() => {
+                work.note(format!("{why}: it is taken down, its data stays, and deployed anew"));
+                self.take_down(work, &doors.swarm).await?;
+                work.step(what, stand_up()).await?;
+            }
+            ended => ended?,
+        }
         Ok(atomic::write(&wanted, text.as_bytes())?)
+    }
+
+    /// Takes the app's stack away. What runs unchanged is not touched by a deploy, so what the engine itself got wrong
+    /// stays wrong: after a crash it may have lost the name of a task in its network.
+    async fn take_down(&self, work: &Work<'_>, swarm: &Swarm) -> Result<(), StandingError> {
+        let limits = Limits::new(self.app.patience, work.cancel.clone());
+        let stack = self.app.domain.stack();
+        let left = match swarm.remove_stack(&stack, &ToRemove::default(), &limits).await {
+            Ok(removal) if removal.is_clean() => return Ok(()),
+            Ok(removal) => removal.remaining.iter().map(|(item, why)| format!("{item}: {why}")).collect(),
+            Err(failure) => vec![failure.to_string()],
+        };
+        Err(StandingError::Remains { recipe: self.app.recipe, why: left.join("; ") })
     }
 
     /// The app at the release that runs, else at the newest, and what runs of it.

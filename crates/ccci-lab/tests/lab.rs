@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use ccci_core::exec::Command;
 use ccci_core::wait::CancellationToken;
-use ccci_lab::engine::EngineOptions;
+use ccci_lab::engine::{EngineOptions, Scene};
 use ccci_lab::images;
 use ccci_lab::lab::{self, LabOptions, LabStatus, StandIn};
 use ccci_lab::layout::LabLayout;
@@ -158,6 +158,8 @@ async fn failure_14_other_peoples_things_stay_and_their_stacks_are_a_reason_to_r
     let _serial = SERIAL.lock().await;
     let layout = LabLayout::default();
     up(&layout, true).await.unwrap();
+    let _scene = Scene::begin(&layout).await.unwrap();
+    let labelled = format!("--label {} ccci-lab/busybox:1 sleep 1000", Scene::label(&layout));
     let things = [
         (
             "container",
@@ -171,7 +173,8 @@ async fn failure_14_other_peoples_things_stay_and_their_stacks_are_a_reason_to_r
             "labtest-shop_web",
             [
                 "service create --detach --stop-grace-period 1s --no-resolve-image --name labtest-shop_web --network labtest-net",
-                "--label com.docker.stack.namespace=labtest-shop ccci-lab/busybox:1 sleep 1000",
+                "--label com.docker.stack.namespace=labtest-shop",
+                &labelled,
             ]
             .iter()
             .flat_map(|line| line.split(' '))

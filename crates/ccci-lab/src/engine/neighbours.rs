@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::services::{Service, services};
-use super::{EngineError, ports};
+use super::services::Service;
+use super::{EngineError, ports, scenes};
 use crate::layout::{BASE_DOMAIN, LABEL, PROXY_NETWORK};
 use crate::names::{self, NamesError};
 use crate::work::{DockerError, Work};
@@ -86,12 +86,12 @@ pub(super) struct Lacks {
 }
 
 /// Refuses an engine on which the lab cannot be, or other people's stacks run unless the caller insists; changes
-/// nothing.
+/// nothing but what suites that were cut off left behind.
 pub(super) async fn admit(work: &Work<'_>, insist: bool, whole_lab: bool) -> Result<Lacks, EngineError> {
     let state = "{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}} {{.Swarm.Nodes}}";
     let state = work.docker(["info", "--format", state]).await?;
     let swarm = has_swarm(&state).map_err(|why| EngineError::Refused { why: why.to_owned() })?;
-    let (services, proxy) = (services(work).await?, proxy(work).await?);
+    let (services, proxy) = (scenes::sweep(work).await?, proxy(work).await?);
     let foreign = foreign(&services, proxy.our_id());
     if !insist && !foreign.is_empty() {
         return Err(EngineError::Refused { why: foreign_stacks(&foreign) });
@@ -165,7 +165,7 @@ mod tests {
             name: name.to_owned(),
             stack: stack.map(str::to_owned),
             networks: networks.iter().map(|n| (*n).to_owned()).collect(),
-            ports: BTreeSet::new(),
+            ..Service::default()
         }
     }
 

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::layout::SCENE_LABEL;
 use crate::work::{DockerError, Work};
 
 /// A service as far as it matters here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Service {
     /// Its id.
     pub(crate) id: String,
@@ -19,6 +20,8 @@ pub(crate) struct Service {
     pub(crate) networks: BTreeSet<String>,
     /// The ports it publishes on the host.
     pub(crate) ports: BTreeSet<u16>,
+    /// The lab whose test made it.
+    pub(crate) scene: Option<String>,
 }
 
 /// The services of the swarm; none where there is no swarm.
@@ -41,15 +44,16 @@ pub(crate) async fn services(work: &Work<'_>) -> Result<Vec<Service>, DockerErro
 fn service(value: &Value) -> Service {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let spec = &value["Spec"];
-    let stack = spec["Labels"]["com.docker.stack.namespace"].as_str().map(str::to_owned);
+    let label = |key: &str| spec["Labels"][key].as_str().map(str::to_owned);
     let networks = spec["TaskTemplate"]["Networks"].as_array().into_iter().flatten();
     let ports = spec["EndpointSpec"]["Ports"].as_array().into_iter().flatten();
     let ports = ports.filter_map(|port| port["PublishedPort"].as_u64());
     Service {
         id: text(&value["ID"]),
         name: text(&spec["Name"]),
-        stack,
+        stack: label("com.docker.stack.namespace"),
         networks: networks.map(|network| text(&network["Target"])).collect(),
         ports: ports.filter_map(|port| u16::try_from(port).ok()).collect(),
+        scene: label(SCENE_LABEL),
     }
 }

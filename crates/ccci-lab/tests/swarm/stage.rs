@@ -9,7 +9,7 @@ use ccci_core::names::StackName;
 use ccci_core::secret::Secret;
 use ccci_core::swarm::{Converged, Expectation, Limits, Swarm, ToRemove, WaitFailure, Watch};
 use ccci_core::wait::CancellationToken;
-use ccci_lab::engine::{self, EngineOptions};
+use ccci_lab::engine::{self, EngineOptions, Scene};
 use ccci_lab::layout::LabLayout;
 use ccci_lab::work::Work;
 use ccci_lab::{certificates, images};
@@ -24,6 +24,9 @@ pub(crate) struct Stage {
     pub(crate) swarm: Swarm,
     pub(crate) socket: PathBuf,
     pub(crate) stack: StackName,
+    /// The labels of each of its services.
+    scene: String,
+    _scene: Scene,
 }
 
 impl Stage {
@@ -35,7 +38,9 @@ impl Stage {
         certificates::ensure(&layout, clock::now()).unwrap();
         images::ensure(&work, &[IMAGE]).await.unwrap();
         let swarm = Swarm::connect_to(&socket).await.unwrap();
-        let stage = Self { swarm, socket, stack: format!("swt-{name}").parse().unwrap() };
+        let (held, scene) = (Scene::begin(&layout).await.unwrap(), Scene::label(&layout));
+        let stage =
+            Self { swarm, socket, stack: format!("swt-{name}").parse().unwrap(), scene, _scene: held };
         stage.remove().await;
         stage
     }
@@ -57,7 +62,10 @@ impl Stage {
         let label = format!("coop-cloud.{}.chaos-version={commit}", self.stack);
         let head =
             format!("  {name}:\n    image: {IMAGE}\n    command: {script}\n    stop_grace_period: 3s\n");
-        format!("{head}    deploy:\n      endpoint_mode: dnsrr\n      labels: [\"{label}\"]\n{deploy}")
+        format!(
+            "{head}    deploy:\n      endpoint_mode: dnsrr\n      labels: [\"{label}\", \"{}\"]\n{deploy}",
+            self.scene
+        )
     }
 
     pub(crate) async fn converge(&self, services: &[String]) -> Result<Converged, WaitFailure> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::fork::{Fork, replace};
-use crate::support::{Ran, docker, server_without_keycloak};
+use crate::support::{Ran, docker, scene, server_without_keycloak};
 
 const NEWEST: &str = "1.12.0+1.26.3";
 const RECONVERGED: &str = "generic::upgrade::reconverged";
@@ -210,9 +210,10 @@ fn r17_a_port_that_another_stack_has_is_the_servers_and_the_stack_is_named() {
     let (label, publish_it) =
         (format!("com.docker.stack.namespace={stack}"), format!("mode=host,target=80,published={port}"));
     let image = ["--endpoint-mode", "dnsrr", "--no-resolve-image", "ccci-lab/busybox:1", "sleep", "300"];
-    let service =
-        ["service", "create", "--quiet", "--name", &name, "--label", &label, "--publish", &publish_it];
-    docker(&[&service[..], &image[..]].concat());
+    let (_scene, of_a_scene) = scene();
+    let labels = ["--label", &label, "--label", &of_a_scene];
+    let service = ["service", "create", "--quiet", "--name", &name, "--publish", &publish_it];
+    docker(&[&service[..], &labels, &image].concat());
     let holder = Holder(["service", "rm", &name].map(str::to_owned));
     let ran = tested(|dir| publish(dir, port));
     drop(holder);

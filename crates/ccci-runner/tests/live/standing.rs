@@ -5,8 +5,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
+use ccci_lab::engine::Scene;
+
 use crate::fork::{Fork, replace};
-use crate::support::{Ran, Server, docker, must, server_without_keycloak};
+use crate::support::{Ran, Server, docker, must, scene, server_without_keycloak};
 
 /// A server whose custom-html has this patience, and stands as long as ccci says by itself.
 fn server(http: u32) -> Server {
@@ -131,25 +133,29 @@ fn r16_a_restart_before_convergence_is_a_fault_and_the_app_stands_its_time() {
 }
 
 /// A service beside the lab's, with these labels; it goes with this value.
-struct Neighbour(String);
+struct Neighbour {
+    name: String,
+    _scene: Scene,
+}
 
 impl Neighbour {
     fn with(name: &str, labels: &[&str]) -> Self {
         let mut words =
             vec!["service", "create", "--quiet", "--detach", "--name", name, "--network", "proxy"];
         words.extend(["--endpoint-mode", "dnsrr"]);
-        for label in labels {
+        let (scene, of_a_scene) = scene();
+        for label in labels.iter().copied().chain([of_a_scene.as_str()]) {
             words.extend(["--label", label]);
         }
         words.push("ccci-lab/nginx:1.22.1");
         docker(&words);
-        Self(name.to_owned())
+        Self { name: name.to_owned(), _scene: scene }
     }
 }
 
 impl Drop for Neighbour {
     fn drop(&mut self) {
-        docker(&["service", "rm", &self.0]);
+        docker(&["service", "rm", &self.name]);
     }
 }
 

@@ -3,9 +3,10 @@
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use ccci_lab::engine::Scene;
 use serde_json::Value;
 
-use crate::support::{alone, assert_nothing_of, ccci, docker};
+use crate::support::{alone, assert_nothing_of, ccci, docker, scene};
 
 /// Another team's stack with its own network, and volumes whose names look like those of a run and of warm data.
 const STACK: &str = "foreign-shop";
@@ -13,21 +14,26 @@ const SERVICE: &str = "foreign-shop_web";
 const NETWORK: &str = "foreign-shop_net";
 const VOLUMES: [&str; 2] = ["cust-abcdef_x_content", "warm-custom-html_example_org_content"];
 
-/// The things, removed again when the test is over, however it ends; then the lab is there for the tests after it.
-struct Things;
+/// The things, removed again when the test is over, however it ends; then the lab is there for the tests after it. They
+/// are others' as long as the scene goes on.
+struct Things {
+    scene: Option<Scene>,
+}
 
 impl Things {
     fn make() -> Self {
-        drop(Self);
-        let things = Self;
+        drop(Self { scene: None });
+        let (scene, of_a_scene) = scene();
+        let things = Self { scene: Some(scene) };
         for volume in VOLUMES {
             docker(&["volume", "create", volume]);
         }
         docker(&["network", "create", "--driver", "overlay", NETWORK]);
         let label = format!("com.docker.stack.namespace={STACK}");
         let create = ["service", "create", "--detach", "--no-resolve-image", "--endpoint-mode", "dnsrr"];
-        let rest = ["--stop-grace-period", "1s", "--name", SERVICE, "--network", NETWORK, "--label", &label];
-        docker(&[&create[..], &rest, &["ccci-lab/busybox:1", "sleep", "100000"]].concat());
+        let rest = ["--stop-grace-period", "1s", "--name", SERVICE, "--network", NETWORK];
+        let labels = ["--label", &label, "--label", &of_a_scene];
+        docker(&[&create[..], &rest, &labels, &["ccci-lab/busybox:1", "sleep", "100000"]].concat());
         until("the other stack's task runs", || {
             let tasks = ["service", "ps", "--format", "{{.CurrentState}}", SERVICE];
             docker(&tasks).starts_with("Running")
@@ -133,7 +139,7 @@ fn failure_14_other_peoples_things_stay_as_they_are() {
     let _lab = alone();
     // `lab down` stops the lab's apps, also those of runs that keep their state elsewhere.
     until("no other ccci is at work", || !at_work());
-    let _things = Things::make();
+    let mut things = Things::make();
     let before = Things::identities();
     let same = |after: &str| assert_eq!(Things::identities(), before, "after {after}");
 
@@ -164,4 +170,10 @@ fn failure_14_other_peoples_things_stay_as_they_are() {
     // For the tests after this one.
     called(&["--lab", "lab", "up"], 0);
     same("`lab up`");
+
+    // As if this test had been killed here: nobody is turned away by what it left.
+    drop(things.scene.take());
+    let (_, told) = called(&["lab", "up"], 0);
+    assert!(told.contains(&format!("removed the service {SERVICE}, left behind by a test")), "{told}");
+    assert_eq!(docker(&["service", "ls", "--quiet", "--filter", &format!("name={SERVICE}")]), "");
 }
