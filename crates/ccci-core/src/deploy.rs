@@ -13,7 +13,7 @@ use crate::abra::signs;
 use crate::abra::{Abra, AbraError, DeployMode};
 use crate::atomic::{self, PathContext as _, PathError};
 use crate::blame::Blame;
-use crate::compose::{self, Compose, Foreign, Ground, Reach, Shares, unforeseen};
+use crate::compose::{self, Compose, Foreign, Ground, Outline, Reach, Shares, unforeseen};
 use crate::envfile::{EnvFile, EnvFileError, compose_files};
 use crate::fast_health::Hastened;
 use crate::foreign;
@@ -63,6 +63,13 @@ impl App {
             Ok(compose) => compose.reaches(&self.ground(&stack)),
             Err(error) => vec![Reach::unread(&error)],
         }
+    }
+
+    /// What an upgrade may change of the app, likewise; none where the files cannot be read.
+    pub fn outline(&self, values: &BTreeMap<String, String>) -> Option<Outline> {
+        let stack = self.domain.stack();
+        let compose = Compose::load(self.checkout.dir(), &compose_files(values), values, &stack).ok()?;
+        Some(compose.outline(&self.ground(&stack)))
     }
 
     /// Where a file of ours goes in the checkout.

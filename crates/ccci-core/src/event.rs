@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::compose::Change;
 use crate::fast_health::Hastened;
 use crate::git::Commit;
 use crate::stage::{CheckKind, CheckName, CheckResult, StageName, Status};
@@ -36,6 +37,8 @@ pub enum Event {
     Fault(String),
     /// What the app reaches outside of itself, before it is deployed.
     Reaches(Vec<Reached>),
+    /// What the upgrade changes in the app, before anything is deployed.
+    Changes(Vec<Change>),
     /// Health checks that are asked more often than their recipe says.
     Hastened(Vec<Hastened>),
     /// What really runs after a deploy.
@@ -76,6 +79,7 @@ impl Event {
             }
             Self::Linted(lint) => lint.findings.iter_mut().for_each(change),
             Self::Reaches(all) => all.iter_mut().map(|reached| &mut reached.what).for_each(change),
+            Self::Changes(all) => all.iter_mut().map(|one| &mut one.what).for_each(change),
             Self::CheckEnded(result) => result.outcome.reason_mut().into_iter().for_each(change),
             Self::StageEnded { reason, .. } => reason.iter_mut().for_each(change),
             Self::Deploys(deploys) => deploys.reason.iter_mut().for_each(change),

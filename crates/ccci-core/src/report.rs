@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::rfc3339;
+use crate::compose::Change;
 use crate::event::{Consumer, Event, Started};
 use crate::fast_health::Hastened;
 use crate::git::Commit;
@@ -44,6 +45,8 @@ pub struct RunReport {
     pub images: Vec<Image>,
     #[serde(default)]
     pub reaches: Option<Vec<Reached>>,
+    #[serde(default)]
+    pub changes: Vec<Change>,
     #[serde(default)]
     pub fast_health: Vec<Hastened>,
     pub faults: Vec<String>,
@@ -136,6 +139,7 @@ impl RunReport {
             stages: Vec::new(),
             images: Vec::new(),
             reaches: None,
+            changes: Vec::new(),
             fast_health: Vec::new(),
             faults: Vec::new(),
             phases: Vec::new(),
@@ -164,6 +168,7 @@ impl RunReport {
             Event::Linted(lint) => self.lint = Some(lint.clone()),
             Event::Images(images) => self.images.extend(images.iter().cloned()),
             Event::Reaches(reaches) => Reached::add(self.reaches.get_or_insert_default(), reaches),
+            Event::Changes(all) => self.changes.clone_from(all),
             Event::Hastened(all) => {
                 let known = |one: &&Hastened| !self.fast_health.contains(one);
                 let fresh: Vec<Hastened> = all.iter().filter(known).cloned().collect();
@@ -204,6 +209,7 @@ impl RunReport {
             .flat_map(|s| s.reason.iter_mut().chain(s.checks.iter_mut().filter_map(|c| c.reason.as_mut())));
         let of_lint = self.lint.iter_mut().flat_map(|lint| lint.findings.iter_mut());
         let of_reaches = self.reaches.iter_mut().flatten().map(|reached| &mut reached.what);
+        let of_changes = self.changes.iter_mut().map(|change| &mut change.what);
         let of_teardown = self.teardown.iter_mut().flat_map(|teardown| teardown.left.iter_mut());
         let singles =
             [&mut self.error, &mut self.fallback, &mut self.canonical.reason, &mut self.deploys.reason];
@@ -211,6 +217,7 @@ impl RunReport {
         let texts = of_stages
             .chain(of_lint)
             .chain(of_reaches)
+            .chain(of_changes)
             .chain(of_teardown)
             .chain(singles)
             .chain(self.faults.iter_mut());

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ccci_core::alert::{Alert, AlertKind};
 use ccci_core::canonical::{Record, VolumeMark, VolumeStatus};
-use ccci_core::compose::{At, ReachKind};
+use ccci_core::compose::{At, Change, ChangeKind, ReachKind};
 use ccci_core::fast_health::Hastened;
 use ccci_core::report::{
     Canonical, Check, Dep, Deploys, Image, Lint, Mode, Phase, Reached, RunReport, Stage, Teardown, Version,
@@ -83,6 +83,7 @@ fn record() -> RunReport {
             what: text(),
             at: At::Head,
         }]),
+        changes: vec![Change { kind: ChangeKind::Volume, name: text(), what: text() }],
         fast_health: vec![Hastened {
             service: text(),
             interval: 30.0,

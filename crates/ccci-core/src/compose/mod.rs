@@ -3,6 +3,7 @@
 //! What runs is asked of the swarm; this only answers what would be asked of it. It is more lenient than abra on purpose:
 //! a file that abra refuses is abra's to refuse, in its own words.
 
+mod changes;
 mod given;
 mod interpolate;
 mod kind;
@@ -27,6 +28,7 @@ use crate::names::{NameError, SERVICE_NAME_MAX, SWARM_NAME_MAX, StackName};
 use crate::rhythm::Rhythm;
 use crate::yaml::{self, YamlError};
 
+pub use changes::{Change, ChangeKind, Outline, changes};
 pub use given::{given, unforeseen};
 pub use interpolate::{InterpolateError, interpolate};
 pub use kind::ReachKind;

@@ -64,7 +64,8 @@ impl Outside {
             let external = item.get("external").and_then(|old| old.get("name"));
             let name = item.get("name").or(external).and_then(Value::as_str).unwrap_or_default();
             let at = (section, key.clone());
-            match last_variable(name) {
+            // Not the stack's own name, which nobody raises.
+            match last_variable(name).filter(|variable| *variable != "STACK_NAME") {
                 Some(variable) => drop(self.versions.insert(at, variable.to_owned())),
                 None => drop(self.versions.remove(&at)),
             }

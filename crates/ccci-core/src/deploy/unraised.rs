@@ -36,6 +36,7 @@ configs:
   app_entrypoint: {file: entrypoint.sh, name: "${STACK_NAME}_app_entrypoint_${APP_ENTRYPOINT_VERSION}"}
   both: {file: a, name: "${STACK_NAME}_both_${BOTH_CONF_VERSION}"}
   fixed: {file: b, name: fixed_conf}
+  bare: {file: d, name: "${STACK_NAME}_bare_v1"}
 secrets:
   both: {file: c, name: "${STACK_NAME}_both_${SECRET_BOTH_VERSION}"}
 "#;
@@ -67,6 +68,7 @@ secrets:
         let none = "its `name:` has no version to raise; name it `${STACK_NAME}_<name>_${<NAME>_VERSION}` and export that \
                     version in abra.sh";
         assert_eq!(told("config", "fixed_conf"), none);
+        assert_eq!(told("config", &format!("{STACK}_bare_v1")), none);
         assert_eq!(told("config", &format!("{STACK}_app_entrypoint_v2")), none);
     }
 }

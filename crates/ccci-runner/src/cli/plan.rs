@@ -36,12 +36,13 @@ pub(super) async fn plan(
     // Found before anything is made for it.
     let room = Room::to_run(&call.recipes_dir()?, &target.recipe)?;
     let session = Box::pin(Session::to_plan(call.surroundings, &call.global.which(), stop)).await?;
-    let Outlook { plan, needs_provider, hooks, reaches, nothing_kept } =
+    let Outlook { plan, needs_provider, hooks, foreseen, nothing_kept } =
         session.outlook(&target, room).await?;
     let none_kept = nothing_kept.map(|why| format!("keeps no known-good, even if the run passes: {why}"));
     let hooks = super::list::hook_lines(&hooks).concat();
-    let more: String =
-        reached::lines(&reaches).into_iter().chain(none_kept).map(|line| line + "\n").collect();
+    let reaches = reached::lines(&foreseen.reaches).into_iter();
+    let changes = foreseen.changes.iter().map(|change| format!("changes: {change}"));
+    let more: String = reaches.chain(changes).chain(none_kept).map(|line| line + "\n").collect();
     write!(out, "{}{hooks}{more}", text(&plan, needs_provider)).ok();
     Ok(exit::PASS)
 }

@@ -4,6 +4,7 @@
 
 use std::io::Write;
 
+use ccci_core::compose::Change;
 use ccci_core::event::{Consumer, Event, Planned, Started};
 use ccci_core::fast_health::Hastened;
 use ccci_core::report::{Canonical, Dep, Deploys, Lint, Mode, Phase, Reached};
@@ -157,6 +158,13 @@ impl Terminal {
             self.say(&format!("reaches outside of itself: {}", crate::report::reached::line(&fresh)));
         }
         self.reaches.extend(fresh);
+    }
+
+    /// What the upgrade changes, a line each: one may be all that an operator has to know.
+    fn changes(&mut self, all: &[Change]) {
+        for change in all {
+            self.say(&format!("changes: {change}"));
+        }
     }
 
     /// Which health checks are asked more often, in one line; each once.
@@ -329,6 +337,7 @@ impl Consumer for Terminal {
             }
             Event::Linted(lint) => self.linted(lint),
             Event::Reaches(reaches) => self.reaches(reaches),
+            Event::Changes(all) => self.changes(all),
             Event::Hastened(all) => self.hastened(all),
             Event::Fault(text) => self.faults.push(text.clone()),
             Event::StageStarted(stage) => self.stage_started(*stage),

@@ -2,12 +2,11 @@
 
 use ccci_core::names::{AppDomain, RunId};
 use ccci_core::plan::{Plan, plan};
-use ccci_core::report::Reached;
 
 use super::course::Keeps;
 use super::observe::Search;
 use super::overlay::Hook;
-use super::reach;
+use super::reach::{self, Foreseen};
 use super::room::Room;
 use crate::session::request::Target;
 use crate::session::trouble::Trouble;
@@ -20,8 +19,8 @@ pub(crate) struct Outlook {
     pub(crate) needs_provider: bool,
     /// What runs before the deploys.
     pub(crate) hooks: Vec<Hook>,
-    /// What base and head reach outside of the app.
-    pub(crate) reaches: Vec<Reached>,
+    /// What the files of base and head say.
+    pub(crate) foreseen: Foreseen,
     /// Why an enrolled recipe can keep no known-good here.
     pub(crate) nothing_kept: Option<String>,
 }
@@ -43,7 +42,7 @@ pub(crate) async fn outlook(target: &Target, room: Room, world: &World) -> Resul
     Ok(Outlook {
         needs_provider: subject.room.provider.is_some(),
         hooks: subject.room.hooks.clone(),
-        reaches: reach::of(&plan, &subject, settings).await,
+        foreseen: reach::of(&plan, &subject, settings).await,
         nothing_kept: keeps.why_not().filter(|_| enrolled).map(str::to_owned),
         plan,
     })

@@ -84,7 +84,7 @@ async fn pass(
     disk::check(run)?;
     let course = events.phase("decide", Box::pin(course::decide(run, locks, seen, request))).await?;
     course.announce(&run.world);
-    events.send(Event::Reaches(reach::of(&course.plan, &course.subject, &run.world.settings).await));
+    reach::of(&course.plan, &course.subject, &run.world.settings).await.tell(&events);
     course.tell_why_nothing_is_kept(&run.world);
     findings.deploys.expected = course.plan.deploys;
     events.phase("lint", lint::record(run, &course.subject, &course.plan.head)).await;

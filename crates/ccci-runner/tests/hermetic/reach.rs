@@ -150,6 +150,38 @@ fn r18_a_mount_that_nobody_foresaw_is_a_fault_and_no_verdict() {
     world.assert_nothing_left();
 }
 
+/// What an operator has to know of an upgrade is told by plan, run and record before anything is deployed.
+#[test]
+fn what_an_upgrade_changes_is_told_before_it() {
+    let world = World::new(&["data"]);
+    let mut files = changed("data:/data", "posts:/data");
+    let change = |files: &mut Files, from: &str, to: &str| {
+        assert!(files[0].1.contains(from), "{}", files[0].1);
+        files[0].1 = files[0].1.replace(from, to);
+    };
+    change(&mut files, "volumes:\n  data:\n", "volumes:\n  posts:\n");
+    change(&mut files, "file: entry.sh", "file: fake.txt");
+    branch(&world, "moves", &files);
+    let lines = [
+        "changes: config entry: other content under the same name, which swarm refuses at an upgrade: its `name:` needs a version",
+        "changes: volume data: `posts` is in its place (app: /data); its data stays behind",
+    ];
+    let plan = world.ccci(&["plan", "blog", "--ref", "moves"]);
+    let ran = world.ccci(&["--recipe", "blog", "--ref", "moves"]);
+    for line in lines {
+        assert!(plan.stdout.contains(line), "no {line}:\n{}", plan.stdout);
+        let (before, _) = ran.stderr.split_once("deploy …").unwrap();
+        assert!(before.contains(line), "no {line}:\n{before}");
+    }
+    let kinds: Vec<&str> =
+        ran.record["changes"].as_array().unwrap().iter().filter_map(|one| one["kind"].as_str()).collect();
+    assert_eq!(kinds, ["config", "volume"]);
+    // Near miss: where only the image is another, only that is told.
+    let plan = world.ccci(&["plan", "blog", "--ref", "1.1.0+2"]);
+    let told: Vec<&str> = plan.stdout.lines().filter(|line| line.starts_with("changes:")).collect();
+    assert_eq!(told, ["changes: image app: nowhere/blog:1.0.0-1 → nowhere/blog:1.1.0-2"]);
+}
+
 /// R19: plan and record say the same, without a server and with one.
 #[test]
 fn r19_what_a_change_reaches_is_told_in_plan_and_record() {
