@@ -1,12 +1,14 @@
 //! The one stream of what happens in a run. Terminal, JSON record and JUnit are its consumers; nothing else reports.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::compose::Change;
 use crate::fast_health::Hastened;
 use crate::git::Commit;
 use crate::stage::{CheckKind, CheckName, CheckResult, StageName, Status};
 use crate::verdict::Judgement;
+use crate::wait::{self, Tick};
 use crate::words::{Canonical, Dep, Deploys, Image, Lint, Mode, Reached, Teardown, Version};
 
 /// Something that happened in a run. It grows: a consumer passes over what it does not know.
@@ -21,6 +23,15 @@ pub enum Event {
     Dependency(Dep),
     /// Something worth saying while it goes on; not part of the record.
     Progress(String),
+    /// A sign of life of a wait, each second; not part of the record.
+    Waiting {
+        /// What is waited for, and how much of its time has gone.
+        text: String,
+        /// Whether a log has a line of it: every 15 s.
+        due: bool,
+    },
+    /// A wait is over of which there was a sign of life.
+    Waited,
     /// A phase has begun: "deploy", "teardown".
     PhaseStarted(&'static str),
     /// A phase is over.
@@ -74,9 +85,11 @@ impl Event {
     /// Hands out every text that came from outside, for the removal of secrets.
     pub fn each_text(&mut self, change: &mut dyn FnMut(&mut String)) {
         match self {
-            Self::Progress(text) | Self::Fault(text) | Self::Diagnosed(text) | Self::Trouble(text) => {
-                change(text);
-            }
+            Self::Progress(text)
+            | Self::Waiting { text, .. }
+            | Self::Fault(text)
+            | Self::Diagnosed(text)
+            | Self::Trouble(text) => change(text),
             Self::Linted(lint) => lint.findings.iter_mut().for_each(change),
             Self::Reaches(all) => all.iter_mut().map(|reached| &mut reached.what).for_each(change),
             Self::Changes(all) => all.iter_mut().map(|one| &mut one.what).for_each(change),
@@ -92,6 +105,7 @@ impl Event {
             Self::Started(_)
             | Self::Dependency(_)
             | Self::PhaseStarted(_)
+            | Self::Waited
             | Self::PhaseEnded { .. }
             | Self::Images(_)
             | Self::Hastened(_)
@@ -183,6 +197,41 @@ impl Events {
         self.send(Event::Progress(text.into()));
     }
 
+    /// Waits for this so long at most, as whoever does it sees to, with signs of life meanwhile.
+    pub fn waiting<T>(
+        &self,
+        what: &str,
+        patience: Duration,
+        work: impl Future<Output = T>,
+    ) -> impl Future<Output = T> {
+        self.signs(|| what.to_owned(), patience, wait::TICK, work)
+    }
+
+    /// The same, where what is waited for changes: `what` is asked for it each time that so much has passed.
+    pub fn signs<T>(
+        &self,
+        what: impl Fn() -> String,
+        patience: Duration,
+        every: Duration,
+        work: impl Future<Output = T>,
+    ) -> impl Future<Output = T> {
+        // At once: what waits for it would hold it twice.
+        let work = Box::pin(work);
+        async move {
+            let mut told = false;
+            let tell = |Tick { gone, due }| {
+                told = true;
+                let text = format!("{}, {}", what(), wait::so_far(gone, patience));
+                self.send(Event::Waiting { text, due });
+            };
+            let done = wait::with_signs(work, every, tell).await;
+            if told {
+                self.send(Event::Waited);
+            }
+            done
+        }
+    }
+
     /// A stream that passes on only what is said meanwhile: its stages and checks are no part of this one's record.
     #[must_use]
     pub fn talk_only(&self) -> Self {
@@ -204,8 +253,43 @@ struct Talk(Events);
 
 impl Consumer for Talk {
     fn take(&mut self, event: &Event) {
-        if let Event::Progress(_) | Event::Diagnosed(_) | Event::Fault(_) = event {
+        if let Event::Progress(_)
+        | Event::Waiting { .. }
+        | Event::Waited
+        | Event::Diagnosed(_)
+        | Event::Fault(_) = event
+        {
             self.0.send(event.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Ear(Arc<Mutex<Vec<String>>>);
+
+    impl Consumer for Ear {
+        fn take(&mut self, event: &Event) {
+            self.0.lock().unwrap().push(format!("{event:?}"));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_signs_of_a_wait_end_with_it_and_a_short_one_gives_none() {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let events = Events::new(vec![Box::new(Ear(Arc::clone(&heard)))]);
+        let wait = |long| {
+            let (patience, every) = (Duration::from_secs(60), Duration::from_millis(20));
+            events.signs(|| "the app".to_owned(), patience, every, wait::pause(Duration::from_millis(long)))
+        };
+        wait(0).await;
+        assert!(heard.lock().unwrap().is_empty());
+        wait(200).await;
+        let heard = heard.lock().unwrap();
+        assert_eq!(heard[0], "Waiting { text: \"the app, 0 s of 60 s\", due: false }");
+        assert_eq!(heard.iter().filter(|event| *event == "Waited").count(), 1);
+        assert_eq!(heard.last().unwrap(), "Waited");
     }
 }

@@ -6,13 +6,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::mpsc::unbounded_channel;
-use tokio_util::sync::CancellationToken;
 
 use crate::compose::Compose;
 use crate::docker_says::image_is_missing;
 use crate::exec::{Command, ExecError};
 use crate::settings::Settings;
 use crate::swarm::{Swarm, SwarmError};
+use crate::wait::{self, CancellationToken, Tick};
 
 /// How long one pull may take.
 const PULL_DEADLINE: Duration = Duration::from_secs(1200);
@@ -110,7 +110,8 @@ pub async fn provide(
         // The command, not the API: it knows the operator's registry credentials.
         let command = Command::new("docker").args(["pull", "--quiet", "--"]).arg(&image);
         let command = command.docker_host(swarm.docker_host().as_deref());
-        let output = command.deadline(PULL_DEADLINE).cancel(cancel.clone()).run().await?;
+        let command = command.deadline(PULL_DEADLINE).cancel(cancel.clone());
+        let output = still(&format!("pulling {image}"), PULL_DEADLINE, command.run(), progress).await?;
         if !output.ok() {
             let said = output.tail(3);
             return Err(if image_is_missing(&image, &said) {
@@ -123,11 +124,27 @@ pub async fn provide(
     Ok(())
 }
 
+/// Waits for a program that says nothing, with a line at times that it goes on.
+async fn still<T>(
+    what: &str,
+    deadline: Duration,
+    work: impl Future<Output = T>,
+    progress: &(dyn Fn(&str) + Sync),
+) -> T {
+    let tell = |tick: Tick| {
+        if tick.due {
+            progress(&format!("still {what}, {}", wait::so_far(tick.gone, deadline)));
+        }
+    };
+    wait::with_signs(work, wait::TICK, tell).await
+}
+
 /// Runs the program that makes images, and passes on what it says meanwhile.
 async fn make(command: Command, progress: &(dyn Fn(&str) + Sync)) -> Result<(), ImageError> {
     let (heard, mut lines) = unbounded_channel();
     let command = command.deadline(MAKE_DEADLINE).heard(heard);
-    let mut run = std::pin::pin!(async move { command.run().await });
+    let run = async move { command.run().await };
+    let mut run = std::pin::pin!(still("making images", MAKE_DEADLINE, run, progress));
     let output = loop {
         tokio::select! {
             biased;

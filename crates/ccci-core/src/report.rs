@@ -195,6 +195,8 @@ impl RunReport {
             }
             Event::Started(_)
             | Event::Progress(_)
+            | Event::Waiting { .. }
+            | Event::Waited
             | Event::PhaseStarted(_)
             | Event::StageStarted(_)
             | Event::Diagnosed(_) => {}

@@ -87,22 +87,31 @@ pub async fn pause(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-/// How often a long wait gives a sign of life.
-pub const SIGN: Duration = Duration::from_secs(15);
+/// How often a long wait gives a sign of life: as often as somebody who looks at a terminal wants to see one.
+pub const TICK: Duration = Duration::from_secs(1);
+/// Each so many of them a log has a line: every 15 s.
+const DUE: u32 = 15;
 
-/// Does this, and calls `tell` each time that so much time has passed meanwhile, whatever it is busy with; `tell` gets what has
-/// gone since its beginning.
-pub async fn with_signs<T>(
-    work: impl Future<Output = T>,
-    every: Duration,
-    mut tell: impl FnMut(Duration),
-) -> T {
-    let (start, mut work) = (Instant::now(), std::pin::pin!(work));
+/// A moment of a wait that goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tick {
+    /// What has gone since its beginning.
+    pub gone: Duration,
+    /// Whether a log has a line of it.
+    pub due: bool,
+}
+
+/// Does this, and calls `tell` each time that so much time has passed meanwhile, whatever it is busy with.
+pub async fn with_signs<T>(work: impl Future<Output = T>, every: Duration, mut tell: impl FnMut(Tick)) -> T {
+    let (start, mut work, mut count) = (Instant::now(), std::pin::pin!(work), 0_u32);
     loop {
         tokio::select! {
             biased;
             done = &mut work => return done,
-            () = pause(every) => tell(start.elapsed()),
+            () = pause(every) => {
+                count = count.wrapping_add(1);
+                tell(Tick { gone: start.elapsed(), due: count.is_multiple_of(DUE) });
+            }
         }
     }
 }
@@ -119,17 +128,20 @@ mod tests {
     #[tokio::test]
     async fn a_long_wait_gives_signs_and_a_short_one_none() {
         let signs = |long: u64| async move {
-            let mut count = 0;
+            let (mut count, mut due) = (0, 0);
             let work = async {
                 pause(Duration::from_millis(long)).await;
                 "done"
             };
-            let done = with_signs(work, Duration::from_millis(100), |_| count += 1).await;
-            (done, count)
+            let tell = |tick: Tick| (count, due) = (count + 1, due + u32::from(tick.due));
+            let done = with_signs(work, Duration::from_millis(10), tell).await;
+            (done, count, due)
         };
-        let (done, count) = signs(350).await;
-        assert!(done == "done" && (1..=3).contains(&count), "{count}");
-        assert_eq!(signs(5).await, ("done", 0));
+        let (done, count, due) = signs(400).await;
+        assert!(done == "done" && (1..=40).contains(&count), "{count}");
+        // A log has each fifteenth of them.
+        assert_eq!(due, count / DUE);
+        assert_eq!(signs(5).await, ("done", 0, 0));
     }
 
     fn bounds(deadline_ms: u64) -> Bounds {

@@ -48,11 +48,11 @@ impl Prober {
     ) -> Result<(), ProbeFailure> {
         *lock(&self.tried) = (0, String::new());
         let asked = self.ask_until_right(probe, patience, cancel, objection);
-        let tell = |gone| {
+        let what = || {
             let (tries, why) = lock(&self.tried).clone();
-            self.events.progress(sign(&asked_in_words(probe), tries, &why, &wait::so_far(gone, patience)));
+            sign(&asked_in_words(probe), tries, &why)
         };
-        wait::with_signs(asked, self.every, tell).await
+        self.events.signs(what, patience, self.every, asked).await
     }
 
     async fn ask_until_right(
@@ -143,13 +143,13 @@ fn asked_in_words(probe: &Probe) -> String {
     }
 }
 
-/// What is asked and what it answers, in one line: `GET / → status 404, 12 tries, 30 s of 300 s`.
-fn sign(probe: &str, tries: u32, why: &str, so_far: &str) -> String {
+/// What is asked and what it answers, in one line: `GET / → status 404, 12 tries`.
+fn sign(probe: &str, tries: u32, why: &str) -> String {
     let first = why.lines().next().unwrap_or_default();
     match tries {
-        0 => format!("{probe} → no answer yet, {so_far}"),
-        1 => format!("{probe} → {first}, 1 try, {so_far}"),
-        _ => format!("{probe} → {first}, {tries} tries, {so_far}"),
+        0 => format!("{probe} → no answer yet"),
+        1 => format!("{probe} → {first}, 1 try"),
+        _ => format!("{probe} → {first}, {tries} tries"),
     }
 }
 
@@ -186,12 +186,8 @@ mod tests {
 
     #[test]
     fn a_sign_of_life_says_what_is_asked_and_what_it_answers() {
-        let so_far = wait::so_far(Duration::from_millis(30_900), Duration::from_secs(300));
-        assert_eq!(
-            sign("GET /", 12, "status 404\nmore", &so_far),
-            "GET / → status 404, 12 tries, 30 s of 300 s"
-        );
-        assert_eq!(sign("GET /", 1, "status 404", &so_far), "GET / → status 404, 1 try, 30 s of 300 s");
-        assert_eq!(sign("port 25", 0, "", &so_far), "port 25 → no answer yet, 30 s of 300 s");
+        assert_eq!(sign("GET /", 12, "status 404\nmore"), "GET / → status 404, 12 tries");
+        assert_eq!(sign("GET /", 1, "status 404"), "GET / → status 404, 1 try");
+        assert_eq!(sign("port 25", 0, ""), "port 25 → no answer yet");
     }
 }

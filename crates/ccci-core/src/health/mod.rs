@@ -147,7 +147,7 @@ impl Prober {
     pub fn new(site: Site, swarm: Swarm, redactor: Redactor) -> Result<Self, ProbeFailure> {
         let http = http::Http::new(&site, TRY_DEADLINE)?;
         let (events, tried) = (Events::default(), Mutex::default());
-        Ok(Self { site, http, swarm, redactor, last: Mutex::new(None), events, every: wait::SIGN, tried })
+        Ok(Self { site, http, swarm, redactor, last: Mutex::new(None), events, every: wait::TICK, tried })
     }
 
     /// Lets long waits give signs of life to this stream.

@@ -223,7 +223,7 @@ struct Ear(std::sync::mpsc::Sender<String>);
 
 impl crate::event::Consumer for Ear {
     fn take(&mut self, event: &crate::event::Event) {
-        if let crate::event::Event::Progress(text) = event {
+        if let crate::event::Event::Waiting { text, .. } = event {
             drop(self.0.send(text.clone()));
         }
     }

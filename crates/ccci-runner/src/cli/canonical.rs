@@ -40,7 +40,7 @@ async fn with_kept(
     out: &mut dyn Write,
 ) -> Result<u8, Trouble> {
     let Some(session) = call.session(stop, "nothing is kept", out)? else { return Ok(exit::PASS) };
-    let talk = run::talk(&session);
+    let talk = run::talk(&session, call.surroundings);
     let session = session.heard_by(talk);
     let world = session.world();
     let name = |text: &str| text.parse::<RecipeName>();

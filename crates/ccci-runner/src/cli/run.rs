@@ -12,6 +12,7 @@ use ccci_core::verdict::{TroubleKind, exit};
 use super::args::{Colour, RunArgs};
 use super::call::Call;
 use super::list;
+use crate::report::alive::{Alive, columns};
 use crate::report::door::{Door, Lost, complain};
 use crate::report::files::{self, JsonTarget, WriteError};
 use crate::report::terminal::Terminal;
@@ -81,6 +82,13 @@ fn terminal(json: Option<&JsonTarget>, call: Call<'_>, session: &Session, lost: 
         colour(call.global.color, call.surroundings),
         session.redactor().clone(),
     )
+    .with_line(alive(call.surroundings))
+}
+
+/// The line of what is waited for: rewritten where what is said goes to a terminal that can do that.
+fn alive(surroundings: &Surroundings) -> Alive {
+    let can = std::io::stderr().is_terminal() && !surroundings.dumb_terminal;
+    if can { Alive::on(columns) } else { Alive::default() }
 }
 
 /// The exit code: that of the verdict, unless a pass could not be told.
@@ -157,7 +165,7 @@ fn colour(choice: Colour, surroundings: &Surroundings) -> bool {
 }
 
 /// A terminal for what is said beside results: standard error, without colour.
-pub(super) fn talk(session: &Session) -> impl Consumer + 'static {
+pub(super) fn talk(session: &Session, surroundings: &Surroundings) -> impl Consumer + 'static {
     let (said, failed) = (Box::new(std::io::stderr()), Box::new(std::io::stderr()));
-    Terminal::new(said, failed, false, session.redactor().clone())
+    Terminal::new(said, failed, false, session.redactor().clone()).with_line(alive(surroundings))
 }

@@ -14,7 +14,8 @@ pub(crate) const RETRY: Duration = Duration::from_millis(500);
 
 /// abra's own undeploy. That it did not do it is said, and no more.
 pub(crate) async fn by_abra(abra: &Abra, domain: &AppDomain, world: &World) {
-    if let Err(error) = abra.undeploy(domain).await
+    let undeploying = abra.undeploy(domain);
+    if let Err(error) = world.events.waiting("abra app undeploy", abra.deadlines.change, undeploying).await
         && error.kind != AbraErrorKind::NotDeployed
     {
         world.say(format!("abra did not undeploy ({error}); ccci takes the stack down through the engine"));

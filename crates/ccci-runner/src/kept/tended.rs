@@ -97,9 +97,11 @@ impl Tended<'_> {
             }
         }
         let plan = ToRemove { hurry: true, ..ToRemove::default() };
-        let removal = self.swarm.remove_stack(&stack, &plan, &limits).await?;
+        let removing = self.swarm.remove_stack(&stack, &plan, &limits);
+        let removal = world.events.waiting(&format!("removing {stack}"), PATIENCE, removing).await?;
         self.all_gone(&removal)?;
-        let proof = watch.until_undeployed(&[], true, &limits, |_| {}).await?;
+        let gone = watch.until_undeployed(&[], true, &limits, |_| {});
+        let proof = world.events.waiting(&format!("until {stack} is gone"), PATIENCE, gone).await?;
         world.points.reach(Point::Undeployed);
         Ok(proof)
     }

@@ -1,5 +1,6 @@
 //! Consumers of the event stream: what a person reads, and the files that programs read.
 
+pub(crate) mod alive;
 pub(crate) mod door;
 pub(crate) mod files;
 pub(crate) mod junit;

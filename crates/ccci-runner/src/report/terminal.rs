@@ -1,6 +1,6 @@
 //! What a person reads while a run goes on: talk as it happens, results as they come, a summary at the end.
 //!
-//! Nothing depends on colour, and there is no cursor movement: a log of it reads the same.
+//! Nothing depends on colour, and a log of it reads the same: only the line of what is waited for is rewritten, on a terminal.
 
 use std::io::Write;
 
@@ -13,6 +13,7 @@ use ccci_core::stage::{CheckKind, CheckResult, Outcome, StageName, Status};
 use ccci_core::verdict::{Judgement, Verdict};
 use ccci_core::visible::visible;
 
+use super::alive::Alive;
 use super::last_line::Tally;
 
 /// Writes results to one stream and talk to another.
@@ -43,6 +44,7 @@ pub(crate) struct Terminal {
     held: Vec<CheckResult>,
     /// Whether the last line was said: nothing follows it that is no trouble.
     over: bool,
+    alive: Alive,
 }
 
 #[derive(Clone, Copy)]
@@ -93,6 +95,32 @@ impl Terminal {
             tally: Tally::default(),
             held: Vec::new(),
             over: false,
+            alive: Alive::default(),
+        }
+    }
+
+    /// The same, whose line of what is waited for is this one.
+    pub(crate) fn with_line(mut self, alive: Alive) -> Self {
+        self.alive = alive;
+        self
+    }
+
+    /// A sign of life of a wait. After the last line there is none.
+    fn waiting(&mut self, text: &str, due: bool) {
+        if self.over {
+            return;
+        }
+        let text = format!("  {}", self.shown(text));
+        if let Some(sign) = self.alive.sign(&text, due) {
+            write!(self.talk, "{sign}").and_then(|()| self.talk.flush()).ok();
+        }
+    }
+
+    /// Takes the line of what is waited for away, where it stands.
+    fn clear(&mut self) {
+        let away = self.alive.away();
+        if !away.is_empty() {
+            write!(self.talk, "{away}").and_then(|()| self.talk.flush()).ok();
         }
     }
 
@@ -103,12 +131,14 @@ impl Terminal {
 
     /// The same with one painted word in it: the colour is ours, and nothing else that acts is let through.
     fn painted(&mut self, before: &str, paint: Paint, word: &str, behind: &str) {
+        self.clear();
         let [before, behind] = [before, behind].map(|text| self.shown(text));
         let word = if word.is_empty() || !self.colour { word.to_owned() } else { paint.on(word) };
         writeln!(self.results, "{before}{word}{behind}").and_then(|()| self.results.flush()).ok();
     }
 
     fn say(&mut self, line: &str) {
+        self.clear();
         let line = self.shown(line);
         writeln!(self.talk, "{line}").and_then(|()| self.talk.flush()).ok();
     }
@@ -330,6 +360,8 @@ impl Consumer for Terminal {
             Event::Planned(plan) => self.planned(plan),
             Event::Dependency(dep) => self.dependency(dep),
             Event::Progress(text) => self.say(&format!("  {text}")),
+            Event::Waiting { text, due } => self.waiting(text, *due),
+            Event::Waited => self.clear(),
             Event::PhaseStarted(_) if self.over => {}
             Event::PhaseStarted(name) => self.say(&format!("{name} …")),
             Event::PhaseEnded { name, seconds } => {
@@ -418,6 +450,34 @@ mod tests {
             terminal.take(&event);
         }
         insta::assert_snapshot!(String::from_utf8(sink.0.lock().unwrap().clone()).unwrap());
+    }
+
+    /// What is waited for stands in one line of the terminal, and everything else begins at its place.
+    #[test]
+    fn a_wait_is_one_line_that_is_rewritten() {
+        let said = |alive: Alive| {
+            let sink = Sink::default();
+            let (results, talk) = (Box::new(sink.clone()), Box::new(sink.clone()));
+            let mut terminal = Terminal::new(results, talk, false, Redactor::default()).with_line(alive);
+            for at in 1..=16 {
+                let text = format!("GET / → status 404\u{1b}[2J, {at} s of 300 s");
+                terminal.take(&Event::Waiting { text, due: at == 15 });
+            }
+            terminal.take(&Event::StageStarted(StageName::Install));
+            terminal.take(&Event::Waiting { text: "again".into(), due: false });
+            terminal.take(&Event::Waited);
+            let judgement = Judgement { verdict: Verdict::Fail, exit_code: 1, why: None };
+            terminal.take(&Event::Finished(judgement, "2026-11-21T09:30:00Z".parse().unwrap()));
+            terminal.take(&Event::Waiting { text: "after the last line".into(), due: true });
+            String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
+        };
+        let end = "\nFAIL  in 0 s: 0 passed\n";
+        let log = said(Alive::default());
+        assert_eq!(log, format!("  GET / → status 404␛[2J, 15 s of 300 s\n\nstage install\n{end}"));
+        let seen = said(Alive::on(|| 80));
+        assert!(seen.starts_with("\r\u{1b}[K  GET / → status 404␛[2J, 1 s of 300 s\r"), "{seen:?}");
+        let last = "\r\u{1b}[K  GET / → status 404␛[2J, 16 s of 300 s\r\u{1b}[K\nstage install\n\r\u{1b}[K  again\r\u{1b}[K";
+        assert!(seen.ends_with(&format!("{last}{end}")), "{seen:?}");
     }
 
     /// What a log, a body or a check says is seen and does nothing; what we paint is painted.

@@ -89,13 +89,17 @@ impl Queue {
 
     async fn take(&self, what: &str, paths: &[PathBuf]) -> Result<Lock, LockError> {
         let mut on_wait = |text: &str| self.world.say(text);
-        lock::take_any(&self.wanted(what, paths), &self.me, &mut on_wait).await
+        let (wanted, still) = (self.wanted(what, paths), format!("waiting for {what}"));
+        let taken = lock::take_any(&wanted, &self.me, &mut on_wait);
+        self.world.events.waiting(&still, self.patience, taken).await
     }
 
     async fn share_provider(&self) -> Result<Lock, LockError> {
         let path = [self.world.settings.provider_lock(PROVIDER)];
         let mut on_wait = |text: &str| self.world.say(text);
-        lock::share(&self.wanted(PROVIDER, &path), &mut on_wait).await
+        let (wanted, still) = (self.wanted(PROVIDER, &path), format!("waiting for {PROVIDER}"));
+        let shared = lock::share(&wanted, &mut on_wait);
+        self.world.events.waiting(&still, self.patience, shared).await
     }
 
     fn wanted<'a>(&'a self, what: &'a str, paths: &'a [PathBuf]) -> Wanted<'a> {

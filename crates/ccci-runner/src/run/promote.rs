@@ -172,7 +172,9 @@ impl Promotion<'_> {
         let mut on_wait = |text: &str| self.world().say(text);
         let what = format!("the canonical {}", self.app.domain());
         let wanted = Wanted { what: &what, paths: &path, patience, cancel: &self.world().stop.run };
-        lock::take_any(&wanted, &me, &mut on_wait).await.map_err(|error| match error {
+        let (still, taken) = (format!("waiting for {what}"), lock::take_any(&wanted, &me, &mut on_wait));
+        let taken = self.world().events.waiting(&still, patience, taken).await;
+        taken.map_err(|error| match error {
             LockError::Busy { holder, .. } => Trouble::busy(format!("in use by {holder}")),
             other => other.into(),
         })

@@ -409,8 +409,7 @@ impl<'a> Live<'a> {
         let tell = |on: &[String]| events.progress(waiting.line(on));
         let expected = Expectation::default();
         let settling = Box::pin(applied.settle(&expected, &limits, tell));
-        let sign = |gone| events.progress(waiting.sign(&wait::so_far(gone, patience)));
-        let settled = wait::with_signs(settling, wait::SIGN, sign).await;
+        let settled = events.signs(|| waiting.sign(), patience, wait::TICK, settling).await;
         self.run.world.points.reach(Point::Settled);
         settled
     }
@@ -451,6 +450,7 @@ impl<'a> Live<'a> {
             exe: self.run.world.exe.clone(),
             logs: self.run.logs(),
             docker_host: self.run.swarm.docker_host(),
+            events: self.run.world.events.clone(),
             redactor: self.run.world.redactor.clone(),
             cancel: self.run.world.stop.run.clone(),
         }

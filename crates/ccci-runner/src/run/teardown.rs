@@ -162,9 +162,12 @@ impl Removal<'_> {
         let found = self.swarm.secrets_by_name(&app.stack).await?;
         let extra = Extra { secrets: [found.secrets, app.secrets.clone()].concat(), ..found };
         let plan = ToRemove { extra, secrets: true, volumes: true, hurry: true, spare: shares.to_vec() };
-        let mut removal = self.swarm.remove_stack(&app.stack, &plan, limits).await?;
+        let (events, what) = (&self.world.events, format!("removing {}", app.stack));
+        let removing = self.swarm.remove_stack(&app.stack, &plan, limits);
+        let mut removal = events.waiting(&what, PATIENCE, removing).await?;
         if unlocked(&mut removal, self.world).await {
-            removal = self.swarm.remove_stack(&app.stack, &plan, limits).await?;
+            let removing = self.swarm.remove_stack(&app.stack, &plan, limits);
+            removal = events.waiting(&what, PATIENCE, removing).await?;
         }
         Ok(removal.remaining.iter().map(|(item, why)| format!("{item} ({why})")).collect())
     }

@@ -24,12 +24,12 @@ impl Waiting {
     }
 
     /// A sign of life where nothing is new: the first of what is waited for.
-    pub(crate) fn sign(&self, so_far: &str) -> String {
+    pub(crate) fn sign(&self) -> String {
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         match told.as_slice() {
-            [] => format!("waiting for swarm, {so_far}"),
-            [one] => format!("still {one}, {so_far}"),
-            [one, others @ ..] => format!("still {one}; {} more, {so_far}", others.len()),
+            [] => "waiting for swarm".to_owned(),
+            [one] => format!("still {one}"),
+            [one, others @ ..] => format!("still {one}; {} more", others.len()),
         }
     }
 }
@@ -41,17 +41,17 @@ mod tests {
     #[test]
     fn only_what_is_new_is_told_again() {
         let waiting = Waiting::default();
-        assert_eq!(waiting.sign("15 s of 600 s"), "waiting for swarm, 15 s of 600 s");
+        assert_eq!(waiting.sign(), "waiting for swarm");
         let line = |on: &[&str]| waiting.line(&on.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
         assert_eq!(
             line(&["app: 0/1, starting", "db: 0/1, starting"]),
             "app: 0/1, starting; db: 0/1, starting"
         );
         assert_eq!(line(&["app: 0/1, starting", "db: 0/1, health check"]), "db: 0/1, health check; 1 more");
-        let sign = "still app: 0/1, starting; 1 more, 15 s of 600 s";
-        assert_eq!(waiting.sign("15 s of 600 s"), sign);
+        let sign = "still app: 0/1, starting; 1 more";
+        assert_eq!(waiting.sign(), sign);
         assert_eq!(line(&["app: 0/1, starting"]), "1 left");
-        assert_eq!(waiting.sign("15 s of 600 s"), "still app: 0/1, starting, 15 s of 600 s");
+        assert_eq!(waiting.sign(), "still app: 0/1, starting");
         assert_eq!(line(&["app: 0/1, health check"]), "app: 0/1, health check");
     }
 }

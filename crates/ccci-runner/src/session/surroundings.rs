@@ -31,6 +31,8 @@ pub struct Surroundings {
     pub quick: bool,
     /// `NO_COLOR` or `CLICOLOR_FORCE`.
     pub colour_wanted: Option<bool>,
+    /// `TERM` is `dumb`, or not set: nothing that stands on the terminal can be rewritten.
+    pub dumb_terminal: bool,
     pub(crate) points: Failpoints,
 }
 
@@ -63,6 +65,7 @@ impl Surroundings {
             log_filter: None,
             quick: false,
             colour_wanted: None,
+            dumb_terminal: true,
             points: Failpoints::default(),
         }
     }
@@ -94,6 +97,7 @@ impl Surroundings {
                 var("CCCI_FAILPOINT_TRACE").as_deref(),
             ),
             colour_wanted,
+            dumb_terminal: var("TERM").is_none_or(|kind| kind == "dumb"),
         })
     }
 

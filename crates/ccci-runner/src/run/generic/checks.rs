@@ -138,6 +138,24 @@ fn still_standing(all: &[Disturbance], now: &StackFacts) -> Outcome {
 /// the end of the run it waits until the app has stood long enough.
 pub(super) async fn stands(scene: Arc<Scene>) -> Outcome {
     let Some(then) = &scene.stood else { return not_reached() };
+    let waited = scene.events.waiting("until the app has stood long enough", scene.soak, stood(&scene, then));
+    let standing = waited.await;
+    if standing.status() != Status::Pass {
+        return standing;
+    }
+    let Manifest { health, ready, .. } = &scene.manifest;
+    let wanted = Wanted { health, ready, patience: STILL_SERVES };
+    match scene.prober.still_serves(&wanted, &scene.cancel).await {
+        Ok(()) => standing,
+        Err(failure) => match unserved(&failure) {
+            Outcome::Fail(why) => Outcome::Fail(format!("it served earlier and no longer does: {why}")),
+            other => other,
+        },
+    }
+}
+
+/// Whether what converged then still runs, looked at until it has stood for the time that is wanted.
+async fn stood(scene: &Scene, then: &StackFacts) -> Outcome {
     let until = then.at + scene.soak;
     loop {
         let now = match scene.look().await {
@@ -146,24 +164,12 @@ pub(super) async fn stands(scene: Arc<Scene>) -> Outcome {
         };
         let standing = still_standing(&disturbed(then, &now), &now);
         let left = Duration::try_from(until.duration_since(now.at)).unwrap_or_default();
-        if !left.is_zero() && standing.status() == Status::Pass {
-            tokio::select! {
-                () = wait::pause(left.min(LOOK_AGAIN)) => continue,
-                () = scene.cancel.cancelled() => return Outcome::Inconclusive("the run was cancelled".to_owned()),
-            }
-        }
-        if standing.status() != Status::Pass {
+        if left.is_zero() || standing.status() != Status::Pass {
             return standing;
         }
-        let Manifest { health, ready, .. } = &scene.manifest;
-        let wanted = Wanted { health, ready, patience: STILL_SERVES };
-        let served = scene.prober.still_serves(&wanted, &scene.cancel).await;
-        return match served {
-            Ok(()) => standing,
-            Err(failure) => match unserved(&failure) {
-                Outcome::Fail(why) => Outcome::Fail(format!("it served earlier and no longer does: {why}")),
-                other => other,
-            },
-        };
+        tokio::select! {
+            () = wait::pause(left.min(LOOK_AGAIN)) => {}
+            () = scene.cancel.cancelled() => return Outcome::Inconclusive("the run was cancelled".to_owned()),
+        }
     }
 }

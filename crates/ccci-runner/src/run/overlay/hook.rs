@@ -87,7 +87,7 @@ impl Hook {
         let command = Command::new(&self.path).dir(self.path.parent().unwrap_or(&bench.run_dir));
         let command = for_author(command, bench, stage, &self.name).env(ENV_FILE, place.path());
         let command = command.deadline(self.deadline).log(bench.logs.join(&log)).whole_group();
-        match command.run().await {
+        match bench.events.waiting(&format!("hook {}", self.name), self.deadline, command.run()).await {
             Ok(output) if output.ok() => self.lines(place.path()),
             Ok(output) => Err(self.refused(failure(&output, &log), Blame::Recipe)),
             Err(error) => Err(self.not_run(&error, &log)),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ccci_core::event::Events;
 use ccci_core::exec::{Command, ExecError, Output};
 use ccci_core::health::{ProbeFailure, Prober};
 use ccci_core::manifest::Probe;
@@ -35,6 +36,8 @@ pub(crate) struct Bench {
     pub(crate) logs: PathBuf,
     /// The engine that they ask, where it is not the one that they would ask anyway.
     pub(crate) docker_host: Option<String>,
+    /// Hears that they go on.
+    pub(crate) events: Events,
     /// Takes secrets out of what they print.
     pub(crate) redactor: Redactor,
     /// Ends them.
@@ -74,7 +77,8 @@ async fn ask(probe: &Probe, deadline: Duration, prober: &Prober) -> Outcome {
 pub(super) async fn start(check: &OverlayCheck, bench: &Bench) -> Outcome {
     let log = format!("{}.log", check.name.as_str().replace("::", "."));
     let command = command(check, bench).deadline(check.deadline).log(bench.logs.join(&log)).whole_group();
-    match command.run().await {
+    let ran = bench.events.waiting(&format!("check {}", check.name), check.deadline, command.run()).await;
+    match ran {
         Ok(output) => judge(&output, &check.form, &log),
         Err(error) => not_run(&error, &check.form, &log),
     }

@@ -308,6 +308,7 @@ fn bench(dir: &Path) -> Bench {
         exe: dir.join("check"),
         logs: dir.to_owned(),
         docker_host: None,
+        events: ccci_core::event::Events::default(),
         redactor,
         cancel,
     }
