@@ -449,6 +449,7 @@ mod tests {
                 (format!("traefik.http.routers.{stack}.service"), service.to_owned()),
             ]
             .into(),
+            image: String::new(),
             wants_tasks: true,
             created: Timestamp::from_second(created).unwrap(),
         };

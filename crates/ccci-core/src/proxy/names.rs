@@ -66,6 +66,7 @@ mod tests {
             stack: Some(stack.to_owned()),
             service: format!("{stack}_app"),
             labels: labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            image: String::new(),
             wants_tasks: true,
             created: jiff::Timestamp::UNIX_EPOCH,
         }

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use bollard::container::LogOutput;
 use bollard::query_parameters::{LogsOptions, LogsOptionsBuilder};
+use futures_util::future::join_all;
 use futures_util::{Stream, StreamExt as _};
 
 use super::facts::{ServiceFacts, StackFacts, TaskFacts};
-use super::{Swarm, SwarmError};
+use super::{Swarm, SwarmError, traefik};
 use crate::names::StackName;
 use crate::secret::Redactor;
 
@@ -34,7 +35,8 @@ const LOG_DEADLINE: Duration = Duration::from_secs(5);
 pub struct ServiceLog {
     /// The service's name within the stack.
     pub service: String,
-    /// The last lines of all its tasks, dead ones too, in the order of time, each behind its time.
+    /// The last lines of all its tasks, dead ones too, in the order of time, each behind its time. What a task of an older spec
+    /// has written is marked with the image of that.
     pub lines: Vec<String>,
     /// Why the log is missing or not whole.
     pub note: Option<String>,
@@ -52,6 +54,8 @@ pub struct Diagnosis {
     pub tasks: Vec<String>,
     /// The logs.
     pub logs: Vec<ServiceLog>,
+    /// What the server's Traefik has said of this app, by its service.
+    pub traefik: Vec<ServiceLog>,
 }
 
 impl fmt::Display for Diagnosis {
@@ -65,9 +69,12 @@ impl fmt::Display for Diagnosis {
         }
         for log in &self.logs {
             writeln!(f, "--- log of {} ({} lines){}", log.service, log.lines.len(), note(log))?;
-            for line in &log.lines {
-                writeln!(f, "{line}")?;
-            }
+            log.lines.iter().try_for_each(|line| writeln!(f, "{line}"))?;
+        }
+        for log in &self.traefik {
+            let (service, count) = (&log.service, log.lines.len());
+            writeln!(f, "--- of this app in the log of {service} ({count} lines){}", note(log))?;
+            log.lines.iter().try_for_each(|line| writeln!(f, "{line}"))?;
         }
         Ok(())
     }
@@ -103,14 +110,15 @@ impl Swarm {
     pub async fn diagnose(&self, stack: &StackName, redactor: &Redactor) -> Result<Diagnosis, SwarmError> {
         let facts = self.observe(stack).await?;
         let logs = facts.services.iter().map(|service| async {
-            let (lines, note) = self.log(&service.name, LINES).await;
+            let (lines, note) = self.log_by_tasks(service, &facts).await;
             let lines = lines.iter().map(|line| redactor.clean(&line.timed())).collect();
             let note = note.map(|note| redactor.clean(&note));
             ServiceLog { service: facts.short(service).to_owned(), lines, note }
         });
         Ok(Diagnosis {
             stack: stack.clone(),
-            logs: futures_util::future::join_all(logs).await,
+            logs: join_all(logs).await,
+            traefik: self.traefik_of(stack, redactor).await,
             services: facts.services.iter().map(|s| redactor.clean(&service_line(s, &facts))).collect(),
             tasks: facts.tasks.iter().map(|t| redactor.clean(&task_line(t, &facts))).collect(),
         })
@@ -135,8 +143,52 @@ impl Swarm {
         lines.into_iter().rev().map(|line| line.text).find(|text| !text.trim().is_empty())
     }
 
+    /// The last lines of a service's log, task by task: which task has written a line, the engine tells nobody who asks for the
+    /// service's.
+    async fn log_by_tasks(&self, service: &ServiceFacts, facts: &StackFacts) -> (Vec<Line>, Option<String>) {
+        // Swarm never ends the log of a task without a container.
+        let wrote = |task: &&TaskFacts| task.service == service.id && task.container.is_some();
+        let each = facts.tasks.iter().filter(wrote).map(|task| async {
+            let log = self.docker().task_logs(&task.id, Some(options(LINES)));
+            let (mut lines, note) = read(log, LINES).await;
+            let mark = mark(task, service);
+            for line in &mut lines {
+                line.text = format!("{mark}{}", line.text);
+            }
+            (lines, note)
+        });
+        let (lines, notes): (Vec<_>, Vec<_>) = join_all(each).await.into_iter().unzip();
+        let mut lines: Vec<Line> = lines.into_iter().flatten().collect();
+        lines.sort_by(|a, b| a.stamp.cmp(&b.stamp));
+        drop(lines.drain(..lines.len().saturating_sub(LINES)));
+        (lines, notes.into_iter().flatten().next())
+    }
+
+    /// What Traefik has said of this stack. Whatever cannot be had is left out: it is an extra.
+    async fn traefik_of(&self, stack: &StackName, redactor: &Redactor) -> Vec<ServiceLog> {
+        let all = self.neighbours().await.unwrap_or_default().into_iter();
+        let proxies = all.filter(|service| traefik::is_one(&service.image));
+        let logs = proxies.map(|proxy| async move {
+            let (lines, note) = self.log(&proxy.service, traefik::SEARCHED).await;
+            let of_app = lines.iter().filter(|line| traefik::names(&line.text, stack));
+            let mut lines: Vec<String> = of_app.map(|line| redactor.clean(&line.timed())).collect();
+            drop(lines.drain(..lines.len().saturating_sub(traefik::LINES)));
+            ServiceLog { service: proxy.service, lines, note: note.map(|note| redactor.clean(&note)) }
+        });
+        join_all(logs).await
+    }
+
     async fn log(&self, service: &str, limit: usize) -> (Vec<Line>, Option<String>) {
         read(self.docker().service_logs(service, Some(options(limit))), limit).await
+    }
+}
+
+/// What stands before a line of a task: nothing, unless its spec is an older one than its service's.
+fn mark(task: &TaskFacts, service: &ServiceFacts) -> String {
+    match (task.current, task.image == service.image) {
+        (true, _) => String::new(),
+        (false, true) => "(of an older spec) ".to_owned(),
+        (false, false) => format!("(of {}) ", task.image),
     }
 }
 
@@ -212,7 +264,7 @@ fn service_line(service: &ServiceFacts, facts: &StackFacts) -> String {
 fn task_line(task: &TaskFacts, facts: &StackFacts) -> String {
     let service = facts.services.iter().find(|s| s.id == task.service);
     let name = service.map_or("(service gone)", |s| facts.short(s));
-    let age = if task.current { "" } else { ", of an older spec" };
+    let age = if task.current { String::new() } else { format!(", of an older spec, image {}", task.image) };
     let code = task.exit_code.filter(|code| *code != 0).map(|code| format!(", exit code {code}"));
     let error = if task.error.is_empty() { String::new() } else { format!(", {}", task.error) };
     let (place, state, wanted) = (&task.place, task.state, task.wanted);
@@ -225,7 +277,10 @@ fn task_line(task: &TaskFacts, facts: &StackFacts) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
+    use crate::swarm::tests;
 
     #[tokio::test]
     async fn lines_of_all_tasks_stand_in_the_order_of_time_each_behind_its_own() {
@@ -245,5 +300,76 @@ mod tests {
         // What has no stamp is told as it is.
         let bare = Line { stamp: "oops".to_owned(), text: "x".to_owned() };
         assert_eq!(bare.timed(), "x");
+    }
+
+    /// An engine that has the logs of two tasks and of a Traefik.
+    fn engine(socket: &std::path::Path) {
+        let listener = tokio::net::UnixListener::bind(socket).unwrap();
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = vec![0; 8192];
+                let length = stream.read(&mut request).await.unwrap_or_default();
+                let request = String::from_utf8_lossy(&request[..length]).into_owned();
+                let path = request.split_whitespace().nth(1).unwrap_or_default();
+                let path = path.split('?').next().unwrap_or_default();
+                let log = |text: &str| {
+                    let length = u32::try_from(text.len()).unwrap().to_be_bytes();
+                    [&[1, 0, 0, 0], length.as_slice(), text.as_bytes()].concat()
+                };
+                let body = match path.trim_start_matches('/') {
+                    "version" => br#"{"Version":"x","ApiVersion":"1.41"}"#.to_vec(),
+                    "info" => br#"{"SystemTime":"2026-11-21T10:00:00Z","Swarm":{"ControlAvailable":true,"NodeID":"n","Nodes":1}}"#.to_vec(),
+                    "tasks/old/logs" => log("2026-11-21T09:30:01Z goodbye\n"),
+                    "tasks/new/logs" => log("2026-11-21T09:30:00Z early\n2026-11-21T09:30:02Z hello\n"),
+                    "services" => br#"[{"Spec":{"Name":"traefik_app","TaskTemplate":{"ContainerSpec":{"Image":"traefik:v3"}}}},{"Spec":{"Name":"x_app"}}]"#.to_vec(),
+                    "services/traefik_app/logs" => log("2026-11-21T09:30:03Z no server for x_app@swarm\n2026-11-21T09:30:04Z of others\n"),
+                    other => panic!("{other}"),
+                };
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+                    body.len()
+                );
+                drop(stream.write_all(&[head.into_bytes(), body].concat()).await);
+            }
+        });
+    }
+
+    #[tokio::test]
+    async fn each_line_says_of_which_version_it_is_and_traefiks_own_are_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("docker.sock");
+        engine(&socket);
+        let swarm = Swarm::connect_to(&socket).await.unwrap();
+        let service = ServiceFacts { image: "blog:2".into(), ..tests::service("x_app") };
+        let mut facts = tests::stack(vec![service.clone()]);
+        let like = crate::swarm::recorded("healthy").tasks[0].clone();
+        let task = |id: &str, image: &str, current, container: Option<&str>| TaskFacts {
+            id: id.into(),
+            service: service.id.clone(),
+            image: image.into(),
+            container: container.map(str::to_owned),
+            current,
+            ..like.clone()
+        };
+        facts.tasks = vec![
+            task("old", "blog:1", false, Some("c1")),
+            task("new", "blog:2", true, Some("c2")),
+            // It was never given a container: its log would never end.
+            task("none", "blog:2", true, None),
+        ];
+        let (lines, note) = swarm.log_by_tasks(&service, &facts).await;
+        let timed: Vec<String> = lines.iter().map(Line::timed).collect();
+        let wanted = [
+            "2026-11-21T09:30:00Z early",
+            "2026-11-21T09:30:01Z (of blog:1) goodbye",
+            "2026-11-21T09:30:02Z hello",
+        ];
+        assert_eq!((timed, note), (wanted.map(str::to_owned).to_vec(), None));
+        // The same image in another spec is told as that.
+        assert_eq!(mark(&task("old", "blog:2", false, None), &service), "(of an older spec) ");
+        let logs = swarm.traefik_of(&facts.stack, &Redactor::default()).await;
+        let lines = vec!["2026-11-21T09:30:03Z no server for x_app@swarm".to_owned()];
+        assert_eq!(logs, [ServiceLog { service: "traefik_app".into(), lines, note: None }]);
     }
 }

@@ -209,6 +209,8 @@ pub struct TaskFacts {
     pub created: Timestamp,
     /// When its state last changed.
     pub changed: Timestamp,
+    /// The image that it was made of, as its spec names it.
+    pub image: String,
     /// True when swarm counts it as one of its service's present spec: its own spec equals the task template, or differs
     /// in its placement alone while its node fits. Of a job, also that it belongs to the latest iteration.
     pub current: bool,

@@ -29,6 +29,7 @@ mod rounds;
 mod routed;
 mod secret_files;
 mod standing;
+mod traefik;
 mod watch;
 
 use std::fmt::Display;

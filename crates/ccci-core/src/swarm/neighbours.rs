@@ -18,6 +18,8 @@ pub struct Neighbour {
     pub service: String,
     /// The labels of the service.
     pub labels: BTreeMap<String, String>,
+    /// Its image, as the spec names it.
+    pub image: String,
     /// Whether it wants any task.
     pub wants_tasks: bool,
     /// When it was made, by the engine's clock.
@@ -41,6 +43,10 @@ impl Swarm {
                 stack: labels.get(STACK_LABEL).cloned(),
                 service: spec.name.unwrap_or_default(),
                 labels: labels.into_iter().collect(),
+                image: spec
+                    .task_template
+                    .and_then(|template| template.container_spec?.image)
+                    .unwrap_or_default(),
                 wants_tasks: replicas != Some(0),
                 created: service.created_at.and_then(|at| at.parse().ok()).unwrap_or_default(),
             }

@@ -416,6 +416,11 @@ fn task(raw: &api::Task, seats: &Seats<'_>) -> TaskFacts {
     TaskFacts {
         id: raw.id.clone().unwrap_or_default(),
         current: seats.has(raw, &spec),
+        image: raw
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.container_spec.as_ref()?.image.clone())
+            .unwrap_or_default(),
         service,
         place: match raw.slot {
             Some(slot) if slot > 0 => slot.to_string(),

@@ -466,6 +466,8 @@ mod tests {
             terminal.take(&Event::StageStarted(StageName::Install));
             terminal.take(&Event::Waiting { text: "again".into(), due: false });
             terminal.take(&Event::Waited);
+            let so_far = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+            assert!(!so_far.ends_with("again"), "a wait that is over leaves its line: {so_far:?}");
             let judgement = Judgement { verdict: Verdict::Fail, exit_code: 1, why: None };
             terminal.take(&Event::Finished(judgement, "2026-11-21T09:30:00Z".parse().unwrap()));
             terminal.take(&Event::Waiting { text: "after the last line".into(), due: true });
