@@ -73,6 +73,7 @@ pub mod orphans;
 pub mod plan;
 pub mod promote;
 pub mod proxy;
+pub mod reconcile;
 pub mod record;
 pub mod report;
 pub mod rhythm;

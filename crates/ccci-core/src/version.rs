@@ -31,6 +31,93 @@ impl RecipeVersion {
     }
 }
 
+/// A side of a recipe's version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The recipe's own number.
+    Recipe,
+    /// The app's.
+    App,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Recipe => "recipe",
+            Self::App => "app",
+        })
+    }
+}
+
+/// What makes a way from one version to another more than a small step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leap {
+    /// The number that stands for what breaks is another: the first, or the second where the first is 0.
+    Major(Side),
+    /// It goes back.
+    Back(Side),
+    /// It leads to what its author does not call finished.
+    Prerelease,
+    /// That app's versions cannot be compared.
+    Unreadable {
+        /// The app's version that begins with no number.
+        app: String,
+    },
+}
+
+impl fmt::Display for Leap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Major(side) => write!(f, "a major step of the {side}"),
+            Self::Back(side) => write!(f, "the {side} goes back"),
+            Self::Prerelease => f.write_str("it leads to a pre-release"),
+            Self::Unreadable { app } => write!(f, "`{app}` is no version of an app that can be compared"),
+        }
+    }
+}
+
+impl RecipeVersion {
+    /// What is more than a small step on the way to `to`, if anything is. Conservative: what cannot be read is.
+    pub fn leap(&self, to: &Self) -> Option<Leap> {
+        if !to.recipe.pre.is_empty() {
+            return Some(Leap::Prerelease);
+        }
+        let breaking = |v: &semver::Version| if v.major == 0 { (0, v.minor) } else { (v.major, 0) };
+        if to.recipe < self.recipe {
+            return Some(Leap::Back(Side::Recipe));
+        }
+        if breaking(&self.recipe) != breaking(&to.recipe) {
+            return Some(Leap::Major(Side::Recipe));
+        }
+        if self.app == to.app {
+            return None;
+        }
+        let (from, onto) = match (app_breaking(&self.app), app_breaking(&to.app)) {
+            (Some(from), Some(onto)) => (from, onto),
+            (None, _) => return Some(Leap::Unreadable { app: self.app.clone() }),
+            (_, None) => return Some(Leap::Unreadable { app: to.app.clone() }),
+        };
+        if natural(bare(&to.app), bare(&self.app)) == Ordering::Less {
+            return Some(Leap::Back(Side::App));
+        }
+        (from != onto).then_some(Leap::Major(Side::App))
+    }
+}
+
+/// An app's version without the letter that some put before it.
+fn bare(app: &str) -> &str {
+    app.strip_prefix(['v', 'V']).unwrap_or(app)
+}
+
+/// The number of an app's version that stands for what breaks, as two: the second is 0 unless the first is.
+fn app_breaking(app: &str) -> Option<(u64, u64)> {
+    let mut parts = bare(app).split(['.', '-', '_', '+']).map(str::parse::<u64>);
+    match parts.next()?.ok()? {
+        0 => Some((0, parts.next()?.ok()?)),
+        major => Some((major, 0)),
+    }
+}
+
 impl FromStr for RecipeVersion {
     type Err = VersionError;
 
@@ -135,6 +222,35 @@ mod tests {
         assert!(version("1.0.0+1.10") > version("1.0.0+1.9"));
         assert!(version("1.0.0+RELEASE.2024-01-02") > version("1.0.0+RELEASE.2023-12-31"));
         assert!(version("2.0.0-rc1+1") < version("2.0.0+1"));
+    }
+
+    #[test]
+    fn what_is_more_than_a_small_step_is_told() {
+        use Leap::{Back, Major, Prerelease};
+        use Side::{App, Recipe};
+        let unreadable = |app: &str| Some(Leap::Unreadable { app: app.to_owned() });
+        for (from, to, expected) in [
+            ("10.5.0+26.5.5", "10.5.1+26.5.6", None),
+            ("10.5.0+26.5.5", "10.6.0+26.6.0", None),
+            ("3.6.0+v3.6.12", "3.7.0+3.7.1", None),
+            ("1.0.0+1.27.0-alpine", "1.0.1+1.27.1-alpine", None),
+            ("1.0.0+RELEASE.2024-01", "1.0.1+RELEASE.2024-01", None),
+            ("10.5.0+26.5.5", "11.0.0+26.5.6", Some(Major(Recipe))),
+            ("10.5.0+26.5.5", "10.6.0+27.0.0", Some(Major(App))),
+            ("10.5.0+v26.5.5", "10.6.0+v27", Some(Major(App))),
+            ("1.0.0+9.9", "1.1.0+10.0", Some(Major(App))),
+            ("0.1.0+1.0", "0.2.0+1.0", Some(Major(Recipe))),
+            ("0.1.0+1.0", "0.1.1+1.0", None),
+            ("1.0.0+0.20.1", "1.0.1+0.21.0", Some(Major(App))),
+            ("1.0.0+2.1", "1.1.0+2.0", Some(Back(App))),
+            ("1.1.0+2.1", "1.0.0+2.1", Some(Back(Recipe))),
+            ("1.0.0+2.1", "1.1.0-rc.1+2.1", Some(Prerelease)),
+            ("1.0.0+RELEASE.2024-01", "1.0.1+RELEASE.2024-02", unreadable("RELEASE.2024-01")),
+            ("1.0.0+1.0", "1.0.1+latest", unreadable("latest")),
+            ("1.0.0+0", "1.0.1+1", unreadable("0")),
+        ] {
+            assert_eq!(version(from).leap(&version(to)), expected, "{from} -> {to}");
+        }
     }
 
     proptest! {

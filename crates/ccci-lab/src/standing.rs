@@ -163,7 +163,10 @@ impl Kept {
         let stand_up = || Box::pin(self.stand_up(work, &prepared, &standing, &doors));
         match work.step(what.clone(), stand_up()).await {
             Err(why) if todo == Todo::Redeploy && !work.cancel.is_cancelled() => {
-                work.note(format!("{why}: it is taken down, its data stays, and deployed anew"));
+                work.note(format!(
+                    "{} is taken down, its data stays, and deployed anew: {why}",
+                    self.app.domain
+                ));
                 self.take_down(work, &doors.swarm).await?;
                 work.step(what, stand_up()).await?;
             }

@@ -17,7 +17,7 @@ const CORE: House = House {
         // What is told of a run.
         &["report", "event"],
         // What is decided, from facts alone.
-        &["plan", "promote", "soak", "verdict", "gate", "fast_health"],
+        &["plan", "promote", "reconcile", "soak", "verdict", "gate", "fast_health"],
         // What stays on the disk.
         &["canonical", "txn", "record", "alert"],
         // The words of the record.

@@ -3,7 +3,9 @@
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use ccci_core::lock;
 use ccci_lab::engine::Scene;
+use ccci_lab::layout::LabLayout;
 use serde_json::Value;
 
 use crate::support::{alone, assert_nothing_of, ccci, docker, scene};
@@ -103,13 +105,6 @@ fn apps() -> Vec<String> {
     names.lines().filter(app).map(str::to_owned).collect()
 }
 
-/// Whether a ccci is at work on this machine.
-fn at_work() -> bool {
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let mut names = processes.filter_map(|p| std::fs::read_to_string(p.path().join("comm")).ok());
-    names.any(|name| name.trim() == "ccci")
-}
-
 /// Calls the program on the lab's own settings and state.
 fn called(words: &[&str], code: i32) -> (String, String) {
     let Output { status, stdout, stderr } = ccci(words).output().unwrap();
@@ -138,7 +133,7 @@ fn killed_run() -> String {
 fn failure_14_other_peoples_things_stay_as_they_are() {
     let _lab = alone();
     // `lab down` stops the lab's apps, also those of runs that keep their state elsewhere.
-    until("no other ccci is at work", || !at_work());
+    until("nobody else uses the lab", || lock::sharers(&LabLayout::default().lock("use")).is_empty());
     let mut things = Things::make();
     let before = Things::identities();
     let same = |after: &str| assert_eq!(Things::identities(), before, "after {after}");
