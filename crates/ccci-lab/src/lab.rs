@@ -27,9 +27,11 @@ use crate::tools::{self, ToolError};
 use crate::traefik;
 use crate::work::{DockerError, Sink, Work};
 
+pub use goes::goes;
 pub use leave::{Left, down, reset};
 pub use wanted::build_images;
 
+mod goes;
 mod leave;
 mod place;
 mod wanted;

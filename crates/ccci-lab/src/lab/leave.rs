@@ -301,14 +301,19 @@ fn held_by_swarm(kind: &str, names: &str, our_proxy: bool) -> Vec<String> {
     names.lines().filter(|name| !own(name)).map(|name| format!("{kind} {name}")).collect()
 }
 
+/// The directories that a reset removes.
+pub(super) fn dirs(layout: &LabLayout, images: bool) -> Vec<PathBuf> {
+    let mut dirs = vec![layout.state(), layout.catalogue(), layout.abra(), layout.bin()];
+    if images {
+        dirs.extend([layout.build(), layout.ca()]);
+    }
+    dirs
+}
+
 /// Removes the lab's files; the record of what was installed stays for whoever wants to undo that too.
 async fn files(layout: &LabLayout, reset: Reset, left: &mut Left) -> Result<(), PathError> {
     atomic::remove_file(&layout.settings())?;
-    let mut dirs = vec![layout.state(), layout.catalogue(), layout.abra(), layout.bin()];
-    if reset.images {
-        dirs.extend([layout.build(), layout.ca()]);
-    }
-    for dir in dirs {
+    for dir in dirs(layout, reset.images) {
         atomic::remove_tree(&dir).await?;
         left.removed.push(dir.display().to_string());
     }

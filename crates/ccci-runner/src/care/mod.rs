@@ -1,6 +1,7 @@
 //! What a person does with a canonical: up, down, drop, restore, prune. Each is a transaction like a run's, under the same
 //! lock.
 
+pub(crate) mod goes;
 pub(crate) mod prune;
 pub(crate) mod up;
 

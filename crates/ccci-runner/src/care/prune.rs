@@ -25,29 +25,77 @@ enum Fate {
     Stays(String),
 }
 
-/// Removes what belongs to recipes that are not enrolled here, and says so line by line. What is in use stays, and what could
-/// not be removed is told and makes the code 3.
+/// Kept data and what is to become of it.
+pub(crate) struct Found {
+    app: KeptApp,
+    fate: Fate,
+}
+
+/// Looks at all that is kept here, and gives what stands out: what belongs to recipes that are not enrolled.
+pub(crate) fn look(recipes: &Path, world: &World) -> Result<Vec<Found>, Trouble> {
+    must_be_recipes(recipes)?;
+    let all = KeptApp::all(world)?.into_iter().map(|app| Found { fate: fate(&app, recipes, world), app });
+    Ok(all.filter(|found| !matches!(found.fate, Fate::Kept)).collect())
+}
+
+impl Found {
+    /// Its recipe, and how much is kept of it.
+    fn sized(&self) -> String {
+        let size = self.app.store().open().map_or(0, |snapshot| snapshot.meta().size());
+        format!("{} ({})", self.app.recipe(), Size::of(size))
+    }
+}
+
+/// What of it goes, a line each.
+pub(crate) fn goes(found: &[Found]) -> Vec<String> {
+    let line = |found: &Found| match &found.fate {
+        Fate::Goes(why) => Some(format!("{}: {why}", found.sized())),
+        Fate::Kept | Fate::Stays(_) => None,
+    };
+    found.iter().filter_map(line).collect()
+}
+
+/// Says what would become of it.
+pub(crate) fn tried(found: &[Found], world: &World, out: &mut dyn Write) -> u8 {
+    for found in found {
+        let line = match &found.fate {
+            Fate::Kept => continue,
+            Fate::Stays(why) => format!("{} stays: {why}", found.app.recipe()),
+            Fate::Goes(why) => format!("{} would be removed: {why}", found.sized()),
+        };
+        writeln!(out, "{}", world.redactor.clean(&line)).ok();
+    }
+    nothing(found, out);
+    exit::PASS
+}
+
+fn nothing(found: &[Found], out: &mut dyn Write) {
+    if found.is_empty() {
+        writeln!(out, "nothing to prune: the state directory has enrolled recipes only").ok();
+    }
+}
+
+/// Removes what was found to go, and says so line by line. Each is looked at again: what is in use by now stays. What could not be
+/// removed is told and makes the code 3.
 pub(crate) async fn prune(
+    found: Vec<Found>,
     recipes: &Path,
-    dry_run: bool,
     world: &World,
     out: &mut dyn Write,
 ) -> Result<u8, Trouble> {
-    must_be_recipes(recipes)?;
-    let (mut said, mut code) = (0, exit::PASS);
-    for app in KeptApp::all(world)? {
+    nothing(&found, out);
+    let mut code = exit::PASS;
+    for Found { app, fate: was } in found {
         // Whoever interrupts it wants the rest to stay.
         if let Some(signal) = world.stop.signal() {
             return Err(Trouble::signal(signal));
         }
         let recipe = app.recipe();
-        let line = match fate(&app, recipes, world) {
-            Fate::Kept => continue,
+        // What did not go when it was asked for has been agreed to by nobody.
+        let now = if matches!(was, Fate::Goes(_)) { fate(&app, recipes, world) } else { was };
+        let line = match now {
+            Fate::Kept => format!("{recipe} stays: it is enrolled by now"),
             Fate::Stays(why) => format!("{recipe} stays: {why}"),
-            Fate::Goes(why) if dry_run => {
-                let size = app.store().open().map_or(0, |snapshot| snapshot.meta().size());
-                format!("{recipe} ({}) would be removed: {why}", Size::of(size))
-            }
             Fate::Goes(why) => match drop_all(recipe, world).await {
                 Ok(_) => format!("{recipe} is removed: {why}"),
                 Err(busy) if busy.kind() == TroubleKind::Busy => format!("{recipe} stays: {busy}"),
@@ -59,16 +107,9 @@ pub(crate) async fn prune(
                 }
             },
         };
-        said += 1;
         writeln!(out, "{}", world.redactor.clean(&line)).ok();
     }
-    if let Some(signal) = world.stop.signal() {
-        return Err(Trouble::signal(signal));
-    }
-    if said == 0 {
-        writeln!(out, "nothing to prune: the state directory has enrolled recipes only").ok();
-    }
-    Ok(code)
+    world.stop.signal().map_or(Ok(code), |signal| Err(Trouble::signal(signal)))
 }
 
 /// A folder without any recipe is a mistake, after which nothing would be enrolled. What begins with `_` is no recipe's.

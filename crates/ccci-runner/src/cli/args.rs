@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use ccci_core::verdict::exit;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+use super::ask::Yes;
 use super::words;
 use crate::report::door::{LostOutput, complain};
 use crate::session::server::Which;
@@ -266,16 +267,25 @@ pub(crate) enum KeptCommand {
         /// Restore the known-good first
         #[arg(long)]
         restore: bool,
+        #[command(flatten)]
+        sure: Yes,
     },
     /// Take the canonical down again; its volumes are kept
     Down(RecipeArgs),
     /// Remove the canonical: app, volumes, secrets, known-good. The next green cold run makes a new one
-    Drop(RecipeArgs),
+    Drop {
+        #[command(flatten)]
+        recipe: RecipeArgs,
+        #[command(flatten)]
+        sure: Yes,
+    },
     /// Do the same for all recipes that are no longer enrolled here
     Prune {
         /// Say what would be removed, and remove nothing
-        #[arg(long)]
+        #[arg(long, conflicts_with = "yes")]
         dry_run: bool,
+        #[command(flatten)]
+        sure: Yes,
     },
 }
 
@@ -291,7 +301,12 @@ pub(crate) enum SnapshotCommand {
     /// Read every byte of one snapshot and compare it with its digests
     Verify(RecipeArgs),
     /// Make the volumes of a canonical its known-good again
-    Restore(RecipeArgs),
+    Restore {
+        #[command(flatten)]
+        recipe: RecipeArgs,
+        #[command(flatten)]
+        sure: Yes,
+    },
 }
 
 /// What can be asked of runs.
@@ -372,6 +387,8 @@ pub(crate) enum LabCommand {
         /// Remove the built images and the certificate authority too
         #[arg(long)]
         images: bool,
+        #[command(flatten)]
+        sure: Yes,
     },
     /// Take a picture of a page of the lab with a real browser, logged in through Keycloak
     Screenshot(ScreenshotArgs),

@@ -9,10 +9,11 @@ use ccci_core::verdict::exit;
 use serde::Serialize;
 
 use super::args::{CanonicalCommand, KeptCommand};
+use super::ask::Yes;
 use super::call::Call;
 use super::run;
 use crate::Session;
-use crate::care::prune;
+use crate::care::{goes, prune};
 use crate::kept::KeptApp;
 use crate::kept::known::Kept;
 use crate::run::overlay;
@@ -47,15 +48,36 @@ async fn with_kept(
     let said = match command {
         KeptCommand::Ls { json } => listed(json, world)?,
         KeptCommand::Show { recipe, json } => shown(&name(&recipe.recipe)?, json, &session).await?,
-        KeptCommand::Up { recipe, restore } => Box::pin(session.up(&name(&recipe.recipe)?, restore)).await?,
+        KeptCommand::Up { recipe, restore, sure } => {
+            let recipe = name(&recipe.recipe)?;
+            if restore {
+                sure.to(&goes::with_restore(&KeptApp::canonical(&recipe, world)?), &world.stop).await?;
+            }
+            Box::pin(session.up(&recipe, restore)).await?
+        }
         KeptCommand::Down(recipe) => session.down(&name(&recipe.recipe)?).await?,
-        KeptCommand::Drop(recipe) => session.drop_canonical(&name(&recipe.recipe)?).await?,
-        KeptCommand::Prune { dry_run } => {
-            return Box::pin(prune::prune(&session.recipes_dir()?, dry_run, world, out)).await;
+        KeptCommand::Drop { recipe, sure } => {
+            let recipe = name(&recipe.recipe)?;
+            sure.to(&goes::with_removal(&KeptApp::canonical(&recipe, world)?), &world.stop).await?;
+            session.drop_canonical(&recipe).await?
+        }
+        KeptCommand::Prune { dry_run, sure } => {
+            return Box::pin(pruned(&session, dry_run, sure, out)).await;
         }
     };
     writeln!(out, "{}", said.trim_end()).ok();
     Ok(exit::PASS)
+}
+
+/// Removes what is to go, once whoever is there has seen what that is.
+async fn pruned(session: &Session, dry_run: bool, sure: Yes, out: &mut dyn Write) -> Result<u8, Trouble> {
+    let (world, recipes) = (session.world(), session.recipes_dir()?);
+    let found = prune::look(&recipes, world)?;
+    if dry_run {
+        return Ok(prune::tried(&found, world, out));
+    }
+    sure.to(&prune::goes(&found), &world.stop).await?;
+    prune::prune(found, &recipes, world, out).await
 }
 
 /// What is said of an open transaction at which nobody is.

@@ -84,7 +84,7 @@ async fn by_command(
         }
         #[cfg(feature = "lab")]
         Some(Command::Lab { command }) => {
-            stoppable(async |stop| super::lab::carry_out(command, call, stop.run, out).await).await
+            stoppable(async |stop| super::lab::carry_out(command, call, stop, out).await).await
         }
         // Both are chosen before: they run under a protocol of their own.
         Some(Command::Check { .. }) => Ok(exit::USAGE),

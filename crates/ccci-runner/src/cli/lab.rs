@@ -7,15 +7,15 @@ use std::process::ExitCode;
 use ccci_core::atomic::PathContext as _;
 use ccci_core::secret::Secret;
 use ccci_core::verdict::{TroubleKind, exit};
-use ccci_core::wait::CancellationToken;
 use ccci_lab::browser::{self, BrowserError, Shot};
-use ccci_lab::lab::{LabError, LabStatus, Left, build_images, down, reset, status, up};
+use ccci_lab::lab::{LabError, LabStatus, Left, build_images, down, goes, reset, status, up};
 use ccci_lab::work::Work;
 
 use super::args::{LabCommand, ScreenshotArgs};
 use super::call::Call;
 use crate::session::lab::{layout, options, show};
 use crate::session::server::ServerError;
+use crate::session::signals::Stop;
 use crate::session::trouble::{Classify, Trouble};
 
 impl Classify for BrowserError {
@@ -34,10 +34,10 @@ pub(super) fn abra(args: &[String]) -> ExitCode {
 pub(super) async fn carry_out(
     command: LabCommand,
     call: Call<'_>,
-    cancel: CancellationToken,
+    stop: Stop,
     out: &mut dyn Write,
 ) -> Result<u8, Trouble> {
-    let surroundings = call.surroundings;
+    let (surroundings, cancel) = (call.surroundings, stop.run.clone());
     let (layout, options) = (layout(surroundings), options(&call.global.which(), surroundings));
     let text = match command {
         LabCommand::Up => {
@@ -49,7 +49,8 @@ pub(super) async fn carry_out(
             if json { serde_json::to_string_pretty(&status)? } else { shown(&status) }
         }
         LabCommand::Down => left(Box::pin(down(&layout, &options.engine, &show(), cancel)).await)?,
-        LabCommand::Reset { images } => {
+        LabCommand::Reset { images, sure } => {
+            sure.to(&goes(&layout, images).map_err(ServerError::from)?, &stop).await?;
             left(Box::pin(reset(&layout, &options.engine, images, &show(), cancel)).await)?
         }
         LabCommand::Images { references } => {

@@ -1,6 +1,7 @@
 //! The program `ccci`: arguments in, exit code out. One file a command; what is printed is printed here.
 
 mod args;
+mod ask;
 mod call;
 mod canonical;
 mod dispatch;

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::args::SnapshotCommand;
 use super::call::Call;
+use crate::care::goes;
 use crate::kept::{KeptApp, KnownGood};
 use crate::session::signals::Stop;
 use crate::session::trouble::Trouble;
@@ -32,8 +33,11 @@ pub(super) async fn carry_out(
             let app = KeptApp::canonical(&recipe.recipe.parse()?, session.world())?;
             verify(&app, out).await
         }
-        SnapshotCommand::Restore(recipe) => {
-            let said = Box::pin(session.restore(&recipe.recipe.parse::<RecipeName>()?)).await?;
+        SnapshotCommand::Restore { recipe, sure } => {
+            let recipe = recipe.recipe.parse::<RecipeName>()?;
+            let app = KeptApp::canonical(&recipe, session.world())?;
+            sure.to(&goes::with_restore(&app), &session.world().stop).await?;
+            let said = Box::pin(session.restore(&recipe)).await?;
             writeln!(out, "{said}").ok();
             Ok(exit::PASS)
         }

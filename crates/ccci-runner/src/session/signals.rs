@@ -16,8 +16,17 @@ pub struct Stop {
     /// Ends the teardown too.
     pub teardown: CancellationToken,
     number: Arc<AtomicU8>,
-    /// What the next signal ends instead of the run.
-    stay: Arc<Mutex<Option<CancellationToken>>>,
+    /// What the next signal ends instead of the run, and what is said then.
+    instead: Arc<Mutex<Option<(CancellationToken, &'static str)>>>,
+}
+
+/// Takes back that the next signal ends something else.
+struct Instead<'a>(&'a Stop);
+
+impl Drop for Instead<'_> {
+    fn drop(&mut self) {
+        *self.0.waited() = None;
+    }
 }
 
 /// Said at once and by itself: the event stream may be waiting for what the signal is to end.
@@ -60,9 +69,9 @@ impl Stop {
     }
 
     fn received(&self, number: u8) {
-        if let Some(stay) = self.stay().take() {
-            say("the stay is over: what the run has made is removed");
-            stay.cancel();
+        if let Some((end, said)) = self.waited().take() {
+            say(said);
+            end.cancel();
         } else if self.number.compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
             say("stopping: the run is torn down first; a second signal leaves that to `ccci recover`");
             self.run.cancel();
@@ -71,18 +80,24 @@ impl Stop {
         }
     }
 
-    /// Waits for a signal, which ends this wait and is no stop of the run. One that came before ends it too.
+    /// Waits for the signal that ends a stay.
     pub(crate) async fn stayed(&self) {
+        self.instead("the stay is over: what the run has made is removed").await;
+    }
+
+    /// Waits for a signal, which ends this wait, says this, and is no stop of the run. One that came before ends it too.
+    pub(crate) async fn instead(&self, said: &'static str) {
         let end = CancellationToken::new();
-        *self.stay() = Some(end.clone());
+        *self.waited() = Some((end.clone(), said));
+        let _back = Instead(self);
         tokio::select! {
             () = end.cancelled() => {}
-            () = self.run.cancelled() => *self.stay() = None,
+            () = self.run.cancelled() => {}
         }
     }
 
-    fn stay(&self) -> MutexGuard<'_, Option<CancellationToken>> {
-        self.stay.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waited(&self) -> MutexGuard<'_, Option<(CancellationToken, &'static str)>> {
+        self.instead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a stop was asked for, by a signal or by the token.
@@ -115,7 +130,7 @@ mod tests {
             let stop = stop.clone();
             async move { stop.stayed().await }
         });
-        while stop.stay().is_none() {
+        while stop.waited().is_none() {
             tokio::task::yield_now().await;
         }
         stop.received(2);
@@ -128,5 +143,17 @@ mod tests {
         stop.stayed().await;
         stop.received(2);
         assert!(stop.teardown.is_cancelled(), "it is the second signal of the run");
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_was_given_up_takes_no_signal() {
+        let stop = Stop::default();
+        tokio::select! {
+            biased;
+            () = stop.instead("nothing is removed") => unreachable!("no signal came"),
+            () = std::future::ready(()) => {}
+        }
+        stop.received(2);
+        assert_eq!((stop.signal(), stop.run.is_cancelled()), (Some(2), true));
     }
 }

@@ -6,6 +6,7 @@
 
 mod abra;
 mod absent;
+mod asked;
 mod authority;
 mod base;
 mod begun;
