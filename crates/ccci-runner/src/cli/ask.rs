@@ -1,7 +1,7 @@
 //! What is said before something goes for good, and the question whether it shall: a person is asked, a program is not.
 
 use std::fmt::Display;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{IsTerminal as _, Write};
 
 use clap::Args;
 use tokio::sync::oneshot;
@@ -63,8 +63,7 @@ impl Yes {
                 "nothing was removed: the question would not be seen, since standard error is no terminal; say `--yes`",
             )),
             There::Person => {
-                write!(said, "Remove it? [y/N] ").and_then(|()| said.flush()).ok();
-                if agreed(&answer(stop).await) {
+                if agreed(&answer(&mut said, stop).await) {
                     return Ok(());
                 }
                 Err(Trouble::bad_input("nothing was removed: that was no `y`"))
@@ -73,18 +72,24 @@ impl Yes {
     }
 }
 
-/// A line of standard input; an empty one where a signal comes first. A thread reads it, which nobody waits for: there is no other
-/// way to give up reading.
-async fn answer(stop: &Stop) -> String {
-    let (line, read) = oneshot::channel();
-    std::thread::spawn(move || {
-        let mut text = String::new();
-        std::io::stdin().read_line(&mut text).ok();
-        line.send(text).ok();
-    });
+/// The line of standard input after the question; an empty one where a signal comes first.
+async fn answer(said: &mut impl Write, stop: &Stop) -> String {
+    let asked = async {
+        write!(said, "Remove it? [y/N] ").and_then(|()| said.flush()).ok();
+        let (line, read) = oneshot::channel();
+        // Nobody waits for this thread: there is no other way to give up reading.
+        std::thread::spawn(move || {
+            let mut text = String::new();
+            std::io::stdin().read_line(&mut text).ok();
+            line.send(text).ok();
+        });
+        read.await.unwrap_or_default()
+    };
     tokio::select! {
-        text = read => text.unwrap_or_default(),
+        // A signal that comes with the question is heard.
+        biased;
         () = stop.instead("nothing is removed") => String::new(),
+        text = asked => text,
     }
 }
 

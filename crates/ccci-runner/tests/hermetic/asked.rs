@@ -19,7 +19,7 @@ struct Seat {
 impl Seat {
     /// `seen`: whether standard error goes to the terminal.
     fn take(world: &World, words: &str, seen: bool) -> Self {
-        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&terminal).unwrap();
         unlockpt(&terminal).unwrap();
         let name = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
@@ -27,7 +27,7 @@ impl Seat {
         let words: Vec<&str> = words.split(' ').collect();
         let mut command = world.command(&words, &world.path("record.json"));
         command.stdin(end()).stdout(Stdio::null());
-        command.stderr(if seen { Stdio::from(end()) } else { Stdio::null() });
+        command.stderr(if seen { Stdio::from(end()) } else { Stdio::piped() });
         Self { terminal: File::from(terminal), child: command.spawn().unwrap() }
     }
 
@@ -41,6 +41,16 @@ impl Seat {
             said.push(byte[0]);
         }
         String::from_utf8(said).unwrap().replace("\r\n", "\n")
+    }
+
+    /// It ends by itself, and asks nothing.
+    fn unasked(mut self) -> Option<i32> {
+        let (mut said, mut byte) = (Vec::new(), [0]);
+        while self.terminal.read(&mut byte).is_ok_and(|read| read == 1) {
+            said.push(byte[0]);
+            assert!(!said.ends_with(QUESTION.as_bytes()), "it asked");
+        }
+        self.child.wait().unwrap().code()
     }
 
     fn answers(mut self, text: &str) -> Option<i32> {
@@ -73,12 +83,16 @@ fn what_goes_for_good_is_said_and_goes_with_a_yes_only() {
         .unwrap();
         assert_eq!((seat.child.wait().unwrap().code(), is_there()), (Some(2), true), "{command}");
         // Who cannot see the question is not kept waiting for an answer.
-        let mut blind = Seat::take(&world, command, false);
-        assert_eq!((blind.child.wait().unwrap().code(), is_there()), (Some(2), true), "{command}");
+        let Seat { mut terminal, child } = Seat::take(&world, command, false);
+        terminal.write_all(b"n\n").unwrap();
+        let blind = child.wait_with_output().unwrap();
+        let said = String::from_utf8(blind.stderr).unwrap();
+        assert_eq!((blind.status.code(), is_there()), (Some(2), true), "{command}");
+        assert!(said.contains("the question would not be seen") && said.contains("`--yes`"), "{said}");
     }
     // Nothing goes, so nothing is asked.
-    let mut tried = Seat::take(&world, "canonical prune --dry-run", true);
-    assert_eq!((tried.child.wait().unwrap().code(), is_there()), (Some(0), true));
+    let tried = Seat::take(&world, "canonical prune --dry-run", true);
+    assert_eq!((tried.unasked(), is_there()), (Some(0), true));
     let mut seat = Seat::take(&world, "canonical drop blog", true);
     let said = seat.asked();
     for part in [
@@ -93,16 +107,14 @@ fn what_goes_for_good_is_said_and_goes_with_a_yes_only() {
     assert!(!world.path("state/blog").exists());
     world.assert_nothing_left();
     // There is nothing any more, which is told without a question.
-    let mut gone = Seat::take(&world, "canonical drop blog", true);
-    assert_eq!(gone.child.wait().unwrap().code(), Some(5));
+    assert_eq!(Seat::take(&world, "canonical drop blog", true).unasked(), Some(5));
 }
 
 #[test]
 fn with_yes_nobody_is_asked_and_a_program_never_is() {
     let world = World::patient(&["content"]);
     world.seed();
-    let mut sure = Seat::take(&world, "canonical drop blog --yes", true);
-    assert_eq!(sure.child.wait().unwrap().code(), Some(0));
+    assert_eq!(Seat::take(&world, "canonical drop blog --yes", true).unasked(), Some(0));
     world.assert_nothing_left();
     world.seed();
     world.settings("enrolled: []\n");
@@ -119,8 +131,7 @@ fn with_yes_nobody_is_asked_and_a_program_never_is() {
 fn a_restore_asks_where_something_was_written_meanwhile() {
     let world = World::patient(&["content"]);
     world.seed();
-    let mut idle = Seat::take(&world, "snapshot restore blog", true);
-    assert_eq!(idle.child.wait().unwrap().code(), Some(0));
+    assert_eq!(Seat::take(&world, "snapshot restore blog", true).unasked(), Some(0));
     for words in [["canonical", "up", "blog"], ["canonical", "down", "blog"]] {
         assert_eq!(world.ccci(&words).code, Some(0));
     }
