@@ -29,9 +29,9 @@ pub struct Settings {
     /// What ccci keeps: run records, locks, warm data.
     #[serde(default = "default_state_dir")]
     pub state_dir: PathBuf,
-    /// Where a recipe's repository is: a path or URL with `{recipe}` in it.
-    #[serde(default = "default_recipes")]
-    pub recipes: RecipeSource,
+    /// Where a recipe's repository is: a path or URL with `{recipe}` in it. `recipes` is its former name.
+    #[serde(default = "default_catalogue", alias = "recipes")]
+    pub catalogue: RecipeSource,
     /// The address at which all apps' domains answer, with a port where it is not the usual one. Without it they are looked up in DNS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Address>,
@@ -185,7 +185,7 @@ fn default_state_dir() -> PathBuf {
     "/var/lib/ci-warm".into()
 }
 
-fn default_recipes() -> RecipeSource {
+fn default_catalogue() -> RecipeSource {
     RecipeSource("https://git.coopcloud.tech/coop-cloud/{recipe}.git".to_owned())
 }
 
@@ -204,6 +204,14 @@ fn default_keep_runs() -> NonZeroU32 {
 
 fn default_disk_free() -> Size {
     Size::of(1 << 30)
+}
+
+/// A key that stands there under its former name too is told by both.
+fn by_both_names(mut error: YamlError) -> YamlError {
+    if error.message == "`catalogue` stands twice" {
+        error.message += ", or once as `recipes`, which is its former name: take one of them out";
+    }
+    error
 }
 
 /// Settings that cannot be used.
@@ -225,7 +233,7 @@ impl Settings {
     /// Where the file cannot be read, or names the line and column of what is unknown or wrong.
     pub fn load(path: &Path) -> Result<Self, SettingsError> {
         let text = std::fs::read_to_string(path).path("read", path)?;
-        let read: Self = yaml::parse(path, &text)?;
+        let read: Self = yaml::parse(path, &text).map_err(by_both_names)?;
         let whole = std::path::absolute(path).path("find", path)?;
         Ok(read.beside(whole.parent().unwrap_or(Path::new("/"))))
     }
@@ -242,8 +250,8 @@ impl Settings {
         if self.abra.binary.components().count() > 1 {
             self.abra.binary = dir.join(&self.abra.binary);
         }
-        if self.recipes.0.starts_with("./") || self.recipes.0.starts_with("../") {
-            self.recipes.0 = dir.join(&self.recipes.0).display().to_string();
+        if self.catalogue.0.starts_with("./") || self.catalogue.0.starts_with("../") {
+            self.catalogue.0 = dir.join(&self.catalogue.0).display().to_string();
         }
         self
     }
@@ -289,7 +297,7 @@ mod tests {
         assert_eq!(settings.max_tests.get(), 1);
         assert_eq!(settings.state_dir, Path::new("/var/lib/ci-warm"));
         let recipe = "custom-html".parse().unwrap();
-        assert!(settings.recipes.of(&recipe).ends_with("/coop-cloud/custom-html.git"));
+        assert!(settings.catalogue.of(&recipe).ends_with("/coop-cloud/custom-html.git"));
     }
 
     #[test]
@@ -309,9 +317,31 @@ mod tests {
         assert!(error.starts_with("ccci.yaml:2:1: unknown field `max_test`"), "{error}");
         let error = load("base_domain: a.b\nmax_tests: zero\n").unwrap_err();
         assert!(error.starts_with("ccci.yaml:2:12: "), "{error}");
-        for text in ["base_domain: a.b\nmax_tests: 0", "base_domain: nodots", "base_domain: a.b\nrecipes: /x"]
+        for text in
+            ["base_domain: a.b\nmax_tests: 0", "base_domain: nodots", "base_domain: a.b\ncatalogue: /x"]
         {
             assert!(load(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_catalogue_is_read_under_its_former_name_too_and_never_under_both() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("ccci.yaml");
+        let load = |text: &str| {
+            crate::atomic::write(&file, format!("base_domain: ci.test\n{text}").as_bytes()).unwrap();
+            Settings::load(&file).map_err(|error| error.to_string())
+        };
+        let (new, old) = ("catalogue: /git/{recipe}\n", "recipes: /git/{recipe}\n");
+        assert_eq!(load(new), load(old));
+        assert_eq!(load(old).unwrap().catalogue.0, "/git/{recipe}");
+        let written = yaml::to_text(&load(old).unwrap()).unwrap();
+        assert!(written.contains("\ncatalogue: ") && !written.contains("recipes:"), "{written}");
+        for both in [[new, old].concat(), [old, new].concat(), [new, new].concat()] {
+            let error = load(&both).unwrap_err();
+            let wanted =
+                "ccci.yaml:1:1: `catalogue` stands twice, or once as `recipes`, which is its former name";
+            assert!(error.contains(wanted), "{error}");
         }
     }
 
@@ -319,22 +349,25 @@ mod tests {
     fn paths_in_settings_are_taken_from_beside_their_file() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("ccci.yaml");
-        let text = "base_domain: ci.test\nca_file: ca.pem\nvalues_dir: ../values\nrecipes: ./git/{recipe}.git\n\
+        let text = "base_domain: ci.test\nca_file: ca.pem\nvalues_dir: ../values\ncatalogue: ./git/{recipe}.git\n\
                     abra: {binary: bin/abra, dir: /srv/abra}\nstate_dir: state\n";
         crate::atomic::write(&file, text.as_bytes()).unwrap();
         let read = Settings::load(&file).unwrap();
         let beside = |path: &str| dir.path().join(path);
         assert_eq!(read.ca_file, Some(beside("ca.pem")));
         assert_eq!(read.values_dir, Some(beside("../values")));
-        assert_eq!(read.recipes.of(&"blog".parse().unwrap()), beside("./git/blog.git").display().to_string());
+        assert_eq!(
+            read.catalogue.of(&"blog".parse().unwrap()),
+            beside("./git/blog.git").display().to_string()
+        );
         assert_eq!((read.abra.binary, read.abra.dir), (beside("bin/abra"), Some("/srv/abra".into())));
         assert_eq!(read.state_dir, Path::new("state"), "it must be whole as it stands");
         // A name is looked for on PATH, and an address is none of our paths.
-        crate::atomic::write(&file, b"base_domain: ci.test\nrecipes: 'https://a.test/{recipe}.git'\n")
+        crate::atomic::write(&file, b"base_domain: ci.test\ncatalogue: 'https://a.test/{recipe}.git'\n")
             .unwrap();
         let read = Settings::load(&file).unwrap();
         assert_eq!(
-            (read.abra.binary, read.recipes.0.as_str()),
+            (read.abra.binary, read.catalogue.0.as_str()),
             ("abra".into(), "https://a.test/{recipe}.git")
         );
     }

@@ -146,7 +146,7 @@ fn settings() -> Settings {
         base_domain: usual.base_domain,
         abra: AbraSettings { binary: "abra".into(), dir: Some("/x".into()), server: "default".into() },
         state_dir: usual.state_dir,
-        recipes: usual.recipes,
+        catalogue: usual.catalogue,
         address: Some("127.0.0.1".parse().unwrap()),
         ca_file: Some("/x".into()),
         compose_files: vec!["x".into()],

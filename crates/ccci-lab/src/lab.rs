@@ -320,7 +320,7 @@ fn settings(layout: &LabLayout, gateway: Ipv4Addr, options: &LabOptions) -> Resu
             ..AbraSettings::default()
         },
         state_dir: layout.state(),
-        recipes: RecipeSource::try_from(recipes).map_err(wrong)?,
+        catalogue: RecipeSource::try_from(recipes).map_err(wrong)?,
         address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST).into()),
         ca_file: Some(layout.ca_file()),
         compose_files: vec![LAB_COMPOSE.to_owned()],

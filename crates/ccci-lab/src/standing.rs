@@ -202,7 +202,7 @@ impl Kept {
         let newest = Order {
             recipe: &recipe,
             domain,
-            source: &settings.recipes.of(&recipe),
+            source: &settings.catalogue.of(&recipe),
             commit: None,
             values: &values,
             compose_files: &settings.compose_files,

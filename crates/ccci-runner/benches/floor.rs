@@ -100,7 +100,7 @@ impl Script {
             let line = settings.lines().find_map(|line| line.strip_prefix(&format!("{key}: ")));
             line.unwrap_or_else(|| panic!("no {key}: {settings}")).trim_matches(['"', '\'']).to_owned()
         };
-        let (source, ca) = (value("recipes").replace("{recipe}", RECIPE), value("ca_file"));
+        let (source, ca) = (value("catalogue").replace("{recipe}", RECIPE), value("ca_file"));
         let kept = server.dir.path().join("state").join(RECIPE);
         let record: serde_json::Value =
             serde_json::from_str(&std::fs::read_to_string(kept.join("canonical.json")).unwrap()).unwrap();

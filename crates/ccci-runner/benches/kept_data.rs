@@ -53,7 +53,7 @@ fn of(what: &str, line: &str) -> f64 {
     let note = |at: &std::path::Path| std::fs::write(at.join("NOTES"), "nothing of the app\n").unwrap();
     fork.branch("next", "main", note);
     fork.branch("fails", "main", |at| replace(at, "compose.yml", "server.port=5232", "server.port=5233"));
-    let kept = Kept::new(RECIPE, &format!("recipes: {}", fork.catalogue()));
+    let kept = Kept::new(RECIPE, &format!("catalogue: {}", fork.catalogue()));
     let cold = kept.seed();
     let quick = [kept.passes(Some("next")), kept.passes(Some("next"))];
     let fails = kept.quick(Some("fails"));

@@ -139,7 +139,7 @@ async fn stand_up(run: &Run, manifest: &Manifest, domain: &AppDomain) -> Result<
     let order = Order {
         recipe: &recipe,
         domain,
-        source: &settings.recipes.of(&recipe),
+        source: &settings.catalogue.of(&recipe),
         commit: None,
         values: &settings.env.clone().into_iter().chain(own).collect(),
         compose_files: &settings.compose_files,

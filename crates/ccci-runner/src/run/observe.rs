@@ -106,7 +106,7 @@ impl Search<'_> {
 
     async fn cloned(&self) -> Result<Checkout, Trouble> {
         let recipe = &self.target.recipe;
-        let source = self.settings.recipes.of(recipe);
+        let source = self.settings.catalogue.of(recipe);
         // A path that is not there is a typing error; a server that does not answer is not.
         let absent = |place: &str| place.starts_with('/') && !Path::new(place).exists();
         if absent(&source) {
@@ -208,7 +208,7 @@ impl Subject {
 
     /// The same subject at another domain, in a new clone at the run's place for it.
     pub(crate) async fn again(&self, domain: AppDomain, run: &Run) -> Result<Self, Trouble> {
-        let source = run.world.settings.recipes.of(&self.app.recipe);
+        let source = run.world.settings.catalogue.of(&self.app.recipe);
         let dir = run.abra.recipe_dir(&self.app.recipe);
         let git = run.world.git(Some(&run.dir));
         let checkout = git.clone_into(&source, &dir).await?;

@@ -95,7 +95,7 @@ async fn failure_27_settings_that_cannot_be_used() {
         format!("{good}max_tests: 0\n"),
         format!("{good}abra:\n  binry: abra\n"),
         format!("{good}address: nowhere\n"),
-        format!("{good}recipes: /srv/git\n"),
+        format!("{good}catalogue: /srv/git\n"),
         format!("{good}env: [A]\n"),
         "abra: {}\n".to_owned(),
         "base_domain: [\n".to_owned(),

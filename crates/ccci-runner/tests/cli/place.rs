@@ -53,7 +53,7 @@ impl Place {
 
     pub(crate) fn settings_text(&self) -> String {
         let dir = self.dir.path().display();
-        format!("base_domain: lab.test\nstate_dir: {dir}/state\nrecipes: {dir}/git/{{recipe}}.git\n")
+        format!("base_domain: lab.test\nstate_dir: {dir}/state\ncatalogue: {dir}/git/{{recipe}}.git\n")
     }
 
     /// Replaces the settings.

@@ -75,7 +75,7 @@ impl World {
             "\
 base_domain: {BASE_DOMAIN}
 state_dir: {root}/state
-recipes: {root}/git/{{recipe}}.git
+catalogue: {root}/git/{{recipe}}.git
 address: \"{address}\"
 ca_file: {root}/ca.pem
 abra: {{binary: {}, dir: {root}/abra-home}}

@@ -25,7 +25,7 @@ fn over(base: impl FnOnce(&Path)) -> Fork {
 }
 
 fn tested(fork: &Fork, reference: &str) -> Ran {
-    let server = server_without_keycloak(&format!("recipes: {}", fork.catalogue()));
+    let server = server_without_keycloak(&format!("catalogue: {}", fork.catalogue()));
     let ran = server.run(&["--recipe", "custom-html", "--ref", reference]);
     ran.assert_clean();
     ran

@@ -52,7 +52,7 @@ fn with_release(service: &str, change: impl FnOnce(&Path)) -> Ran {
         add(dir, service);
     });
     fork.tag("1.13.0+1.26.3").branch("change", "release", change);
-    let catalogue = format!("recipes: \"{}\"", fork.catalogue());
+    let catalogue = format!("catalogue: \"{}\"", fork.catalogue());
     server_without_keycloak(&catalogue).run(&["--recipe", "custom-html", "--ref", "change"])
 }
 

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ccci_core::settings::Settings;
 use tempfile::TempDir;
 
 use crate::support::{lab_settings, must};
@@ -17,9 +18,8 @@ pub(crate) struct Fork {
 impl Fork {
     /// Clones the lab's repository of this recipe, with all its tags.
     pub(crate) fn of(recipe: &str) -> Self {
-        let settings = std::fs::read_to_string(lab_settings()).unwrap();
-        let source = settings.lines().find_map(|line| line.strip_prefix("recipes:")).unwrap();
-        let source = source.trim().trim_matches(['"', '\'']).replace("{recipe}", recipe);
+        let settings = Settings::load(lab_settings()).unwrap();
+        let source = settings.catalogue.of(&recipe.parse().unwrap());
         let dir = tempfile::tempdir().unwrap();
         // Named as the recipe, so that a folder of forks can be a server's catalogue.
         let repository = dir.path().join(recipe);
@@ -39,7 +39,7 @@ impl Fork {
         self.repository.to_str().unwrap()
     }
 
-    /// The folder in which it stands by its recipe's name, for the setting `recipes`.
+    /// The folder in which it stands by its recipe's name, for the setting `catalogue`.
     pub(crate) fn catalogue(&self) -> String {
         format!("{}/{{recipe}}", self.repository.parent().unwrap().display())
     }

@@ -92,7 +92,7 @@ fn r18_somebody_elses_volume_is_told_before_the_deploy_and_untouched() {
     let recipe = "reach-shares";
     let catalogue = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(fork.src(), catalogue.path().join(recipe)).unwrap();
-    let server = server_without_keycloak(&format!("recipes: {}/{{recipe}}", catalogue.path().display()));
+    let server = server_without_keycloak(&format!("catalogue: {}/{{recipe}}", catalogue.path().display()));
     let recipes = server.dir.path().join("recipes");
     std::fs::create_dir_all(recipes.join(recipe)).unwrap();
     let shares = format!("shares:\n  {}: a marker that may go\n  {folder}: the same\n", fixed.name);
@@ -168,7 +168,7 @@ fn n2_a_secret_with_a_name_of_its_own_is_kept_with_the_data_that_it_opens() {
     fork.branch("change", "release", |dir| std::fs::write(dir.join("README.md"), "# changed\n").unwrap());
     let catalogue = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(fork.src(), catalogue.path().join(recipe)).unwrap();
-    let setting = format!("recipes: {}/{{recipe}}\nenrolled: [{recipe}]", catalogue.path().display());
+    let setting = format!("catalogue: {}/{{recipe}}\nenrolled: [{recipe}]", catalogue.path().display());
     let server = server(&setting);
     let recipes = server.dir.path().join("recipes");
     std::fs::create_dir_all(recipes.join(recipe)).unwrap();
@@ -216,7 +216,8 @@ fn n2_a_realms_secret_goes_by_the_variable_and_the_name_in_the_compose_file() {
     fork.branch("change", "release", |dir| std::fs::write(dir.join("README.md"), "# changed\n").unwrap());
     let catalogue = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(fork.src(), catalogue.path().join(recipe)).unwrap();
-    let server = server(&format!("recipes: {}/{{recipe}}\nenrolled: [{recipe}]", catalogue.path().display()));
+    let server =
+        server(&format!("catalogue: {}/{{recipe}}\nenrolled: [{recipe}]", catalogue.path().display()));
     let recipes = own_recipes(server.dir.path());
     std::fs::create_dir(recipes.join(recipe)).unwrap();
     let text = std::fs::read_to_string(recipes.join("specimen-sso/recipe.yaml")).unwrap();

@@ -43,7 +43,7 @@ impl Own {
         let recipes = own_recipes(dir.path());
         std::fs::create_dir_all(recipes.join(recipe).join("custom")).unwrap();
         std::fs::write(recipes.join(recipe).join("recipe.yaml"), MANIFEST).unwrap();
-        let kept = Kept::new(recipe, &format!("recipes: {}", fork.catalogue())).with_recipes(&recipes);
+        let kept = Kept::new(recipe, &format!("catalogue: {}", fork.catalogue())).with_recipes(&recipes);
         Self { kept, fork, recipes, _dir: dir }
     }
 

@@ -20,7 +20,7 @@ impl Catalogue {
     pub(crate) fn without(recipe: &'static str, releases: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         // The lab is up from here on, and its catalogue there.
-        let catalogue = Settings::load(lab_settings()).unwrap().recipes.of(&recipe.parse().unwrap());
+        let catalogue = Settings::load(lab_settings()).unwrap().catalogue.of(&recipe.parse().unwrap());
         let own = Self { dir, recipe };
         must(Command::new("git").args(["clone", "-q", "--bare", &catalogue]).arg(own.repository()));
         own.git(&[&["tag", "-d"], releases].concat());
@@ -53,7 +53,7 @@ impl Catalogue {
 
     /// The settings' line.
     pub(crate) fn setting(&self) -> String {
-        format!("recipes: {}/{{recipe}}.git", self.dir.path().display())
+        format!("catalogue: {}/{{recipe}}.git", self.dir.path().display())
     }
 }
 
