@@ -35,22 +35,23 @@ impl Cli {
     /// told here, and end with the code that is given back.
     pub(crate) fn read() -> Result<Self, ExitCode> {
         let words: Vec<OsString> = std::env::args_os().collect();
-        let cli = Self::try_parse_from(words::as_options(words.clone())).map_err(|told| {
-            if told.use_stderr() {
-                if let Some(meant) = words::meant(&words, &Self::command()) {
-                    complain(&meant);
-                    return ExitCode::from(exit::USAGE);
+        let cli =
+            Self::try_parse_from(words::as_options(words.clone(), &Self::command())).map_err(|told| {
+                if told.use_stderr() {
+                    if let Some(meant) = words::meant(&words, &Self::command()) {
+                        complain(&meant);
+                        return ExitCode::from(exit::USAGE);
+                    }
+                    told.exit();
                 }
-                told.exit();
-            }
-            match told.print().and_then(|()| std::io::stdout().flush()) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    complain(&LostOutput::from(error));
-                    ExitCode::from(exit::INCONCLUSIVE)
+                match told.print().and_then(|()| std::io::stdout().flush()) {
+                    Ok(()) => ExitCode::SUCCESS,
+                    Err(error) => {
+                        complain(&LostOutput::from(error));
+                        ExitCode::from(exit::INCONCLUSIVE)
+                    }
                 }
-            }
-        })?;
+            })?;
         if cli.command.is_some() && cli.run.recipe.is_some() {
             let why = "--recipe asks for a run and cannot be used together with a command\n\n\
                        Write a filter of that name behind `--`.";

@@ -4,47 +4,77 @@
 use std::ffi::OsString;
 
 use ccci_core::git::mistyped;
+use clap::{Arg, Command};
 
-/// Options of every command that have a value in the next word.
-const WITH_VALUE: [&str; 3] = ["--config", "--recipes", "--color"];
+/// How many words an option is, its value with it; none for a word that is no option known here, or not among those asked for.
+fn length(word: &OsString, known: &Command, wanted: impl Fn(&Arg) -> bool) -> Option<usize> {
+    let word = word.to_string_lossy();
+    let (name, has_value) = word.split_once('=').map_or((&*word, false), |(name, _)| (name, true));
+    let name = name.strip_prefix("--").filter(|name| !name.is_empty())?;
+    let arg = known.get_arguments().find(|arg| arg.get_long() == Some(name) && wanted(arg))?;
+    Some(1 + usize::from(arg.get_action().takes_values() && !has_value))
+}
+
+/// Where the first word stands, from here on, that is none of these options nor a value of one.
+fn behind(
+    mut at: usize,
+    words: &[OsString],
+    known: &Command,
+    options: impl Fn(&Arg) -> bool,
+) -> Option<usize> {
+    loop {
+        match length(words.get(at)?, known, &options) {
+            Some(length) => at += length,
+            None => return Some(at),
+        }
+    }
+}
 
 /// Where the first word stands that is none of the options which every command takes, nor a value of one.
-fn first(words: &[OsString]) -> Option<usize> {
-    let mut at = 1;
-    loop {
-        let word = words.get(at)?.to_string_lossy();
-        let (name, has_value) = word.split_once('=').map_or((&*word, false), |(name, _)| (name, true));
-        at += match name {
-            "--lab" => 1,
-            name if WITH_VALUE.contains(&name) => 1 + usize::from(!has_value),
-            _ => return Some(at),
-        };
-    }
+fn first(words: &[OsString], known: &Command) -> Option<usize> {
+    behind(1, words, known, Arg::is_global_set)
+}
+
+/// Where the first word stands behind a `run` at this place that is none of a run's options but `--recipe`: the recipe, mostly.
+fn behind_run(at: usize, words: &[OsString], known: &Command) -> Option<usize> {
+    behind(at + 1, words, known, |arg| arg.get_id() != "recipe")
 }
 
 /// `ccci run R …` is `ccci --recipe=R …`: there is one way to ask for a run. In one word, since a recipe may be called as a command
 /// is, and a command goes before a value.
-pub(super) fn as_options(mut words: Vec<OsString>) -> Vec<OsString> {
-    let Some(at) = first(&words) else { return words };
-    let name = words.get(at + 1).filter(|word| !word.to_string_lossy().starts_with('-')).cloned();
-    if let (true, Some(name)) = (words[at] == "run" || words[at] == "--recipe", name) {
+pub(super) fn as_options(mut words: Vec<OsString>, known: &Command) -> Vec<OsString> {
+    let Some(mut at) = first(&words, known) else { return words };
+    let mut name = at + 1;
+    if words[at] == "run" {
+        let Some(next) = behind_run(at, &words, known) else { return words };
+        name = next;
+        if length(&words[next], known, |_| true).is_some() {
+            // It says `--recipe` itself.
+            words.remove(at);
+            at = next - 1;
+        }
+    }
+    if (words[at] == "run" || words[at] == "--recipe")
+        && words.get(name).is_some_and(|word| !word.to_string_lossy().starts_with('-'))
+    {
         let mut option = OsString::from("--recipe=");
-        option.push(name);
-        words.splice(at..at + 2, [option]);
+        option.push(&words[name]);
+        words[name] = option;
+        words.remove(at);
     }
     words
 }
 
 /// What a first word may have meant that is no command; none where there is none, or where it is one.
-pub(super) fn meant(words: &[OsString], known: &clap::Command) -> Option<String> {
-    let at = first(words)?;
+pub(super) fn meant(words: &[OsString], known: &Command) -> Option<String> {
+    let at = first(words, known)?;
     let word = words[at].to_string_lossy().into_owned();
     if word == "run" {
-        let alone = words.len() == at + 1;
-        return alone.then(|| "`run` needs the recipe to test: `ccci run RECIPE`".to_owned());
+        // An option that there is not is told better by its name.
+        let none = behind_run(at, words, known).is_none();
+        return none.then(|| "`run` needs the recipe to test: `ccci run RECIPE`".to_owned());
     }
-    let names: Vec<&str> =
-        known.get_subcommands().map(clap::Command::get_name).chain(["run", "help"]).collect();
+    let names: Vec<&str> = known.get_subcommands().map(Command::get_name).chain(["run", "help"]).collect();
     if word.starts_with('-') || names.contains(&word.as_str()) {
         return None;
     }
@@ -74,14 +104,29 @@ mod tests {
             ("ccci --color=never run blog", "ccci --color=never --recipe=blog"),
             ("ccci run", "ccci run"),
             ("ccci run --quick", "ccci run --quick"),
+            ("ccci run --quick blog", "ccci --quick --recipe=blog"),
+            ("ccci run --quick --ref main blog login", "ccci --quick --ref main --recipe=blog login"),
+            ("ccci run --ref=main --skip a --lab lint", "ccci --ref=main --skip a --lab --recipe=lint"),
+            (
+                "ccci --lab run --json - --stay blog --quick",
+                "ccci --lab --json - --stay --recipe=blog --quick",
+            ),
+            ("ccci run --ref blog", "ccci run --ref blog"),
+            ("ccci run --quik blog", "ccci run --quik blog"),
+            ("ccci run --recipe blog login", "ccci --recipe=blog login"),
+            ("ccci run --quick --recipe lint x", "ccci --quick --recipe=lint x"),
+            ("ccci run --recipe=blog login", "ccci --recipe=blog login"),
+            ("ccci run -- blog", "ccci run -- blog"),
             ("ccci lint run", "ccci lint run"),
             ("ccci --recipe run run", "ccci --recipe=run run"),
             ("ccci --recipe lint", "ccci --recipe=lint"),
             ("ccci --recipe --quick", "ccci --recipe --quick"),
         ] {
-            assert_eq!(as_options(words(given)), words(wanted), "{given}");
+            assert_eq!(as_options(words(given), &Cli::command()), words(wanted), "{given}");
         }
-        let cli = Cli::try_parse_from(as_options(words("ccci run blog --quick login --exact"))).unwrap();
+        let cli =
+            Cli::try_parse_from(as_options(words("ccci run --quick blog login --exact"), &Cli::command()))
+                .unwrap();
         assert_eq!((cli.run.recipe.as_deref(), cli.run.filter.as_deref()), (Some("blog"), Some("login")));
         assert!(cli.run.quick && cli.run.exact && cli.command.is_none());
     }
@@ -94,8 +139,23 @@ mod tests {
         let lnt =
             "`lnt` is no command; did you mean `ccci lint`? To test a recipe of that name: `ccci run lnt`";
         assert_eq!(told("ccci lnt blog").as_deref(), Some(lnt));
-        assert_eq!(told("ccci run").as_deref(), Some("`run` needs the recipe to test: `ccci run RECIPE`"));
-        for sound in ["ccci", "ccci lint", "ccci --quick", "ccci help lint", "ccci __abra x"] {
+        for run in ["ccci run", "ccci run --quick", "ccci --lab run --ref main"] {
+            assert_eq!(
+                told(run).as_deref(),
+                Some("`run` needs the recipe to test: `ccci run RECIPE`"),
+                "{run}"
+            );
+        }
+        for sound in [
+            "ccci run --quik blog",
+            "ccci run blog --quik",
+            "ccci run --recipe blog",
+            "ccci",
+            "ccci lint",
+            "ccci --quick",
+            "ccci help lint",
+            "ccci __abra x",
+        ] {
             assert_eq!(told(sound), None, "{sound}");
         }
     }
