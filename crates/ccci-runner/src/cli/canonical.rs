@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use ccci_core::disk::Size;
+use ccci_core::manifest::Manifest;
 use ccci_core::names::RecipeName;
 use ccci_core::txn::Journal;
 use ccci_core::verdict::exit;
@@ -170,17 +171,26 @@ fn listed(json: bool, world: &World) -> Result<String, Trouble> {
     Ok(rows.iter().map(Row::line).collect::<Vec<_>>().join("\n"))
 }
 
+/// A name of which nothing is kept is a recipe's, or a slip.
+fn must_be_a_recipe(recipe: &RecipeName, session: &Session) -> Result<(), Trouble> {
+    let nothing = format!("nothing is kept of `{recipe}`");
+    let recipes = session.recipes_dir().map_err(|error| {
+        Trouble::bad_input(format!("{nothing}, and whether it is a recipe cannot be told: {error}"))
+    })?;
+    let Some(absent) = overlay::absent(&recipes, recipe) else { return Ok(()) };
+    let near = absent.near.first().map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+    Err(Trouble::bad_input(format!("{nothing}, and there is no such recipe here{near}")))
+}
+
 async fn shown(recipe: &RecipeName, json: bool, session: &Session) -> Result<String, Trouble> {
-    let room = session.room(recipe)?;
     let app = KeptApp::canonical(recipe, session.world())?;
-    if let (Some(absent), false) = (overlay::absent(&session.recipes_dir()?, recipe), app.is_something()) {
-        let near = absent.near.first().map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        return Err(Trouble::bad_input(format!(
-            "nothing is kept of `{recipe}`, and there is no such recipe here{near}"
-        )));
+    if !app.is_something() {
+        must_be_a_recipe(recipe, session)?;
     }
+    // What is kept is shown from anywhere; only a value that each run wires is asked for in the recipe's folder.
+    let manifest = if app.asks_its_manifest() { session.room(recipe)?.manifest } else { Manifest::default() };
     let held = app.is_in_use()?;
-    let missing = match app.on_disk(&room.manifest)? {
+    let missing = match app.on_disk(&manifest)? {
         Kept::Missing(part) => Some(part),
         // A run that has it changes it while it is looked at; it has proved it before.
         Kept::Whole(_) if held => None,

@@ -209,6 +209,15 @@ impl KeptApp {
         }
     }
 
+    /// Whether the recipe's manifest has a say in whether it is whole: a value of its env waits to be wired.
+    pub(crate) fn asks_its_manifest(&self) -> bool {
+        let env = self.opened().ok().flatten().and_then(|known| known.env().ok());
+        env.is_some_and(|env| {
+            let waits = |key: &&str| env.get(key).is_some_and(|value| value.starts_with(PLACEHOLDER));
+            env.keys().iter().any(waits)
+        })
+    }
+
     /// What there is, on the disk and in the engine.
     pub(crate) async fn found(&self, manifest: &Manifest, swarm: &Swarm) -> Result<Kept, Trouble> {
         match self.on_disk(manifest)? {

@@ -216,6 +216,33 @@ fn commands_about_what_is_not_there_end_at_once() {
     assert_eq!(listed.code, Some(0), "it needs no folder of recipes: {listed:#?}");
 }
 
+/// What is kept is shown from any folder; the recipe's own is asked for only where a value waits to be wired by it.
+#[test]
+fn a_canonical_is_shown_without_a_folder_of_recipes() {
+    let world = World::new(&["content"]);
+    world.seed();
+    let shown = |recipe: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ccci"));
+        command.arg("--config").arg(world.path("ccci.yaml")).args(["canonical", "show", recipe]);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        command.env_clear().env("PATH", path).env("DOCKER_HOST", world.engine.host()).current_dir("/");
+        let output = command.output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (code, said, why) = shown("blog");
+    assert!(code == Some(0) && said.contains("known-good 1.1.0+2 (commit "), "{said}{why}");
+    let (code, _, why) = shown("blogg");
+    let wanted = "ccci: nothing is kept of `blogg`, and whether it is a recipe cannot be told: no folder `recipes` is here";
+    assert!(code == Some(2) && why.starts_with(wanted), "{why}");
+    assert_eq!(world.ccci(&["canonical", "drop", "blog"]).code, Some(0));
+    let manifest = std::fs::read_to_string(world.path("recipes/blog/recipe.yaml")).unwrap();
+    world.manifest(&format!("{manifest}env: {{CLIENT_ID: set-by-each-run-of-ccci}}\n"));
+    world.seed();
+    let (code, said, why) = shown("blog");
+    assert!(code == Some(2) && why.starts_with("ccci: no folder `recipes` is here"), "{said}{why}");
+}
+
 /// A run is found again, by the beginning of its id, with what it came to and its logs.
 #[test]
 fn runs_are_listed_shown_and_their_logs_printed() {
