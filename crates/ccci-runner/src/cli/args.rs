@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ccci_core::verdict::exit;
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use super::ask::Yes;
-use super::words;
+use super::{help, words};
 use crate::report::door::{LostOutput, complain};
 use crate::session::server::Which;
 
@@ -35,27 +35,28 @@ impl Cli {
     /// told here, and end with the code that is given back.
     pub(crate) fn read() -> Result<Self, ExitCode> {
         let words: Vec<OsString> = std::env::args_os().collect();
-        let cli =
-            Self::try_parse_from(words::as_options(words.clone(), &Self::command())).map_err(|told| {
-                if told.use_stderr() {
-                    if let Some(meant) = words::meant(&words, &Self::command()) {
-                        complain(&meant);
-                        return ExitCode::from(exit::USAGE);
-                    }
-                    told.exit();
+        let known = help::whole(Self::command());
+        let typed = known.clone().try_get_matches_from(words::as_options(words.clone(), &known));
+        let cli = typed.and_then(|typed| Self::from_arg_matches(&typed)).map_err(|told| {
+            if told.use_stderr() {
+                if let Some(meant) = words::meant(&words, &known) {
+                    complain(&meant);
+                    return ExitCode::from(exit::USAGE);
                 }
-                match told.print().and_then(|()| std::io::stdout().flush()) {
-                    Ok(()) => ExitCode::SUCCESS,
-                    Err(error) => {
-                        complain(&LostOutput::from(error));
-                        ExitCode::from(exit::INCONCLUSIVE)
-                    }
+                told.exit();
+            }
+            match told.print().and_then(|()| std::io::stdout().flush()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    complain(&LostOutput::from(error));
+                    ExitCode::from(exit::INCONCLUSIVE)
                 }
-            })?;
+            }
+        })?;
         if cli.command.is_some() && cli.run.recipe.is_some() {
             let why = "--recipe asks for a run and cannot be used together with a command\n\n\
                        Write a filter of that name behind `--`.";
-            Self::command().error(clap::error::ErrorKind::ArgumentConflict, why).exit();
+            known.clone().error(clap::error::ErrorKind::ArgumentConflict, why).exit();
         }
         Ok(cli)
     }
@@ -216,6 +217,18 @@ pub(crate) enum Command {
     Lab {
         #[command(subcommand)]
         command: LabCommand,
+    },
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page of ccci, or of one of its commands
+    Man {
+        /// The words of the command
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
     },
     /// List the points at which a crash test may end this program
     #[command(name = "__failpoints", hide = true)]
@@ -422,13 +435,14 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
+        help::whole(Cli::command()).debug_assert();
+        help::public(Cli::command()).debug_assert();
     }
 
     #[cfg(feature = "lab")]
     #[test]
     fn the_help_reads_so() {
-        insta::assert_snapshot!(Cli::command().render_long_help());
+        insta::assert_snapshot!(help::whole(Cli::command()).render_long_help());
     }
 
     #[test]

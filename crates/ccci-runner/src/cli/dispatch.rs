@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Command, GlobalArgs, RunArgs};
 use super::call::Call;
-use super::{canonical, lint, list, plan, realms, recover, run, runs, snapshot};
+use super::{canonical, lint, list, plan, realms, recover, run, runs, shell, snapshot};
 use crate::report::door::{Door, Lost, complain};
 use crate::report::files::WriteError;
 use crate::session::points;
@@ -75,6 +75,8 @@ async fn by_command(
         Some(Command::Snapshot { command }) => {
             Box::pin(stoppable(async |stop| snapshot::carry_out(command, call, stop, out).await)).await
         }
+        Some(Command::Completions { shell }) => Ok(shell::completions(shell, out)),
+        Some(Command::Man { command }) => shell::man(&command, out),
         Some(Command::Failpoints) => {
             write!(out, "{}", points::listed()).ok();
             Ok(exit::PASS)

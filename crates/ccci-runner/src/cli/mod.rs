@@ -5,15 +5,18 @@ mod ask;
 mod call;
 mod canonical;
 mod dispatch;
+mod help;
 #[cfg(feature = "lab")]
 mod lab;
 mod lint;
 mod list;
+mod pages;
 mod plan;
 mod realms;
 mod recover;
 mod run;
 mod runs;
+mod shell;
 mod snapshot;
 mod words;
 

@@ -74,7 +74,7 @@ pub(super) fn meant(words: &[OsString], known: &Command) -> Option<String> {
         let none = behind_run(at, words, known).is_none();
         return none.then(|| "`run` needs the recipe to test: `ccci run RECIPE`".to_owned());
     }
-    let names: Vec<&str> = known.get_subcommands().map(Command::get_name).chain(["run", "help"]).collect();
+    let names: Vec<&str> = known.get_subcommands().map(Command::get_name).chain(["help"]).collect();
     if word.starts_with('-') || names.contains(&word.as_str()) {
         return None;
     }
@@ -89,6 +89,7 @@ pub(super) fn meant(words: &[OsString], known: &Command) -> Option<String> {
 mod tests {
     use super::*;
     use crate::cli::args::Cli;
+    use crate::cli::help;
     use clap::{CommandFactory as _, Parser as _};
 
     fn words(line: &str) -> Vec<OsString> {
@@ -122,18 +123,20 @@ mod tests {
             ("ccci --recipe lint", "ccci --recipe=lint"),
             ("ccci --recipe --quick", "ccci --recipe --quick"),
         ] {
-            assert_eq!(as_options(words(given), &Cli::command()), words(wanted), "{given}");
+            assert_eq!(as_options(words(given), &help::whole(Cli::command())), words(wanted), "{given}");
         }
-        let cli =
-            Cli::try_parse_from(as_options(words("ccci run --quick blog login --exact"), &Cli::command()))
-                .unwrap();
+        let cli = Cli::try_parse_from(as_options(
+            words("ccci run --quick blog login --exact"),
+            &help::whole(Cli::command()),
+        ))
+        .unwrap();
         assert_eq!((cli.run.recipe.as_deref(), cli.run.filter.as_deref()), (Some("blog"), Some("login")));
         assert!(cli.run.quick && cli.run.exact && cli.command.is_none());
     }
 
     #[test]
     fn a_word_that_is_no_command_is_told_what_was_meant() {
-        let told = |line: &str| meant(&words(line), &Cli::command());
+        let told = |line: &str| meant(&words(line), &help::whole(Cli::command()));
         let bonfire = "`bonfire` is no command. To test a recipe of that name: `ccci run bonfire`";
         assert_eq!(told("ccci bonfire").as_deref(), Some(bonfire));
         let lnt =
