@@ -48,7 +48,7 @@ mod tests {
     fn each_shell_completes_commands_and_options_and_nothing_hidden() {
         for shell in Shell::value_variants() {
             let text = printed(|out| Ok(completions(*shell, out)));
-            for word in ["canonical", "prune", "dry-run", "no-fallback", "completions", "run"] {
+            for word in ["canonical", "restore", "dry-run", "no-fallback", "completions", "run"] {
                 assert!(text.contains(word), "{shell}: no `{word}`");
             }
             assert!(!text.contains("failpoints") && !text.contains("__abra"), "{shell} has what is hidden");

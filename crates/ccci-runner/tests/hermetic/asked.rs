@@ -118,7 +118,7 @@ fn with_yes_nobody_is_asked_and_a_program_never_is() {
     world.assert_nothing_left();
     world.seed();
     world.settings("enrolled: []\n");
-    let ran = world.ccci(&["canonical", "prune"]);
+    let ran = world.ccci(&"canonical prune".split(' ').collect::<Vec<_>>());
     assert_eq!(ran.code, Some(0), "{ran:#?}");
     let said =
         "this goes for good:\n  blog (8 bytes): its recipe.yaml or the settings do not enrol it here\n";
