@@ -1,7 +1,7 @@
 //! Alerts: files that tell an operator what a run or a reconciler could not mend by itself (G6). Written durably before
 //! the transaction that they are about is closed, so no crash loses one; sending them is somebody else's work.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +99,40 @@ impl Alert {
     }
 }
 
+/// An alert that waits to be sent.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// Its file.
+    pub path: PathBuf,
+    /// What it says, or why it cannot be read.
+    pub alert: Result<Alert, String>,
+}
+
+/// The alerts that wait to be sent, the oldest first.
+///
+/// # Errors
+/// Where their directory cannot be read.
+pub fn waiting(state_dir: &Path) -> Result<Vec<Waiting>, PathError> {
+    let dir = state_dir.join("alerts");
+    let entries = match std::fs::read_dir(&dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.path("list", &dir)?,
+    };
+    let mut all = Vec::new();
+    for entry in entries {
+        let path = entry.path("list", &dir)?.path();
+        if path.extension().is_some_and(|end| end == "json") {
+            let text = atomic::read_optional(&path).map_err(|error| error.to_string());
+            // Whoever sends them may have taken it meanwhile.
+            let Some(text) = text.transpose() else { continue };
+            let alert = text.and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()));
+            all.push(Waiting { path, alert });
+        }
+    }
+    all.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(all)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,5 +167,14 @@ mod tests {
         );
         let text = std::fs::read_to_string(state.path().join("alerts").join(&names[0])).unwrap();
         assert_eq!(serde_json::from_str::<Alert>(&text).unwrap(), alert);
+        // They are read as they wait; what is no alert is told, and what another program keeps there is not ours.
+        let dir = state.path().join("alerts");
+        for (name, text) in [("20260103T000000000Z-wiki-disk.json", "{"), ("notes.txt", "x")] {
+            atomic::write(&dir.join(name), text.as_bytes()).unwrap();
+        }
+        let waiting = waiting(state.path()).unwrap();
+        assert_eq!((waiting.len(), waiting[0].alert.as_ref()), (3, Ok(&alert)));
+        assert!(waiting[2].alert.as_ref().unwrap_err().starts_with("EOF"), "{waiting:?}");
+        assert!(super::waiting(&dir.join("nowhere")).unwrap().is_empty());
     }
 }

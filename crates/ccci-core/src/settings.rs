@@ -271,6 +271,11 @@ impl Settings {
         self.state_dir.join("locks")
     }
 
+    /// The locks of the run slots: who has one of them may test.
+    pub fn slot_locks(&self) -> Vec<PathBuf> {
+        (0..self.max_tests.get()).map(|n| self.locks_dir().join(format!("slot-{n}"))).collect()
+    }
+
     /// The lock of an app: who has it may deploy and remove what is at this domain.
     pub fn app_lock(&self, domain: &AppDomain) -> PathBuf {
         self.locks_dir().join(format!("app-{domain}"))

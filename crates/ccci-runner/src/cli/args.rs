@@ -195,6 +195,12 @@ pub(crate) enum Command {
     },
     /// List the logs of a run, or print one
     Logs(LogsArgs),
+    /// The server on one screen: who holds the run slots, what is up, what waits, what a person must do
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Remove the leftovers of dead runs, and list them
     Recover,
     /// The canonicals: data-warm apps with a known-good each

@@ -86,27 +86,27 @@ const LEFT: &str = ", which died: the next start or `ccci recover` cleans up";
 
 /// One canonical, as it is told.
 #[derive(Debug, Serialize)]
-struct Row {
+pub(super) struct Row {
     schema: u32,
-    recipe: String,
-    domain: String,
+    pub(super) recipe: String,
+    pub(super) domain: String,
     /// What a quick run would use; `null` where a part is missing.
-    version: Option<String>,
-    commit: Option<String>,
-    time: Option<String>,
+    pub(super) version: Option<String>,
+    pub(super) commit: Option<String>,
+    pub(super) time: Option<String>,
     /// `idle`, `in-use` or `dirty`; `null` where no mark is there.
-    volumes: Option<&'static str>,
+    pub(super) volumes: Option<&'static str>,
     /// Bytes of kept data.
-    size: Option<u64>,
+    pub(super) size: Option<u64>,
     /// Which part is missing; `null` where it is whole.
     missing: Option<String>,
     /// The open transaction.
-    journal: Option<Journal>,
+    pub(super) journal: Option<Journal>,
     /// Whether somebody is at it. An open transaction at which nobody is was left by one that died, but for an app
     /// that is up for a person.
-    in_use: bool,
+    pub(super) in_use: bool,
     /// Whether a person has it up.
-    up: bool,
+    pub(super) up: bool,
     /// Where its files are.
     dir: String,
 }
@@ -157,11 +157,15 @@ impl Row {
     }
 }
 
-fn listed(json: bool, world: &World) -> Result<String, Trouble> {
+/// All of which something is kept, by the disk alone.
+pub(super) fn rows(world: &World) -> Result<Vec<Row>, Trouble> {
     let all = KeptApp::all(world)?;
     let rows = all.iter().filter(|app| app.is_something());
-    let rows = rows.map(|app| Ok(Row::of(app, None, app.is_in_use()?)));
-    let rows = rows.collect::<Result<Vec<Row>, Trouble>>()?;
+    rows.map(|app| Ok(Row::of(app, None, app.is_in_use()?))).collect()
+}
+
+fn listed(json: bool, world: &World) -> Result<String, Trouble> {
+    let rows = rows(world)?;
     if json {
         return Ok(serde_json::to_string_pretty(&rows)?);
     }

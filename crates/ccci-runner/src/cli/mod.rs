@@ -18,6 +18,7 @@ mod run;
 mod runs;
 mod shell;
 mod snapshot;
+mod status;
 mod words;
 
 use std::process::ExitCode;

@@ -49,10 +49,7 @@ struct Queue {
 impl Queue {
     async fn wait_for_others(&self, record: &RunRecord, needs: Needs<'_>) -> Result<Taken, Trouble> {
         let settings = &self.world.settings;
-        let locks = settings.locks_dir();
-        let slots: Vec<PathBuf> =
-            (0..settings.max_tests.get()).map(|n| locks.join(format!("slot-{n}"))).collect();
-        let slot = Some(self.take("a run slot (max_tests)", &slots).await?);
+        let slot = Some(self.take("a run slot (max_tests)", &settings.slot_locks()).await?);
         let mut domains = vec![record.app.domain.clone()];
         if needs.provider {
             domains.push(own_provider(record, &self.world)?);

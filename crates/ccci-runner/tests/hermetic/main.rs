@@ -32,6 +32,7 @@ mod proxy;
 mod quick;
 mod reach;
 mod recipe;
+mod status;
 mod together;
 mod web;
 mod wire;
