@@ -39,7 +39,7 @@ impl<'a> Sources<'a> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageError {
-    /// The registry says that there is no such image, or nothing is pulled here and it is not on the engine.
+    /// The registry says that there is no such image, or the program that makes them here knows none of that name.
     #[error("the image `{image}` of service `{service}` does not exist: {said}")]
     Missing {
         /// The image as the compose file names it.
@@ -48,6 +48,16 @@ pub enum ImageError {
         service: String,
         /// What the registry or the settings say.
         said: String,
+    },
+    /// Nothing is pulled here and nobody makes images, so that they are not here says nothing of the recipe.
+    #[error(
+        "not on the engine, and these settings pull nothing (`pull: false`): {}; bring what is missing there (`docker pull`, \
+         `docker load`), or let ccci pull",
+        told(images)
+    )]
+    NotHere {
+        /// All that are missing: service and image.
+        images: Vec<(String, String)>,
     },
     /// The registry could not be asked.
     #[error("the image `{image}` of service `{service}` could not be pulled: {said}")]
@@ -77,6 +87,11 @@ pub enum ImageError {
     Exec(#[from] ExecError),
 }
 
+fn told(images: &[(String, String)]) -> String {
+    let one = |(service, image): &(String, String)| format!("`{image}` of service `{service}`");
+    images.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
 /// Makes sure that every image is on the engine: made by the program that makes them here, or else pulled where that is allowed.
 ///
 /// # Errors
@@ -97,15 +112,16 @@ pub async fn provide(
         let command = Command::new(maker).args(images).docker_host(swarm.docker_host().as_deref());
         make(command.cancel(cancel.clone()), progress).await?;
     }
+    let mut missing = Vec::new();
     for (service, image) in compose.named_images() {
-        if swarm.has_image(image).await? {
-            continue;
+        if !swarm.has_image(image).await? {
+            missing.push((service.clone(), image.clone()));
         }
-        let (service, image) = (service.clone(), image.clone());
-        if !sources.pull {
-            let said = "it is not on the engine, and these settings pull nothing (`pull: false`)".to_owned();
-            return Err(ImageError::Missing { image, service, said });
-        }
+    }
+    if !sources.pull {
+        return absent(missing, sources.maker.is_some());
+    }
+    for (service, image) in missing {
         progress(&format!("pulling {image}"));
         // The command, not the API: it knows the operator's registry credentials.
         let command = Command::new("docker").args(["pull", "--quiet", "--"]).arg(&image);
@@ -122,6 +138,20 @@ pub async fn provide(
         }
     }
     Ok(())
+}
+
+/// What images come to that are not on the engine where nothing is pulled: those that the program which makes them passed over
+/// are nobody's, those of a server without one are whoever's fills its engine.
+fn absent(mut missing: Vec<(String, String)>, made_here: bool) -> Result<(), ImageError> {
+    match missing.first() {
+        None => Ok(()),
+        Some(_) if made_here => {
+            let (service, image) = missing.swap_remove(0);
+            let said = "it is not on the engine, and these settings pull nothing (`pull: false`)".to_owned();
+            Err(ImageError::Missing { image, service, said })
+        }
+        Some(_) => Err(ImageError::NotHere { images: missing }),
+    }
 }
 
 /// Waits for a program that says nothing, with a line at times that it goes on.

@@ -10,8 +10,19 @@ fn made_by(script: &str) -> World {
     let maker = world.path("maker");
     std::fs::write(&maker, format!("#!/bin/sh\n{script}\n")).unwrap();
     std::fs::set_permissions(&maker, std::fs::Permissions::from_mode(0o755)).unwrap();
-    world.settings(&format!("image_maker: {}\n", maker.display()));
+    world.maker(&format!("image_maker: {}\n", maker.display()));
     world
+}
+
+impl World {
+    /// Puts this in the place of the program that makes no image.
+    fn maker(&self, line: &str) {
+        let path = self.path("ccci.yaml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let own = "image_maker: /bin/true\n";
+        assert!(text.contains(own), "{text}");
+        std::fs::write(&path, text.replace(own, line)).unwrap();
+    }
 }
 
 #[test]
@@ -44,4 +55,18 @@ fn an_image_that_its_maker_passes_over_is_missing() {
     let ran = world.ccci(&["--recipe", "blog"]);
     ran.assert(1, "fail");
     assert!(ran.stdout.contains("the image `missing/blog:1.2.0-3`"), "{}", ran.stdout);
+}
+
+/// Where nobody makes images and nothing is pulled, that they are not there is no word on the recipe. All are named.
+#[test]
+fn images_that_nobody_has_brought_to_a_server_which_pulls_none_are_not_the_recipes_fault() {
+    let world = World::patient(&["content"]);
+    world.maker("");
+    world.publish_without_image("1.2.0+3");
+    let ran = world.ccci(&["--recipe", "blog"]);
+    ran.assert(3, "inconclusive");
+    let error = ran.record["error"].as_str().unwrap();
+    let told = "not on the engine, and these settings pull nothing (`pull: false`): `missing/blog:1.2.0-3` of service `app`";
+    assert!(error.contains(told), "{error}");
+    world.assert_nothing_left();
 }

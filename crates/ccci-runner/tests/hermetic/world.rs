@@ -80,6 +80,7 @@ address: \"{address}\"
 ca_file: {root}/ca.pem
 abra: {{binary: {}, dir: {root}/abra-home}}
 pull: false
+image_maker: /bin/true
 proxy: {{refresh: 0}}
 ",
             binary.display()

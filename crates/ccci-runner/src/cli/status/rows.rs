@@ -34,7 +34,7 @@ impl Row {
         Self { part, name: name.to_owned(), state, text, to_do: None }
     }
 
-    fn to_do(self, what: impl Into<String>) -> Self {
+    fn asking(self, what: impl Into<String>) -> Self {
         Self { to_do: Some(what.into()), ..self }
     }
 
@@ -42,7 +42,7 @@ impl Row {
     pub(super) fn unread(part: &'static str, name: &str, why: &impl Display) -> Self {
         let text = format!("{name} cannot be looked at: {why}");
         Self::new(part, name, "unread", text.trim_start().to_owned())
-            .to_do("mend what is said, then look again")
+            .asking("mend what is said, then look again")
     }
 }
 
@@ -64,7 +64,7 @@ pub(super) fn engine(version: Result<&str, impl Display>) -> Row {
     match version {
         Ok(version) => Row::new("engine", "", "up", format!("{version} answers")),
         Err(why) => Row::new("engine", "", "lost", format!("is not to be had: {why}"))
-            .to_do("mend it: until then no run begins, and nothing that died is cleaned up"),
+            .asking("mend it: until then no run begins, and nothing that died is cleaned up"),
     }
 }
 
@@ -112,7 +112,7 @@ pub(super) fn run(name: &str, seen: &SeenRun, slots: &[Option<Holder>]) -> Optio
         .as_ref()
         .map_or_else(String::new, |it| format!(" of {}, since {},", it.recipe, it.started));
     let row = Row::new("run", name, state, format!("{name}{of} {what}"));
-    Some(if state == "died" { row.to_do(RECOVER) } else { row })
+    Some(if state == "died" { row.asking(RECOVER) } else { row })
 }
 
 /// What is kept of a recipe.
@@ -131,13 +131,13 @@ pub(super) fn canonical(row: &canonical::Row, now: Timestamp) -> Row {
     if row.up {
         let since = row.journal.as_ref().map(|journal| journal.began.as_str()).unwrap_or_default();
         let up = format!("; up for a person at https://{} since {since}", row.domain);
-        return told("up", &up).to_do(format!("no run can use it until `ccci canonical down {recipe}`"));
+        return told("up", &up).asking(format!("no run can use it until `ccci canonical down {recipe}`"));
     }
     match (&row.journal, row.in_use, row.volumes) {
         (_, true, _) => told("in-use", "; somebody is at it"),
         (Some(journal), false, _) => {
             told("left", &format!("; {} (run {}), which died", journal.kind.words(), journal.run))
-                .to_do(RECOVER)
+                .asking(RECOVER)
         }
         (None, false, Some(volumes)) => told(volumes, &format!("; volumes {volumes}")),
         (None, false, None) => told("unmarked", "; volumes without a mark: a quick run restores them first"),
@@ -153,7 +153,7 @@ pub(super) fn alerts(all: &[Waiting]) -> Vec<Row> {
             Ok(alert) => {
                 let (kind, app, time) = (alert.kind.as_str(), &alert.app, &alert.time);
                 let text = format!("{kind} of {app}, run {}, {time}: {}", alert.run, alert.what);
-                Row::new("alert", &name, kind, text).to_do(alert.hint.clone())
+                Row::new("alert", &name, kind, text).asking(alert.hint.clone())
             }
         }
     };
@@ -167,7 +167,7 @@ pub(super) fn disk(room: &DiskSpace, least: Size) -> Row {
         |state| Row::new("disk", &place, state, format!("{} free at {place}, {least} wanted", room.free));
     match room.too_little(least).filter(|_| least.bytes() > 0) {
         None => row("room"),
-        Some(why) => row("full").to_do(format!("make room: {why}")),
+        Some(why) => row("full").asking(format!("make room: {why}")),
     }
 }
 
