@@ -28,6 +28,8 @@ pub use secrets::{GeneratedSecret, SecretEntry};
 /// How long each kind of call may take before its process group is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
+    /// `version`: it asks nobody, so a program that needs longer is none.
+    pub version: Duration,
     /// `secrets`.
     pub query: Duration,
     /// `generate_secrets`, `insert_secret`, `undeploy`.
@@ -41,7 +43,8 @@ pub struct Deadlines {
 impl Default for Deadlines {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { query: seconds(60), change: seconds(120), deploy: seconds(300), lint: seconds(120) }
+        let (query, change, deploy, lint) = (seconds(60), seconds(120), seconds(300), seconds(120));
+        Self { version: seconds(10), query, change, deploy, lint }
     }
 }
 
@@ -91,6 +94,16 @@ impl Abra {
             docker_host: None,
             deadlines: Deadlines::default(),
         }
+    }
+
+    /// Which abra it is: the three numbers behind the word `version`. A program that is none does not say that.
+    ///
+    /// # Errors
+    /// Where it cannot be run, is too slow, or says something else.
+    pub async fn version(&self) -> Result<String, AbraError> {
+        let output = self.call(Call::new(&["--version"], self.deadlines.version)).await?;
+        let said = text::version(&output.stdout).or_else(|| text::version(&output.stderr));
+        said.ok_or_else(|| AbraError::bad_output(&output, "its version"))
     }
 
     /// Where abra expects the env file of the app.

@@ -30,6 +30,21 @@ pub fn plain(text: &str) -> String {
     plain
 }
 
+/// The version in `abra version 0.13.0-beta-06a57de`: the first three numbers behind that word, of abra and nobody else.
+pub fn version(text: &str) -> Option<String> {
+    let text = plain(text).to_lowercase();
+    let (before, behind) = text.split_once("version")?;
+    if !before.contains("abra") {
+        return None;
+    }
+    let numbered = |word: &&str| {
+        let parts: Vec<&str> = word.split('.').collect();
+        parts.len() == 3
+            && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+    };
+    behind.split(|c: char| !c.is_ascii_digit() && c != '.').find(numbered).map(str::to_owned)
+}
+
 fn skip_osc(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     while let Some(c) = chars.next() {
         if c == '\u{7}' {
@@ -158,4 +173,23 @@ pub fn unknown_flag(text: &str) -> Option<String> {
         .iter()
         .find_map(|mark| after(mark).and_then(word))
         .filter(|flag| flag.starts_with('-'))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn abra_is_known_by_its_version_and_no_other_program_is() {
+        for (said, version) in [
+            ("abra version 0.13.0-beta-06a57de\n", Some("0.13.0")),
+            ("abra version v0.10.1\n", Some("0.10.1")),
+            ("abra: version 0.11.0 (of 2025)", Some("0.11.0")),
+            ("Docker version 29.1.3, build abra", None),
+            ("true (GNU coreutils) 9.7", None),
+            ("abra version unknown", None),
+            ("abra 0.13.0", None),
+            ("", None),
+        ] {
+            assert_eq!(super::version(said).as_deref(), version, "{said}");
+        }
+    }
 }

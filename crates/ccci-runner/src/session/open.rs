@@ -9,7 +9,10 @@ use ccci_core::wait::CancellationToken;
 use super::lab;
 use super::server::{Server, ServerError, Which};
 use super::surroundings::Surroundings;
-use super::usable::usable;
+use super::usable::{listens, usable};
+
+/// Where the engine is unless `DOCKER_HOST` says otherwise.
+const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 
 impl Which {
     /// The settings file that holds without the lab, if there is one.
@@ -19,7 +22,6 @@ impl Which {
     }
 
     /// The server of a run, with the lab brought up where it is the server.
-    #[cfg_attr(not(feature = "lab"), expect(clippy::unused_async, reason = "only the lab is waited for"))]
     pub(crate) async fn to_run(
         &self,
         surroundings: &Surroundings,
@@ -28,7 +30,8 @@ impl Which {
         match self.named() {
             Some(path) => {
                 let server = at(&path, surroundings)?;
-                usable(&server.settings)?;
+                usable(&server.settings, cancel).await?;
+                listens(surroundings.socket()?.unwrap_or(Path::new(DEFAULT_SOCKET)))?;
                 Ok(server)
             }
             #[cfg(feature = "lab")]

@@ -8,8 +8,9 @@ use ccci_core::settings::DEFAULT_PATH;
 use ccci_core::settings::{Settings, SettingsError};
 use ccci_core::verdict::TroubleKind;
 
+use super::surroundings::NotASocket;
 use super::trouble::Classify;
-use super::usable::Unusable;
+use super::usable::{NoEngine, Unusable};
 
 /// Which server is meant, as somebody says it, and where its recipes' folders are.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +32,12 @@ pub enum ServerError {
     /// What its settings name cannot be used.
     #[error(transparent)]
     Unusable(#[from] Unusable),
+    /// Its engine is on another machine.
+    #[error(transparent)]
+    NotASocket(#[from] NotASocket),
+    /// Its engine does not listen.
+    #[error(transparent)]
+    NoEngine(#[from] NoEngine),
     /// The lab cannot be brought up, or held.
     #[cfg(feature = "lab")]
     #[error(transparent)]
@@ -45,6 +52,7 @@ impl Classify for ServerError {
     fn kind(&self) -> TroubleKind {
         match self {
             Self::Settings(_) | Self::Unusable(_) => TroubleKind::BadInput,
+            Self::NotASocket(_) | Self::NoEngine(_) => TroubleKind::Infrastructure,
             #[cfg(feature = "lab")]
             Self::Lab(error) if error.is_refusal() => TroubleKind::BadInput,
             #[cfg(feature = "lab")]

@@ -47,6 +47,15 @@ pub enum SurroundingsError {
     NoRecipes,
 }
 
+/// An engine that is not on this machine. Exit code 3.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the engine `{0}` (DOCKER_HOST) is not at a Unix socket: run ccci on the machine of the engine, with `unix://…` or without DOCKER_HOST"
+)]
+pub struct NotASocket(String);
+
+impl Classify for NotASocket {}
+
 impl Classify for SurroundingsError {
     fn kind(&self) -> TroubleKind {
         TroubleKind::BadInput
@@ -99,6 +108,17 @@ impl Surroundings {
             colour_wanted,
             dumb_terminal: var("TERM").is_none_or(|kind| kind == "dumb"),
         })
+    }
+
+    /// The engine's socket, where one was named. No other address is taken for it in silence: volumes are read and restored
+    /// as files of the engine's own machine.
+    ///
+    /// # Errors
+    /// The address is not a Unix socket's.
+    pub fn socket(&self) -> Result<Option<&Path>, NotASocket> {
+        let Some(host) = &self.docker_host else { return Ok(None) };
+        let socket = host.strip_prefix("unix://").map(Path::new);
+        socket.map(Some).ok_or_else(|| NotASocket(host.clone()))
     }
 
     /// The folder of the recipes: as given, else `recipes` here or above, else the system's.

@@ -24,10 +24,8 @@ pub(crate) struct World {
     pub(crate) settings: Arc<Settings>,
     /// This binary, for checks that run as its children.
     pub(crate) exe: PathBuf,
-    /// The user's home: where abra's directory is when the settings name none.
-    home: Option<PathBuf>,
-    /// The engine's address, where one was named.
-    docker_host: Option<String>,
+    /// What the process was started in: its home, the engine's address.
+    surroundings: Arc<Surroundings>,
     pub(crate) events: Events,
     pub(crate) redactor: Redactor,
     pub(crate) stop: Stop,
@@ -41,8 +39,7 @@ impl World {
         Self {
             settings: Arc::new(settings),
             exe: surroundings.exe.clone(),
-            home: surroundings.home.clone(),
-            docker_host: surroundings.docker_host.clone(),
+            surroundings: Arc::new(surroundings.clone()),
             events: Events::default(),
             redactor: Redactor::default(),
             stop,
@@ -77,7 +74,7 @@ impl World {
 
     /// The engine of the settings' server. One that does not answer is nobody's fault but the server's.
     pub(crate) async fn swarm(&self) -> Result<Swarm, Trouble> {
-        Ok(match self.socket()? {
+        Ok(match self.surroundings.socket()? {
             Some(socket) => Swarm::connect_to(socket).await?,
             None => Swarm::connect().await?,
         })
@@ -85,19 +82,9 @@ impl World {
 
     /// The same engine, as snapshots use it.
     pub(crate) async fn engine(&self) -> Result<Engine, Trouble> {
-        Ok(match self.socket()? {
+        Ok(match self.surroundings.socket()? {
             Some(socket) => Engine::connect_to(socket).await?,
             None => Engine::connect().await?,
-        })
-    }
-
-    /// The engine's socket, where one was named. No other address is taken for it in silence.
-    fn socket(&self) -> Result<Option<&Path>, Trouble> {
-        let Some(host) = &self.docker_host else { return Ok(None) };
-        let socket = host.strip_prefix("unix://").map(Path::new);
-        socket.map(Some).ok_or_else(|| {
-            Trouble::infrastructure(format!("the engine `{host}` (DOCKER_HOST) is not at a Unix socket"))
-                .hint("run ccci on the machine of the engine, with `unix://…` or without DOCKER_HOST")
         })
     }
 
@@ -109,7 +96,7 @@ impl World {
 
     /// The directory with abra's catalogue.
     pub(crate) fn abra_dir(&self) -> PathBuf {
-        let home = || self.home.clone().unwrap_or_else(|| PathBuf::from("/root")).join(".abra");
+        let home = || self.surroundings.home.clone().unwrap_or_else(|| PathBuf::from("/root")).join(".abra");
         self.settings.abra.dir.clone().unwrap_or_else(home)
     }
 

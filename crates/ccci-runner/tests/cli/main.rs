@@ -89,7 +89,7 @@ async fn failure_27_settings_that_cannot_be_used() {
     for text in [
         "base_domain: nodots\n".to_owned(),
         "base_domain: Upper.Case\n".to_owned(),
-        format!("base_domain: {long}\n"),
+        format!("base_domain: {long}\nabra: {{binary: {}}}\n", place.path("abra").display()),
         format!("{good}max_test: 2\n"),
         format!("{good}max_tests: two\n"),
         format!("{good}max_tests: 0\n"),
@@ -198,6 +198,32 @@ async fn a_right_request_gets_as_far_as_the_engine() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+/// What a run needs of its server is looked at before it has a directory: one line, and nothing is left.
+#[tokio::test]
+async fn a_server_that_cannot_be_used_is_told_before_anything_happens() {
+    let place = Place::new().await;
+    let nowhere = place.path("nowhere.sock");
+    for (host, why) in [
+        (format!("unix://{}", nowhere.display()), "no engine listens at "),
+        (
+            "tcp://192.0.2.7:2375".to_owned(),
+            "the engine `tcp://192.0.2.7:2375` (DOCKER_HOST) is not at a Unix socket",
+        ),
+        (
+            "ssh://root@192.0.2.7".to_owned(),
+            "the engine `ssh://root@192.0.2.7` (DOCKER_HOST) is not at a Unix socket",
+        ),
+    ] {
+        let output = place.ccci_at(&host, "--recipe blog").await;
+        assert_eq!((output.code, output.stdout.as_str()), (Some(3), ""), "{output:?}");
+        assert!(output.stderr.contains(why) && output.stderr.lines().count() == 1, "{output:?}");
+        place.assert_nothing_made();
+    }
+    place.program("abra", "echo no such thing");
+    place.refused("--recipe blog", 2).await;
+    assert!(place.transcript().contains("abra.binary: `<dir>/abra --version` does not answer as abra does"));
+}
+
 /// An unknown reference is told at once, also while all run slots are taken.
 #[tokio::test]
 async fn bad_input_waits_for_nobody() {
@@ -282,7 +308,7 @@ async fn realms_are_asked_for_where_a_keycloak_can_be_and_nobody_has_it_alone() 
     let wanted =
         ccci_core::lock::Wanted { what: "keycloak", paths: &[path], patience: soon, cancel: &cancel };
     let _share = ccci_core::lock::share(&wanted, &mut |_| {}).await.unwrap();
-    assert_eq!(place.ccci("realms ls --json").await.code, Some(3));
+    assert_eq!(place.ccci_at("unix:///nowhere.sock", "realms ls --json").await.code, Some(3));
     assert_eq!(place.ccci_with_lab("realms ls").await.code, Some(0));
     insta::assert_snapshot!(place.transcript());
 }

@@ -1,5 +1,5 @@
 //! A server made of temporary directories: settings, a catalogue with one recipe, a folder of recipes, a state
-//! directory. Its Docker is an address where nobody listens, so whatever asks for it is seen.
+//! directory. Its Docker hangs up on everybody, so whatever asks for it is seen, and its abra knows its version alone.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,8 @@ impl Place {
     /// With the recipe `blog`: one release, and a branch `good-change`.
     pub(crate) async fn new() -> Self {
         let place = Self { dir: tempfile::tempdir().unwrap(), said: Mutex::default() };
+        place.engine();
+        place.program("abra", "echo abra version 0.13.0-beta-06a57de");
         place.settings(&place.settings_text());
         place.recipe_file("blog", "install/says-hello", "#!/bin/sh\n", 0o755);
         let git = place.path("git/blog.git");
@@ -47,13 +49,28 @@ impl Place {
         place
     }
 
+    /// Listens as an engine would, and answers nothing; until this process ends.
+    fn engine(&self) {
+        let listener = std::os::unix::net::UnixListener::bind(self.path("docker.sock")).unwrap();
+        std::thread::spawn(move || listener.incoming().for_each(drop));
+    }
+
+    /// Puts a program beside the settings.
+    pub(crate) fn program(&self, name: &str, script: &str) {
+        let path = self.path(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     pub(crate) fn settings_text(&self) -> String {
         let dir = self.dir.path().display();
-        format!("base_domain: lab.test\nstate_dir: {dir}/state\ncatalogue: {dir}/git/{{recipe}}.git\n")
+        format!(
+            "base_domain: lab.test\nstate_dir: {dir}/state\ncatalogue: {dir}/git/{{recipe}}.git\nabra: {{binary: {dir}/abra}}\n"
+        )
     }
 
     /// Replaces the settings.
@@ -71,9 +88,14 @@ impl Place {
 
     /// Calls the program with these words and notes what it said.
     pub(crate) async fn ccci(&self, words: &str) -> Output {
+        self.ccci_at(&format!("unix://{}", self.path("docker.sock").display()), words).await
+    }
+
+    /// The same with the engine at this address.
+    pub(crate) async fn ccci_at(&self, host: &str, words: &str) -> Output {
         let command = Command::new(env!("CARGO_BIN_EXE_ccci")).args(words.split(' ')).dir("/");
         let mut command = command
-            .env("DOCKER_HOST", "unix:///nowhere.sock")
+            .env("DOCKER_HOST", host)
             .env("CCCI_LAB_DIR", self.path("lab"))
             .env("CCCI_RECIPES", self.path("recipes"));
         let settings = self.path("ccci.yaml");
