@@ -103,6 +103,12 @@ pub enum LabError {
         /// The directory.
         root: PathBuf,
     },
+    /// This user may not ask the engine, so nothing is known of the lab.
+    #[error("this user may not ask the engine at {}, so nothing is known of the lab: run ccci as root", socket.display())]
+    MayNotLook {
+        /// The engine's socket.
+        socket: PathBuf,
+    },
     /// There is no lab.
     #[error("there is no lab in {}: `ccci lab up` makes one", root.display())]
     Absent {
@@ -123,6 +129,7 @@ impl LabError {
             | Self::Image(ImageError::Tools(ToolError::Missing { .. }))
             | Self::Names(NamesError::NotOurs)
             | Self::OtherUser { .. }
+            | Self::MayNotLook { .. }
             | Self::Absent { .. } => true,
             _ => false,
         }
@@ -342,6 +349,15 @@ pub async fn status(
     look(&Work::quiet(layout), options, abra).await
 }
 
+/// Whether there is an engine to be asked. One that does not let us ask is not one that is down.
+fn answers(found: engine::Socket, socket: &Path) -> Result<bool, LabError> {
+    match found {
+        engine::Socket::Answers => Ok(true),
+        engine::Socket::Silent => Ok(false),
+        engine::Socket::Forbidden => Err(LabError::MayNotLook { socket: socket.to_owned() }),
+    }
+}
+
 async fn look(work: &Work<'_>, options: &EngineOptions, abra: Option<&Path>) -> Result<LabStatus, LabError> {
     let layout = work.layout;
     let mut status = LabStatus {
@@ -358,7 +374,7 @@ async fn look(work: &Work<'_>, options: &EngineOptions, abra: Option<&Path>) -> 
         recipes: catalogue::recipes(),
     };
     let socket = engine::decide::socket_path(options.docker_host.as_deref());
-    if engine::decide::ping(&socket).await != engine::Socket::Answers {
+    if !answers(engine::decide::ping(&socket).await, &socket)? {
         return Ok(status);
     }
     let version = work.docker(["version", "--format", "{{.Server.Version}}"]).await?;
@@ -394,5 +410,15 @@ mod tests {
         let refused = up(&layout, &options, &|_| {}, CancellationToken::new()).await.unwrap_err();
         assert!(refused.is_refusal(), "{refused}");
         assert!(!layout.root().exists());
+    }
+
+    #[test]
+    fn an_engine_that_this_user_may_not_ask_is_not_told_as_down() {
+        let socket = Path::new("/run/docker.sock");
+        assert!(answers(engine::Socket::Answers, socket).unwrap());
+        assert!(!answers(engine::Socket::Silent, socket).unwrap());
+        let forbidden = answers(engine::Socket::Forbidden, socket).unwrap_err();
+        assert!(forbidden.is_refusal(), "{forbidden}");
+        assert!(forbidden.to_string().starts_with("this user may not ask the engine at /run/docker.sock"));
     }
 }

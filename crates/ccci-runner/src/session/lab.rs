@@ -13,7 +13,7 @@ use ccci_lab::layout::{DEFAULT_ROOT, LabLayout};
 use ccci_lab::work::Progress;
 
 use super::server::{Server, ServerError, Which};
-use super::surroundings::Surroundings;
+use super::surroundings::{Surroundings, may_be_there};
 
 /// Brings the lab up and gives its settings, held so that nobody takes it down meanwhile.
 pub(super) async fn bring_up(
@@ -44,7 +44,7 @@ pub(super) async fn settings_to_plan(
 
 /// The lab's settings file, if the lab was up once.
 pub(super) fn settings_file(surroundings: &Surroundings) -> Option<PathBuf> {
-    Some(layout(surroundings).settings()).filter(|path| path.exists())
+    Some(layout(surroundings).settings()).filter(|path| may_be_there(path))
 }
 
 /// Holds the lab if this settings file is its own.

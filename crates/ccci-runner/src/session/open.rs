@@ -8,7 +8,7 @@ use ccci_core::wait::CancellationToken;
 #[cfg(feature = "lab")]
 use super::lab;
 use super::server::{Server, ServerError, Which};
-use super::surroundings::Surroundings;
+use super::surroundings::{Surroundings, may_be_there};
 use super::usable::{listens, usable};
 
 /// Where the engine is unless `DOCKER_HOST` says otherwise.
@@ -17,7 +17,7 @@ const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 impl Which {
     /// The settings file that holds without the lab, if there is one.
     fn named(&self) -> Option<PathBuf> {
-        let system = || Some(PathBuf::from(DEFAULT_PATH)).filter(|path| path.exists());
+        let system = || Some(PathBuf::from(DEFAULT_PATH)).filter(|path| may_be_there(path));
         if self.lab { None } else { self.config.clone().or_else(system) }
     }
 

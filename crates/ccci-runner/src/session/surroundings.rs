@@ -141,6 +141,11 @@ impl Surroundings {
     }
 }
 
+/// Whether a file is there, or may be: one that this user may not look for is not one that is not there, and reading it says so.
+pub(super) fn may_be_there(path: &Path) -> bool {
+    !matches!(path.try_exists(), Ok(false))
+}
+
 /// Whether a folder is one of recipes: it has the template, or a folder with a manifest.
 fn has_recipes(dir: &Path) -> bool {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();

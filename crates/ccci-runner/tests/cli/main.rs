@@ -276,6 +276,19 @@ async fn a_plan_without_settings_brings_no_lab_up() {
     assert_eq!(names(), ["catalogue", "ccci.yaml", "locks"]);
 }
 
+/// What this user may not look for is not told as what is not there.
+#[cfg(feature = "lab")]
+#[tokio::test]
+async fn a_lab_that_cannot_be_looked_at_is_not_told_as_no_lab() {
+    let place = Place::new().await;
+    std::fs::write(place.path("lab"), "").unwrap();
+    for words in ["status", "runs ls", "canonical ls", "recover"] {
+        let output = place.ccci_with_lab(words).await;
+        assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{words}: {output:?}");
+        assert!(output.stderr.contains("lab/ccci.yaml: Not a directory"), "{words}: {output:?}");
+    }
+}
+
 #[cfg(feature = "lab")]
 #[tokio::test]
 async fn without_settings_and_lab_there_is_nothing_to_recover() {
