@@ -1,6 +1,8 @@
 //! What a run will do, decided before it does anything: request, facts and checks in, ordered steps with reasons out.
 //! Quick or cold is decided here and nowhere else. Pure; `ccci plan` prints it (rules R1, R2, R3, R5, R7, R12, R13).
 
+use serde::{Deserialize, Serialize};
+
 use crate::fast_health;
 use crate::git::{Commit, Tag, Tags, near};
 use crate::settings::FastHealth;
@@ -11,7 +13,7 @@ use crate::words::Mode;
 pub use base::{BaseEnd, without_base};
 
 /// What the run was asked for, as far as the plan depends on it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ask {
     /// Cold or quick.
     pub wish: Wish,
@@ -22,7 +24,8 @@ pub struct Ask {
 }
 
 /// How the run is wished to be done.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Wish {
     /// Cold.
     #[default]
@@ -44,7 +47,7 @@ impl Wish {
 }
 
 /// Chooses among overlay checks by name. Generic checks always run: the others rest on them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     /// A part of the name, or the whole of it.
     pub text: Option<String>,
@@ -52,6 +55,9 @@ pub struct Filter {
     pub exact: bool,
     /// Parts of names that are left out.
     pub skip: Vec<String>,
+    /// Whole names, of which one is enough; empty means all.
+    #[serde(default)]
+    pub only: Vec<String>,
 }
 
 impl Filter {
@@ -63,7 +69,8 @@ impl Filter {
             Some(text) if self.exact => name == text,
             Some(text) => name.contains(text.as_str()),
         };
-        chosen && !self.leaves_out(check)
+        let named = self.only.is_empty() || self.only.iter().any(|only| only == name);
+        chosen && named && !self.leaves_out(check)
     }
 
     /// Whether a check of this name was named as one to leave out.
@@ -422,6 +429,12 @@ pub fn choose(
         check.kind == CheckKind::Generic || ask.stages.is_empty() || ask.stages.contains(&check.stage)
     };
     let candidates: Vec<&FoundCheck> = all.iter().filter(|c| runs(c.stage)).filter(asked).collect();
+    let (only, named) =
+        (&ask.filter.only, |name: &String| candidates.iter().any(|c| c.name.as_str() == name));
+    if let Some(gone) = only.iter().find(|name| !named(name)) {
+        let names = candidates.iter().map(|c| c.name.as_str());
+        return Err(PlanError::NothingSelected(none_of(gone, true, names)));
+    }
     if ask.filter.text.is_some() && !candidates.iter().any(|c| ask.filter.wants(&c.name)) {
         let text = ask.filter.text.as_deref().unwrap_or_default();
         let names = candidates.iter().filter(|c| c.kind == CheckKind::Overlay).map(|c| c.name.as_str());

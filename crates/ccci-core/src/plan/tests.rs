@@ -104,7 +104,7 @@ fn a_known_good_whose_tag_was_moved_or_deleted_is_deployed_by_its_commit() {
 fn a_filter_chooses_overlay_checks_and_an_empty_choice_is_an_error() {
     let found = seen(2, vec![tag("1.0.0+1", 1), tag("1.1.0+1", 2)]);
     let with = |text: &str, exact| {
-        let filter = Filter { text: Some(text.to_owned()), exact, skip: Vec::new() };
+        let filter = Filter { text: Some(text.to_owned()), exact, ..Filter::default() };
         plan(&Ask { filter, ..Ask::default() }, &found)
     };
     let plan = with("custom-html::upgrade", false).unwrap();
@@ -119,13 +119,31 @@ fn a_filter_chooses_overlay_checks_and_an_empty_choice_is_an_error() {
     assert!(text.contains("no check's name has `zebra` in it; `ccci list` shows them"), "{text}");
 }
 
+/// A check that failed and is not there any more would otherwise leave a green run without it.
+#[test]
+fn checks_that_are_named_one_by_one_run_alone_and_each_must_be_there() {
+    let found = seen(2, vec![tag("1.0.0+1", 1), tag("1.1.0+1", 2)]);
+    let only = |names: &[&str]| {
+        let only = names.iter().map(|name| (*name).to_owned()).collect();
+        let plan = plan(&Ask { filter: Filter { only, ..Filter::default() }, ..Ask::default() }, &found)?;
+        let own = plan.checks.into_iter().filter(|c| c.kind == CheckKind::Overlay);
+        Ok::<_, PlanError>(own.map(|c| c.name.as_str().to_owned()).collect::<Vec<_>>())
+    };
+    let both = ["custom-html::install::mine", "custom-html::upgrade::mine"];
+    assert_eq!(only(&both).unwrap(), both);
+    assert_eq!(only(&both[1..]).unwrap(), both[1..]);
+    assert!(only(&[]).unwrap().len() > 2, "without names all of them run");
+    let gone = only(&[both[0], "custom-html::upgrade::min"]).unwrap_err().to_string();
+    assert!(gone.contains("no check is called exactly `custom-html::upgrade::min`"), "{gone}");
+}
+
 #[test]
 fn what_prepares_a_chosen_check_comes_with_it() {
     let mut found = seen(2, vec![tag("1.0.0+1", 1), tag("1.1.0+1", 2)]);
     found.checks.push(check(StageName::Upgrade, CheckKind::Overlay, "before::seeds"));
     let seeds = |text: &str, skip: &[&str]| {
         let skip = skip.iter().map(|s| (*s).to_owned()).collect();
-        let filter = Filter { text: Some(text.to_owned()), exact: false, skip };
+        let filter = Filter { text: Some(text.to_owned()), skip, ..Filter::default() };
         let plan = plan(&Ask { filter, ..Ask::default() }, &found).unwrap();
         plan.checks.iter().filter(|c| c.is_seed()).count()
     };

@@ -195,6 +195,8 @@ pub(crate) enum Command {
     },
     /// List the logs of a run, or print one
     Logs(LogsArgs),
+    /// Run again what a run was asked for, at the commit that it tested
+    Rerun(RerunArgs),
     /// The server on one screen: who holds the run slots, what is up, what waits, what a person must do
     Status {
         /// As JSON
@@ -361,6 +363,20 @@ pub(crate) struct LogsArgs {
     /// A check, or a part of a log's name
     #[arg(value_name = "CHECK")]
     pub(crate) check: Option<String>,
+}
+
+/// What is run again.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RerunArgs {
+    /// The run's id, or the beginning of it
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// Of the overlay checks only those that failed; generic checks always run
+    #[arg(long)]
+    pub(crate) failed: bool,
+    /// Write the record of the run to this file, or to standard output with `-`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<String>,
 }
 
 /// What can be done with realms.

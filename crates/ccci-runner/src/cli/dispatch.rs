@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Command, GlobalArgs, RunArgs};
 use super::call::Call;
-use super::{canonical, lint, list, plan, realms, recover, run, runs, shell, snapshot, status};
+use super::{canonical, lint, list, plan, realms, recover, rerun, run, runs, shell, snapshot, status};
 use crate::report::door::{Door, Lost, complain};
 use crate::report::files::WriteError;
 use crate::session::points;
@@ -68,6 +68,9 @@ async fn by_command(
         Some(Command::Plan(args)) => stoppable(async |stop| plan::plan(&args, call, stop, out).await).await,
         Some(Command::Runs { command }) => stoppable(async |stop| runs::runs(command, call, stop, out)).await,
         Some(Command::Logs(args)) => stoppable(async |stop| runs::logs(&args, call, stop, out)).await,
+        Some(Command::Rerun(args)) => {
+            Box::pin(stoppable(async |stop| rerun::rerun(&args, call, stop).await)).await
+        }
         Some(Command::Status { json }) => {
             stoppable(async |stop| status::status(json, call, stop, out).await).await
         }

@@ -14,6 +14,7 @@ mod pages;
 mod plan;
 mod realms;
 mod recover;
+mod rerun;
 mod run;
 mod runs;
 mod shell;

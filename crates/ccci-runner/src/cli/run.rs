@@ -25,7 +25,7 @@ use crate::{Ended, Session};
 
 /// Arguments of a run that mean nothing. Exit code 2.
 #[derive(Debug, thiserror::Error)]
-enum ArgsError {
+pub(super) enum ArgsError {
     #[error("--recipe is missing: name the recipe to test, or see `ccci --help` for the other commands")]
     NoRecipe,
     #[error("--json {}: {why}", path.display())]
@@ -47,11 +47,21 @@ pub(super) async fn run(
 ) -> Result<u8, Trouble> {
     let request = request(args, call.surroundings)?;
     let json = args.json.as_deref().map(json_target).transpose()?;
+    if args.list {
+        return list::list_chosen(&request.target.recipe, &call.recipes_dir()?, &request.target.ask, out);
+    }
+    Box::pin(see_through(&request, json, call, stop)).await
+}
+
+/// Carries out a request and gives the exit code.
+pub(super) async fn see_through(
+    request: &RunRequest,
+    json: Option<JsonTarget>,
+    call: Call<'_>,
+    stop: Stop,
+) -> Result<u8, Trouble> {
     let target = &request.target;
     let recipes = call.recipes_dir()?;
-    if args.list {
-        return list::list_chosen(&target.recipe, &recipes, &target.ask, out);
-    }
     // Everything that can be wrong in the arguments and the recipe's folder is found before the server is touched.
     let room = Room::to_run(&recipes, &target.recipe)?;
     room.chosen(&target.ask)?;
@@ -59,7 +69,7 @@ pub(super) async fn run(
     let lost = Lost::default();
     let terminal = terminal(json.as_ref(), call, &session, &lost);
     let hand_out = |report: &_| json.as_ref().map_or(Ok(()), |target| files::hand_out(target, report));
-    let ended = Box::pin(session.run_in(room, &request, terminal, hand_out)).await?;
+    let ended = Box::pin(session.run_in(room, request, terminal, hand_out)).await?;
     code_of(ended, &lost)
 }
 
@@ -115,7 +125,8 @@ fn request(args: &RunArgs, surroundings: &Surroundings) -> Result<RunRequest, Tr
     request.target.src = args.src.as_deref().map(|src| surroundings.place(src));
     let ask = &mut request.target.ask;
     ask.stages = stages(&args.stages)?;
-    ask.filter = Filter { text: args.filter.clone(), exact: args.exact, skip: args.skip.clone() };
+    let (text, skip) = (args.filter.clone(), args.skip.clone());
+    ask.filter = Filter { text, exact: args.exact, skip, only: Vec::new() };
     ask.wish = match (args.quick || surroundings.quick, args.no_fallback) {
         (false, _) => Wish::Cold,
         (true, false) => Wish::Quick,
@@ -131,7 +142,7 @@ pub(super) fn stages(names: &[String]) -> Result<Vec<StageName>, StageError> {
 }
 
 /// Where the record goes. A place that cannot be written is told before the run, not after it.
-fn json_target(text: &str) -> Result<JsonTarget, ArgsError> {
+pub(super) fn json_target(text: &str) -> Result<JsonTarget, ArgsError> {
     if text == "-" {
         return Ok(JsonTarget::Stdout);
     }

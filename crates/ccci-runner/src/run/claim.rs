@@ -15,6 +15,7 @@ use ccci_core::swarm::Swarm;
 
 use crate::kept::tended::Worker;
 use crate::session::points::Point;
+use crate::session::request::RunRequest;
 use crate::session::trouble::Trouble;
 use crate::session::world::{World, draw_id, holder};
 
@@ -150,6 +151,17 @@ impl Claim {
             atomic::remove_dir(&place)?;
         }
         claimed
+    }
+
+    /// Keeps what was asked for. When this fails, nothing of the run is left.
+    pub(crate) fn keeping(self, request: &RunRequest) -> Result<Self, Trouble> {
+        match request.keep(&self.dir) {
+            Ok(()) => Ok(self),
+            Err(error) => {
+                self.withdraw()?;
+                Err(error.into())
+            }
+        }
     }
 
     /// Where the recipe's clone is to lie.

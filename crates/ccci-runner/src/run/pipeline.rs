@@ -37,7 +37,7 @@ pub(crate) struct Place {
 /// Carries out a run. Whatever happens in it, what it made is undone and a verdict is given. A request for what cannot
 /// be is an error instead: found before the run waits for anybody, and nothing of it is left.
 pub(crate) async fn run(request: &RunRequest, room: Room, world: &World) -> Result<Over, Trouble> {
-    let claim = Claim::draw(&request.target.recipe, world)?;
+    let claim = Claim::draw(&request.target.recipe, world)?.keeping(request)?;
     let begun = Instant::now();
     let seen = course::look(request, &claim, room).await;
     let admitted = course::admit(claim, seen, begun.elapsed(), request).await?;

@@ -1,13 +1,20 @@
 //! A run as it was asked for, whoever asks: the command line, another program, or ccci itself.
 
+use std::path::Path;
 use std::time::Duration;
 
+use ccci_core::atomic::{self, PathContext as _, PathError};
 use ccci_core::names::{NameError, RecipeName};
 use ccci_core::plan::{Ask, Wish};
 use ccci_core::stage::StageName;
+use ccci_core::statefile::{self, StateError, StateFile};
+use serde::{Deserialize, Serialize};
+
+/// The file of a run's directory that says what was asked for.
+const FILE: &str = "request.json";
 
 /// Which commit of a recipe a run or a plan is about.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// The recipe.
     pub recipe: RecipeName,
@@ -28,6 +35,19 @@ pub struct RunRequest {
     pub stay: bool,
     /// How long to wait for what somebody else holds; zero: not at all.
     pub patience: Duration,
+}
+
+/// A request as it is kept with its run, so that the same can be asked for again.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    schema: u32,
+    target: Target,
+    stay: bool,
+}
+
+impl StateFile for Kept {
+    const SCHEMA: u32 = 1;
+    const WHAT: &'static str = "the request of a run";
 }
 
 /// How long a run waits for others, where nobody says otherwise.
@@ -62,6 +82,20 @@ impl RunRequest {
         Ok(request)
     }
 
+    /// Keeps it in the run's directory. An address of a fork may have a password in it, so only the user may read it.
+    pub(crate) fn keep(&self, run_dir: &Path) -> Result<(), PathError> {
+        let path = run_dir.join(FILE);
+        let kept = Kept { schema: Kept::SCHEMA, target: self.target.clone(), stay: self.stay };
+        let text = serde_json::to_vec_pretty(&kept).map_err(std::io::Error::from).path("write", &path)?;
+        atomic::write_private(&path, &text)
+    }
+
+    /// The request of the run in this directory; none where it is from before requests were kept.
+    pub(crate) fn kept(run_dir: &Path) -> Result<Option<Self>, StateError> {
+        let kept = statefile::read::<Kept>(&run_dir.join(FILE))?;
+        Ok(kept.map(|Kept { target, stay, .. }| Self { target, stay, patience: PATIENCE }))
+    }
+
     /// What makes the run less than full, so that it promotes nothing.
     pub(crate) fn narrowed(&self) -> Option<&'static str> {
         let Target { reference, src, ask, .. } = &self.target;
@@ -71,6 +105,7 @@ impl RunRequest {
             (!ask.stages.is_empty(), "--stages"),
             (ask.filter.text.is_some(), "a filter"),
             (!ask.filter.skip.is_empty(), "--skip"),
+            (!ask.filter.only.is_empty(), "--failed"),
         ];
         reasons.into_iter().find_map(|(given, name)| given.then_some(name))
     }

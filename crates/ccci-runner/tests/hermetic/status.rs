@@ -68,3 +68,46 @@ fn the_status_is_told_without_an_engine_and_over_damaged_files() {
     }
     world.engine.wake();
 }
+
+/// A run is asked for again by its id: at the commit that it tested, and where that is wanted only what failed.
+#[test]
+fn a_run_is_run_again_at_its_commit_and_only_what_failed() {
+    let world = World::patient(&["content"]);
+    world.overlay("custom", "holds", "exit 0");
+    world.overlay("custom", "fails", "exit 1");
+    world.branch("change", "");
+    let first = world.ccci(&["--recipe", "blog", "--ref", "change"]);
+    first.assert(1, "fail");
+    let run = first.record["run"].as_str().unwrap();
+    world.branch("change", "http: 500\n");
+    let json = world.path("again.json");
+    let again = |words: &[&str]| {
+        let words = [&["rerun", &run[..4], "--json", json.to_str().unwrap()], words].concat();
+        let ran = world.ccci(&words);
+        let record: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+        (ran, record)
+    };
+    let names = |record: &Value| -> Vec<String> {
+        let stages = record["stages"].as_array().unwrap().iter();
+        let checks = stages.flat_map(|stage| stage["checks"].as_array().unwrap());
+        let own = checks.filter(|check| check["kind"] == "overlay" && check["status"] != "skip");
+        own.map(|check| check["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let (ran, record) = again(&[]);
+    assert_eq!((ran.code, &record["commit"]), (Some(1), &first.record["commit"]), "{ran:#?}");
+    assert_eq!(record["error"], "failed: blog::custom::fails");
+    assert_eq!(names(&record), ["blog::custom::fails", "blog::custom::holds"]);
+    // What is mended meanwhile passes, and only that was asked for.
+    world.overlay("custom", "fails", "exit 0");
+    let (ran, record) = again(&["--failed"]);
+    assert_eq!((ran.code, names(&record)), (Some(0), vec!["blog::custom::fails".to_owned()]), "{ran:#?}");
+    let id = record["run"].as_str().unwrap();
+    let none = world.ccci(&["rerun", id, "--failed"]);
+    assert_eq!(none.code, Some(2), "{none:#?}");
+    assert!(
+        none.stderr.ends_with("none of its checks failed; without --failed all of it runs again\n"),
+        "{none:#?}"
+    );
+    let gone = world.ccci(&["rerun", "zz"]);
+    assert_eq!(gone.code, Some(2), "{gone:#?}");
+}
