@@ -12,12 +12,16 @@ use ccci_core::lock::LockError;
 use ccci_core::secret::Secret;
 
 use crate::embedded::CATALOGUE;
+use crate::images::PREFIX;
+use crate::layout::LabLayout;
 use crate::work::Work;
 pub use edit::EditError;
 pub use history::{Branch, FolderError, History, Release, TagKind, Tree};
+pub use own::{AddError, Added, Own, add, own};
 
 mod edit;
 mod history;
+mod own;
 mod stream;
 
 /// Names the content a repository was made from; it lies in the repository's directory.
@@ -91,6 +95,11 @@ pub fn recipes() -> Vec<&'static str> {
     names.into_iter().collect()
 }
 
+/// The recipes of a lab: those of its own, then those that somebody has added to it, each sorted.
+pub fn all(layout: &LabLayout) -> Vec<String> {
+    recipes().into_iter().map(str::to_owned).chain(own(layout).into_iter().map(|own| own.recipe)).collect()
+}
+
 /// The releases, main and branches of one recipe, as its repository will hold them.
 pub fn history(recipe: &str) -> Result<History, CatalogueError> {
     let prefix = format!("{recipe}/");
@@ -126,8 +135,12 @@ pub fn newest_images(recipe: &str) -> Result<BTreeSet<String>, CatalogueError> {
 fn named(tree: &Tree) -> impl Iterator<Item = String> + '_ {
     let files = tree.iter().filter(|(path, _)| path.starts_with("compose"));
     let lines = files.flat_map(|(_, content)| content.lines());
-    let images = lines.filter_map(|line| line.trim().strip_prefix("image:"));
-    images.map(|i| i.trim().trim_matches('"')).filter(|i| i.starts_with("ccci-lab/")).map(str::to_owned)
+    lines.filter_map(image_named).filter(|image| image.starts_with(PREFIX)).map(str::to_owned)
+}
+
+/// The image that a line of a compose file names.
+fn image_named(line: &str) -> Option<&str> {
+    Some(line.trim().strip_prefix("image:")?.trim().trim_matches(['"', '\'']))
 }
 
 /// Builds the lab's `catalogue/<recipe>.git` for each recipe. A repository whose content did not change stays as it

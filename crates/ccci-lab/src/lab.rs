@@ -14,7 +14,7 @@ use ccci_core::wait::CancellationToken;
 use ccci_core::yaml;
 use serde::Serialize;
 
-use crate::catalogue::{self, CatalogueError};
+use crate::catalogue::{self, AddError, CatalogueError};
 use crate::certificates::{self, CertificateError, Wildcard};
 use crate::engine::{self, EngineError, EngineOptions, Need, Owned, neighbours};
 use crate::images::{self, ImageError};
@@ -27,10 +27,12 @@ use crate::tools::{self, ToolError};
 use crate::traefik;
 use crate::work::{DockerError, Sink, Work};
 
+pub use add::add;
 pub use goes::goes;
 pub use leave::{Left, down, reset};
 pub use wanted::build_images;
 
+mod add;
 mod goes;
 mod leave;
 mod place;
@@ -56,6 +58,9 @@ pub enum LabError {
     /// The catalogue.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
+    /// A recipe that was to be added to it.
+    #[error(transparent)]
+    Add(#[from] AddError),
     /// Images.
     #[error(transparent)]
     Image(#[from] ImageError),
@@ -125,6 +130,7 @@ impl LabError {
         };
         match self {
             Self::Engine(error) => refused(error),
+            Self::Add(error) => error.is_bad_input(),
             Self::Tool(ToolError::Missing { .. })
             | Self::Image(ImageError::Tools(ToolError::Missing { .. }))
             | Self::Names(NamesError::NotOurs)
@@ -186,8 +192,8 @@ pub struct LabStatus {
     pub stacks: Vec<String>,
     /// The lab's images that are built.
     pub images: Vec<String>,
-    /// The recipes of the catalogue.
-    pub recipes: Vec<&'static str>,
+    /// The recipes of the catalogue; those that somebody has added are the last.
+    pub recipes: Vec<String>,
 }
 
 /// The engine of the lab.
@@ -371,7 +377,7 @@ async fn look(work: &Work<'_>, options: &EngineOptions, abra: Option<&Path>) -> 
         up: [("names", false), (traefik::RECIPE, false), (keycloak::RECIPE, false)].into(),
         stacks: Vec::new(),
         images: Vec::new(),
-        recipes: catalogue::recipes(),
+        recipes: catalogue::all(layout),
     };
     let socket = engine::decide::socket_path(options.docker_host.as_deref());
     if !answers(engine::decide::ping(&socket).await, &socket)? {

@@ -263,6 +263,80 @@ async fn a_clone_of_a_repository_shows_as_many_releases_as_a_test_wants() {
     assert_eq!(git(&own, &["rev-list", "--count", "main..0.3.0+1.2"]), "1");
 }
 
+/// A working tree as its author has it: one release, a commit more, and a change that is in none.
+fn own_tree(dir: &Path) -> PathBuf {
+    let tree = dir.join("blog");
+    std::fs::create_dir_all(&tree).unwrap();
+    let compose = "services:\n  app:\n    image: 'nginx:1.22.1'\n  db:\n    image: ccci-lab/busybox:1\n  x:\n    image: a:${V}\n";
+    std::fs::write(tree.join("compose.yml"), compose).unwrap();
+    let run = |words: &str| {
+        git(&tree, &["-c user.name=a -c user.email=a@b.test", words].join(" ").split(' ').collect::<Vec<_>>())
+    };
+    for words in ["init -q --initial-branch=trunk", "add .", "commit -q -m one", "tag -a 1.0.0+1.27 -m one"] {
+        run(words);
+    }
+    std::fs::write(tree.join("README.md"), "words\n").unwrap();
+    for words in ["add .", "commit -q -m two"] {
+        run(words);
+    }
+    tree
+}
+
+#[tokio::test]
+async fn a_recipe_of_somebodys_own_is_copied_in_and_taken_anew() {
+    let built = Built::new().await;
+    let (tree, work) = (own_tree(built.dir.path()), Work::quiet(&built.layout));
+    let source = tree.display().to_string();
+    let added = catalogue::add(&work, &source, None).await.unwrap();
+    assert!(!added.again && !added.uncommitted, "{added:?}");
+    assert_eq!(added.foreign_images, ["nginx:1.22.1"], "which is not ccci-lab/nginx:1.22.1");
+    let own = added.own;
+    assert_eq!((own.recipe.as_str(), own.branch.as_deref()), ("blog", Some("trunk")));
+    assert_eq!(own.releases, ["1.0.0+1.27"]);
+    assert_eq!(own.tip, git(&tree, &["rev-parse", "HEAD"]));
+    assert_eq!(built.git("blog", &["rev-parse", "trunk"]), own.tip);
+    assert_eq!(built.git("blog", &["cat-file", "-t", "1.0.0+1.27"]), "tag");
+    // The lab's own are built again beside it, and it stays.
+    assert!(built.build().await.iter().all(|repository| !repository.rebuilt));
+    assert_eq!(catalogue::all(&built.layout).last().map(String::as_str), Some("blog"));
+    assert_eq!(catalogue::all(&built.layout).len(), catalogue::recipes().len() + 1);
+    std::fs::write(tree.join("README.md"), "other words\n").unwrap();
+    git(&tree, &["tag", "-d", "1.0.0+1.27"]);
+    let again = catalogue::add(&work, &source, None).await.unwrap();
+    assert!(again.again && again.uncommitted && again.own.releases.is_empty(), "{again:?}");
+    assert_eq!(built.git("blog", &["tag"]), "", "what is gone there is gone here");
+    let other = catalogue::add(&work, &source, Some("weblog".parse().unwrap())).await.unwrap();
+    assert_eq!((other.own.recipe.as_str(), other.again), ("weblog", false));
+}
+
+#[tokio::test]
+async fn what_is_no_recipe_of_somebodys_own_is_not_added() {
+    let built = Built::new().await;
+    let (dir, work) = (built.dir.path(), Work::quiet(&built.layout));
+    let refused = async |source: &Path, name: Option<&str>| {
+        let name = name.map(|name| name.parse().unwrap());
+        let error = catalogue::add(&work, &source.display().to_string(), name).await.unwrap_err();
+        assert!(error.is_bad_input(), "{error:?}");
+        error.to_string()
+    };
+    let tree = own_tree(dir);
+    let text = refused(&tree, Some("custom-html")).await;
+    assert_eq!(text, "the lab has a recipe `custom-html` of its own: give yours another name with --name");
+    assert!(refused(&dir.join("nothing"), None).await.ends_with("nothing: it does not exist"));
+    std::fs::create_dir_all(dir.join("plain")).unwrap();
+    let text = refused(&dir.join("plain"), None).await;
+    assert!(text.contains("plain cannot be read as a git repository"), "{text}");
+    git(&dir.join("plain"), &["init", "-q"]);
+    let text = refused(&dir.join("plain"), None).await;
+    assert!(text.contains("has no default branch with a commit"), "{text}");
+    assert_eq!(catalogue::all(&built.layout).len(), catalogue::recipes().len());
+    let left = std::fs::read_dir(built.layout.catalogue()).unwrap().flatten();
+    assert!(
+        left.into_iter().all(|entry| !entry.file_name().to_string_lossy().starts_with('.')),
+        "half a copy"
+    );
+}
+
 #[test]
 fn an_unknown_recipe_is_an_error_that_lists_the_known_ones() {
     let error = catalogue::history("no-such").unwrap_err().to_string();

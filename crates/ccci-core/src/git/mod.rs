@@ -4,6 +4,7 @@
 //! hooks, no foreign owner's refusal. A reference that is not there is an error, never some other commit (failure 29).
 
 mod commit;
+mod copy;
 mod error;
 mod printed;
 mod resolve;
@@ -20,6 +21,7 @@ use crate::exec::{CAPTURE_LIMIT, Command, Output};
 use crate::secret::Redactor;
 
 pub use commit::{Commit, CommitError};
+pub use copy::Copied;
 pub use error::GitError;
 pub use resolve::{mistyped, near};
 pub use tags::{Tag, Tags};

@@ -84,7 +84,7 @@ fn is_same(program: &Path, copy: &Path) -> Result<bool, PathError> {
     Ok(original.len() == copied.len() && original.modified().ok() == copied.modified().ok())
 }
 
-/// abra's directory: the server `default` and the list of the catalogue's recipes.
+/// abra's directory: the server `default` and the list of the catalogue's recipes, also of those that somebody has added.
 pub(super) fn abra_dir(layout: &LabLayout) -> Result<(), LabError> {
     let (servers, index) = (layout.abra().join("servers/default"), layout.abra().join("catalogue"));
     atomic::create_dir(&servers)?;
@@ -100,6 +100,16 @@ pub(super) fn abra_dir(layout: &LabLayout) -> Result<(), LabError> {
             "versions": tags,
         });
         recipes.insert(recipe.to_owned(), entry);
+    }
+    for own in catalogue::own(layout) {
+        let tags: Vec<_> = own.releases.iter().map(|tag| serde_json::json!({ tag: {} })).collect();
+        let entry = serde_json::json!({
+            "name": own.recipe,
+            "default_branch": own.branch,
+            "repository": layout.repository(&own.recipe),
+            "versions": tags,
+        });
+        recipes.insert(own.recipe, entry);
     }
     write_changed(&index.join("recipes.json"), &format!("{:#}\n", serde_json::Value::from(recipes)))?;
     Ok(())

@@ -113,8 +113,8 @@ pub(crate) struct RunArgs {
     /// The branch, tag or commit to test [default: the newest release; with --quick the default branch]
     #[arg(long = "ref", value_name = "REF", requires = "recipe")]
     pub(crate) reference: Option<String>,
-    /// A fork to take --ref from
-    #[arg(long, value_name = "GIT URL", requires = "reference")]
+    /// A repository to take --ref from: a fork, or your own recipe [without --ref: the tip of its default branch]
+    #[arg(long, value_name = "PATH|URL", requires = "recipe")]
     pub(crate) src: Option<String>,
     /// Only these stages: install, upgrade, custom (the teardown always runs)
     #[arg(long, value_name = "STAGES", value_delimiter = ',', requires = "recipe")]
@@ -168,8 +168,8 @@ pub(crate) struct PlanArgs {
     /// The branch, tag or commit to test [default: the newest release]
     #[arg(long = "ref", value_name = "REF")]
     pub(crate) reference: Option<String>,
-    /// A fork to take --ref from
-    #[arg(long, value_name = "GIT URL", requires = "reference")]
+    /// A repository to take --ref from: a fork, or your own recipe [without --ref: the tip of its default branch]
+    #[arg(long, value_name = "PATH|URL")]
     pub(crate) src: Option<String>,
     /// Only these stages
     #[arg(long, value_name = "STAGES", value_delimiter = ',')]
@@ -411,6 +411,8 @@ pub(crate) enum LabCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Put a recipe of your own into its catalogue, or the newer state of one that is there
+    Add(AddArgs),
     /// Build images ahead of the runs that will want them
     Images {
         /// Those of these that are the lab's; without any, all that its catalogue names
@@ -428,6 +430,18 @@ pub(crate) enum LabCommand {
     },
     /// Take a picture of a page of the lab with a real browser, logged in through Keycloak
     Screenshot(ScreenshotArgs),
+}
+
+/// Which repository, under which name.
+#[cfg(feature = "lab")]
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AddArgs {
+    /// The recipe's git repository; what is not committed there is not taken
+    #[arg(value_name = "PATH|URL")]
+    pub(crate) source: String,
+    /// The recipe's name [default: the last word of PATH or URL, without `.git`]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
 }
 
 /// Which page, seen by whom.

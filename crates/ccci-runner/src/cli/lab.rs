@@ -8,10 +8,11 @@ use ccci_core::atomic::PathContext as _;
 use ccci_core::secret::Secret;
 use ccci_core::verdict::{TroubleKind, exit};
 use ccci_lab::browser::{self, BrowserError, Shot};
-use ccci_lab::lab::{LabError, LabStatus, Left, build_images, down, goes, reset, status, up};
+use ccci_lab::catalogue::Added;
+use ccci_lab::lab::{LabError, LabStatus, Left, add, build_images, down, goes, reset, status, up};
 use ccci_lab::work::Work;
 
-use super::args::{LabCommand, ScreenshotArgs};
+use super::args::{AddArgs, LabCommand, ScreenshotArgs};
 use super::call::Call;
 use crate::session::lab::{layout, options, show};
 use crate::session::server::ServerError;
@@ -53,6 +54,12 @@ pub(super) async fn carry_out(
             sure.to(&goes(&layout, images).map_err(ServerError::from)?, &stop).await?;
             left(Box::pin(reset(&layout, &options.engine, images, &show(), cancel)).await)?
         }
+        LabCommand::Add(AddArgs { source, name }) => {
+            let name = name.as_deref().map(str::parse).transpose()?;
+            let source = surroundings.place(&source);
+            let done = Box::pin(add(&layout, &source, name, &show(), cancel)).await;
+            added(&done.map_err(ServerError::from)?)
+        }
         LabCommand::Images { references } => {
             let work = &Work { layout: &layout, progress: &show(), cancel };
             let built = Box::pin(build_images(work, &references)).await.map_err(ServerError::from)?;
@@ -86,6 +93,40 @@ fn left(done: Result<Left, LabError>) -> Result<String, Trouble> {
     let removed = left.removed.iter().map(|what| format!("removed {what}"));
     let kept = left.kept.iter().map(|what| format!("kept {what}"));
     Ok(removed.chain(kept).collect::<Vec<_>>().join("\n"))
+}
+
+/// What was added, and what to do next.
+fn added(Added { own, again, foreign_images, uncommitted }: &Added) -> String {
+    let recipe = &own.recipe;
+    let verb = if *again { "was taken anew" } else { "is in the lab's catalogue now" };
+    let tip = format!(
+        "{} at {}",
+        own.branch.as_deref().unwrap_or("no branch"),
+        own.tip.get(..8).unwrap_or_default()
+    );
+    let releases = match own.releases.as_slice() {
+        [] => "no release yet".to_owned(),
+        [only] => format!("one release, {only}"),
+        [.., newest] => format!("{} releases, the newest {newest}", own.releases.len()),
+    };
+    let mut lines = vec![format!("{recipe} {verb}: {releases}; {tip}")];
+    if *uncommitted {
+        lines.push(
+            "changes there that are not committed are not in it: commit them, then add it again".to_owned(),
+        );
+    }
+    if !foreign_images.is_empty() {
+        lines.push(format!(
+            "images that the lab neither makes nor pulls: {}; those that the engine does not have: `docker pull IMAGE`",
+            foreign_images.join(", ")
+        ));
+    }
+    let next = match (own.releases.is_empty(), own.branch.as_deref()) {
+        (false, Some(branch)) => format!("ccci run {recipe} --ref {branch}"),
+        _ => format!("ccci run {recipe}"),
+    };
+    lines.push(format!("test it: {next}"));
+    lines.join("\n")
 }
 
 /// The status as a person reads it.

@@ -104,33 +104,38 @@ impl Search<'_> {
         Ok(subject)
     }
 
+    /// A recipe that the catalogue has not is its own source, releases and all, where a repository was named.
     async fn cloned(&self) -> Result<Checkout, Trouble> {
-        let recipe = &self.target.recipe;
+        let Target { recipe, src, .. } = self.target;
         let source = self.settings.catalogue.of(recipe);
         // A path that is not there is a typing error; a server that does not answer is not.
         let absent = |place: &str| place.starts_with('/') && !Path::new(place).exists();
-        if absent(&source) {
-            return Err(Trouble::bad_input(format!(
-                "there is no recipe `{recipe}`: {source} does not exist"
-            )));
+        if let Some(src) = src.as_ref().filter(|src| absent(src)) {
+            return Err(Trouble::bad_input(format!("there is no repository {src}: it does not exist")));
         }
-        let mut checkout = self.git.clone_into(&source, self.clone).await?;
-        if let Some(fork) = &self.target.src {
-            if absent(fork) {
-                return Err(Trouble::bad_input(format!("there is no repository {fork}: it does not exist")));
+        match src {
+            Some(src) if absent(&source) => Ok(self.git.clone_into(src, self.clone).await?),
+            None if absent(&source) => {
+                let why = format!("there is no recipe `{recipe}`: {source} does not exist");
+                Err(Trouble::bad_input(why).hint("for one of your own: --src PATH"))
             }
-            checkout.add_fork(fork).await?;
+            Some(src) => {
+                let mut checkout = self.git.clone_into(&source, self.clone).await?;
+                checkout.add_fork(src).await?;
+                Ok(checkout)
+            }
+            None => Ok(self.git.clone_into(&source, self.clone).await?),
         }
-        Ok(checkout)
     }
 
-    /// The tested commit: `--ref`, else the newest release, or with `tip` the default branch (R1).
+    /// The tested commit: `--ref`, else the default branch of the repository that was named, else the newest release, or with
+    /// `tip` the default branch (R1).
     async fn head(&self, checkout: &Checkout, tags: &Tags, tip: bool) -> Result<Commit, GitError> {
         if let Some(reference) = &self.target.reference {
             return checkout.resolve(reference).await;
         }
         match tags.newest() {
-            Some(tag) if !tip => Ok(tag.commit.clone()),
+            Some(tag) if !tip && self.target.src.is_none() => Ok(tag.commit.clone()),
             _ => checkout.default_branch_tip().await,
         }
     }

@@ -18,9 +18,9 @@ const FILE: &str = "request.json";
 pub struct Target {
     /// The recipe.
     pub recipe: RecipeName,
-    /// The branch, tag or commit; none means the newest release, or the default branch of a quick run.
+    /// The branch, tag or commit; none means the newest release, or the default branch of `src` or of a quick run.
     pub reference: Option<String>,
-    /// A fork to take it from.
+    /// A repository to take it from: a fork, or the recipe's own where the catalogue has none.
     pub src: Option<String>,
     /// Cold or quick, which stages, which checks.
     pub ask: Ask,

@@ -28,6 +28,49 @@ async fn a_request_for_what_is_not_there() {
     insta::assert_snapshot!(place.transcript());
 }
 
+/// A recipe that the catalogue has not is its own source; of one that it has, the named repository's default branch is tested.
+#[tokio::test]
+async fn a_repository_alone_is_enough() {
+    let place = Place::new().await;
+    let own = place.own_recipe("own/wiki").await;
+    for (words, first) in [
+        (format!("plan wiki --src {own}"), "deploys first commit"),
+        (format!("plan blog --src {own}"), "deploys first commit"),
+    ] {
+        let plan = place.ccci(&words).await;
+        assert!(plan.ok() && plan.stdout.contains(first), "{words}: {plan:?}");
+        let tested = format!("tests commit {} (no release)", place.tip("own/wiki").await);
+        assert!(plan.stdout.contains(&tested), "{words}: {plan:?}");
+    }
+    let first = |plan: String| plan.lines().find(|line| line.starts_with("deploys first")).map(str::to_owned);
+    // Releases are the catalogue's where it has the recipe.
+    let wiki = first(place.ccci(&format!("plan wiki --src {own}")).await.stdout).unwrap();
+    assert!(wiki.ends_with("(0.1.0+7)"), "{wiki}");
+    let release = place.ccci(&format!("plan wiki --src {own} --ref 0.1.0+7")).await;
+    assert!(release.stdout.contains("(0.1.0+7)\n"), "{release:?}");
+    place.all_refused(&["plan wiki --src /no/such/wiki", "--recipe wiki --src /no/such/wiki"]).await;
+}
+
+#[cfg(feature = "lab")]
+#[tokio::test]
+async fn a_recipe_of_ones_own_comes_into_the_lab_without_an_engine() {
+    let place = Place::new().await;
+    let own = place.own_recipe("own/wiki").await;
+    place
+        .all_refused(&["lab add /no/such/wiki", "lab add /tmp --name custom-html", "lab add /tmp --name A"])
+        .await;
+    let added = place.ccci(&format!("lab add {own}")).await;
+    assert!(added.ok(), "{added:?}");
+    std::fs::write(place.path("own/wiki/README.md"), "more\n").unwrap();
+    let again = place.ccci(&format!("lab add {own}")).await;
+    assert!(again.ok(), "{again:?}");
+    let plan = place.ccci_with_lab("plan wiki").await;
+    assert!(plan.ok() && plan.stdout.contains("(0.1.0+7)"), "{plan:?}");
+    let said = place.transcript();
+    let said = said.split("$ ccci --lab").next().unwrap().replace(&place.tip("own/wiki").await[..8], "<tip>");
+    insta::assert_snapshot!(said);
+}
+
 #[tokio::test]
 async fn words_that_mean_nothing() {
     let place = Place::new().await;

@@ -42,9 +42,7 @@ impl Place {
             "tag -a 1.0.0+1 -m release",
             "branch good-change",
         ] {
-            let command = Command::new("git").args(["-c", "user.name=a", "-c", "user.email=a@b.test"]);
-            let output = command.args(words.split(' ')).dir(&git).run().await.unwrap();
-            assert!(output.ok(), "{output:?}");
+            place.git("git/blog.git", &words.split(' ').collect::<Vec<_>>()).await;
         }
         place
     }
@@ -60,6 +58,39 @@ impl Place {
         let path = self.path(name);
         std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// git in a directory of this place.
+    pub(crate) async fn git(&self, dir: &str, words: &[&str]) -> String {
+        let command = Command::new("git").args(["-c", "user.name=a", "-c", "user.email=a@b.test"]);
+        let output = command.args(words).dir(self.path(dir)).run().await.unwrap();
+        assert!(output.ok(), "{output:?}");
+        output.stdout
+    }
+
+    /// Somebody's own recipe, as a working tree in this directory: one release, and a commit more on its branch. Gives its path.
+    pub(crate) async fn own_recipe(&self, dir: &str) -> String {
+        let path = self.path(dir);
+        std::fs::create_dir_all(&path).unwrap();
+        std::fs::write(path.join("compose.yml"), "services:\n  app:\n    image: nowhere/wiki:7\n").unwrap();
+        std::fs::write(path.join(".env.sample"), "TYPE=wiki\n").unwrap();
+        for words in [
+            "init --quiet --initial-branch=trunk",
+            "add .",
+            "commit --quiet -m first",
+            "tag -a 0.1.0+7 -m one",
+        ] {
+            self.git(dir, &words.split(' ').collect::<Vec<_>>()).await;
+        }
+        std::fs::write(path.join("README.md"), "words\n").unwrap();
+        self.git(dir, &["add", "."]).await;
+        self.git(dir, &["commit", "--quiet", "-m", "more"]).await;
+        path.display().to_string()
+    }
+
+    /// The commit that is checked out in a directory of this place.
+    pub(crate) async fn tip(&self, dir: &str) -> String {
+        self.git(dir, &["rev-parse", "HEAD"]).await.trim_end().to_owned()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -171,6 +171,32 @@ fn r18_a_swarm_of_several_nodes_is_refused_where_a_run_begins() {
     world.assert_nothing_left();
 }
 
+/// A repository alone says what is tested: the tip of its default branch. The base is a release of the catalogue's, or its own
+/// where the catalogue does not have the recipe.
+#[test]
+fn a_repository_alone_is_tested_at_its_default_branch_and_nothing_is_promoted() {
+    let world = World::new(&["content"]);
+    let own = world.path("own.git");
+    std::fs::rename(world.path("git/blog.git"), &own).unwrap();
+    let src = own.to_str().unwrap();
+    let (unknown, alone) =
+        (world.ccci(&["--recipe", "blog"]), world.ccci(&["--recipe", "blog", "--src", src]));
+    assert!(
+        unknown.stderr.contains("blog.git does not exist; for one of your own: --src PATH"),
+        "{unknown:#?}"
+    );
+    world.git_in("own.git", &["clone", "--quiet", "--bare", ".", "../git/blog.git"]);
+    world.git_in("own.git", &["symbolic-ref", "HEAD", "refs/heads/good"]);
+    let known = world.ccci(&["--recipe", "blog", "--src", src]);
+    for (ran, branch) in [(&alone, "main"), (&known, "good")] {
+        ran.assert(0, "pass");
+        assert_eq!(ran.record["commit"], world.git_in("own.git", &["rev-parse", branch]), "{branch}");
+        assert_eq!(ran.record["version"]["base"], "1.1.0+2", "{branch}");
+        assert_eq!(ran.record["canonical"]["promoted"], false, "{ran:#?}");
+    }
+    world.assert_nothing_left();
+}
+
 /// What is meant is where the user stands, though checks and git stand elsewhere.
 #[test]
 fn relative_paths_mean_what_the_user_stands_in() {

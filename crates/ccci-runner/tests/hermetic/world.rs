@@ -112,10 +112,16 @@ proxy: {{refresh: 0}}
 
     /// git in the recipe's repository.
     pub(crate) fn git(&self, words: &[&str]) {
+        self.git_in("git/blog.git", words);
+    }
+
+    /// git in a repository below the server's directory, and what it prints.
+    pub(crate) fn git_in(&self, repository: &str, words: &[&str]) -> String {
         let who = ["-c", "user.name=a", "-c", "user.email=a@b.test"];
         let mut git = Command::new("git");
-        let git = git.arg("-C").arg(self.path("git/blog.git")).args(who).args(words);
-        assert!(git.status().unwrap().success(), "git {words:?}");
+        let git = git.arg("-C").arg(self.path(repository)).args(who).args(words).output().unwrap();
+        assert!(git.status.success(), "git {words:?}: {git:?}");
+        String::from_utf8(git.stdout).unwrap().trim_end().to_owned()
     }
 
     /// Makes a branch whose software behaves like this.

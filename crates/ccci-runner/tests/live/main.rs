@@ -16,6 +16,7 @@ mod engine;
 mod flight;
 mod fork;
 mod kept;
+mod own;
 mod provider;
 mod reach;
 mod realms;
