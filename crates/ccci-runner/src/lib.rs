@@ -212,6 +212,13 @@ impl Session {
                  settings list recipes under `enrolled`, its name there"
             )));
         }
+        let room = Room::to_run(&self.recipes_dir()?, &request.target.recipe)?;
+        if self.outlook(&request.target, room).await?.plan.head_version.is_none() {
+            return Err(Trouble::bad_input(format!(
+                "{recipe} has no release, and only a release is kept: tag one (`git tag -a 1.0.0+1.2.3`: the recipe's version, then the \
+                 software's), then seed it"
+            )));
+        }
         let ended = self.run(&request, consumer).await?;
         match &ended.report {
             Some(report)

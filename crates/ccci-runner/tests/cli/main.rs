@@ -71,6 +71,16 @@ async fn a_recipe_of_ones_own_comes_into_the_lab_without_an_engine() {
     insta::assert_snapshot!(said);
 }
 
+/// Found before anything of a run is made.
+#[tokio::test]
+async fn a_recipe_without_a_release_is_not_seeded() {
+    let place = Place::new().await;
+    place.recipe_file("blog", "recipe.yaml", "enrolled: true\n", 0o644);
+    place.git("git/blog.git", &["tag", "-d", "1.0.0+1"]).await;
+    place.refused("canonical seed blog", 2).await;
+    insta::assert_snapshot!(place.transcript());
+}
+
 #[tokio::test]
 async fn words_that_mean_nothing() {
     let place = Place::new().await;
