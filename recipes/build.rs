@@ -17,12 +17,18 @@ fn main() -> Result<(), Failure> {
     let mut folders: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(&root)? {
         let folder = entry?.path();
-        if folder.join("overlay.rs").is_file() && !is_off(&folder, &features) {
+        if overlay(&folder).is_file() && !is_off(&folder, &features) {
             folders.push(folder);
         }
     }
     folders.sort();
     put(&PathBuf::from(variable("OUT_DIR")?).join("overlays.rs"), &generated(&folders)?)
+}
+
+/// The checks in Rust of a folder. Those of the template do not count in a copy of it, since no program has them, and are compiled
+/// here all the same.
+fn overlay(folder: &Path) -> PathBuf {
+    folder.join(if folder.ends_with("_template") { "_overlay.rs" } else { "overlay.rs" })
 }
 
 /// The names of this crate's features.
@@ -55,7 +61,7 @@ fn generated(folders: &[PathBuf]) -> Result<String, Failure> {
     for (at, folder) in folders.iter().enumerate() {
         let recipe = folder.file_name().and_then(|n| n.to_str()).ok_or("a folder's name is not UTF-8")?;
         let hash = source_hash::of(folder)?.unwrap_or_default();
-        let overlay = folder.join("overlay.rs");
+        let overlay = overlay(folder);
         let overlay = overlay.to_str().ok_or("the path of the recipes is not UTF-8")?;
         writeln!(
             modules,

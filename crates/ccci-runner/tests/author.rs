@@ -105,6 +105,22 @@ async fn an_overlay_that_was_changed_after_the_build_is_refused() {
     assert!(output.stderr.contains("it was changed after this program was built"), "{output:?}");
 }
 
+/// Whoever has the program alone has nothing of the template compiled in.
+#[tokio::test]
+async fn a_copy_of_the_template_has_no_findings_and_can_be_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let copied = Command::new("cp").arg("-r").arg(recipes().join("_template")).arg(dir.path().join("blog"));
+    assert!(copied.run().await.unwrap().ok());
+    let lint = ccci(dir.path(), &["lint", "blog"]).await;
+    assert_eq!(
+        (lint.code, lint.stdout.as_str()),
+        (Some(0), "blog: no findings; overlay checks: 5\n"),
+        "{lint:?}"
+    );
+    let list = ccci(dir.path(), &["list", "blog"]).await;
+    assert!(list.ok() && list.stdout.contains("blog::upgrade::was-upgraded"), "{list:?}");
+}
+
 #[tokio::test]
 async fn every_recipe_here_is_without_findings_or_told_as_left_out_of_this_build() {
     let features = std::fs::read_to_string(recipes().join("Cargo.toml")).unwrap();

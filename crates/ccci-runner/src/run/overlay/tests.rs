@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use ccci_core::atomic;
 use ccci_core::exec::{Command, Input};
 use ccci_core::secret::{Redactor, Secret};
 use ccci_core::stage::Outcome;
@@ -464,20 +465,40 @@ fn the_folders_of_this_repository_are_sound() {
     }
 }
 
-/// `_template` is no recipe, but what an author copies must be right: it is copied and looked over here.
-#[test]
-fn a_copy_of_the_template_is_sound_and_shows_each_form() {
+/// `_template` is no recipe, but what an author copies must be right: it is copied and looked over here, as it is and with its
+/// checks in Rust.
+#[tokio::test]
+async fn a_copy_of_the_template_is_sound_and_shows_each_form() {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/_template");
-    let manifest = Manifest::load(&template).unwrap();
-    let read = Folder::read(&template).unwrap();
-    let compiled = ccci_recipes::overlay("_template").unwrap();
-    let (Own { checks, .. }, found) = discover::discover(&recipe(), &read, &manifest, Some(compiled));
-    assert!(found.is_empty() && read.bad_first_lines().unwrap().is_empty(), "{found:?}");
-    let has = |form: fn(&Form) -> bool| checks.iter().any(|c| form(&c.form));
-    assert!(has(|f| matches!(f, Form::Rust)) && has(|f| matches!(f, Form::Executable(_))));
-    assert!(has(|f| matches!(f, Form::Probe(_))) && checks.iter().any(|c| c.before), "{:?}", names(&checks));
+    let dir = tempfile::tempdir().unwrap();
+    let copy = dir.path().join("blog");
+    let copied = Command::new("cp").arg("-r").args([&template, &copy]).run().await.unwrap();
+    assert!(copied.ok(), "{copied:?}");
+    let manifest = Manifest::load(&copy).unwrap();
+    let look = |compiled: Option<&'static CompiledOverlay>| {
+        let read = Folder::read(&copy).unwrap();
+        let (Own { checks, .. }, found) = discover::discover(&recipe(), &read, &manifest, compiled);
+        assert!(found.is_empty() && read.bad_first_lines().unwrap().is_empty(), "{found:?}");
+        checks
+    };
+    // A program that was installed knows nothing of the copy.
+    let checks = look(None);
+    let has = |checks: &[OverlayCheck], form: fn(&Form) -> bool| checks.iter().any(|c| form(&c.form));
+    assert!(
+        has(&checks, |f| matches!(f, Form::Executable(_))) && has(&checks, |f| matches!(f, Form::Probe(_)))
+    );
+    assert!(
+        !has(&checks, |f| matches!(f, Form::Rust)) && checks.iter().any(|c| c.before),
+        "{:?}",
+        names(&checks)
+    );
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
     assert!(checks.iter().all(|c| !matches!(&c.form, Form::Executable(p) if mode(p) & 0o111 == 0)));
+    atomic::rename(&copy.join("_overlay.rs"), &copy.join("overlay.rs")).unwrap();
+    let hash = ccci_recipes::source_hash(&copy).unwrap().unwrap();
+    let register = ccci_recipes::overlay("_template").unwrap().register;
+    let built = CompiledOverlay { recipe: "blog", source_hash: hash.leak(), register };
+    assert!(has(&look(Some(Box::leak(Box::new(built)))), |f| matches!(f, Form::Rust)));
 }
 
 /// The template's executables do what they say: the upgrade is seen in the version that they are told.

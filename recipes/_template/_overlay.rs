@@ -1,4 +1,5 @@
-//! Checks in Rust, compiled into ccci: build it again after a change. Delete this file if you have none.
+//! Checks in Rust, for those who build ccci themselves: call this file `overlay.rs`, and build ccci again after each change of
+//! it. Under this name it is ignored; delete it if you have none.
 
 use crate::prelude::*;
 
