@@ -107,7 +107,8 @@ pub struct Added {
 /// Copies a repository into the catalogue, in the place of an earlier copy of it. `source` is an address or a whole path.
 pub async fn add(work: &Work<'_>, source: &str, name: Option<RecipeName>) -> Result<Added, AddError> {
     let path = Path::new(source);
-    if path.is_absolute() && !path.exists() {
+    // An address has a colon, be it `https:` or `host:path`.
+    if !source.contains(':') && !path.exists() {
         return Err(AddError::Absent { path: path.to_owned() });
     }
     let recipe = name.map_or_else(|| named_by(source), Ok)?;
@@ -158,7 +159,14 @@ pub fn own(layout: &LabLayout) -> Vec<Own> {
 
 /// The name of a recipe by where its repository is: the last word of it, without `.git`.
 fn named_by(source: &str) -> Result<RecipeName, AddError> {
-    let last = source.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
+    let path = Path::new(source);
+    // `..` is somebody's way to it, and no name.
+    let whole = if path.file_name().is_none() { path.canonicalize().ok() } else { None };
+    let there = whole.as_deref().or_else(|| path.exists().then_some(path));
+    let last = match there.and_then(|path| path.file_name()?.to_str()) {
+        Some(last) => last,
+        None => source.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default(),
+    };
     let name = last.strip_suffix(".git").unwrap_or(last);
     name.parse().map_err(|why| AddError::Unnamed { given: source.to_owned(), why })
 }
@@ -192,6 +200,11 @@ mod tests {
             ("git@git.example.org:bonfire.git", "bonfire"),
         ] {
             assert_eq!(named_by(source).unwrap().as_str(), name, "{source}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        atomic::create_dir(&dir.path().join("blog/deep")).unwrap();
+        for here in ["blog", "blog/", "blog/.", "blog/./", "blog/deep/.."] {
+            assert_eq!(named_by(dir.path().join(here).to_str().unwrap()).unwrap().as_str(), "blog", "{here}");
         }
         for source in ["/", "/home/me/My Blog", "https://git.example.org/runs"] {
             let error = named_by(source).unwrap_err();

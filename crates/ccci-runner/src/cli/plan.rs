@@ -11,7 +11,7 @@ use ccci_core::version::RecipeVersion;
 
 use super::args::PlanArgs;
 use super::call::Call;
-use super::run::stages;
+use super::run::{stages, tell_uncommitted};
 use crate::Session;
 use crate::report::reached;
 use crate::run::outlook::Outlook;
@@ -36,6 +36,7 @@ pub(super) async fn plan(
     // Found before anything is made for it.
     let room = Room::to_run(&call.recipes_dir()?, &target.recipe)?;
     let session = Box::pin(Session::to_plan(call.surroundings, &call.global.which(), stop)).await?;
+    tell_uncommitted(&target, &session).await;
     let Outlook { plan, needs_provider, hooks, foreseen, nothing_kept } =
         session.outlook(&target, room).await?;
     let none_kept = nothing_kept.map(|why| format!("keeps no known-good, even if the run passes: {why}"));

@@ -17,7 +17,7 @@ use crate::report::door::{Door, Lost, complain};
 use crate::report::files::{self, JsonTarget, WriteError};
 use crate::report::terminal::Terminal;
 use crate::run::room::Room;
-use crate::session::request::RunRequest;
+use crate::session::request::{RunRequest, Target};
 use crate::session::signals::Stop;
 use crate::session::surroundings::Surroundings;
 use crate::session::trouble::{Classify, Trouble};
@@ -66,6 +66,7 @@ pub(super) async fn see_through(
     let room = Room::to_run(&recipes, &target.recipe)?;
     room.chosen(&target.ask)?;
     let session = Box::pin(Session::open(call.surroundings, &call.global.which(), stop)).await?;
+    tell_uncommitted(target, &session).await;
     let lost = Lost::default();
     let terminal = terminal(json.as_ref(), call, &session, &lost);
     let hand_out = |report: &_| json.as_ref().map_or(Ok(()), |target| files::hand_out(target, report));
@@ -82,6 +83,15 @@ pub(super) async fn seed(recipe: &str, call: Call<'_>, stop: Stop) -> Result<u8,
     let lost = Lost::default();
     let ended = Box::pin(session.seed(recipe, terminal(None, call, &session, &lost))).await?;
     code_of(ended, &lost)
+}
+
+/// Says what of a working tree is not looked at. What git does not tell here, it tells when the repository is read.
+pub(super) async fn tell_uncommitted(target: &Target, session: &Session) {
+    let Some(src) = &target.src else { return };
+    if matches!(session.world().git(None).has_uncommitted(Path::new(src)).await, Ok(true)) {
+        let line = format!("{src} has changes that are not committed: what is committed there is looked at");
+        writeln!(std::io::stderr(), "{line}").ok();
+    }
 }
 
 /// What a person reads of a run.

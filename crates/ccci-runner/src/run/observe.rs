@@ -109,7 +109,8 @@ impl Search<'_> {
         let Target { recipe, src, .. } = self.target;
         let source = self.settings.catalogue.of(recipe);
         // A path that is not there is a typing error; a server that does not answer is not.
-        let absent = |place: &str| place.starts_with('/') && !Path::new(place).exists();
+        // An address has a colon, be it `https:` or `host:path`.
+        let absent = |place: &str| !place.contains(':') && !Path::new(place).exists();
         if let Some(src) = src.as_ref().filter(|src| absent(src)) {
             return Err(Trouble::bad_input(format!("there is no repository {src}: it does not exist")));
         }

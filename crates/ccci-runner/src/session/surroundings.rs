@@ -43,7 +43,10 @@ pub enum SurroundingsError {
     #[error("the working directory cannot be read: {0}")]
     WorkingDirectory(#[source] std::io::Error),
     /// No folder with recipes' manifests is anywhere.
-    #[error("no folder `recipes` is here, above, or in {}: name it with --recipes", SYSTEM_RECIPES)]
+    #[error(
+        "no folder `recipes` is here, above, or in {}: name it with --recipes or in CCCI_RECIPES",
+        SYSTEM_RECIPES
+    )]
     NoRecipes,
 }
 
@@ -137,7 +140,9 @@ impl Surroundings {
     /// A place as git takes it: a path that is there is meant from where the user stands, and git will stand elsewhere.
     pub fn place(&self, text: &str) -> String {
         let path = self.dir.join(text);
-        if path.exists() { path.display().to_string() } else { text.to_owned() }
+        // Without the dots of `./` and the like.
+        let whole = || path.components().collect::<PathBuf>().display().to_string();
+        if path.exists() { whole() } else { text.to_owned() }
     }
 }
 

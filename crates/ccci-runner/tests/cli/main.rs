@@ -48,7 +48,16 @@ async fn a_repository_alone_is_enough() {
     assert!(wiki.ends_with("(0.1.0+7)"), "{wiki}");
     let release = place.ccci(&format!("plan wiki --src {own} --ref 0.1.0+7")).await;
     assert!(release.stdout.contains("(0.1.0+7)\n"), "{release:?}");
-    place.all_refused(&["plan wiki --src /no/such/wiki", "--recipe wiki --src /no/such/wiki"]).await;
+    assert_eq!(release.stderr, "");
+    std::fs::write(place.path("own/wiki/README.md"), "more\n").unwrap();
+    let more = place.ccci(&format!("plan wiki --src {own}")).await;
+    assert!(more.ok() && more.stderr.contains("own/wiki has changes that are not committed"), "{more:?}");
+    let absent = ["/no/such/wiki", "no/such/wiki"];
+    for words in
+        absent.iter().flat_map(|src| [format!("plan wiki --src {src}"), format!("--recipe wiki --src {src}")])
+    {
+        place.refused(&words, 2).await;
+    }
 }
 
 #[cfg(feature = "lab")]
@@ -57,7 +66,12 @@ async fn a_recipe_of_ones_own_comes_into_the_lab_without_an_engine() {
     let place = Place::new().await;
     let own = place.own_recipe("own/wiki").await;
     place
-        .all_refused(&["lab add /no/such/wiki", "lab add /tmp --name custom-html", "lab add /tmp --name A"])
+        .all_refused(&[
+            "lab add /no/such/wiki",
+            "lab add no/such",
+            "lab add /tmp --name custom-html",
+            "lab add /tmp --name A",
+        ])
         .await;
     let added = place.ccci(&format!("lab add {own}")).await;
     assert!(added.ok(), "{added:?}");
