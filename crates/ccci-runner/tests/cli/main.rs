@@ -78,6 +78,9 @@ async fn a_recipe_of_ones_own_comes_into_the_lab_without_an_engine() {
     std::fs::write(place.path("own/wiki/README.md"), "more\n").unwrap();
     let again = place.ccci(&format!("lab add {own}")).await;
     assert!(again.ok(), "{again:?}");
+    let index = std::fs::read_to_string(place.path("lab/abra/catalogue/recipes.json")).unwrap();
+    let index: serde_json::Value = serde_json::from_str(&index).unwrap();
+    assert_eq!(index["wiki"]["versions"], serde_json::json!([{ "0.1.0+7": {} }]), "abra finds it, too");
     let plan = place.ccci_with_lab("plan wiki").await;
     assert!(plan.ok() && plan.stdout.contains("(0.1.0+7)"), "{plan:?}");
     let said = place.transcript();
