@@ -95,6 +95,14 @@ pub(super) const PAGES: &[Page] = &[
         ("ccci logs a1b2c3", "which logs there are"),
         ("ccci logs a1b2c3 login", "what the check `login` printed"),
     ] },
+    Page { command: "rerun", codes: RUN, examples: &[
+        ("ccci rerun a1b2c3", "what that run was asked for, at the commit that it tested"),
+        ("ccci rerun a1b2c3 --failed", "of its own checks only those that failed"),
+    ] },
+    Page { command: "status", codes: &[("0", "told, whatever it found"), ("2", "the settings cannot be used")], examples: &[
+        ("ccci status", "one screen"),
+        ("ccci status --json", "the same rows for a program"),
+    ] },
     Page { command: "recover", examples: &[("ccci recover", "end and remove what dead runs have left")], codes: &[
         ("0", "nothing is left of dead runs"),
         ("2", "the settings cannot be used"),
@@ -146,6 +154,10 @@ pub(super) const PAGES: &[Page] = &[
     Page { command: "lab up", codes: LAB, examples: &[("ccci lab up", "may be called at any time")] },
     Page { command: "lab status", codes: LAB, examples: &[("ccci lab status --json", "for a program")] },
     Page { command: "lab images", codes: LAB, examples: &[("ccci lab images", "all that the catalogue names")] },
+    Page { command: "lab add", codes: LAB, examples: &[
+        ("ccci lab add ~/recipes/blog", "a repository of one's own, by its name"),
+        ("ccci lab add https://git.example.org/b.git --name blog", "of somebody else"),
+    ] },
     Page { command: "lab down", codes: LAB, examples: &[("ccci lab down", "data, images and records stay")] },
     Page { command: "lab reset", codes: LAB, examples: &[
         ("ccci lab reset", "say what goes, ask, remove it (not answered with yes: 2)"),
