@@ -63,8 +63,10 @@ mod tests {
     use super::*;
     use crate::cli::args::Cli;
     use clap::CommandFactory as _;
+    #[cfg(feature = "lab")]
     use clap::error::ErrorKind;
 
+    #[cfg(feature = "lab")]
     fn commands(of: &Command, path: &str, all: &mut Vec<String>) {
         let mut inner = of.get_subcommands().filter(|it| it.get_name() != "help").peekable();
         if path.is_empty() || inner.peek().is_none() {

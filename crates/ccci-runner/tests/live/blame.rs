@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::fork::{Fork, replace};
-use crate::support::{Ran, docker, scene, server_without_keycloak};
+use crate::scene::scene;
+use crate::support::{Ran, docker, server_without_keycloak};
 
 const NEWEST: &str = "1.12.0+1.26.3";
 const RECONVERGED: &str = "generic::upgrade::reconverged";

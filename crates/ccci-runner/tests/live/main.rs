@@ -21,6 +21,7 @@ mod provider;
 mod reach;
 mod realms;
 mod safety;
+mod scene;
 mod secrets;
 mod software;
 mod sso;

@@ -8,7 +8,8 @@ use std::time::Instant;
 use ccci_lab::engine::Scene;
 
 use crate::fork::{Fork, replace};
-use crate::support::{Ran, Server, docker, must, scene, server_without_keycloak};
+use crate::scene::scene;
+use crate::support::{Ran, Server, docker, must, server_without_keycloak};
 
 /// A server whose custom-html has this patience, and stands as long as ccci says by itself.
 fn server(http: u32) -> Server {

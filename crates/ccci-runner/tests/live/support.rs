@@ -9,8 +9,6 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 use std::time::Duration;
 
-use ccci_lab::engine::Scene;
-use ccci_lab::layout::LabLayout;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -34,14 +32,6 @@ pub(crate) fn ccci<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(args: I) -> Comma
         command.env_remove(key);
     }
     command
-}
-
-/// The hold on services that a test puts beside the lab, and the label that each bears: should the test be cut off, the
-/// next start of the lab takes them away.
-pub(crate) fn scene() -> (Scene, String) {
-    let layout = LabLayout::default();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    (runtime.block_on(Scene::begin(&layout)).unwrap(), Scene::label(&layout))
 }
 
 /// A copy of this repository's recipes in this directory, for a test to change. They stand for a second only: how long an

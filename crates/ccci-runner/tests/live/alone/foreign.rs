@@ -8,7 +8,8 @@ use ccci_lab::engine::Scene;
 use ccci_lab::layout::LabLayout;
 use serde_json::Value;
 
-use crate::support::{alone, assert_nothing_of, ccci, docker, scene};
+use crate::scene::scene;
+use crate::support::{alone, assert_nothing_of, ccci, docker};
 
 /// Another team's stack with its own network, and volumes whose names look like those of a run and of warm data.
 const STACK: &str = "foreign-shop";
