@@ -14,7 +14,7 @@ use crate::work::Work;
 /// How long a scene waits until somebody has taken away what the one before it left.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A suite's hold on what it puts beside the lab: as long as any is there, [`sweep`] takes nothing away.
+/// A suite's hold on what it puts beside the lab: as long as any is there, no start of the lab takes anything away.
 #[derive(Debug)]
 pub struct Scene {
     _share: Lock,
