@@ -67,7 +67,7 @@ impl Alert {
     pub fn raise(&self, state_dir: &Path, at: jiff::Timestamp) -> Result<(), PathError> {
         let dir = state_dir.join("alerts");
         atomic::create_dir(&dir)?;
-        if self.is_raised(&dir) {
+        if self.is_raised(state_dir) {
             return Ok(());
         }
         let mut text = serde_json::to_vec_pretty(self).map_err(std::io::Error::from).path("write", &dir)?;
@@ -86,16 +86,10 @@ impl Alert {
 
     /// Whether an alert of this kind, app and run is waiting to be sent; a disk is that of all apps and runs. What cannot be
     /// read is none.
-    fn is_raised(&self, dir: &Path) -> bool {
-        let end = format!("-{}.json", self.kind.as_str());
-        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-        let alike =
-            entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.ends_with(&end)));
-        let mut alerts = alike.filter_map(|entry| {
-            let text = atomic::read_optional(&entry.path()).ok()??;
-            serde_json::from_str::<Self>(&text).ok()
-        });
-        alerts.any(|alert| self.kind == AlertKind::Disk || (alert.app == self.app && alert.run == self.run))
+    fn is_raised(&self, state_dir: &Path) -> bool {
+        let all = waiting(state_dir).unwrap_or_default().into_iter();
+        let mut alike = all.filter_map(|waiting| waiting.alert.ok()).filter(|alert| alert.kind == self.kind);
+        alike.any(|alert| self.kind == AlertKind::Disk || (alert.app == self.app && alert.run == self.run))
     }
 }
 

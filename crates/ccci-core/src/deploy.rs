@@ -13,7 +13,7 @@ use crate::abra::signs;
 use crate::abra::{Abra, AbraError, DeployMode};
 use crate::atomic::{self, PathContext as _, PathError};
 use crate::blame::Blame;
-use crate::compose::{self, Compose, Foreign, Ground, Outline, Reach, Shares, unforeseen};
+use crate::compose::{self, Compose, ComposeError, Foreign, Ground, Outline, Reach, Shares, unforeseen};
 use crate::envfile::{EnvFile, EnvFileError, compose_files};
 use crate::fast_health::Hastened;
 use crate::foreign;
@@ -55,21 +55,22 @@ impl App {
         Ground { checkout: self.checkout.dir(), stack, shares: &self.shares }
     }
 
-    /// What the app would reach outside of itself, deployed as the checkout lies with these values of its env. Files that
-    /// cannot be read do not reach nothing: nobody knows.
-    pub fn reaches(&self, values: &BTreeMap<String, String>) -> Vec<Reach> {
+    /// What the app's files say, deployed as the checkout lies with these values of its env: what it would reach outside of
+    /// itself, and what an upgrade may change of it. Of files that cannot be read nobody knows either.
+    pub fn foreseen(&self, values: &BTreeMap<String, String>) -> (Vec<Reach>, Option<Outline>) {
         let stack = self.domain.stack();
-        match Compose::load(self.checkout.dir(), &compose_files(values), values, &stack) {
-            Ok(compose) => compose.reaches(&self.ground(&stack)),
-            Err(error) => vec![Reach::unread(&error)],
-        }
+        let compose = Compose::load(self.checkout.dir(), &compose_files(values), values, &stack);
+        let outline = compose.as_ref().ok().map(|compose| compose.outline(&self.ground(&stack)));
+        (self.reaches(&compose), outline)
     }
 
-    /// What an upgrade may change of the app, likewise; none where the files cannot be read.
-    pub fn outline(&self, values: &BTreeMap<String, String>) -> Option<Outline> {
-        let stack = self.domain.stack();
-        let compose = Compose::load(self.checkout.dir(), &compose_files(values), values, &stack).ok()?;
-        Some(compose.outline(&self.ground(&stack)))
+    /// What the app would reach outside of itself, by its compose files. Files that cannot be read do not reach nothing: nobody
+    /// knows.
+    fn reaches(&self, compose: &Result<Compose, ComposeError>) -> Vec<Reach> {
+        match compose {
+            Ok(compose) => compose.reaches(&self.ground(&self.domain.stack())),
+            Err(error) => vec![Reach::unread(error)],
+        }
     }
 
     /// Where a file of ours goes in the checkout.
@@ -550,9 +551,10 @@ fn read_compose(app: &App, tools: &Tools<'_>) -> Result<Option<Compose>, DeployE
     let values = EnvFile::read(&tools.abra.env_file(&app.domain))?.expanded();
     let files = compose_files(&values);
     let load = |files: &[String]| Compose::load(app.checkout.dir(), files, &values, &app.domain.stack());
-    (tools.reaches)(&app.reaches(&values));
+    let all = load(&files);
+    (tools.reaches)(&app.reaches(&all));
     let theirs: Vec<String> = files.iter().filter(|f| !app.added.contains_key(*f)).cloned().collect();
-    match load(&files).and_then(|all| Ok((load(&theirs)?, all))) {
+    match all.and_then(|all| Ok((load(&theirs)?, all))) {
         Ok((own, all)) => match all.other_image(&own) {
             Some((service, ours, theirs)) => Err(DeployError::OtherImage { service, ours, theirs }),
             None => Ok(Some(all)),

@@ -28,8 +28,6 @@ pub(crate) mod record;
 mod scenes;
 pub(crate) mod services;
 
-/// Where an engine listens unless `DOCKER_HOST` says otherwise.
-const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 /// How long an engine may take from its start to its first answer.
 const START_DEADLINE: Duration = Duration::from_secs(90);
 

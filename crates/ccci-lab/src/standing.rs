@@ -182,7 +182,7 @@ impl Kept {
         let stack = self.app.domain.stack();
         let left = match swarm.remove_stack(&stack, &ToRemove::default(), &limits).await {
             Ok(removal) if removal.is_clean() => return Ok(()),
-            Ok(removal) => removal.remaining.iter().map(|(item, why)| format!("{item}: {why}")).collect(),
+            Ok(removal) => removal.left(),
             Err(failure) => vec![failure.to_string()],
         };
         Err(StandingError::Remains { recipe: self.app.recipe, why: left.join("; ") })

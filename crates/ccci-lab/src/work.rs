@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ccci_core::exec::{Command, ExecError, Output};
 use ccci_core::lock::{Lock, LockError, Wanted, take_any};
-use ccci_core::wait::{self, CancellationToken};
+use ccci_core::wait::{self, CancellationToken, Tick};
 
 use crate::holders::someone;
 use crate::layout::LabLayout;
@@ -110,15 +110,8 @@ impl<'a> Work<'a> {
         let what = what.into();
         let start = Instant::now();
         (self.progress)(Progress::Began { what: what.clone() });
-        let mut step = std::pin::pin!(step);
-        let value = loop {
-            tokio::select! {
-                done = &mut step => break done?,
-                () = wait::pause(BEAT) => {
-                    (self.progress)(Progress::Goes { what: what.clone(), so_far: start.elapsed() });
-                }
-            }
-        };
+        let goes = |tick: Tick| (self.progress)(Progress::Goes { what: what.clone(), so_far: tick.gone });
+        let value = wait::with_signs(step, BEAT, goes).await?;
         (self.progress)(Progress::Ended { what, took: start.elapsed() });
         Ok(value)
     }

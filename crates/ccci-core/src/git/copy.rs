@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Checkout, Commit, Git, GitError, ORIGIN, Tags, check_source, failed, upload_pack};
+use super::{Commit, Git, GitError, Tags, failed};
 
 /// What a copy of a repository holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,16 +24,7 @@ impl Git {
     /// [`GitError::Clone`] where the source cannot be read, [`GitError::NoDefaultBranch`] where it has no commit to begin with;
     /// else where its address is not let in, or the directory cannot be made.
     pub async fn copy_into(&self, source: &str, dir: &Path) -> Result<Copied, GitError> {
-        check_source(source)?;
-        let parent = dir.parent().unwrap_or(Path::new("."));
-        crate::atomic::create_dir(parent)?;
-        let command = self.command(parent, self.network).args(["clone", "--quiet", "--no-local", "--bare"]);
-        let output =
-            upload_pack(command, source).args(["--template=", "--"]).arg(source).arg(dir).run().await?;
-        if !output.ok() {
-            return Err(GitError::Clone { source_name: source.to_owned(), said: output.tail(5) });
-        }
-        let copy = Checkout { git: self.clone(), dir: dir.to_owned(), remote: ORIGIN };
+        let copy = self.cloned(source, dir, &["--bare"]).await?;
         copy.run(&["config", "uploadpack.allowAnySHA1InWant", "true"]).await?;
         let none = || GitError::NoDefaultBranch { source_name: source.to_owned() };
         let tip = copy.peel("HEAD^{commit}").await?.ok_or_else(none)?;

@@ -77,19 +77,23 @@ impl Git {
     /// # Errors
     /// [`GitError::Clone`] where the source cannot be cloned; else where its address is not let in, or the directory cannot be made.
     pub async fn clone_into(&self, source: &str, dir: &Path) -> Result<Checkout, GitError> {
+        let clone = self.cloned(source, dir, &["--no-checkout", "--origin", ORIGIN]).await?;
+        take_as_it_is(dir)?;
+        Ok(clone)
+    }
+
+    /// Clones `source` into the new directory `dir`, in this way.
+    async fn cloned(&self, source: &str, dir: &Path, how: &[&str]) -> Result<Checkout, GitError> {
         check_source(source)?;
         let parent = dir.parent().unwrap_or(Path::new("."));
         crate::atomic::create_dir(parent)?;
         // `--no-local`: no hard links and no alternates, the clone stands alone.
-        let command =
-            self.command(parent, self.network).args(["clone", "--quiet", "--no-local", "--no-checkout"]);
-        let command =
-            upload_pack(command, source).args(["--origin", ORIGIN, "--template=", "--"]).arg(source);
-        let output = command.arg(dir).run().await?;
+        let command = self.command(parent, self.network).args(["clone", "--quiet", "--no-local"]).args(how);
+        let command = upload_pack(command, source).args(["--template=", "--"]).arg(source).arg(dir);
+        let output = command.run().await?;
         if !output.ok() {
             return Err(GitError::Clone { source_name: source.to_owned(), said: output.tail(5) });
         }
-        take_as_it_is(dir)?;
         Ok(Checkout { git: self.clone(), dir: dir.to_owned(), remote: ORIGIN })
     }
 
@@ -227,6 +231,12 @@ fn upload_pack(command: Command, source: &str) -> Command {
     } else {
         command
     }
+}
+
+/// Whether this is a path at which nothing is: a typing error, which a server that does not answer is not. An address has a
+/// colon, be it `https:` or `host:path`.
+pub fn is_absent(place: &str) -> bool {
+    !place.contains(':') && !Path::new(place).exists()
 }
 
 /// Refuses a source that git would read as an option or that shows a password to everyone on the machine.

@@ -4,6 +4,7 @@ use super::again::Steady;
 use super::*;
 use crate::names::StackName;
 use crate::secret::Secret;
+use crate::swarm::tests as swarm_tests;
 use std::net::{IpAddr, Ipv4Addr};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -150,46 +151,29 @@ fn engine(socket: &std::path::Path, refusals: usize) {
     let recorded = format!("{}/src/swarm/recorded/before-update.json", env!("CARGO_MANIFEST_DIR"));
     let recorded: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(recorded).unwrap()).unwrap();
-    let listener = tokio::net::UnixListener::bind(socket).unwrap();
     let left = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(refusals));
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = vec![0; 8192];
-            let length = stream.read(&mut request).await.unwrap_or_default();
-            let request = String::from_utf8_lossy(&request[..length]).into_owned();
-            let path = request.split_whitespace().nth(1).unwrap_or_default();
-            let path = path.split('?').next().unwrap_or_default();
-            let json = |status: &str, body: &str| {
-                let length = body.len();
-                let head = "Content-Type: application/json\r\nConnection: close";
-                format!("HTTP/1.1 {status}\r\n{head}\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
-            };
-            let list = |kind: &str| json("200 OK", &recorded[kind].to_string());
-            let answer = match path {
-                p if p.ends_with("/version") => json("200 OK", r#"{"Version":"x","ApiVersion":"1.41"}"#),
-                p if p.ends_with("/info") => json(
-                    "200 OK",
-                    r#"{"SystemTime":"2026-11-21T10:00:00Z","Swarm":{"ControlAvailable":true,"NodeID":"n","Nodes":1}}"#,
-                ),
-                p if p.ends_with("/start") => {
-                    // One frame of the stream: standard output, six bytes.
-                    let head = "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream";
-                    let head = format!("{head}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n");
-                    [head.as_bytes(), &[1, 0, 0, 0, 0, 0, 0, 6], b"ready\n"].concat()
-                }
-                p if p.ends_with("/exec/e/json") => json("200 OK", r#"{"ID":"e","ExitCode":0}"#),
-                p if p.ends_with("/exec") => {
-                    use std::sync::atomic::Ordering::SeqCst;
-                    let refuse = left.fetch_update(SeqCst, SeqCst, |n| n.checked_sub(1)).is_ok();
-                    let said = r#"{"message":"Container be5f is not running"}"#;
-                    if refuse { json("409 Conflict", said) } else { json("201 Created", r#"{"Id":"e"}"#) }
-                }
-                p if p.ends_with("/volumes") => json("200 OK", r#"{"Volumes":[]}"#),
-                p if p.ends_with("/containers/json") => list("containers"),
-                p => list(p.rsplit('/').next().unwrap_or_default()),
-            };
-            drop(stream.write_all(&answer).await);
+    let json = |status: &str, body: &str| swarm_tests::answer(status, body.as_bytes());
+    swarm_tests::engine_of(socket, move |path| {
+        let list = |kind: &str| json("200 OK", &recorded[kind].to_string());
+        match path {
+            p if p.ends_with("/version") => json("200 OK", swarm_tests::VERSION),
+            p if p.ends_with("/info") => json("200 OK", swarm_tests::MANAGER),
+            p if p.ends_with("/start") => {
+                // One frame of the stream: standard output, six bytes.
+                let head = "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream";
+                let head = format!("{head}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n");
+                [head.as_bytes(), &[1, 0, 0, 0, 0, 0, 0, 6], b"ready\n"].concat()
+            }
+            p if p.ends_with("/exec/e/json") => json("200 OK", r#"{"ID":"e","ExitCode":0}"#),
+            p if p.ends_with("/exec") => {
+                use std::sync::atomic::Ordering::SeqCst;
+                let refuse = left.fetch_update(SeqCst, SeqCst, |n| n.checked_sub(1)).is_ok();
+                let said = r#"{"message":"Container be5f is not running"}"#;
+                if refuse { json("409 Conflict", said) } else { json("201 Created", r#"{"Id":"e"}"#) }
+            }
+            p if p.ends_with("/volumes") => json("200 OK", r#"{"Volumes":[]}"#),
+            p if p.ends_with("/containers/json") => list("containers"),
+            p => list(p.rsplit('/').next().unwrap_or_default()),
         }
     });
 }

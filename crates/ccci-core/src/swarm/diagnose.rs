@@ -158,10 +158,7 @@ impl Swarm {
             (lines, note)
         });
         let (lines, notes): (Vec<_>, Vec<_>) = join_all(each).await.into_iter().unzip();
-        let mut lines: Vec<Line> = lines.into_iter().flatten().collect();
-        lines.sort_by(|a, b| a.stamp.cmp(&b.stamp));
-        drop(lines.drain(..lines.len().saturating_sub(LINES)));
-        (lines, notes.into_iter().flatten().next())
+        (latest(lines.into_iter().flatten().collect(), LINES), notes.into_iter().flatten().next())
     }
 
     /// What Traefik has said of this stack. Whatever cannot be had is left out: it is an extra.
@@ -229,9 +226,13 @@ async fn read(
     if tokio::time::timeout(LOG_DEADLINE, reading).await.is_err() {
         note = Some(format!("the engine did not end it within {} s", LOG_DEADLINE.as_secs()));
     }
-    raw.make_contiguous().sort_by(|a, b| a.stamp.cmp(&b.stamp));
-    drop(raw.drain(..raw.len().saturating_sub(limit)));
-    (raw.into(), note)
+    (latest(raw.into(), limit), note)
+}
+
+/// The last of these lines, in the order of time.
+fn latest(mut lines: Vec<Line>, limit: usize) -> Vec<Line> {
+    lines.sort_by(|a, b| a.stamp.cmp(&b.stamp));
+    lines.split_off(lines.len().saturating_sub(limit))
 }
 
 /// Splits a piece of log into its lines with their time stamps, which lead each line.

@@ -63,6 +63,8 @@ pub use remove::{Extra, Item, Kind, Leftovers, Removal, ToRemove};
 pub use routed::{routed, routers};
 pub use watch::{Converged, Limits, Sight, Undeployed, WaitFailure, Watch};
 
+/// Where an engine listens unless `DOCKER_HOST` says otherwise.
+pub const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 /// How long the engine may take for one answer.
 pub(crate) const REQUEST_DEADLINE: Duration = Duration::from_secs(20);
 /// How long an engine that does not answer is waited for: it may just be starting again.

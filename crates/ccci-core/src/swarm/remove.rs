@@ -123,6 +123,11 @@ impl Removal {
         self.remaining.is_empty()
     }
 
+    /// What is still there and why, in words.
+    pub fn left(&self) -> Vec<String> {
+        self.remaining.iter().map(|(item, why)| format!("{item}: {why}")).collect()
+    }
+
     /// Volumes with files that not even root may remove, by name: their flags say so (`chattr`), and no waiting helps.
     pub fn locked(&self) -> Vec<&str> {
         let locked = self.remaining.iter().filter(|(item, why)| item.kind == Kind::Volume && is_locked(why));

@@ -8,32 +8,42 @@ use tokio::net::UnixListener;
 use super::*;
 use crate::names::StackName;
 
-/// An engine that answers `/info` and every list with these bodies.
-fn engine(socket: &Path, info: &str, list: &str, status: &str) {
+/// An engine at this socket: what it answers to a request, whole, by the path that was asked for.
+pub(crate) fn engine_of(socket: &Path, answer: impl Fn(&str) -> Vec<u8> + Send + 'static) {
     let listener = UnixListener::bind(socket).unwrap();
-    let (info, list, status) = (info.to_owned(), list.to_owned(), status.to_owned());
     tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut request = vec![0; 8192];
             let length = stream.read(&mut request).await.unwrap_or_default();
             let request = String::from_utf8_lossy(&request[..length]).into_owned();
-            let (status, body) = match request.split_whitespace().nth(1).unwrap_or_default() {
-                path if path.ends_with("/version") => {
-                    ("200 OK", r#"{"Version":"x","ApiVersion":"1.41"}"#.to_owned())
-                }
-                path if path.ends_with("/info") => ("200 OK", info.clone()),
-                _ => (status.as_str(), list.clone()),
-            };
-            let head =
-                format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\n");
-            let answer = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
-            drop(stream.write_all(answer.as_bytes()).await);
+            let path = request.split_whitespace().nth(1).unwrap_or_default();
+            let answer = answer(path.split('?').next().unwrap_or_default());
+            drop(stream.write_all(&answer).await);
         }
     });
 }
 
-const MANAGER: &str =
+/// An answer with this body.
+pub(crate) fn answer(status: &str, body: &[u8]) -> Vec<u8> {
+    let head = "Content-Type: application/json\r\nConnection: close";
+    let head = format!("HTTP/1.1 {status}\r\n{head}\r\nContent-Length: {}\r\n\r\n", body.len());
+    [head.as_bytes(), body].concat()
+}
+
+pub(crate) const VERSION: &str = r#"{"Version":"x","ApiVersion":"1.41"}"#;
+
+/// An engine that answers `/info` and every list with these bodies.
+fn engine(socket: &Path, info: &str, list: &str, status: &str) {
+    let (info, list, status) = (info.to_owned(), list.to_owned(), status.to_owned());
+    engine_of(socket, move |path| match path {
+        path if path.ends_with("/version") => answer("200 OK", VERSION.as_bytes()),
+        path if path.ends_with("/info") => answer("200 OK", info.as_bytes()),
+        _ => answer(&status, list.as_bytes()),
+    });
+}
+
+pub(crate) const MANAGER: &str =
     r#"{"SystemTime":"2026-11-21T10:00:00Z","Swarm":{"ControlAvailable":true,"NodeID":"n","Nodes":1}}"#;
 
 async fn observe(info: &str, list: &str, status: &str) -> Result<StackFacts, SwarmError> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ccci_core::atomic::{self, PathContext as _, PathError};
 use ccci_core::exec::ExecError;
-use ccci_core::git::{Git, GitError};
+use ccci_core::git::{self, Git, GitError};
 use ccci_core::lock::LockError;
 use ccci_core::names::{NameError, RecipeName};
 use serde::{Deserialize, Serialize};
@@ -107,8 +107,7 @@ pub struct Added {
 /// Copies a repository into the catalogue, in the place of an earlier copy of it. `source` is an address or a whole path.
 pub async fn add(work: &Work<'_>, source: &str, name: Option<RecipeName>) -> Result<Added, AddError> {
     let path = Path::new(source);
-    // An address has a colon, be it `https:` or `host:path`.
-    if !source.contains(':') && !path.exists() {
+    if git::is_absent(source) {
         return Err(AddError::Absent { path: path.to_owned() });
     }
     let recipe = name.map_or_else(|| named_by(source), Ok)?;

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ccci_core::swarm::DEFAULT_SOCKET;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::EngineOptions;
 use super::record::Started;
-use super::{DEFAULT_SOCKET, EngineOptions};
 use crate::system::{System, system};
 use crate::tools;
 

@@ -217,7 +217,7 @@ async fn remove(
     let plan = ToRemove { extra, secrets: data, volumes: data, hurry: true, ..ToRemove::default() };
     let removal = swarm.remove_stack(stack, &plan, &Limits::new(REMOVAL, work.cancel.clone())).await?;
     left.removed.extend(removal.removed.iter().map(ToString::to_string));
-    left.kept.extend(removal.remaining.iter().map(|(item, why)| format!("{item}: {why}")));
+    left.kept.extend(removal.left());
     Ok(())
 }
 

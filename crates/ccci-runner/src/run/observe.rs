@@ -9,7 +9,7 @@ use ccci_core::deploy::{App, DeployError};
 use ccci_core::envfile::{AppEnv, EnvFile, compose_files};
 use ccci_core::fast_health;
 use ccci_core::foreign;
-use ccci_core::git::{Checkout, Commit, Git, GitError, Tags};
+use ccci_core::git::{self, Checkout, Commit, Git, GitError, Tags};
 use ccci_core::manifest::{SecretName, Sso};
 use ccci_core::names::{AppDomain, NameError, RunId};
 use ccci_core::plan::{Candidate, Known, Observed};
@@ -108,22 +108,19 @@ impl Search<'_> {
     async fn cloned(&self) -> Result<Checkout, Trouble> {
         let Target { recipe, src, .. } = self.target;
         let source = self.settings.catalogue.of(recipe);
-        // A path that is not there is a typing error; a server that does not answer is not.
-        // An address has a colon, be it `https:` or `host:path`.
-        let absent = |place: &str| !place.contains(':') && !Path::new(place).exists();
-        if let Some(src) = src.as_ref().filter(|src| absent(src)) {
-            return Err(Trouble::bad_input(format!("there is no repository {src}: it does not exist")));
-        }
         match src {
-            Some(src) if absent(&source) => Ok(self.git.clone_into(src, self.clone).await?),
-            None if absent(&source) => {
-                let why = format!("there is no recipe `{recipe}`: {source} does not exist");
-                Err(Trouble::bad_input(why).hint("for one of your own: --src PATH"))
+            Some(src) if git::is_absent(src) => {
+                Err(Trouble::bad_input(format!("there is no repository {src}: it does not exist")))
             }
+            Some(src) if git::is_absent(&source) => Ok(self.git.clone_into(src, self.clone).await?),
             Some(src) => {
                 let mut checkout = self.git.clone_into(&source, self.clone).await?;
                 checkout.add_fork(src).await?;
                 Ok(checkout)
+            }
+            None if git::is_absent(&source) => {
+                let why = format!("there is no recipe `{recipe}`: {source} does not exist");
+                Err(Trouble::bad_input(why).hint("for one of your own: --src PATH"))
             }
             None => Ok(self.git.clone_into(&source, self.clone).await?),
         }

@@ -60,10 +60,8 @@ async fn at(commit: &Commit, head: &Commit, subject: &Subject, settings: &Settin
             }
         }
         let values = env.expanded();
-        Ok::<_, DeployError>(Seen {
-            reaches: subject.app.reaches(&values),
-            outline: subject.app.outline(&values),
-        })
+        let (reaches, outline) = subject.app.foreseen(&values);
+        Ok::<_, DeployError>(Seen { reaches, outline })
     };
     seen.await.unwrap_or_else(|error| Seen { reaches: vec![Reach::unread(&error)], outline: None })
 }

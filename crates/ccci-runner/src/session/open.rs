@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ccci_core::settings::{DEFAULT_PATH, Settings};
+use ccci_core::swarm::DEFAULT_SOCKET;
 use ccci_core::wait::CancellationToken;
 
 #[cfg(feature = "lab")]
@@ -10,9 +11,6 @@ use super::lab;
 use super::server::{Server, ServerError, Which};
 use super::surroundings::{Surroundings, may_be_there};
 use super::usable::{listens, usable};
-
-/// Where the engine is unless `DOCKER_HOST` says otherwise.
-const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 
 impl Which {
     /// The settings file that holds without the lab, if there is one.

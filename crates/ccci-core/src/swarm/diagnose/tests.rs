@@ -1,7 +1,5 @@
 //! Whose lines a diagnosis has, and in which order.
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
 use super::*;
 use crate::swarm::tests;
 
@@ -27,34 +25,21 @@ async fn lines_of_all_tasks_stand_in_the_order_of_time_each_behind_its_own() {
 
 /// An engine that has the logs of two tasks and of a Traefik.
 fn engine(socket: &std::path::Path) {
-    let listener = tokio::net::UnixListener::bind(socket).unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = vec![0; 8192];
-            let length = stream.read(&mut request).await.unwrap_or_default();
-            let request = String::from_utf8_lossy(&request[..length]).into_owned();
-            let path = request.split_whitespace().nth(1).unwrap_or_default();
-            let path = path.split('?').next().unwrap_or_default();
-            let log = |text: &str| {
-                let length = u32::try_from(text.len()).unwrap().to_be_bytes();
-                [&[1, 0, 0, 0], length.as_slice(), text.as_bytes()].concat()
-            };
-            let body = match path.trim_start_matches('/') {
-                "version" => br#"{"Version":"x","ApiVersion":"1.41"}"#.to_vec(),
-                "info" => br#"{"SystemTime":"2026-11-21T10:00:00Z","Swarm":{"ControlAvailable":true,"NodeID":"n","Nodes":1}}"#.to_vec(),
-                "tasks/old/logs" => log("2026-11-21T09:30:01Z goodbye\n"),
-                "tasks/new/logs" => log("2026-11-21T09:30:00Z early\n2026-11-21T09:30:02Z hello\n"),
-                "services" => br#"[{"Spec":{"Name":"traefik_app","TaskTemplate":{"ContainerSpec":{"Image":"traefik:v3"}}}},{"Spec":{"Name":"x_app"}}]"#.to_vec(),
-                "services/traefik_app/logs" => log("2026-11-21T09:30:03Z no server for x_app@swarm\n2026-11-21T09:30:04Z of others\n"),
-                other => panic!("{other}"),
-            };
-            let head = format!(
-                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-                body.len()
-            );
-            drop(stream.write_all(&[head.into_bytes(), body].concat()).await);
-        }
+    let log = |text: &str| {
+        let length = u32::try_from(text.len()).unwrap().to_be_bytes();
+        [&[1, 0, 0, 0], length.as_slice(), text.as_bytes()].concat()
+    };
+    tests::engine_of(socket, move |path| {
+        let body = match path.trim_start_matches('/') {
+            "version" => tests::VERSION.into(),
+            "info" => tests::MANAGER.into(),
+            "tasks/old/logs" => log("2026-11-21T09:30:01Z goodbye\n"),
+            "tasks/new/logs" => log("2026-11-21T09:30:00Z early\n2026-11-21T09:30:02Z hello\n"),
+            "services" => br#"[{"Spec":{"Name":"traefik_app","TaskTemplate":{"ContainerSpec":{"Image":"traefik:v3"}}}},{"Spec":{"Name":"x_app"}}]"#.to_vec(),
+            "services/traefik_app/logs" => log("2026-11-21T09:30:03Z no server for x_app@swarm\n2026-11-21T09:30:04Z of others\n"),
+            other => panic!("{other}"),
+        };
+        tests::answer("200 OK", &body)
     });
 }
 
